@@ -1,1 +1,1 @@
-
+//! The integration and property tests, one target. Here: the list of suites. Not here: tests.
