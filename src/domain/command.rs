@@ -1,0 +1,209 @@
+//! What may be asked of the ledger: commands, which rules may refuse, and observations, which report what already is.
+//! Names are references here; `decide` looks them up in the state it judges.
+
+use super::facts::{
+    AppPrice, DeviceFacts, DistributionPolicy, GroupKind, Intent, Licensing, Mode, Owned, PoolDetails, PolicyPatch,
+    RefundAmount, Role, Settings, SettingsPatch, DepartureCause,
+};
+use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use super::key::{PoolKey, Provider};
+use super::personal::{Blind, Personal};
+use super::time::{Day, Time};
+use serde::{Deserialize, Serialize};
+
+/// Everything about a command that is not the command: who, when, through which door, and under which id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The ledger's clock, never running backwards within a tenant.
+    pub recorded_at: Time,
+    pub occurred_at: Option<Time>,
+    pub actor: Actor,
+    pub door: Door,
+    pub command_id: Option<String>,
+    /// Tells the same command sent again from another one under the same id. Not a defence against an attacker.
+    pub content_hash: u64,
+    pub reason: Option<String>,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The ledger itself: timers, and nothing else.
+    Ledger,
+    Root,
+    Token(TokenId),
+}
+
+/// Through which door it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    Timer,
+    Http,
+    Bulk,
+    Import,
+    Scim,
+    Sync,
+    Console,
+    Cli,
+}
+
+/// A person, by the ledger's id or by a user name's keyed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserRef {
+    Id(UserId),
+    Name(Blind),
+}
+
+/// A device, by the ledger's id or by a name that may be a serial number or a device id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceRef {
+    Id(DeviceId),
+    Name { serial: Blind, device_id: Blind },
+}
+
+/// A group, by the ledger's id or by its external id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupRef {
+    Id(GroupId),
+    Name(String),
+}
+
+/// A pool, by the ledger's id or by its key at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolRef {
+    Id(PoolId),
+    Key(PoolKey),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderRef {
+    User(UserRef),
+    Device(DeviceRef),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetRef {
+    User(UserRef),
+    Device(DeviceRef),
+    Group { group: GroupRef, exclude: Option<GroupRef> },
+}
+
+/// One thing asked, of either class.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intake {
+    Command(Command),
+    Observation(Observation),
+}
+
+/// Refused where a rule says so.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    RenameTenant { name: String },
+    ChangeSettings { patch: SettingsPatch },
+    IssueToken { name: String, role: Role, hash: [u8; 32], expires_at: Option<Time> },
+    RevokeToken { token: TokenId },
+    LinkStoreAccount { provider: Provider, account_id: String, settings: String },
+    ActivateTool { tool: String, name: String },
+    DeactivateTool { tool: String },
+    ConfirmSync { sync: SyncId },
+    Assign { pool: PoolRef, target: TargetRef, intent: Intent, mode: Option<Mode>, licensing: Option<Licensing> },
+    Unassign { assignment: AssignmentId },
+    /// `user: None` is an install for all users of the device.
+    Install { pool: PoolRef, device: DeviceRef, user: Option<UserRef>, is_report: bool },
+    Uninstall { pool: PoolRef, device: DeviceRef, user: Option<UserRef>, is_report: bool },
+    Reclaim { pool: PoolRef, holder: HolderRef },
+    Adopt { pool: PoolRef, holder: HolderRef },
+    Grant { pool: PoolRef, holder: HolderRef },
+    Refund(RefundOrder),
+    IssueOfflineLicense { pool: PoolRef, holder: HolderRef },
+    SetPolicy { pool: PoolRef, patch: PolicyPatch },
+    ResolveDeficit { pool: PoolRef },
+    ConfirmHeld { held: HeldId },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefundOrder {
+    pub pool: PoolRef,
+    pub order: String,
+    pub quantity: u64,
+    pub ordered_on: Day,
+    pub amount: RefundAmount,
+    pub explains: Option<DriftId>,
+}
+
+/// Taken as it is; refused only when it can't be read or names something unknown.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    Inventory(Inventory),
+    PutUser { user: UserRef, profile: Personal },
+    Depart { user: UserRef, cause: DepartureCause, retire_devices: bool },
+    Return { user: UserRef },
+    PutGroup { group: GroupRef, kind: GroupKind, members: Vec<HolderRef> },
+    DeleteGroup { group: GroupRef },
+    PutDevice { device: DeviceRef, names: Personal, identity: Option<Blind>, facts: DeviceFacts, primary_user: Option<UserRef> },
+    RetireDevice { device: DeviceRef },
+    /// What a provider that grants seats itself says about one seat or one pool.
+    Provider { pool: PoolRef, report: ProviderReport },
+    /// Time has passed.
+    Tick,
+}
+
+/// What the store said. The holder is the ledger's own id: the connector has looked it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderReport {
+    GrantConfirmed { holder: Holder },
+    /// `not_enough`: the store had no seat left; otherwise the holder was refused for its own sake.
+    GrantRefused { holder: Holder, not_enough: bool },
+    ReleaseSent { holder: Holder },
+    /// Also when the store does not know the seat.
+    ReleaseConfirmed { holder: Holder },
+    ReleaseRefused { holder: Holder },
+    SeatSeen { holder: Holder },
+    /// A direct read says that the seat is not there, or two complete syncs agree on it.
+    SeatAbsent { holder: Holder },
+    Suspended,
+    Resumed,
+    /// A complete sync has ended: a pool that waited after "not enough" is served again.
+    SyncedWhole,
+}
+
+/// A provider's inventory, whole or in part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inventory {
+    pub provider: Provider,
+    pub is_complete: bool,
+    pub is_dry_run: bool,
+    pub language: String,
+    pub pages: u32,
+    pub items: Vec<InventoryItem>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct InventoryItem {
+    pub key: PoolKey,
+    pub details: PoolDetails,
+    pub name: String,
+    pub publisher: Option<String>,
+    pub owned: Owned,
+    pub distribution_policy: DistributionPolicy,
+    pub price: Option<AppPrice>,
+    pub is_encrypted: bool,
+    /// One compact JSON text a package.
+    pub packages: Vec<String>,
+    pub is_private_store_visible: bool,
+    /// The last day on which the entitlement holds.
+    pub ends_on: Option<Day>,
+    /// What the provider says is used, where it says so.
+    pub store_used: Option<u64>,
+}
+
+/// What a new tenant starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTenant {
+    pub slug: String,
+    pub name: String,
+    pub settings: Settings,
+}

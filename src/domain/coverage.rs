@@ -1,0 +1,183 @@
+//! Who is covered: which assignments reach a holder, and which intent prevails where several do (`domain.md` §3.3).
+//!
+//! A departed user and a retired device are covered by nothing. An exclusion counts only against members of its own
+//! kind, which holds here by construction: a holder is looked up in the exclusion group as what it is.
+
+use super::event::Target;
+use super::facts::{Intent, Join, Licensing};
+use super::ids::{DeviceId, Holder, PoolId, UserId};
+use super::state::{Assignment, Device, Pool, Tenant};
+use serde::{Deserialize, Serialize};
+
+/// The first Windows 10 build that may carry a store app: version 1511.
+pub const OS_BUILD_1511: u32 = 10_586;
+
+/// The intents that reach a holder, before one prevails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Coverage {
+    pub is_required: bool,
+    pub is_available: bool,
+    pub is_uninstall: bool,
+}
+
+impl Coverage {
+    /// Required prevails over uninstall, uninstall over available.
+    #[must_use]
+    pub fn is_covered(self) -> bool {
+        self.is_required || (self.is_available && !self.is_uninstall)
+    }
+
+    /// The intent to uninstall prevails.
+    #[must_use]
+    pub fn is_to_be_uninstalled(self) -> bool {
+        self.is_uninstall && !self.is_required
+    }
+
+    fn add(&mut self, intent: Intent) {
+        match intent {
+            Intent::Required => self.is_required = true,
+            Intent::Available => self.is_available = true,
+            Intent::Uninstall => self.is_uninstall = true,
+        }
+    }
+}
+
+impl Tenant {
+    /// Whether a device may carry the apps of a pool.
+    #[must_use]
+    pub fn is_eligible(&self, pool: &Pool, device: &Device) -> bool {
+        let details = &pool.details;
+        if details.requires_eligible_device && pool.key.provider() == super::key::Provider::AppleBusiness {
+            let is_device_seat = !pool.is_user_only();
+            return device.facts.is_enrolled && (!is_device_seat || device.facts.has_serial);
+        }
+        if details.requires_windows_1511 || details.requires_eligible_device {
+            let is_joined = match device.facts.join {
+                Join::Domain | Join::Entra | Join::Workplace => true,
+                Join::None => false,
+            };
+            return is_joined && device.facts.os_build.is_some_and(|build| build >= OS_BUILD_1511);
+        }
+        true
+    }
+
+    /// Whether an assignment's target holds this member, as what it is, now.
+    #[must_use]
+    pub fn target_holds(&self, assignment: &Assignment, member: Holder) -> bool {
+        match (assignment.target, member) {
+            (Target::User(user), Holder::User(member)) => user == member,
+            (Target::Device(device), Holder::Device(member)) => device == member,
+            (Target::User(_), Holder::Device(_)) | (Target::Device(_), Holder::User(_)) => false,
+            (Target::Group { group, exclude }, member) => {
+                self.group(group).members.contains(member)
+                    && exclude.is_none_or(|exclude| !self.group(exclude).members.contains(member))
+            }
+        }
+    }
+
+    /// Whether the seats of an assignment's devices are held by people: user-only pools, and user licensing.
+    #[must_use]
+    pub fn seats_go_to_users(pool: &Pool, assignment: &Assignment) -> bool {
+        pool.is_user_only() || assignment.licensing == Some(Licensing::User)
+    }
+
+    /// Everything that reaches a holder in a pool.
+    #[must_use]
+    pub fn coverage(&self, pool: PoolId, holder: Holder) -> Coverage {
+        match holder {
+            Holder::User(user) => self.user_coverage(self.pool(pool), user),
+            Holder::Device(device) => self.device_coverage(self.pool(pool), device),
+        }
+    }
+
+    fn user_coverage(&self, pool: &Pool, user: UserId) -> Coverage {
+        let mut coverage = Coverage::default();
+        if self.user(user).departed.is_some() {
+            return coverage;
+        }
+        for id in &pool.assignments {
+            let assignment = self.assignment(*id);
+            if self.target_holds(assignment, user.into()) {
+                coverage.add(assignment.intent);
+            } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user) {
+                coverage.add(assignment.intent);
+            }
+        }
+        coverage
+    }
+
+    /// A device target reaches its primary user, and whoever has the app installed on it.
+    fn reaches_through_a_device(&self, pool: &Pool, assignment: &Assignment, user: UserId) -> bool {
+        let installed_on = pool.installs_by_user.get(&user).into_iter().flatten();
+        let installed_on = installed_on.filter(|_| pool.is_user_only());
+        self.user(user).devices.iter().chain(installed_on).any(|device| self.device_is_reached(pool, assignment, *device))
+    }
+
+    fn device_is_reached(&self, pool: &Pool, assignment: &Assignment, device: DeviceId) -> bool {
+        let entry = self.device(device);
+        !entry.is_retired && self.target_holds(assignment, device.into()) && self.is_eligible(pool, entry)
+    }
+
+    fn device_coverage(&self, pool: &Pool, device: DeviceId) -> Coverage {
+        let mut coverage = Coverage::default();
+        for id in &pool.assignments {
+            let assignment = self.assignment(*id);
+            if !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device) {
+                coverage.add(assignment.intent);
+            }
+        }
+        coverage
+    }
+
+    /// What reaches a device itself, whoever would hold the seat: an install on it is covered by that.
+    #[must_use]
+    pub fn coverage_of_device(&self, pool: PoolId, device: DeviceId) -> Coverage {
+        let pool = self.pool(pool);
+        let mut coverage = Coverage::default();
+        for id in &pool.assignments {
+            let assignment = self.assignment(*id);
+            if self.device_is_reached(pool, assignment, device) {
+                coverage.add(assignment.intent);
+            }
+        }
+        coverage
+    }
+
+    /// The assignments that reach a holder, oldest first.
+    #[must_use]
+    pub fn assignments_of(&self, pool: PoolId, holder: Holder) -> Vec<super::ids::AssignmentId> {
+        let pool = self.pool(pool);
+        let reached = |assignment: &Assignment| match holder {
+            Holder::User(user) => {
+                self.user(user).departed.is_none()
+                    && (self.target_holds(assignment, holder)
+                        || (Self::seats_go_to_users(pool, assignment)
+                            && self.reaches_through_a_device(pool, assignment, user)))
+            }
+            Holder::Device(device) => {
+                !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device)
+            }
+        };
+        pool.assignments.iter().copied().filter(|id| reached(self.assignment(*id))).collect()
+    }
+
+    /// Who would hold a seat for a member of a target: the user, the device, or the device's people.
+    #[must_use]
+    pub fn holders_for(&self, pool: &Pool, assignment: &Assignment, member: Holder) -> Vec<Holder> {
+        let Holder::Device(device) = member else {
+            return vec![member];
+        };
+        if !Self::seats_go_to_users(pool, assignment) {
+            return vec![member];
+        }
+        let mut holders: Vec<Holder> = self.device(device).primary_user.map(Holder::User).into_iter().collect();
+        if pool.is_user_only() {
+            for key in pool.installs_on(device) {
+                if let Some(user) = key.user.map(Holder::User).filter(|user| !holders.contains(user)) {
+                    holders.push(user);
+                }
+            }
+        }
+        holders
+    }
+}

@@ -1,0 +1,202 @@
+//! People, devices, groups, and seat endings that wait for a person's word.
+
+use crate::domain::event::Event;
+use crate::domain::facts::{DepartureCause, DeviceFacts};
+use crate::domain::ids::{DeviceId, Holder, UserId};
+use crate::domain::personal::Personal;
+use crate::domain::state::{Departed, Device, Group, HeldEndings, Links, Membership, Meta, Tenant, User};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Tenant {
+    pub(super) fn evolve_directory(&mut self, event: &Event, meta: &Meta) {
+        match event {
+            Event::UserAdded { user, profile } => self.user_added(*user, profile, meta),
+            Event::UserChanged { user, profile } => {
+                self.names.learn_user(*user, profile);
+                self.user_mut(*user).etag = meta.position;
+            }
+            Event::UserDeparted { user, cause, grace_until } => self.departed(*user, *cause, *grace_until, meta),
+            Event::SeatsKept { .. } => {}
+            Event::GraceEnded { user } => {
+                let entry = self.user_mut(*user);
+                let departed = entry.departed.as_mut().expect("a grace ends after a departure");
+                if let Some(until) = departed.grace_until.take() {
+                    self.graces.remove(&(until, *user));
+                }
+            }
+            Event::UserReturned { user } => {
+                let entry = self.user_mut(*user);
+                entry.etag = meta.position;
+                let departed = entry.departed.take().expect("a user returns after a departure");
+                if let Some(until) = departed.grace_until {
+                    self.graces.remove(&(until, *user));
+                }
+            }
+            Event::SeatsOffered { user, pools } => {
+                let entry = self.user_mut(*user);
+                entry.offered.extend(pools);
+            }
+            Event::DeviceAdded { device, names, facts, primary_user } => {
+                self.device_added(*device, names, facts, *primary_user, meta);
+            }
+            Event::DeviceChanged { device, names, facts, primary_user } => {
+                self.names.learn_device(*device, names);
+                let entry = self.device_mut(*device);
+                entry.facts = facts.clone();
+                entry.etag = meta.position;
+                let before = std::mem::replace(&mut entry.primary_user, *primary_user);
+                self.move_device(*device, before, *primary_user);
+            }
+            Event::DeviceReincarnated { device } => {
+                let entry = self.device_mut(*device);
+                entry.incarnation += 1;
+                entry.etag = meta.position;
+            }
+            Event::DeviceRetired { device } => {
+                let entry = self.device_mut(*device);
+                entry.is_retired = true;
+                entry.etag = meta.position;
+            }
+            Event::DeviceReturned { device } => {
+                let entry = self.device_mut(*device);
+                entry.is_retired = false;
+                entry.incarnation += 1;
+                entry.etag = meta.position;
+            }
+            Event::GroupAdded { group, external_id, kind } => {
+                assert_eq!(group.index(), self.groups.len(), "{group} is out of order");
+                assert!(self.group_names.insert(external_id.clone(), *group).is_none(), "two groups of one name");
+                self.groups.push(Arc::new(Group {
+                    id: *group,
+                    external_id: external_id.clone(),
+                    kind: *kind,
+                    is_deleted: false,
+                    members: Membership::default(),
+                    targeted_by: BTreeSet::new(),
+                    excluded_by: BTreeSet::new(),
+                    etag: meta.position,
+                }));
+            }
+            Event::MembersAdded { group, members } => {
+                for member in members {
+                    assert!(self.group_mut(*group).members.join(*member), "{member} joined {group} twice");
+                    self.links_mut(*member).groups.insert(*group);
+                }
+                self.group_mut(*group).etag = meta.position;
+            }
+            Event::MembersRemoved { group, members } => {
+                for member in members {
+                    assert!(self.group_mut(*group).members.leave(*member), "{member} left {group} without being in it");
+                    self.links_mut(*member).groups.remove(group);
+                }
+                self.group_mut(*group).etag = meta.position;
+            }
+            Event::GroupDeleted { group } => {
+                let entry = self.group(*group);
+                assert!(entry.members.is_empty(), "a group is emptied before it is deleted");
+                let name = entry.external_id.clone();
+                self.group_names.remove(&name);
+                let entry = self.group_mut(*group);
+                entry.is_deleted = true;
+                entry.members.clear();
+                entry.etag = meta.position;
+            }
+            Event::EndingsHeld { held, sync, cause, seats } => {
+                let entry = self.held_entry(*held, *sync, meta);
+                entry.seats.extend(seats.iter().map(|(pool, holder)| (*pool, *holder, *cause)));
+            }
+            Event::RemovalHeld { held, sync, pool } => self.held_entry(*held, Some(*sync), meta).removals.push(*pool),
+            Event::EndingsConfirmed { held } => {
+                assert!(self.held.remove(held).is_some(), "{held} is confirmed once");
+                if self.held.is_empty() {
+                    self.recent_endings.clear();
+                }
+            }
+            other => unreachable!("not about the directory: {other:?}"),
+        }
+    }
+
+    fn held_entry(&mut self, held: crate::domain::ids::HeldId, sync: Option<crate::domain::ids::SyncId>, meta: &Meta) -> &mut HeldEndings {
+        self.held_next = self.held_next.max(held.0 + 1);
+        self.held.entry(held).or_insert_with(|| HeldEndings {
+            id: held,
+            sync,
+            at: meta.recorded_at,
+            position: meta.position,
+            seats: Vec::new(),
+            removals: Vec::new(),
+        })
+    }
+
+    fn user_added(&mut self, user: UserId, profile: &Personal, meta: &Meta) {
+        assert_eq!(user.index(), self.users.len(), "{user} is out of order");
+        self.names.learn_user(user, profile);
+        self.users.push(Arc::new(User {
+            id: user,
+            subject: profile.subject,
+            links: Links::default(),
+            devices: BTreeSet::new(),
+            departed: None,
+            remembered: BTreeSet::new(),
+            offered: BTreeSet::new(),
+            etag: meta.position,
+            since: meta.recorded_at,
+        }));
+    }
+
+    fn departed(&mut self, user: UserId, cause: DepartureCause, grace_until: Option<crate::domain::time::Time>, meta: &Meta) {
+        let was = self.user(user).departed;
+        let entry = self.user_mut(user);
+        entry.etag = meta.position;
+        entry.offered.clear();
+        match was {
+            None => {
+                entry.remembered.clear();
+                entry.departed = Some(Departed { cause, at: meta.recorded_at, grace_until });
+                // What is held now is what a return may offer, whenever it is released.
+                entry.remembered = entry.links.seats.clone();
+                if let Some(until) = grace_until {
+                    self.graces.insert((until, user));
+                }
+            }
+            Some(before) => entry.departed = Some(Departed { cause, ..before }),
+        }
+        if cause == DepartureCause::Deleted {
+            self.names.forget_user(user);
+        }
+    }
+
+    fn device_added(&mut self, device: DeviceId, names: &Personal, facts: &DeviceFacts, primary_user: Option<UserId>, meta: &Meta) {
+        assert_eq!(device.index(), self.devices.len(), "{device} is out of order");
+        self.names.learn_device(device, names);
+        self.devices.push(Arc::new(Device {
+            id: device,
+            subject: names.subject,
+            links: Links::default(),
+            facts: facts.clone(),
+            primary_user,
+            is_retired: false,
+            incarnation: 0,
+            etag: meta.position,
+            since: meta.recorded_at,
+        }));
+        self.move_device(device, None, primary_user);
+    }
+
+    fn move_device(&mut self, device: DeviceId, from: Option<UserId>, to: Option<UserId>) {
+        if let Some(from) = from {
+            self.user_mut(from).devices.remove(&device);
+        }
+        if let Some(to) = to {
+            self.user_mut(to).devices.insert(device);
+        }
+    }
+
+    /// Whether any living assignment could notice this holder.
+    #[must_use]
+    pub fn is_targeted(&self, holder: Holder) -> bool {
+        let links = self.links(holder);
+        !links.assignments.is_empty() || links.groups.iter().any(|g| !self.group(*g).targeted_by.is_empty())
+    }
+}

@@ -1,0 +1,211 @@
+//! Facts into state. `evolve` never refuses: it asserts what `decide` promised, in release builds too, and the writer
+//! runs it before it appends, so a hole in a rule stops the process before the bytes exist.
+
+mod directory;
+mod seats;
+mod stores;
+
+use super::event::Event;
+use super::facts::{AssignmentEndCause, Intent};
+use super::ids::{AssignmentId, PoolId};
+use super::state::{Assignment, Meta, RefusalKey, RefusalSeen, Tenant, Token, Tool};
+use super::time::Time;
+use std::sync::Arc;
+
+impl Tenant {
+    /// Takes one fact.
+    ///
+    /// # Panics
+    /// When the fact breaks a law: the history is not one that `decide` could have made.
+    pub fn evolve(&mut self, event: &Event, meta: &Meta) {
+        assert_eq!(meta.position, self.next_position, "position {} does not follow {}", meta.position, self.next_position);
+        assert!(meta.recorded_at >= self.last_recorded_at, "time ran backwards at position {}", meta.position);
+        self.next_position += 1;
+        self.last_recorded_at = meta.recorded_at;
+        match event {
+            Event::TenantCreated { slug, name, settings } => {
+                assert_eq!(meta.position, 0, "a tenant is created once, first");
+                self.slug.clone_from(slug);
+                self.name.clone_from(name);
+                self.settings = settings.clone();
+                self.created_at = meta.recorded_at;
+            }
+            Event::TenantRenamed { name } => self.name.clone_from(name),
+            Event::SettingsChanged { settings } => self.settings = settings.clone(),
+            Event::TokenIssued { token, name, role, hash, expires_at } => {
+                assert_eq!(token.index(), self.tokens.len(), "{token} is out of order");
+                let (name, hash, since) = (name.clone(), *hash, meta.recorded_at);
+                self.tokens.push(Token { id: *token, name, role: *role, hash, expires_at: *expires_at, is_revoked: false, since });
+            }
+            Event::TokenRevoked { token } => self.tokens[token.index()].is_revoked = true,
+            Event::ToolActivated { tool, name } => {
+                self.tools.insert(tool.clone(), Tool { name: name.clone(), is_active: true, since: meta.recorded_at });
+            }
+            Event::ToolDeactivated { tool } => {
+                let tool = self.tools.get_mut(tool).expect("a tool is deactivated after it was activated");
+                tool.is_active = false;
+                tool.since = meta.recorded_at;
+            }
+
+            Event::StoreAccountLinked { .. }
+            | Event::StoreAccountChanged { .. }
+            | Event::SyncStarted { .. }
+            | Event::SyncCompleted { .. }
+            | Event::SyncFailed { .. }
+            | Event::ItemSkipped { .. }
+            | Event::PoolListed { .. }
+            | Event::PoolDetailsChanged { .. }
+            | Event::PoolNamed { .. }
+            | Event::PackagesListed { .. }
+            | Event::PrivateStoreVisibilityChanged { .. }
+            | Event::EntitlementDated { .. }
+            | Event::CapacityChanged { .. }
+            | Event::RefundLagSeen { .. }
+            | Event::DistributionPolicyChanged { .. }
+            | Event::PoolDelisted { .. }
+            | Event::PoolRelisted { .. }
+            | Event::PoolSuspended { .. }
+            | Event::PoolResumed { .. }
+            | Event::ServingPaused { .. }
+            | Event::ServingResumed { .. }
+            | Event::StoreUsedStated { .. }
+            | Event::PoolPolicyChanged { .. }
+            | Event::DriftFound { .. }
+            | Event::DriftResolved { .. }
+            | Event::RefundRecorded { .. }
+            | Event::OfflineLicenseIssued { .. } => self.evolve_store(event, meta),
+
+            Event::UserAdded { .. }
+            | Event::UserChanged { .. }
+            | Event::UserDeparted { .. }
+            | Event::SeatsKept { .. }
+            | Event::GraceEnded { .. }
+            | Event::UserReturned { .. }
+            | Event::SeatsOffered { .. }
+            | Event::DeviceAdded { .. }
+            | Event::DeviceChanged { .. }
+            | Event::DeviceReincarnated { .. }
+            | Event::DeviceRetired { .. }
+            | Event::DeviceReturned { .. }
+            | Event::GroupAdded { .. }
+            | Event::MembersAdded { .. }
+            | Event::MembersRemoved { .. }
+            | Event::GroupDeleted { .. }
+            | Event::EndingsHeld { .. }
+            | Event::RemovalHeld { .. }
+            | Event::EndingsConfirmed { .. } => self.evolve_directory(event, meta),
+
+            Event::AssignmentMade { assignment, pool, target, intent, mode, licensing } => {
+                let made = Assignment {
+                    id: *assignment,
+                    pool: *pool,
+                    target: *target,
+                    intent: *intent,
+                    mode: *mode,
+                    licensing: *licensing,
+                    is_ended: false,
+                    made_at: meta.position,
+                    etag: meta.position,
+                    since: meta.recorded_at,
+                };
+                self.assignment_made(made);
+            }
+            Event::AssignmentEnded { assignment, cause } => self.assignment_ended(*assignment, *cause, meta),
+            Event::MembersSkipped { .. } => {}
+
+            Event::SeatGranted { .. }
+            | Event::SeatTaken { .. }
+            | Event::SeatIdle { .. }
+            | Event::SeatReleasing { .. }
+            | Event::SeatReleaseSent { .. }
+            | Event::SeatReleaseRefused { .. }
+            | Event::SeatTakenBack { .. }
+            | Event::RegrantFlagged { .. }
+            | Event::SeatReleased { .. }
+            | Event::SeatConfirmed { .. }
+            | Event::ForeignSeatSeen { .. }
+            | Event::ForeignSeatAdopted { .. }
+            | Event::LapseEnded { .. }
+            | Event::Queued { .. }
+            | Event::Requeued { .. }
+            | Event::Dequeued { .. }
+            | Event::Installed { .. }
+            | Event::InstallLicensed { .. }
+            | Event::Uninstalled { .. } => self.evolve_seat(event, meta),
+
+            Event::CommandRefused { command, pool, holder, target, rejection } => {
+                if let Some(pool) = pool {
+                    self.pool_mut(*pool).refused += 1;
+                }
+                let rule = rejection.name().to_owned();
+                let key = RefusalKey { actor: meta.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
+                self.refusals.remember(key, RefusalSeen { position: meta.position, at: meta.recorded_at });
+            }
+            Event::RefusalsCounted { .. } | Event::CommandUnchanged { .. } => {}
+        }
+    }
+
+    fn assignment_made(&mut self, made: Assignment) {
+        use super::event::Target;
+        let id = made.id;
+        assert_eq!(id.index(), self.assignments.len(), "{id} is out of order");
+        self.pool_mut(made.pool).assignments.insert(id);
+        match made.target {
+            Target::User(user) => {
+                self.user_mut(user).links.assignments.insert(id);
+            }
+            Target::Device(device) => {
+                self.device_mut(device).links.assignments.insert(id);
+            }
+            Target::Group { group, exclude } => {
+                self.group_mut(group).targeted_by.insert(id);
+                if let Some(exclude) = exclude {
+                    self.group_mut(exclude).excluded_by.insert(id);
+                }
+            }
+        }
+        self.assignments.push(Arc::new(made));
+    }
+
+    fn assignment_ended(&mut self, id: AssignmentId, _cause: AssignmentEndCause, meta: &Meta) {
+        use super::event::Target;
+        let entry = self.assignment_mut(id);
+        assert!(!entry.is_ended, "{id} ended twice");
+        entry.is_ended = true;
+        entry.etag = meta.position;
+        let (pool, target) = (entry.pool, entry.target);
+        self.pool_mut(pool).assignments.remove(&id);
+        match target {
+            Target::User(user) => {
+                self.user_mut(user).links.assignments.remove(&id);
+            }
+            Target::Device(device) => {
+                self.device_mut(device).links.assignments.remove(&id);
+            }
+            Target::Group { group, exclude } => {
+                self.group_mut(group).targeted_by.remove(&id);
+                if let Some(exclude) = exclude {
+                    self.group_mut(exclude).excluded_by.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Notes where a pool last had a free seat, for the rule on equal refusals.
+    pub(super) fn note_free(&mut self, pool: PoolId, position: u64) {
+        let pool = self.pool_mut(pool);
+        if pool.has_free_seat() {
+            pool.last_free_position = position;
+        }
+    }
+
+    /// Living assignments of a pool with this intent, in the order in which they were made.
+    pub fn assignments_with(&self, pool: PoolId, intent: Intent) -> impl Iterator<Item = &Assignment> {
+        self.pool(pool).assignments.iter().map(|id| self.assignment(*id)).filter(move |a| a.intent == intent)
+    }
+}
+
+/// The later of two instants.
+pub(super) fn later(a: Time, b: Time) -> Time {
+    a.max(b)
+}

@@ -1,0 +1,276 @@
+//! Seats, queues and installs: where laws 1 and 2 are asserted.
+
+use crate::domain::event::Event;
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::state::{Install, InstallKey, Meta, Seat, SeatState, Tenant};
+
+impl Tenant {
+    pub(super) fn evolve_seat(&mut self, event: &Event, meta: &Meta) {
+        match event {
+            Event::SeatGranted { pool, holder, cause: _, in_use } => self.granted(*pool, *holder, *in_use, meta),
+            Event::SeatTaken { pool, holder } => self.enter(*pool, *holder, &[SeatState::Reserved], SeatState::InUse, meta),
+            Event::SeatIdle { pool, holder } => self.enter(*pool, *holder, &[SeatState::InUse], SeatState::Reserved, meta),
+            Event::SeatReleasing { pool, holder, cause: _, lapsed } => {
+                let was_in_use = self.seat(*pool, *holder).state == SeatState::InUse;
+                self.enter(*pool, *holder, &[SeatState::Reserved, SeatState::InUse], SeatState::Releasing, meta);
+                self.orphan_installs(*pool, *holder);
+                self.lapse(*pool, *holder, *lapsed);
+                let seat = self.seat_mut(*pool, *holder);
+                seat.was_in_use = was_in_use;
+                seat.is_release_sent = false;
+                seat.is_release_refused = false;
+            }
+            Event::SeatReleaseSent { pool, holder } => {
+                let seat = self.seat_mut(*pool, *holder);
+                assert_eq!(seat.state, SeatState::Releasing, "a release is sent for a releasing seat");
+                seat.is_release_sent = true;
+            }
+            Event::SeatReleaseRefused { pool, holder } => {
+                self.take_back(*pool, *holder, meta);
+                self.seat_mut(*pool, *holder).is_release_refused = true;
+            }
+            Event::SeatTakenBack { pool, holder } => {
+                assert!(!self.seat(*pool, *holder).is_release_sent, "a release that was sent can't be taken back");
+                self.take_back(*pool, *holder, meta);
+            }
+            Event::RegrantFlagged { pool, holder } => {
+                let seat = self.seat_mut(*pool, *holder);
+                assert_eq!(seat.state, SeatState::Releasing, "only a releasing seat is regranted");
+                seat.is_regrant_wanted = true;
+                self.pool_mut(*pool).regrants.insert(meta.position, *holder);
+                self.lapse(*pool, *holder, false);
+            }
+            Event::SeatReleased { pool, holder, cause: _, lapsed } => {
+                self.released(*pool, *holder, *lapsed);
+                self.note_free(*pool, meta.position);
+            }
+            Event::SeatConfirmed { pool, holder } => self.seat_mut(*pool, *holder).is_confirmed = true,
+            Event::ForeignSeatSeen { pool, holder } => {
+                let seat = new_seat(SeatState::Foreign, meta, None, true);
+                self.insert_seat(*pool, *holder, seat);
+            }
+            Event::ForeignSeatAdopted { pool, holder, in_use } => {
+                let to = if *in_use { SeatState::InUse } else { SeatState::Reserved };
+                self.enter(*pool, *holder, &[SeatState::Foreign], to, meta);
+                self.seat_mut(*pool, *holder).granted_at = meta.position;
+                self.leave_queue(*pool, *holder);
+                self.lapse(*pool, *holder, false);
+                if *in_use {
+                    self.attach_installs(*pool, *holder);
+                }
+            }
+            Event::LapseEnded { pool, holder } => self.lapse(*pool, *holder, false),
+            Event::Queued { pool, holder } => self.queue(*pool, *holder, meta.position),
+            Event::Requeued { pool, holder, place } => self.queue(*pool, *holder, *place),
+            Event::Dequeued { pool, holder, cause: _ } => {
+                assert!(self.leave_queue(*pool, *holder), "{holder} was not queued");
+            }
+            Event::Installed { pool, device, user, seat, is_report: _ } => {
+                self.installed(*pool, InstallKey { device: *device, user: *user }, *seat, meta);
+            }
+            Event::InstallLicensed { pool, device, user, seat } => {
+                self.license_install(*pool, InstallKey { device: *device, user: *user }, *seat);
+            }
+            Event::Uninstalled { pool, device, user } => self.uninstalled(*pool, InstallKey { device: *device, user: *user }),
+            other => unreachable!("not about seats: {other:?}"),
+        }
+    }
+
+    fn seat(&self, pool: PoolId, holder: Holder) -> &Seat {
+        self.pool(pool).seats.get(&holder).expect("the fact is about a seat that is held")
+    }
+
+    fn seat_mut(&mut self, pool: PoolId, holder: Holder) -> &mut Seat {
+        self.pool_mut(pool).seats.get_mut(&holder).expect("the fact is about a seat that is held")
+    }
+
+    fn insert_seat(&mut self, pool: PoolId, holder: Holder, seat: Seat) {
+        let entry = self.pool_mut(pool);
+        *entry.count_mut(seat.state) += 1;
+        assert!(entry.seats.insert(holder, seat).is_none(), "{holder} held a seat of {pool} already");
+        self.links_mut(holder).seats.insert(pool);
+        self.seats_held += 1;
+    }
+
+    /// Law 1, from the side of the facts.
+    fn granted(&mut self, pool: PoolId, holder: Holder, in_use: bool, meta: &Meta) {
+        let entry = self.pool(pool);
+        assert!(entry.has_free_seat(), "over-allocated: {pool} holds {} of {:?}", entry.held(), entry.owned);
+        let is_confirmed = !entry.details.is_confirmed_by_provider;
+        let place = entry.queued.get(&holder).copied();
+        self.leave_queue(pool, holder);
+        self.lapse(pool, holder, false);
+        let state = if in_use { SeatState::InUse } else { SeatState::Reserved };
+        self.insert_seat(pool, holder, new_seat(state, meta, place, is_confirmed));
+        if in_use {
+            self.attach_installs(pool, holder);
+        }
+        if let Holder::User(user) = holder {
+            let user = self.user_mut(user);
+            user.offered.remove(&pool);
+        }
+    }
+
+    fn enter(&mut self, pool: PoolId, holder: Holder, from: &[SeatState], to: SeatState, meta: &Meta) {
+        let entry = self.pool_mut(pool);
+        let seat = entry.seats.get_mut(&holder).expect("the fact is about a seat that is held");
+        let before = seat.state;
+        assert!(from.contains(&before), "{holder} in {pool}: no way from {before:?} to {to:?}");
+        seat.state = to;
+        seat.since = meta.recorded_at;
+        seat.since_position = meta.position;
+        *entry.count_mut(before) -= 1;
+        *entry.count_mut(to) += 1;
+    }
+
+    fn take_back(&mut self, pool: PoolId, holder: Holder, meta: &Meta) {
+        let has_install = self.pool(pool).has_unlicensed_install_of(holder);
+        let to = if has_install { SeatState::InUse } else { SeatState::Reserved };
+        self.enter(pool, holder, &[SeatState::Releasing], to, meta);
+        let entry = self.pool_mut(pool);
+        entry.regrants.retain(|_, waiting| *waiting != holder);
+        let seat = self.seat_mut(pool, holder);
+        seat.is_release_sent = false;
+        seat.is_regrant_wanted = false;
+        self.lapse(pool, holder, false);
+        if has_install {
+            self.attach_installs(pool, holder);
+        }
+    }
+
+    fn released(&mut self, pool: PoolId, holder: Holder, lapsed: bool) {
+        self.orphan_installs(pool, holder);
+        let entry = self.pool_mut(pool);
+        let seat = entry.seats.remove(&holder).expect("a seat is released from its holder");
+        *entry.count_mut(seat.state) -= 1;
+        entry.regrants.retain(|_, waiting| *waiting != holder);
+        self.links_mut(holder).seats.remove(&pool);
+        self.seats_held -= 1;
+        if seat.state != SeatState::Releasing || lapsed {
+            self.lapse(pool, holder, lapsed);
+        }
+    }
+
+    fn lapse(&mut self, pool: PoolId, holder: Holder, lapsed: bool) {
+        if lapsed {
+            self.pool_mut(pool).lapsed.insert(holder);
+            self.links_mut(holder).lapsed.insert(pool);
+        } else if self.pool(pool).lapsed.contains(&holder) {
+            self.pool_mut(pool).lapsed.remove(&holder);
+            self.links_mut(holder).lapsed.remove(&pool);
+        }
+    }
+
+    fn queue(&mut self, pool: PoolId, holder: Holder, place: u64) {
+        let entry = self.pool_mut(pool);
+        assert!(!entry.seats.contains_key(&holder), "{holder} holds a seat of {pool} and is queued");
+        assert!(entry.queued.insert(holder, place).is_none(), "{holder} is queued twice for {pool}");
+        assert!(entry.queue.insert(place, holder).is_none(), "two holders at place {place} of {pool}");
+        self.links_mut(holder).queued.insert(pool);
+    }
+
+    fn leave_queue(&mut self, pool: PoolId, holder: Holder) -> bool {
+        if !self.pool(pool).queued.contains_key(&holder) {
+            return false;
+        }
+        let entry = self.pool_mut(pool);
+        if let Some(place) = entry.queued.remove(&holder) {
+            entry.queue.remove(&place);
+        }
+        self.links_mut(holder).queued.remove(&pool);
+        true
+    }
+
+    fn installed(&mut self, pool: PoolId, key: InstallKey, seat: Option<Holder>, meta: &Meta) {
+        let install = Install { since: meta.recorded_at, since_position: meta.position, seat: None };
+        let entry = self.pool_mut(pool);
+        assert!(entry.installs.insert(key, install).is_none(), "{pool} is installed twice on {}", key.device);
+        entry.unlicensed += 1;
+        if let Some(user) = key.user {
+            entry.installs_by_user.entry(user).or_default().insert(key.device);
+            self.user_mut(user).links.installed.insert(pool);
+        }
+        self.device_mut(key.device).links.installed.insert(pool);
+        if let Some(seat) = seat {
+            self.license_install(pool, key, seat);
+        }
+    }
+
+    fn license_install(&mut self, pool: PoolId, key: InstallKey, holder: Holder) {
+        let entry = self.pool_mut(pool);
+        let install = entry.installs.get_mut(&key).expect("an install is licensed after it was seen");
+        if install.seat == Some(holder) {
+            return;
+        }
+        assert!(install.seat.is_none(), "an install uses one seat");
+        install.seat = Some(holder);
+        entry.unlicensed -= 1;
+        let seat = entry.seats.get_mut(&holder).expect("an install is licensed by a seat that is held");
+        assert_eq!(seat.state, SeatState::InUse, "an install is licensed by a seat in use");
+        seat.installs += 1;
+    }
+
+    /// A seat that comes into use takes the installs that waited for one.
+    fn attach_installs(&mut self, pool: PoolId, holder: Holder) {
+        for key in self.pool(pool).installs_of(holder) {
+            if self.pool(pool).installs.get(&key).is_some_and(|install| install.seat.is_none()) {
+                self.license_install(pool, key, holder);
+            }
+        }
+    }
+
+    /// Installs whose seat goes stay on record as unlicensed.
+    fn orphan_installs(&mut self, pool: PoolId, holder: Holder) {
+        for key in self.pool(pool).installs_of(holder) {
+            let entry = self.pool_mut(pool);
+            if let Some(install) = entry.installs.get_mut(&key).filter(|install| install.seat == Some(holder)) {
+                install.seat = None;
+                entry.unlicensed += 1;
+            }
+        }
+        self.seat_mut(pool, holder).installs = 0;
+    }
+
+    pub(super) fn uninstalled(&mut self, pool: PoolId, key: InstallKey) {
+        let entry = self.pool_mut(pool);
+        let install = entry.installs.remove(&key).expect("an uninstall follows an install");
+        match install.seat {
+            Some(holder) => entry.seats.get_mut(&holder).expect("a license is a held seat").installs -= 1,
+            None => entry.unlicensed -= 1,
+        }
+        if let Some(user) = key.user {
+            self.unlink_user_install(pool, key.device, user);
+        }
+        if self.pool(pool).installs_on(key.device).is_empty() {
+            self.device_mut(key.device).links.installed.remove(&pool);
+        }
+    }
+
+    fn unlink_user_install(&mut self, pool: PoolId, device: DeviceId, user: UserId) {
+        let by_user = &mut self.pool_mut(pool).installs_by_user;
+        let is_last = by_user.get_mut(&user).is_some_and(|devices| {
+            devices.remove(&device);
+            devices.is_empty()
+        });
+        if is_last {
+            by_user.remove(&user);
+            self.user_mut(user).links.installed.remove(&pool);
+        }
+    }
+}
+
+fn new_seat(state: SeatState, meta: &Meta, queue_place: Option<u64>, is_confirmed: bool) -> Seat {
+    Seat {
+        state,
+        granted_at: meta.position,
+        since: meta.recorded_at,
+        since_position: meta.position,
+        queue_place,
+        installs: 0,
+        is_confirmed,
+        was_in_use: false,
+        is_release_sent: false,
+        is_regrant_wanted: false,
+        is_release_refused: false,
+    }
+}

@@ -1,0 +1,152 @@
+//! People, devices, the groups they are in and the assignments that reach them.
+
+use crate::domain::event::Target;
+use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Licensing, Mode};
+use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, SubjectId, UserId};
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What hangs on a holder, so that a departure touches just that.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Links {
+    pub seats: BTreeSet<PoolId>,
+    pub queued: BTreeSet<PoolId>,
+    pub lapsed: BTreeSet<PoolId>,
+    pub groups: BTreeSet<GroupId>,
+    /// Assignments that target this holder alone.
+    pub assignments: BTreeSet<AssignmentId>,
+    /// Pools of which an install is on record for this user, or on this device.
+    pub installed: BTreeSet<PoolId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    pub subject: SubjectId,
+    pub links: Links,
+    /// Devices whose primary user this is.
+    pub devices: BTreeSet<DeviceId>,
+    pub departed: Option<Departed>,
+    /// Pools whose seats the last departure released.
+    pub remembered: BTreeSet<PoolId>,
+    /// Of those, the ones that a return offers.
+    pub offered: BTreeSet<PoolId>,
+    pub etag: u64,
+    pub since: Time,
+}
+
+/// How and when a user left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departed {
+    pub cause: DepartureCause,
+    pub at: Time,
+    /// Until when the seats stay, while that is in the future.
+    pub grace_until: Option<Time>,
+}
+
+impl User {
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.departed.is_some_and(|d| d.cause == DepartureCause::Deleted)
+    }
+
+    #[must_use]
+    pub fn is_in_grace(&self) -> bool {
+        self.departed.is_some_and(|d| d.grace_until.is_some())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: DeviceId,
+    pub subject: SubjectId,
+    pub links: Links,
+    pub facts: DeviceFacts,
+    pub primary_user: Option<UserId>,
+    pub is_retired: bool,
+    /// Grows with each wipe and new enrolment under the same serial number.
+    pub incarnation: u32,
+    pub etag: u64,
+    pub since: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub id: GroupId,
+    pub external_id: String,
+    pub kind: GroupKind,
+    pub is_deleted: bool,
+    pub members: Membership,
+    /// Living assignments that target this group, and those that exclude it.
+    pub targeted_by: BTreeSet<AssignmentId>,
+    pub excluded_by: BTreeSet<AssignmentId>,
+    pub etag: u64,
+}
+
+/// Members in the order in which they joined.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Membership {
+    joined: BTreeMap<Holder, u64>,
+    order: BTreeMap<u64, Holder>,
+    next: u64,
+}
+
+impl Membership {
+    #[must_use]
+    pub fn contains(&self, holder: Holder) -> bool {
+        self.joined.contains_key(&holder)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.joined.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_empty()
+    }
+
+    /// In the order in which they joined.
+    pub fn iter(&self) -> impl Iterator<Item = Holder> + '_ {
+        self.order.values().copied()
+    }
+
+    pub(in crate::domain) fn join(&mut self, holder: Holder) -> bool {
+        if self.joined.contains_key(&holder) {
+            return false;
+        }
+        self.joined.insert(holder, self.next);
+        self.order.insert(self.next, holder);
+        self.next += 1;
+        true
+    }
+
+    pub(in crate::domain) fn leave(&mut self, holder: Holder) -> bool {
+        let Some(place) = self.joined.remove(&holder) else {
+            return false;
+        };
+        self.order.remove(&place);
+        true
+    }
+
+    pub(in crate::domain) fn clear(&mut self) {
+        self.joined.clear();
+        self.order.clear();
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub id: AssignmentId,
+    pub pool: PoolId,
+    pub target: Target,
+    pub intent: Intent,
+    pub mode: Mode,
+    pub licensing: Option<Licensing>,
+    pub is_ended: bool,
+    pub made_at: u64,
+    pub etag: u64,
+    pub since: Time,
+}

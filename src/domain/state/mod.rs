@@ -1,0 +1,149 @@
+//! What rules read: the fold of one tenant's history, on dense ids. Entities stand behind `Arc`, so that a clone is
+//! cheap and a batch that must be all or nothing, a simulation and a snapshot can work on one.
+//!
+//! Nothing here decides anything; `decide` reads it, `evolve` alone changes it.
+
+mod holder;
+mod pool;
+mod tables;
+
+pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
+pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
+pub use tables::{Drift, HeldEndings, Names, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync, SyncCounts, SyncState, Token, Tool};
+
+use super::command::Actor;
+use super::facts::Settings;
+use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, UserId};
+use super::key::{PoolKey, Provider};
+use super::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What `evolve` may know of an event besides the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    pub position: u64,
+    pub recorded_at: Time,
+    pub actor: Actor,
+}
+
+/// One organization's state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tenant {
+    pub slug: String,
+    pub name: String,
+    pub created_at: Time,
+    /// The position of the next event; so also the number of events.
+    pub next_position: u64,
+    pub last_recorded_at: Time,
+    pub settings: Settings,
+    pub tokens: Vec<Token>,
+    pub accounts: BTreeMap<Provider, StoreAccount>,
+    pub tools: BTreeMap<String, Tool>,
+    pub pools: Vec<Arc<Pool>>,
+    pub pool_keys: BTreeMap<PoolKey, PoolId>,
+    pub users: Vec<Arc<User>>,
+    pub devices: Vec<Arc<Device>>,
+    pub groups: Vec<Arc<Group>>,
+    pub group_names: BTreeMap<String, GroupId>,
+    pub assignments: Vec<Arc<Assignment>>,
+    pub syncs: Vec<Sync>,
+    pub drifts: Vec<Drift>,
+    pub held: BTreeMap<HeldId, HeldEndings>,
+    pub held_next: u32,
+    /// Order numbers that were refunded.
+    pub orders_refunded: BTreeSet<String>,
+    pub graces: BTreeSet<(Time, UserId)>,
+    pub entitlement_ends: BTreeSet<(Time, PoolId)>,
+    /// Seats that directory changes ended within the last hour, with what was held before each change.
+    pub recent_endings: VecDeque<RecentEnding>,
+    pub seats_held: u64,
+    pub refusals: Refusals,
+    /// Look-ups by outside name and sealed names: not part of the digest, so that an erasure leaves it as it was.
+    pub names: Names,
+}
+
+/// One entry of the brake's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentEnding {
+    pub at: Time,
+    pub seats_ended: u64,
+    pub seats_held_before: u64,
+}
+
+impl Tenant {
+    /// The same figures without any outside name: what a digest is taken over.
+    #[must_use]
+    pub fn without_names(&self) -> Self {
+        Self { names: Names::default(), ..self.clone() }
+    }
+
+    /// # Panics
+    /// If there is no such pool; ids come from the state itself.
+    #[must_use]
+    pub fn pool(&self, pool: PoolId) -> &Pool {
+        &self.pools[pool.index()]
+    }
+
+    #[must_use]
+    pub fn user(&self, user: UserId) -> &User {
+        &self.users[user.index()]
+    }
+
+    #[must_use]
+    pub fn device(&self, device: DeviceId) -> &Device {
+        &self.devices[device.index()]
+    }
+
+    #[must_use]
+    pub fn group(&self, group: GroupId) -> &Group {
+        &self.groups[group.index()]
+    }
+
+    #[must_use]
+    pub fn assignment(&self, assignment: AssignmentId) -> &Assignment {
+        &self.assignments[assignment.index()]
+    }
+
+    /// What hangs on a holder, whichever kind it is.
+    #[must_use]
+    pub fn links(&self, holder: Holder) -> &Links {
+        match holder {
+            Holder::User(user) => &self.user(user).links,
+            Holder::Device(device) => &self.device(device).links,
+        }
+    }
+
+    pub(super) fn pool_mut(&mut self, pool: PoolId) -> &mut Pool {
+        Arc::make_mut(&mut self.pools[pool.index()])
+    }
+
+    pub(super) fn user_mut(&mut self, user: UserId) -> &mut User {
+        Arc::make_mut(&mut self.users[user.index()])
+    }
+
+    pub(super) fn device_mut(&mut self, device: DeviceId) -> &mut Device {
+        Arc::make_mut(&mut self.devices[device.index()])
+    }
+
+    pub(super) fn group_mut(&mut self, group: GroupId) -> &mut Group {
+        Arc::make_mut(&mut self.groups[group.index()])
+    }
+
+    pub(super) fn assignment_mut(&mut self, assignment: AssignmentId) -> &mut Assignment {
+        Arc::make_mut(&mut self.assignments[assignment.index()])
+    }
+
+    pub(super) fn links_mut(&mut self, holder: Holder) -> &mut Links {
+        match holder {
+            Holder::User(user) => &mut self.user_mut(user).links,
+            Holder::Device(device) => &mut self.device_mut(device).links,
+        }
+    }
+
+    /// Pools of one provider, in the order in which they were listed.
+    pub fn pools_of(&self, provider: Provider) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().map(Arc::as_ref).filter(move |pool| pool.key.provider() == provider)
+    }
+}

@@ -1,0 +1,246 @@
+//! One counted stock of seats: what is owned, who holds, who waits, what is installed.
+
+use crate::domain::facts::{
+    AppPrice, DeficitPolicy, DistributionPolicy, EndsOn, HeldBy, KeepOrRelease, Owned, Policy, PoolDetails, PoolState,
+};
+use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use crate::domain::key::PoolKey;
+use crate::domain::rejection::Figures;
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The four states in which a seat counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeatState {
+    Reserved,
+    InUse,
+    Releasing,
+    Foreign,
+}
+
+/// One license occupied by one holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a provider may report")]
+pub struct Seat {
+    pub state: SeatState,
+    /// The position of the grant, or of the first sight of a foreign seat.
+    pub granted_at: u64,
+    /// When and where it entered its present state.
+    pub since: Time,
+    pub since_position: u64,
+    /// Its place in the queue, if it came from there.
+    pub queue_place: Option<u64>,
+    /// Installs that this seat licenses.
+    pub installs: u32,
+    /// The provider has said yes, or need not be asked.
+    pub is_confirmed: bool,
+    /// Releasing only: it was in use before, and whether the provider was asked yet.
+    pub was_in_use: bool,
+    pub is_release_sent: bool,
+    pub is_regrant_wanted: bool,
+    pub is_release_refused: bool,
+}
+
+/// A place in a queue: the position of the event that queued the holder.
+pub type QueuePlace = u64;
+
+/// An app present on a device, for one user or (`None`) for all of its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstallKey {
+    pub device: DeviceId,
+    pub user: Option<UserId>,
+}
+
+/// What is known of an install.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Install {
+    pub since: Time,
+    pub since_position: u64,
+    /// Whose seat it uses; `None` is an unlicensed install.
+    pub seat: Option<Holder>,
+}
+
+/// What a pool is called in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolName {
+    pub name: String,
+    pub publisher: Option<String>,
+}
+
+/// One counted stock of seats.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pool {
+    pub id: PoolId,
+    pub key: PoolKey,
+    pub details: PoolDetails,
+    pub price: Option<AppPrice>,
+    pub names: BTreeMap<String, PoolName>,
+    pub packages: Vec<String>,
+    pub is_private_store_visible: bool,
+    /// As the provider states it; zero once the entitlement has ended or the pool is removed.
+    pub owned: Owned,
+    pub distribution_policy: DistributionPolicy,
+    pub ends_on: EndsOn,
+    pub state: PoolState,
+    pub policy: Policy,
+    /// When the present policy was set: timers count from there at the earliest.
+    pub policy_since: Time,
+    pub etag: u64,
+    pub seats: BTreeMap<Holder, Seat>,
+    pub reserved: u64,
+    pub in_use: u64,
+    pub releasing: u64,
+    pub foreign: u64,
+    pub queue: BTreeMap<QueuePlace, Holder>,
+    pub queued: BTreeMap<Holder, QueuePlace>,
+    /// Covered holders who lost the seat and don't get it back by themselves.
+    pub lapsed: BTreeSet<Holder>,
+    /// Releasing seats that are wanted again after their release was sent, in order of the wish.
+    pub regrants: BTreeMap<QueuePlace, Holder>,
+    /// The provider said "not enough": nobody is served until the next complete sync.
+    pub is_serving_paused: bool,
+    pub installs: BTreeMap<InstallKey, Install>,
+    /// The devices on which a user has a per-user install.
+    pub installs_by_user: BTreeMap<UserId, BTreeSet<DeviceId>>,
+    pub unlicensed: u64,
+    pub assignments: BTreeSet<AssignmentId>,
+    pub refused: u64,
+    /// The last position after which a grant would have found a seat.
+    pub last_free_position: u64,
+    pub store_used: Option<u64>,
+    pub store_seen_at: Option<Time>,
+    /// What was owned before a refund that the store has yet to show, and whether it stated the old count once since.
+    pub refund_lag: Option<RefundLag>,
+    /// No reservation can time out before this instant. A cache: left out of snapshots and digests.
+    #[serde(skip)]
+    pub next_timeout: Option<Time>,
+}
+
+/// A refund was recorded before the store showed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundLag {
+    pub stated: Owned,
+    pub times_seen: u32,
+}
+
+impl Pool {
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.reserved + self.in_use + self.releasing + self.foreign
+    }
+
+    /// The cap, where there is one: a restricted pool with a number.
+    #[must_use]
+    pub fn cap(&self) -> Option<u64> {
+        match (self.distribution_policy, self.owned) {
+            (DistributionPolicy::Restricted, Owned::Count(owned)) => Some(owned),
+            (DistributionPolicy::Restricted, Owned::Unlimited)
+            | (DistributionPolicy::Open, Owned::Count(_) | Owned::Unlimited) => None,
+        }
+    }
+
+    /// Law 1, from the side of the rules: a grant may be appended.
+    #[must_use]
+    pub fn has_free_seat(&self) -> bool {
+        self.cap().is_none_or(|cap| self.held() < cap)
+    }
+
+    /// Seats that a grant could take; `Unlimited` where there is no cap.
+    #[must_use]
+    pub fn free(&self) -> Owned {
+        self.cap().map_or(Owned::Unlimited, |cap| Owned::Count(cap.saturating_sub(self.held())))
+    }
+
+    /// By how much a capped pool is above its cap.
+    #[must_use]
+    pub fn over_by(&self) -> u64 {
+        self.cap().map_or(0, |cap| self.held().saturating_sub(cap))
+    }
+
+    /// Whether waiting holders may be given seats now.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.state == PoolState::Active && !self.is_serving_paused
+    }
+
+    #[must_use]
+    pub fn is_user_only(&self) -> bool {
+        self.details.held_by == HeldBy::User
+    }
+
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let owned = self.cap().map_or(Owned::Unlimited, Owned::Count);
+        Figures { owned, held: self.held(), queued: self.queued.len() as u64 }
+    }
+
+    /// What an uninstall from a retired device does.
+    #[must_use]
+    pub fn on_device_retirement(&self) -> KeepOrRelease {
+        self.policy.on_device_retirement.unwrap_or(self.policy.on_uninstall)
+    }
+
+    /// The policy of a pool that nobody has set one for.
+    #[must_use]
+    pub fn default_policy(details: &PoolDetails) -> Policy {
+        Policy {
+            on_uninstall: details.on_uninstall,
+            untargeted: KeepOrRelease::Keep,
+            deficit: DeficitPolicy::Plan,
+            on_device_retirement: None,
+            reservation_timeout_days: None,
+        }
+    }
+
+    /// Whether a seat can be taken from its holder by a command.
+    #[must_use]
+    pub fn is_revocable(&self, seat: &Seat) -> bool {
+        !self.details.is_irrevocable && seat.state != SeatState::Foreign
+    }
+
+    /// The installs that a seat of this holder would license.
+    #[must_use]
+    pub fn installs_of(&self, holder: Holder) -> Vec<InstallKey> {
+        match holder {
+            Holder::User(user) => self
+                .installs_by_user
+                .get(&user)
+                .into_iter()
+                .flatten()
+                .map(|device| InstallKey { device: *device, user: Some(user) })
+                .collect(),
+            Holder::Device(device) => self.installs_on(device),
+        }
+    }
+
+    /// Every install on one device.
+    #[must_use]
+    pub fn installs_on(&self, device: DeviceId) -> Vec<InstallKey> {
+        let first = InstallKey { device, user: None };
+        let last = InstallKey { device, user: Some(UserId(u32::MAX)) };
+        self.installs.range(first..=last).map(|(key, _)| *key).collect()
+    }
+
+    /// Whether an install without a seat is on record that a seat of this holder would license.
+    #[must_use]
+    pub fn has_unlicensed_install_of(&self, holder: Holder) -> bool {
+        self.installs_of(holder).iter().any(|key| self.installs.get(key).is_some_and(|i| i.seat.is_none()))
+    }
+
+    /// Free of charge, as far as the provider says.
+    #[must_use]
+    pub fn is_free_of_charge(&self) -> bool {
+        self.price.as_ref().is_some_and(|price| price.minor_units == 0)
+    }
+
+    pub(in crate::domain) fn count_mut(&mut self, state: SeatState) -> &mut u64 {
+        match state {
+            SeatState::Reserved => &mut self.reserved,
+            SeatState::InUse => &mut self.in_use,
+            SeatState::Releasing => &mut self.releasing,
+            SeatState::Foreign => &mut self.foreign,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The smaller tables of a tenant: credentials, store accounts, syncs, drift, held endings, refusals, names.
+
+use crate::domain::command::Actor;
+use crate::domain::event::{CommandKind, Target};
+use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role};
+use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use crate::domain::key::Provider;
+use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub id: TokenId,
+    pub name: String,
+    pub role: Role,
+    /// SHA-256 of the token's 256 random bits.
+    pub hash: [u8; 32],
+    pub expires_at: Option<Time>,
+    pub is_revoked: bool,
+    pub since: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreAccount {
+    pub account_id: String,
+    /// Connection settings as compact JSON, without secrets.
+    pub settings: String,
+    pub since: Time,
+    pub etag: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub name: String,
+    pub is_active: bool,
+    pub since: Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncState {
+    Running,
+    Completed,
+    Failed,
+}
+
+/// One pass over a provider's inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    pub id: SyncId,
+    pub provider: Provider,
+    pub is_full: bool,
+    pub is_dry_run: bool,
+    pub language: String,
+    pub state: SyncState,
+    pub started_at: Time,
+    pub started_position: u64,
+    pub ended_at: Option<Time>,
+    pub ended_position: Option<u64>,
+    pub counts: SyncCounts,
+    pub failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SyncCounts {
+    pub listed: u32,
+    pub changed: u32,
+    pub delisted: u32,
+    pub skipped: u32,
+    pub unchanged: u32,
+    pub pages: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    pub id: DriftId,
+    pub pool: PoolId,
+    pub kind: DriftKind,
+    pub before: Owned,
+    pub after: Owned,
+    pub found_at: Time,
+    pub found_position: u64,
+    pub resolution: Option<DriftResolution>,
+    pub resolved_at: Option<Time>,
+}
+
+/// What the brake holds back until a person confirms it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldEndings {
+    pub id: HeldId,
+    pub sync: Option<SyncId>,
+    pub at: Time,
+    pub position: u64,
+    pub seats: Vec<(PoolId, Holder, ReleaseCause)>,
+    pub removals: Vec<PoolId>,
+}
+
+/// What makes two refusals the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RefusalKey {
+    pub actor: Actor,
+    pub command: CommandKind,
+    pub pool: Option<PoolId>,
+    pub holder: Option<Holder>,
+    pub target: Option<Target>,
+    pub rule: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalSeen {
+    pub position: u64,
+    pub at: Time,
+}
+
+/// The newest refusals, so that a client that asks again and again does not fill the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Refusals {
+    by_key: BTreeMap<RefusalKey, RefusalSeen>,
+    by_position: BTreeMap<u64, RefusalKey>,
+}
+
+/// So many different refusals are remembered; an older one is recorded anew.
+pub const REFUSALS_REMEMBERED_MAX: usize = 4096;
+
+impl Refusals {
+    #[must_use]
+    pub fn seen(&self, key: &RefusalKey) -> Option<RefusalSeen> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(in crate::domain) fn remember(&mut self, key: RefusalKey, seen: RefusalSeen) {
+        if let Some(older) = self.by_key.insert(key.clone(), seen) {
+            self.by_position.remove(&older.position);
+        }
+        self.by_position.insert(seen.position, key);
+        while self.by_position.len() > REFUSALS_REMEMBERED_MAX {
+            if let Some((_, oldest)) = self.by_position.pop_first() {
+                self.by_key.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Outside names: hashes to find a subject by, and the sealed text.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Names {
+    users: BTreeMap<Blind, UserId>,
+    serials: BTreeMap<Blind, DeviceId>,
+    device_ids: BTreeMap<Blind, DeviceId>,
+    user_profiles: Vec<Arc<StoredNames>>,
+    device_names: Vec<Arc<StoredNames>>,
+}
+
+/// A seal with the aliases that were found under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredNames {
+    pub personal: Personal,
+    pub aliases: Vec<Alias>,
+}
+
+impl StoredNames {
+    fn of(personal: &Personal) -> Arc<Self> {
+        let bare = Personal { subject: personal.subject, sealed: personal.sealed.clone(), aliases: Vec::new() };
+        Arc::new(Self { personal: bare, aliases: personal.aliases.clone() })
+    }
+}
+
+impl Names {
+    #[must_use]
+    pub fn user(&self, name: Blind) -> Option<UserId> {
+        self.users.get(&name).copied()
+    }
+
+    #[must_use]
+    pub fn device_by_serial(&self, serial: Blind) -> Option<DeviceId> {
+        self.serials.get(&serial).copied()
+    }
+
+    #[must_use]
+    pub fn device_by_device_id(&self, device_id: Blind) -> Option<DeviceId> {
+        self.device_ids.get(&device_id).copied()
+    }
+
+    #[must_use]
+    pub fn user_profile(&self, user: UserId) -> Option<&StoredNames> {
+        self.user_profiles.get(user.index()).map(Arc::as_ref)
+    }
+
+    #[must_use]
+    pub fn device_names(&self, device: DeviceId) -> Option<&StoredNames> {
+        self.device_names.get(device.index()).map(Arc::as_ref)
+    }
+
+    pub(in crate::domain) fn learn_user(&mut self, user: UserId, profile: &Personal) {
+        self.forget_user(user);
+        for alias in &profile.aliases {
+            if alias.kind == AliasKind::UserName {
+                self.users.insert(alias.blind, user);
+            }
+        }
+        let stored = StoredNames::of(profile);
+        match self.user_profiles.get_mut(user.index()) {
+            Some(place) => *place = stored,
+            None => self.user_profiles.push(stored),
+        }
+    }
+
+    /// The user name is free again; the sealed text stays.
+    pub(in crate::domain) fn forget_user(&mut self, user: UserId) {
+        let aliases = self.user_profiles.get(user.index()).map(|stored| stored.aliases.clone()).unwrap_or_default();
+        for alias in aliases {
+            if self.users.get(&alias.blind) == Some(&user) {
+                self.users.remove(&alias.blind);
+            }
+        }
+    }
+
+    pub(in crate::domain) fn learn_device(&mut self, device: DeviceId, names: &Personal) {
+        let old = self.device_names.get(device.index()).map(|stored| stored.aliases.clone()).unwrap_or_default();
+        for alias in old {
+            for table in [&mut self.serials, &mut self.device_ids] {
+                if table.get(&alias.blind) == Some(&device) {
+                    table.remove(&alias.blind);
+                }
+            }
+        }
+        for alias in &names.aliases {
+            match alias.kind {
+                AliasKind::Serial => self.serials.insert(alias.blind, device),
+                AliasKind::DeviceId => self.device_ids.insert(alias.blind, device),
+                AliasKind::UserName => None,
+            };
+        }
+        let stored = StoredNames::of(names);
+        match self.device_names.get_mut(device.index()) {
+            Some(place) => *place = stored,
+            None => self.device_names.push(stored),
+        }
+    }
+}

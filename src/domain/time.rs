@@ -1,0 +1,108 @@
+//! Instants as data. Nothing here reads a clock.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(pub i64);
+
+/// Microseconds of a day without leap seconds.
+pub const DAY_MICROS: i64 = 86_400_000_000;
+
+impl Time {
+    /// The same time of day, so many days later; saturates at the end of time.
+    #[must_use]
+    pub fn plus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_add(i64::from(days).saturating_mul(DAY_MICROS)))
+    }
+
+    /// The calendar day in UTC.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(i32::try_from(self.0.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(stamp) => write!(f, "{stamp:.6}"),
+            Err(_) => write!(f, "{} microseconds since 1970", self.0),
+        }
+    }
+}
+
+impl std::str::FromStr for Time {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let stamp: jiff::Timestamp = text.parse().map_err(|e| format!("{text:?} is not an RFC 3339 time: {e}"))?;
+        Ok(Self(stamp.as_microsecond()))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i64(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            String::deserialize(d)?.parse().map_err(D::Error::custom)
+        } else {
+            i64::deserialize(d).map(Self)
+        }
+    }
+}
+
+/// A calendar day in UTC, as days since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i32);
+
+impl Day {
+    /// The first instant of this day.
+    #[must_use]
+    pub fn start(self) -> Time {
+        Time(i64::from(self.0).saturating_mul(DAY_MICROS))
+    }
+
+    /// The first instant after this day.
+    #[must_use]
+    pub fn end(self) -> Time {
+        Time((i64::from(self.0) + 1).saturating_mul(DAY_MICROS))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.start().to_string();
+        f.write_str(text.split('T').next().unwrap_or(&text))
+    }
+}
+
+impl std::str::FromStr for Day {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let date: jiff::civil::Date = text.parse().map_err(|e| format!("{text:?} is not a date: {e}"))?;
+        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|e| format!("{text:?} is out of range: {e}"))?;
+        Ok(Time(zoned.timestamp().as_microsecond()).day())
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i32(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            String::deserialize(d)?.parse().map_err(D::Error::custom)
+        } else {
+            i32::deserialize(d).map(Self)
+        }
+    }
+}
