@@ -206,6 +206,7 @@ impl Answer {
             | Event::EntitlementDated { .. }
             | Event::CapacityChanged { .. }
             | Event::RefundLagSeen { .. }
+            | Event::RefundSettled { .. }
             | Event::DistributionPolicyChanged { .. }
             | Event::PoolDelisted { .. }
             | Event::PoolRelisted { .. }

@@ -104,9 +104,11 @@ pub enum Command {
     ChangeSettings { patch: SettingsPatch },
     IssueToken { name: String, role: Role, hash: [u8; 32], expires_at: Option<Time> },
     RevokeToken { token: TokenId },
-    LinkStoreAccount { provider: Provider, account_id: String, settings: String },
+    /// Whether another tenant has linked the same account is the writer's to know: it sees all of them.
+    LinkStoreAccount { provider: Provider, account_id: String, settings: String, is_linked_elsewhere: bool },
     ActivateTool { tool: String, name: String },
     DeactivateTool { tool: String },
+    StartSync { provider: Provider },
     ConfirmSync { sync: SyncId },
     Assign { pool: PoolRef, target: TargetRef, intent: Intent, mode: Option<Mode>, licensing: Option<Licensing> },
     Unassign { assignment: AssignmentId },

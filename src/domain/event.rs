@@ -53,6 +53,7 @@ pub enum CommandKind {
     LinkStoreAccount,
     ActivateTool,
     DeactivateTool,
+    StartSync,
     ConfirmSync,
     Assign,
     Unassign,
@@ -105,6 +106,8 @@ pub enum Event {
     CapacityChanged { pool: PoolId, owned: Owned, cause: CapacityCause },
     /// A store that lags behind a refund stated the old count once; a second complete sync makes it a drift.
     RefundLagSeen { pool: PoolId, stated: Owned },
+    /// The store shows what a refund left.
+    RefundSettled { pool: PoolId },
     DistributionPolicyChanged { pool: PoolId, distribution_policy: DistributionPolicy },
     PoolDelisted { pool: PoolId, cause: CapacityCause },
     PoolRelisted { pool: PoolId },
@@ -177,7 +180,7 @@ pub enum Event {
 
     CommandRefused { command: CommandKind, pool: Option<PoolId>, holder: Option<Holder>, target: Option<Target>, rejection: Rejection },
     /// The same refusal again, so many times.
-    RefusalsCounted { position: u64, actor: Actor, count: u64 },
+    RefusalsCounted { position: u64, actor: Actor, pool: Option<PoolId>, count: u64 },
     CommandUnchanged { command: CommandKind, about: About },
 }
 

@@ -93,7 +93,7 @@ pub enum Rejection {
     SeatsStillHeld { held: u64 },
     RefundExceedsFreeSeats { quantity: u64, figures: Figures },
     NotEnoughSeats { short_by: u64, figures: Figures, remedies: Remedies },
-    NoSeatAvailable { figures: Figures },
+    NoSeatAvailable { figures: Figures, remedies: Remedies },
 }
 
 /// How a door should answer.

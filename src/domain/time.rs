@@ -10,6 +10,9 @@ pub struct Time(pub i64);
 /// Microseconds of a day without leap seconds.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 
+/// Microseconds of an hour.
+pub const HOUR_MICROS: i64 = 3_600_000_000;
+
 impl Time {
     /// The same time of day, so many days later; saturates at the end of time.
     #[must_use]

@@ -61,6 +61,7 @@ impl Tenant {
             | Event::EntitlementDated { .. }
             | Event::CapacityChanged { .. }
             | Event::RefundLagSeen { .. }
+            | Event::RefundSettled { .. }
             | Event::DistributionPolicyChanged { .. }
             | Event::PoolDelisted { .. }
             | Event::PoolRelisted { .. }
@@ -141,7 +142,12 @@ impl Tenant {
                 let key = RefusalKey { actor: meta.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
                 self.refusals.remember(key, RefusalSeen { position: meta.position, at: meta.recorded_at });
             }
-            Event::RefusalsCounted { .. } | Event::CommandUnchanged { .. } => {}
+            Event::RefusalsCounted { position: _, actor: _, pool, count } => {
+                if let Some(pool) = pool {
+                    self.pool_mut(*pool).refused += count;
+                }
+            }
+            Event::CommandUnchanged { .. } => {}
         }
     }
 

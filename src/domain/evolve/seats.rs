@@ -2,7 +2,9 @@
 
 use crate::domain::event::Event;
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Install, InstallKey, Meta, Seat, SeatState, Tenant};
+use crate::domain::facts::ReleaseCause;
+use crate::domain::state::{Install, InstallKey, Meta, RecentEnding, Seat, SeatState, Tenant};
+use crate::domain::time::HOUR_MICROS;
 
 impl Tenant {
     pub(super) fn evolve_seat(&mut self, event: &Event, meta: &Meta) {
@@ -10,7 +12,8 @@ impl Tenant {
             Event::SeatGranted { pool, holder, cause: _, in_use } => self.granted(*pool, *holder, *in_use, meta),
             Event::SeatTaken { pool, holder } => self.enter(*pool, *holder, &[SeatState::Reserved], SeatState::InUse, meta),
             Event::SeatIdle { pool, holder } => self.enter(*pool, *holder, &[SeatState::InUse], SeatState::Reserved, meta),
-            Event::SeatReleasing { pool, holder, cause: _, lapsed } => {
+            Event::SeatReleasing { pool, holder, cause, lapsed } => {
+                self.note_ending(*cause, meta);
                 let was_in_use = self.seat(*pool, *holder).state == SeatState::InUse;
                 self.enter(*pool, *holder, &[SeatState::Reserved, SeatState::InUse], SeatState::Releasing, meta);
                 self.orphan_installs(*pool, *holder);
@@ -40,7 +43,10 @@ impl Tenant {
                 self.pool_mut(*pool).regrants.insert(meta.position, *holder);
                 self.lapse(*pool, *holder, false);
             }
-            Event::SeatReleased { pool, holder, cause: _, lapsed } => {
+            Event::SeatReleased { pool, holder, cause, lapsed } => {
+                if self.seat(*pool, *holder).state != SeatState::Releasing {
+                    self.note_ending(*cause, meta);
+                }
                 self.released(*pool, *holder, *lapsed);
                 self.note_free(*pool, meta.position);
             }
@@ -76,6 +82,24 @@ impl Tenant {
         }
     }
 
+    /// The brake's window: seats that directory changes ended within the last hour.
+    fn note_ending(&mut self, cause: ReleaseCause, meta: &Meta) {
+        if !matches!(cause, ReleaseCause::Uncovered | ReleaseCause::Departed) {
+            return;
+        }
+        let hour_ago = meta.recorded_at.0 - HOUR_MICROS;
+        while self.recent_endings.front().is_some_and(|ending| ending.at.0 <= hour_ago) {
+            self.recent_endings.pop_front();
+        }
+        match self.recent_endings.back_mut() {
+            Some(last) if last.at == meta.recorded_at => last.seats_ended += 1,
+            Some(_) | None => {
+                let ending = RecentEnding { at: meta.recorded_at, seats_ended: 1, seats_held_before: self.seats_held };
+                self.recent_endings.push_back(ending);
+            }
+        }
+    }
+
     fn seat(&self, pool: PoolId, holder: Holder) -> &Seat {
         self.pool(pool).seats.get(&holder).expect("the fact is about a seat that is held")
     }
@@ -101,6 +125,7 @@ impl Tenant {
         self.leave_queue(pool, holder);
         self.lapse(pool, holder, false);
         let state = if in_use { SeatState::InUse } else { SeatState::Reserved };
+        self.pool_mut(pool).last_free_position = meta.position;
         self.insert_seat(pool, holder, new_seat(state, meta, place, is_confirmed));
         if in_use {
             self.attach_installs(pool, holder);

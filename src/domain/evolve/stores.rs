@@ -103,6 +103,7 @@ impl Tenant {
                 let times_seen = entry.refund_lag.map_or(0, |lag| lag.times_seen) + 1;
                 entry.refund_lag = Some(RefundLag { stated: *stated, times_seen });
             }
+            Event::RefundSettled { pool } => self.pool_mut(*pool).refund_lag = None,
             Event::DistributionPolicyChanged { pool, distribution_policy } => {
                 self.touch(*pool, meta).distribution_policy = *distribution_policy;
                 self.note_free(*pool, meta.position);

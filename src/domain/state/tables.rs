@@ -123,7 +123,7 @@ pub struct Refusals {
 }
 
 /// So many different refusals are remembered; an older one is recorded anew.
-pub const REFUSALS_REMEMBERED_MAX: usize = 4096;
+const REFUSALS_REMEMBERED_MAX: usize = 4096;
 
 impl Refusals {
     #[must_use]

@@ -1,0 +1,260 @@
+//! Assigning and unassigning.
+
+use super::settle::Brake;
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::command::{PoolRef, TargetRef};
+use crate::domain::event::{About, Event, Target};
+use crate::domain::facts::{
+    AssignmentEndCause, GrantCause, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause, SkipReason,
+};
+use crate::domain::ids::{AssignmentId, Holder, PoolId};
+use crate::domain::key::Provider;
+use crate::domain::rejection::{Rejection, Remedies};
+use crate::domain::state::{Assignment, Pool, SeatState};
+use std::collections::BTreeSet;
+
+/// Who would hold seats for an assignment, and which members get none.
+struct Candidates {
+    holders: Vec<Holder>,
+    skipped: Vec<(Holder, SkipReason)>,
+}
+
+impl Judge<'_> {
+    pub(super) fn assign(
+        &mut self,
+        pool: &PoolRef,
+        target: &TargetRef,
+        intent: Intent,
+        mode: Option<Mode>,
+        licensing: Option<Licensing>,
+    ) -> Ruling {
+        let pool = self.pool_id(pool)?;
+        let target = self.target(target)?;
+        self.about.target = Some(target);
+        if mode.is_some() && intent != Intent::Required {
+            return Err(Rejection::ModeNotAllowed);
+        }
+        let mode = mode.unwrap_or(Mode::AllOrNothing);
+        self.guard_licensing(pool, target, licensing)?;
+        if let Some(existing) = self.existing(pool, target) {
+            let is_same = existing.target == target && existing.intent == intent && existing.mode == mode && existing.licensing == licensing;
+            return if is_same { Ok(Verdict::Unchanged(About::Assignment(existing.id))) } else { Err(Rejection::AssignmentExists) };
+        }
+        if let Target::User(user) = target {
+            if self.tenant.user(user).departed.is_some() {
+                return Err(Rejection::UserDeparted);
+            }
+        }
+        self.guard_pool_state(pool, intent)?;
+        let made = self.next_assignment(pool, target, intent, mode, licensing);
+        let candidates = self.candidates(&made);
+        self.guard_seats(pool, &made, &candidates)?;
+        self.make(&made, &candidates);
+        Ok(Verdict::Done)
+    }
+
+    fn target(&self, target: &TargetRef) -> Result<Target, Rejection> {
+        Ok(match target {
+            TargetRef::User(user) => Target::User(self.user_id(*user)?),
+            TargetRef::Device(device) => {
+                let device = self.device_id(*device)?;
+                if self.tenant.device(device).is_retired {
+                    return Err(Rejection::DeviceRetired);
+                }
+                Target::Device(device)
+            }
+            TargetRef::Group { group, exclude } => {
+                let group = self.group_id(group)?;
+                let exclude = exclude.as_ref().map(|exclude| self.group_id(exclude)).transpose()?;
+                Target::Group { group, exclude }
+            }
+        })
+    }
+
+    /// Licensing is a choice only where both kinds can hold a provider's seat; a user target has no device to license.
+    fn guard_licensing(&self, pool: PoolId, target: Target, licensing: Option<Licensing>) -> Result<(), Rejection> {
+        let Some(licensing) = licensing else {
+            return Ok(());
+        };
+        let entry = self.tenant.pool(pool);
+        let allows_both = entry.key.provider() == Provider::AppleBusiness && entry.details.held_by == HeldBy::UserOrDevice;
+        let has_no_device = matches!(target, Target::User(_)) && licensing == Licensing::Device;
+        if allows_both && !has_no_device { Ok(()) } else { Err(Rejection::LicensingNotAllowed) }
+    }
+
+    /// One target carries one intent for a pool; what it excludes is part of the assignment, not of the target.
+    fn existing(&self, pool: PoolId, target: Target) -> Option<&Assignment> {
+        let same = |a: Target, b: Target| match (a, b) {
+            (Target::Group { group: a, .. }, Target::Group { group: b, .. }) => a == b,
+            (Target::User(_) | Target::Device(_) | Target::Group { .. }, _) => a == b,
+        };
+        let ids: Vec<AssignmentId> = match target {
+            Target::User(user) => self.tenant.user(user).links.assignments.iter().copied().collect(),
+            Target::Device(device) => self.tenant.device(device).links.assignments.iter().copied().collect(),
+            Target::Group { group, .. } => self.tenant.group(group).targeted_by.iter().copied().collect(),
+        };
+        ids.into_iter().map(|id| self.tenant.assignment(id)).find(|a| a.pool == pool && same(a.target, target))
+    }
+
+    fn guard_pool_state(&self, pool: PoolId, intent: Intent) -> Result<(), Rejection> {
+        match (self.tenant.pool(pool).state, intent) {
+            (PoolState::Active, _) | (PoolState::Suspended | PoolState::Removed, Intent::Uninstall) => Ok(()),
+            (PoolState::Suspended, Intent::Required | Intent::Available) => Err(Rejection::PoolSuspended),
+            (PoolState::Removed, Intent::Required | Intent::Available) => Err(Rejection::PoolRemoved),
+        }
+    }
+
+    fn next_assignment(&self, pool: PoolId, target: Target, intent: Intent, mode: Mode, licensing: Option<Licensing>) -> Assignment {
+        Assignment {
+            id: AssignmentId::at(self.tenant.assignments.len()),
+            pool,
+            target,
+            intent,
+            mode,
+            licensing,
+            is_ended: false,
+            made_at: self.tenant.next_position,
+            etag: self.tenant.next_position,
+            since: self.now,
+        }
+    }
+
+    /// In the order in which they joined the target.
+    fn candidates(&self, assignment: &Assignment) -> Candidates {
+        let pool = self.tenant.pool(assignment.pool);
+        let mut seen = BTreeSet::new();
+        let mut candidates = Candidates { holders: Vec::new(), skipped: Vec::new() };
+        for member in self.members(assignment) {
+            match self.skip_reason(pool, assignment, member) {
+                Some(reason) => candidates.skipped.push((member, reason)),
+                None => {
+                    let holders = self.tenant.holders_for(pool, assignment, member);
+                    candidates.holders.extend(holders.into_iter().filter(|holder| self.may_hold(*holder) && seen.insert(*holder)));
+                }
+            }
+        }
+        candidates
+    }
+
+    fn may_hold(&self, holder: Holder) -> bool {
+        match holder {
+            Holder::User(user) => self.tenant.user(user).departed.is_none(),
+            Holder::Device(device) => !self.tenant.device(device).is_retired,
+        }
+    }
+
+    fn members(&self, assignment: &Assignment) -> Vec<Holder> {
+        match assignment.target {
+            Target::User(user) => vec![user.into()],
+            Target::Device(device) => vec![device.into()],
+            Target::Group { group, .. } => {
+                let members = &self.tenant.group(group).members;
+                members.iter().filter(|member| self.tenant.target_holds(assignment, *member)).collect()
+            }
+        }
+    }
+
+    fn skip_reason(&self, pool: &Pool, assignment: &Assignment, member: Holder) -> Option<SkipReason> {
+        let device = match member {
+            Holder::User(user) => return self.tenant.user(user).departed.map(|_| SkipReason::UserDeparted),
+            Holder::Device(device) => self.tenant.device(device),
+        };
+        if device.is_retired {
+            return Some(SkipReason::DeviceRetired);
+        }
+        if !self.tenant.is_eligible(pool, device) {
+            return Some(SkipReason::DeviceNotEligible);
+        }
+        self.tenant.holders_for(pool, assignment, member).is_empty().then_some(SkipReason::NoPrimaryUser)
+    }
+
+    fn guard_seats(&self, pool: PoolId, made: &Assignment, candidates: &Candidates) -> Result<(), Rejection> {
+        let entry = self.tenant.pool(pool);
+        let Some(cap) = entry.cap() else {
+            return Ok(());
+        };
+        let free = if entry.is_serving() { cap.saturating_sub(entry.held()) } else { 0 };
+        let needed = match (made.intent, made.mode) {
+            (Intent::Uninstall, _) | (Intent::Required, Mode::Fill) => return Ok(()),
+            (Intent::Available, _) => 1,
+            (Intent::Required, Mode::AllOrNothing) => {
+                candidates.holders.iter().filter(|holder| !entry.seats.contains_key(holder)).count() as u64
+            }
+        };
+        if needed <= free {
+            return Ok(());
+        }
+        let short_by = needed - free;
+        Err(Rejection::NotEnoughSeats { short_by, figures: entry.figures(), remedies: self.remedies(pool, short_by) })
+    }
+
+    /// The ways out of a shortage, honest also where one would free nothing.
+    pub(super) fn remedies(&self, pool: PoolId, short_by: u64) -> Remedies {
+        let entry = self.tenant.pool(pool);
+        let of_ours = |state: SeatState| {
+            entry.seats.iter().filter(move |(_, seat)| seat.state == state && entry.is_revocable(seat))
+        };
+        let releases_on_uninstall = entry.policy.on_uninstall == KeepOrRelease::Release;
+        let uninstall_would_free = of_ours(SeatState::InUse)
+            .filter(|(holder, _)| releases_on_uninstall || !self.tenant.coverage(pool, **holder).is_covered())
+            .count() as u64;
+        let narrow_in_use = match entry.policy.untargeted {
+            KeepOrRelease::Release => of_ours(SeatState::InUse).count() as u64,
+            KeepOrRelease::Keep => 0,
+        };
+        let narrow_would_free = of_ours(SeatState::Reserved).count() as u64 + narrow_in_use;
+        Remedies { uninstall_would_free, narrow_would_free, buy_would_free: short_by }
+    }
+
+    fn make(&mut self, made: &Assignment, candidates: &Candidates) {
+        let pool = made.pool;
+        let reaches = self.reaches(candidates.holders.iter().map(|holder| (pool, *holder)));
+        self.emit(Event::AssignmentMade {
+            assignment: made.id,
+            pool,
+            target: made.target,
+            intent: made.intent,
+            mode: made.mode,
+            licensing: made.licensing,
+        });
+        if made.intent == Intent::Required {
+            for part in candidates.skipped.chunks(LIST_ENTRIES_MAX) {
+                self.emit(Event::MembersSkipped { assignment: made.id, members: part.to_vec() });
+            }
+        }
+        self.settle_endings(&reaches, ReleaseCause::Unassigned, Brake::Off);
+        if made.intent == Intent::Required {
+            for holder in &candidates.holders {
+                self.provide(pool, *holder, GrantCause::Assignment);
+            }
+        }
+    }
+
+    pub(super) fn unassign(&mut self, assignment: AssignmentId) -> Ruling {
+        let Some(entry) = self.tenant.assignments.get(assignment.index()).filter(|entry| !entry.is_ended).cloned() else {
+            return Err(Rejection::AssignmentNotFound);
+        };
+        self.about.pool = Some(entry.pool);
+        self.precondition(entry.etag)?;
+        self.end_assignments(&[assignment], AssignmentEndCause::Unassigned, ReleaseCause::Unassigned, Brake::Off);
+        Ok(Verdict::Done)
+    }
+
+    /// Ends assignments together, and what their end means for the seats.
+    pub(super) fn end_assignments(&mut self, ids: &[AssignmentId], why: AssignmentEndCause, cause: ReleaseCause, brake: Brake) {
+        let pairs: Vec<(PoolId, Holder)> = ids
+            .iter()
+            .flat_map(|id| {
+                let assignment = self.tenant.assignment(*id);
+                let pool = self.tenant.pool(assignment.pool);
+                let holders = self.members(assignment).into_iter().flat_map(|member| self.tenant.holders_for(pool, assignment, member));
+                holders.map(|holder| (assignment.pool, holder)).collect::<Vec<_>>()
+            })
+            .collect();
+        let reaches = self.reaches(pairs);
+        for id in ids {
+            self.emit(Event::AssignmentEnded { assignment: *id, cause: why });
+        }
+        self.settle(&reaches, cause, brake);
+    }
+}

@@ -1,0 +1,136 @@
+//! Devices: enrolled, changed, wiped, retired.
+
+use super::settle::{Brake, Ending, Reach};
+use super::{Judge, Ruling, Verdict};
+use crate::domain::command::{DeviceRef, UserRef};
+use crate::domain::event::{About, Event};
+use crate::domain::facts::{DeviceFacts, ReleaseCause};
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::personal::{AliasKind, Blind, Personal};
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{InstallKey, SeatState};
+use std::collections::BTreeSet;
+
+impl Judge<'_> {
+    /// `identity` is the hash of the device id that the tool gives the device today: another one under the same serial
+    /// number is a new incarnation.
+    pub(super) fn put_device(
+        &mut self,
+        device: DeviceRef,
+        names: &Personal,
+        identity: Option<Blind>,
+        facts: &DeviceFacts,
+        primary_user: Option<UserRef>,
+    ) -> Ruling {
+        let primary_user = primary_user.map(|user| self.user_id(user)).transpose()?;
+        let existing = self.known_device(device, names)?;
+        let Some(id) = existing else {
+            let device = DeviceId::at(self.tenant.devices.len());
+            self.emit(Event::DeviceAdded { device, names: names.clone(), facts: facts.clone(), primary_user });
+            return Ok(Verdict::Done);
+        };
+        let entry = self.tenant.device(id);
+        self.precondition(entry.etag)?;
+        let stored = self.tenant.names.device_names(id);
+        let is_same_name = stored.is_some_and(|stored| stored.personal.sealed == names.sealed);
+        let before = stored.and_then(|stored| stored.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId));
+        let is_reborn = identity.zip(before).is_some_and(|(now, before)| now != before.blind);
+        let is_back = entry.is_retired;
+        if is_same_name && !is_back && entry.facts == *facts && entry.primary_user == primary_user {
+            return Ok(Verdict::Unchanged(About::Device(id)));
+        }
+        let reaches = self.device_reaches(id, primary_user);
+        self.emit(Event::DeviceChanged { device: id, names: names.clone(), facts: facts.clone(), primary_user });
+        if is_back {
+            self.emit(Event::DeviceReturned { device: id });
+        } else if is_reborn {
+            self.emit(Event::DeviceReincarnated { device: id });
+            self.wipe(id);
+        }
+        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        Ok(Verdict::Done)
+    }
+
+    /// The device that is meant, by what it is called in the path or by its own names.
+    fn known_device(&self, device: DeviceRef, names: &Personal) -> Result<Option<DeviceId>, Rejection> {
+        let asked = match (self.device_id(device), device) {
+            (Ok(id), _) => Some(id),
+            (Err(_), DeviceRef::Name { .. }) => None,
+            (Err(rejection), DeviceRef::Id(_)) => return Err(rejection),
+        };
+        let owner = |kind: AliasKind| {
+            let alias = names.aliases.iter().find(|alias| alias.kind == kind)?;
+            match kind {
+                AliasKind::Serial => self.tenant.names.device_by_serial(alias.blind),
+                AliasKind::DeviceId => self.tenant.names.device_by_device_id(alias.blind),
+                AliasKind::UserName => None,
+            }
+        };
+        let (by_serial, by_device_id) = (owner(AliasKind::Serial), owner(AliasKind::DeviceId));
+        let known = by_serial.or(asked).or(by_device_id);
+        let is_another = |other: Option<DeviceId>| other.is_some() && other != known;
+        if is_another(by_device_id) || is_another(asked) {
+            return Err(Rejection::DeviceNameTaken);
+        }
+        Ok(known)
+    }
+
+    /// Everyone whose coverage may hang on a device: itself, its people before and after, whoever has an app on it.
+    fn device_reaches(&self, device: DeviceId, next_user: Option<UserId>) -> Vec<Reach> {
+        let entry = self.tenant.device(device);
+        let mut pairs: Vec<(PoolId, Holder)> = Vec::new();
+        for pool in self.pools_around(Holder::Device(device)) {
+            pairs.push((pool, Holder::Device(device)));
+            let installers = self.tenant.pool(pool).installs_on(device).into_iter().filter_map(|key| key.user);
+            let people: BTreeSet<UserId> = entry.primary_user.into_iter().chain(next_user).chain(installers).collect();
+            pairs.extend(people.into_iter().map(|user| (pool, Holder::User(user))));
+        }
+        self.reaches(pairs)
+    }
+
+    /// A wiped device has no installs any more; its seats stay.
+    fn wipe(&mut self, device: DeviceId) {
+        for (pool, key) in self.installs_on(device) {
+            self.remove_install(pool, key, None);
+        }
+    }
+
+    fn installs_on(&self, device: DeviceId) -> Vec<(PoolId, InstallKey)> {
+        let pools = &self.tenant.device(device).links.installed;
+        pools.iter().flat_map(|pool| self.tenant.pool(*pool).installs_on(device).into_iter().map(|key| (*pool, key))).collect()
+    }
+
+    pub(super) fn retire(&mut self, device: DeviceRef) -> Ruling {
+        let device = self.device_id(device)?;
+        if self.tenant.device(device).is_retired {
+            return Ok(Verdict::Unchanged(About::Device(device)));
+        }
+        self.retire_device(device);
+        Ok(Verdict::Done)
+    }
+
+    pub(super) fn retire_device(&mut self, device: DeviceId) {
+        let holder = Holder::Device(device);
+        let reaches = self.device_reaches(device, None);
+        self.emit(Event::DeviceRetired { device });
+        for (pool, key) in self.installs_on(device) {
+            let on_last = self.tenant.pool(pool).on_device_retirement();
+            self.remove_install(pool, key, Some(on_last));
+        }
+        let own: Vec<Ending> = self
+            .tenant
+            .device(device)
+            .links
+            .seats
+            .iter()
+            .copied()
+            .filter(|pool| {
+                let entry = self.tenant.pool(*pool);
+                entry.seats.get(&holder).is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
+            })
+            .map(|pool| Ending { pool, holder, cause: ReleaseCause::DeviceRetired })
+            .collect();
+        self.end_seats(&own, Brake::Off);
+        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+    }
+}

@@ -1,0 +1,269 @@
+//! A provider's inventory: what is listed, how much is owned, what is gone.
+
+use super::settle::{Brake, Ending};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::command::{Envelope, Inventory, InventoryItem};
+use crate::domain::event::Event;
+use crate::domain::facts::{CapacityCause, DequeueCause, DistributionPolicy, DriftKind, ItemSkipReason, Owned, PoolState};
+use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
+use crate::domain::key::{PoolKey, Provider};
+use crate::domain::rejection::Rejection;
+use std::collections::BTreeSet;
+
+/// What a pass has found so far.
+#[derive(Default)]
+struct Tally {
+    listed: u32,
+    changed: u32,
+    delisted: u32,
+    skipped: u32,
+    unchanged: u32,
+}
+
+/// Bytes of package descriptions in one event.
+const PACKAGE_BYTES_MAX: usize = 4096;
+
+impl Judge<'_> {
+    pub(super) fn inventory(&mut self, inventory: &Inventory) -> Ruling {
+        let mut keys = BTreeSet::new();
+        for (place, item) in (0_u32..).zip(&inventory.items) {
+            if !keys.insert(&item.key) {
+                return Err(Rejection::InventoryRepeatsKey { place });
+            }
+        }
+        if inventory.provider != Provider::Declared && !self.tenant.accounts.contains_key(&inventory.provider) {
+            return Err(Rejection::StoreAccountNotLinked);
+        }
+        if !self.tenant.settings.sync_enabled {
+            return Err(Rejection::SyncDisabled);
+        }
+        if inventory.is_dry_run {
+            self.dry_run(inventory);
+        } else {
+            self.sync(inventory, &keys);
+        }
+        Ok(Verdict::Done)
+    }
+
+    /// What a pass would do, counted on a copy.
+    fn dry_run(&mut self, inventory: &Inventory) {
+        let mut copy = self.tenant.clone();
+        let real = Inventory { is_dry_run: false, ..inventory.clone() };
+        let envelope = Envelope {
+            recorded_at: self.now,
+            occurred_at: None,
+            actor: self.actor,
+            door: crate::domain::command::Door::Sync,
+            command_id: None,
+            content_hash: 0,
+            reason: None,
+        };
+        let intake = crate::domain::command::Intake::Observation(crate::domain::command::Observation::Inventory(real));
+        let judged = super::decide(&mut copy, &intake, &envelope, None);
+        let completed = judged.events.into_iter().rev().find(|event| matches!(event, Event::SyncCompleted { .. }));
+        self.start(inventory);
+        if let Some(completed) = completed {
+            self.emit(completed);
+        }
+    }
+
+    fn start(&mut self, inventory: &Inventory) -> SyncId {
+        let sync = SyncId::at(self.tenant.syncs.len());
+        self.emit(Event::SyncStarted {
+            sync,
+            provider: inventory.provider,
+            is_full: inventory.is_complete,
+            is_dry_run: inventory.is_dry_run,
+            language: inventory.language.clone(),
+        });
+        sync
+    }
+
+    fn sync(&mut self, inventory: &Inventory, keys: &BTreeSet<&PoolKey>) {
+        let held_before: u64 = self.tenant.pools_of(inventory.provider).map(|pool| pool.held()).sum();
+        let sync = self.start(inventory);
+        let mut tally = Tally::default();
+        for item in &inventory.items {
+            if item.is_encrypted {
+                tally.skipped += 1;
+                self.emit(Event::ItemSkipped { sync, key: item.key.clone(), reason: ItemSkipReason::EncryptedPackage });
+            } else {
+                self.take_item(item, &inventory.language, &mut tally);
+            }
+        }
+        let missing: Vec<PoolId> = if inventory.is_complete {
+            let gone = |pool: &&crate::domain::state::Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
+            self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
+        } else {
+            Vec::new()
+        };
+        self.conclude(sync, inventory.provider, &missing, held_before, &mut tally);
+        let Tally { listed, changed, delisted, skipped, unchanged } = tally;
+        self.emit(Event::SyncCompleted { sync, listed, changed, delisted, skipped, unchanged, pages: inventory.pages });
+    }
+
+    /// Removals and automatic reclaims, unless together they trip the brake.
+    fn conclude(&mut self, sync: SyncId, provider: Provider, missing: &[PoolId], held_before: u64, tally: &mut Tally) {
+        let ids: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
+        let reclaims: Vec<Ending> = ids.into_iter().flat_map(|id| self.automatic_reclaims(id)).collect();
+        let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
+        if stranded > 0 && self.crosses(stranded + reclaims.len() as u64, held_before) {
+            let held = HeldId(self.tenant.held_next);
+            for pool in missing {
+                self.emit(Event::RemovalHeld { held, sync, pool: *pool });
+            }
+            for part in reclaims.chunks(LIST_ENTRIES_MAX) {
+                let seats = part.iter().map(|ending| (ending.pool, ending.holder)).collect();
+                let cause = crate::domain::facts::ReleaseCause::DeficitPlan;
+                self.emit(Event::EndingsHeld { held, sync: Some(sync), cause, seats });
+            }
+            return;
+        }
+        for pool in missing {
+            tally.delisted += 1;
+            self.delist(*pool, CapacityCause::Delisted);
+        }
+        self.end_seats(&reclaims, Brake::Automatic { sync: Some(sync), seats_held: held_before });
+    }
+
+    /// An app leaves the inventory: nobody waits for it any more; its seats stay counted until their holders lose them.
+    pub(super) fn delist(&mut self, pool: PoolId, cause: CapacityCause) {
+        let waiting: Vec<Holder> = self.tenant.pool(pool).queued.keys().copied().collect();
+        for holder in waiting {
+            self.emit(Event::Dequeued { pool, holder, cause: DequeueCause::Removed });
+        }
+        self.emit(Event::PoolDelisted { pool, cause });
+    }
+
+    fn take_item(&mut self, item: &InventoryItem, language: &str, tally: &mut Tally) {
+        let ended = item.ends_on.is_some_and(|day| day.end() <= self.now);
+        let owned = if ended { Owned::Count(0) } else { item.owned };
+        let before = self.facts.len();
+        let Some(pool) = self.tenant.pool_keys.get(&item.key).copied() else {
+            self.list(item, language, owned);
+            tally.listed += 1;
+            return;
+        };
+        let is_back = self.tenant.pool(pool).state == PoolState::Removed;
+        if is_back && self.lags_behind_refund(pool, owned) {
+            self.emit(Event::RefundLagSeen { pool, stated: owned });
+            tally.unchanged += 1;
+            return;
+        }
+        if is_back {
+            self.emit(Event::PoolRelisted { pool });
+        }
+        self.take_details(pool, item, language);
+        self.take_capacity(pool, owned, ended);
+        self.take_distribution(pool, item.distribution_policy);
+        if let Some(used) = item.store_used.filter(|used| self.tenant.pool(pool).store_used != Some(*used)) {
+            self.emit(Event::StoreUsedStated { pool, used });
+        }
+        self.serve_queue(pool);
+        if self.facts.len() > before {
+            tally.changed += 1;
+        } else {
+            tally.unchanged += 1;
+        }
+    }
+
+    fn list(&mut self, item: &InventoryItem, language: &str, owned: Owned) {
+        let pool = PoolId::at(self.tenant.pools.len());
+        self.emit(Event::PoolListed {
+            pool,
+            key: item.key.clone(),
+            details: item.details.clone(),
+            owned,
+            distribution_policy: item.distribution_policy,
+            price: item.price.clone(),
+        });
+        self.take_details(pool, item, language);
+        if let Some(used) = item.store_used {
+            self.emit(Event::StoreUsedStated { pool, used });
+        }
+    }
+
+    fn take_details(&mut self, pool: PoolId, item: &InventoryItem, language: &str) {
+        let entry = self.tenant.pool(pool);
+        let name_differs = entry.names.get(language).is_none_or(|known| known.name != item.name || known.publisher != item.publisher);
+        let details_differ = entry.details != item.details || entry.price != item.price;
+        let packages_differ = entry.packages != item.packages;
+        let visibility_differs = entry.is_private_store_visible != item.is_private_store_visible;
+        let end_differs = entry.ends_on != item.ends_on;
+        if details_differ {
+            self.emit(Event::PoolDetailsChanged { pool, details: item.details.clone(), price: item.price.clone() });
+        }
+        if name_differs {
+            let (name, publisher) = (item.name.clone(), item.publisher.clone());
+            self.emit(Event::PoolNamed { pool, language: language.to_owned(), name, publisher });
+        }
+        if packages_differ {
+            self.take_packages(pool, &item.packages);
+        }
+        if visibility_differs {
+            self.emit(Event::PrivateStoreVisibilityChanged { pool, is_visible: item.is_private_store_visible });
+        }
+        if end_differs {
+            self.emit(Event::EntitlementDated { pool, ends_on: item.ends_on });
+        }
+    }
+
+    fn take_packages(&mut self, pool: PoolId, packages: &[String]) {
+        let mut part = Vec::new();
+        let (mut bytes, mut is_first) = (0, true);
+        for package in packages {
+            if bytes + package.len() > PACKAGE_BYTES_MAX && !part.is_empty() {
+                self.emit(Event::PackagesListed { pool, is_first, packages: std::mem::take(&mut part) });
+                (bytes, is_first) = (0, false);
+            }
+            bytes += package.len();
+            part.push(package.clone());
+        }
+        if !part.is_empty() || is_first {
+            self.emit(Event::PackagesListed { pool, is_first, packages: part });
+        }
+    }
+
+    /// A store that still states the count from before a refund is not believed the first time.
+    fn lags_behind_refund(&self, pool: PoolId, stated: Owned) -> bool {
+        self.tenant.pool(pool).refund_lag.is_some_and(|lag| lag.stated == stated && lag.times_seen == 0)
+    }
+
+    fn take_capacity(&mut self, pool: PoolId, owned: Owned, has_ended: bool) {
+        let entry = self.tenant.pool(pool);
+        let (before, lag) = (entry.owned, entry.refund_lag);
+        if owned == before {
+            if lag.is_some() {
+                self.emit(Event::RefundSettled { pool });
+            }
+            return;
+        }
+        if self.lags_behind_refund(pool, owned) {
+            self.emit(Event::RefundLagSeen { pool, stated: owned });
+            return;
+        }
+        let denies_refund = lag.is_some_and(|lag| lag.stated == owned);
+        let falls = match (before, owned) {
+            (Owned::Count(before), Owned::Count(now)) => now < before,
+            (Owned::Unlimited, Owned::Count(_)) => true,
+            (Owned::Count(_) | Owned::Unlimited, Owned::Unlimited) => false,
+        };
+        let cause = match (has_ended, denies_refund, falls) {
+            (true, _, _) => CapacityCause::Expired,
+            (false, true, _) | (false, false, true) => CapacityCause::Unexplained,
+            (false, false, false) => CapacityCause::Purchase,
+        };
+        self.emit(Event::CapacityChanged { pool, owned, cause });
+        if cause == CapacityCause::Unexplained {
+            let drift = DriftId::at(self.tenant.drifts.len());
+            let kind = if denies_refund { DriftKind::RefundNotSeen } else { DriftKind::OwnedFell };
+            self.emit(Event::DriftFound { drift, pool, kind, before, after: owned });
+        }
+    }
+
+    fn take_distribution(&mut self, pool: PoolId, distribution_policy: DistributionPolicy) {
+        if self.tenant.pool(pool).distribution_policy != distribution_policy {
+            self.emit(Event::DistributionPolicyChanged { pool, distribution_policy });
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a provider that grants seats itself reports: confirmations, refusals, seats seen and seats missing.
+
+use super::{Judge, Ruling};
+use crate::domain::command::{PoolRef, ProviderReport};
+use crate::domain::event::{About, Event};
+use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
+use crate::domain::ids::{Holder, PoolId};
+use crate::domain::state::SeatState;
+
+impl Judge<'_> {
+    pub(super) fn provider_report(&mut self, pool: &PoolRef, report: ProviderReport) -> Ruling {
+        let pool = self.pool_id(pool)?;
+        match report {
+            ProviderReport::GrantConfirmed { holder } => self.grant_confirmed(pool, holder),
+            ProviderReport::GrantRefused { holder, not_enough } => self.grant_refused(pool, holder, not_enough),
+            ProviderReport::ReleaseSent { holder } => self.release_sent(pool, holder),
+            ProviderReport::ReleaseConfirmed { holder } => self.release_confirmed(pool, holder),
+            ProviderReport::ReleaseRefused { holder } => {
+                if self.state_of(pool, holder) == Some(SeatState::Releasing) {
+                    self.emit(Event::SeatReleaseRefused { pool, holder });
+                }
+            }
+            ProviderReport::SeatSeen { holder } => {
+                if self.state_of(pool, holder).is_none() {
+                    let was_queued = self.tenant.pool(pool).queued.contains_key(&holder);
+                    self.emit(Event::ForeignSeatSeen { pool, holder });
+                    if was_queued {
+                        let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
+                        self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+                    }
+                }
+            }
+            ProviderReport::SeatAbsent { holder } => self.seat_absent(pool, holder),
+            ProviderReport::Suspended => {
+                if self.tenant.pool(pool).state == PoolState::Active {
+                    self.emit(Event::PoolSuspended { pool });
+                }
+            }
+            ProviderReport::Resumed => {
+                if self.tenant.pool(pool).state == PoolState::Suspended {
+                    self.emit(Event::PoolResumed { pool });
+                    self.serve_queue(pool);
+                }
+            }
+            ProviderReport::SyncedWhole => {
+                if self.tenant.pool(pool).is_serving_paused {
+                    self.emit(Event::ServingResumed { pool });
+                    self.serve_queue(pool);
+                }
+            }
+        }
+        Ok(self.done_or(About::Pool(pool)))
+    }
+
+    fn state_of(&self, pool: PoolId, holder: Holder) -> Option<SeatState> {
+        self.tenant.pool(pool).seats.get(&holder).map(|seat| seat.state)
+    }
+
+    fn grant_confirmed(&mut self, pool: PoolId, holder: Holder) {
+        if self.tenant.pool(pool).seats.get(&holder).is_some_and(|seat| !seat.is_confirmed) {
+            self.emit(Event::SeatConfirmed { pool, holder });
+        }
+    }
+
+    fn grant_refused(&mut self, pool: PoolId, holder: Holder, not_enough: bool) {
+        let Some(seat) = self.tenant.pool(pool).seats.get(&holder) else {
+            return;
+        };
+        if seat.is_confirmed || !matches!(seat.state, SeatState::Reserved | SeatState::InUse) {
+            return;
+        }
+        let place = seat.queue_place.unwrap_or(seat.granted_at);
+        let is_covered = self.tenant.coverage(pool, holder).is_covered();
+        let cause = if not_enough { ReleaseCause::NotEnoughAtProvider } else { ReleaseCause::RefusedByProvider };
+        if not_enough && !self.tenant.pool(pool).is_serving_paused {
+            self.emit(Event::ServingPaused { pool });
+        }
+        self.emit(Event::SeatReleased { pool, holder, cause, lapsed: is_covered && !not_enough });
+        if not_enough && self.tenant.coverage(pool, holder).is_required {
+            self.emit(Event::Requeued { pool, holder, place });
+        }
+        self.serve_queue(pool);
+    }
+
+    fn release_sent(&mut self, pool: PoolId, holder: Holder) {
+        let is_waiting = |seat: &crate::domain::state::Seat| seat.state == SeatState::Releasing && !seat.is_release_sent;
+        if self.tenant.pool(pool).seats.get(&holder).is_some_and(is_waiting) {
+            self.emit(Event::SeatReleaseSent { pool, holder });
+        }
+    }
+
+    fn release_confirmed(&mut self, pool: PoolId, holder: Holder) {
+        let Some(seat) = self.tenant.pool(pool).seats.get(&holder).filter(|seat| seat.state == SeatState::Releasing) else {
+            return;
+        };
+        let is_wanted = seat.is_regrant_wanted;
+        self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Reclaimed, lapsed: false });
+        if is_wanted {
+            self.regrant(pool, holder);
+        }
+        self.serve_queue(pool);
+    }
+
+    /// On the same unit before the queue is served, or first in it.
+    fn regrant(&mut self, pool: PoolId, holder: Holder) {
+        let entry = self.tenant.pool(pool);
+        if entry.has_free_seat() && entry.is_serving() {
+            self.grant(pool, holder, GrantCause::Regrant);
+            return;
+        }
+        let first = entry.queue.keys().next().copied();
+        let place = first.map_or(self.tenant.next_position, |first| first.saturating_sub(1));
+        if self.tenant.pool(pool).queue.contains_key(&place) {
+            self.emit(Event::Queued { pool, holder });
+        } else {
+            self.emit(Event::Requeued { pool, holder, place });
+        }
+    }
+
+    fn seat_absent(&mut self, pool: PoolId, holder: Holder) {
+        let Some(seat) = self.tenant.pool(pool).seats.get(&holder) else {
+            return;
+        };
+        let (state, is_confirmed) = (seat.state, seat.is_confirmed);
+        match state {
+            SeatState::Foreign => {
+                self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::EndedAtStore, lapsed: false });
+            }
+            SeatState::Reserved | SeatState::InUse if is_confirmed => {
+                let lapsed = self.tenant.coverage(pool, holder).is_covered();
+                self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Lost, lapsed });
+            }
+            SeatState::Releasing => return self.release_confirmed(pool, holder),
+            SeatState::Reserved | SeatState::InUse => {}
+        }
+        self.serve_queue(pool);
+    }
+}

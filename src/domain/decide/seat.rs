@@ -1,0 +1,194 @@
+//! Commands on one seat or one pool: reclaim, adopt, grant, policy, deficit, what the brake held.
+
+use super::settle::{Brake, Ending};
+use super::{Judge, Ruling, Verdict};
+use crate::domain::command::{HolderRef, PoolRef};
+use crate::domain::event::{About, Event};
+use crate::domain::facts::{CapacityCause, DeficitPolicy, GrantCause, PolicyPatch, PoolState, ReleaseCause};
+use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
+use crate::domain::key::LicenseType;
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{HeldEndings, SeatState};
+
+impl Judge<'_> {
+    pub(super) fn reclaim(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
+        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let entry = self.tenant.pool(pool);
+        let seat = entry.seats.get(&holder).ok_or(Rejection::SeatNotFound)?;
+        if !entry.is_revocable(seat) {
+            return Err(Rejection::SeatNotRevocable);
+        }
+        if seat.state == SeatState::Releasing {
+            return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
+        }
+        self.release(pool, holder, ReleaseCause::Reclaimed);
+        self.serve_queue(pool);
+        Ok(Verdict::Done)
+    }
+
+    pub(super) fn adopt(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
+        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let entry = self.tenant.pool(pool);
+        let seat = entry.seats.get(&holder).ok_or(Rejection::SeatNotFound)?;
+        if seat.state != SeatState::Foreign {
+            return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
+        }
+        let in_use = entry.has_unlicensed_install_of(holder);
+        self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+        Ok(Verdict::Done)
+    }
+
+    /// For a holder who is covered, lapsed or was offered the seat at a return.
+    pub(super) fn grant_by_command(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
+        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let entry = self.tenant.pool(pool);
+        let is_offered = match holder {
+            Holder::User(user) if self.tenant.user(user).departed.is_some() => return Err(Rejection::UserDeparted),
+            Holder::User(user) => self.tenant.user(user).offered.contains(&pool),
+            Holder::Device(_) if entry.is_user_only() => return Err(Rejection::HolderKindNotAllowed),
+            Holder::Device(device) if self.tenant.device(device).is_retired => return Err(Rejection::DeviceRetired),
+            Holder::Device(_) => false,
+        };
+        if let Some(seat) = entry.seats.get(&holder) {
+            let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
+            self.regain(pool, holder, state, is_sent, is_flagged);
+            return Ok(self.done_or(About::Seat { pool, holder }));
+        }
+        if !is_offered && !self.tenant.coverage(pool, holder).is_covered() {
+            return Err(Rejection::NotAssigned);
+        }
+        match entry.state {
+            PoolState::Active => {}
+            PoolState::Suspended => return Err(Rejection::PoolSuspended),
+            PoolState::Removed => return Err(Rejection::PoolRemoved),
+        }
+        if !entry.has_free_seat() || !entry.is_serving() {
+            return Err(Rejection::NoSeatAvailable { figures: entry.figures(), remedies: self.remedies(pool, 1) });
+        }
+        self.grant(pool, holder, GrantCause::Command);
+        Ok(Verdict::Done)
+    }
+
+    /// Evidence that somebody carried an offline license off; no seat moves.
+    pub(super) fn issue_offline_license(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
+        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let entry = self.tenant.pool(pool);
+        if entry.details.license_type != LicenseType::Offline {
+            return Err(Rejection::NotAnOfflinePool);
+        }
+        if entry.state == PoolState::Removed {
+            return Err(Rejection::PoolRemoved);
+        }
+        self.emit(Event::OfflineLicenseIssued { pool, holder });
+        Ok(Verdict::Done)
+    }
+
+    pub(super) fn set_policy(&mut self, pool: &PoolRef, patch: &PolicyPatch) -> Ruling {
+        let pool = self.pool_id(pool)?;
+        let entry = self.tenant.pool(pool);
+        self.precondition(entry.etag)?;
+        let mut policy = entry.policy;
+        policy.on_uninstall = patch.on_uninstall.unwrap_or(policy.on_uninstall);
+        policy.untargeted = patch.untargeted.unwrap_or(policy.untargeted);
+        policy.deficit = patch.deficit.unwrap_or(policy.deficit);
+        policy.on_device_retirement = patch.on_device_retirement.unwrap_or(policy.on_device_retirement);
+        policy.reservation_timeout_days = patch.reservation_timeout_days.unwrap_or(policy.reservation_timeout_days);
+        if policy == entry.policy {
+            return Ok(Verdict::Unchanged(About::Pool(pool)));
+        }
+        self.emit(Event::PoolPolicyChanged { pool, policy });
+        let endings = self.automatic_reclaims(pool);
+        self.end_seats(&endings, Brake::Off);
+        Ok(Verdict::Done)
+    }
+
+    /// What a pool that reclaims by itself would take back now.
+    pub(super) fn automatic_reclaims(&self, pool: PoolId) -> Vec<Ending> {
+        let entry = self.tenant.pool(pool);
+        if entry.policy.deficit != DeficitPolicy::Reclaim || entry.state == PoolState::Removed {
+            return Vec::new();
+        }
+        self.planned_endings(pool)
+    }
+
+    fn planned_endings(&self, pool: PoolId) -> Vec<Ending> {
+        let cause = ReleaseCause::DeficitPlan;
+        self.tenant.deficit_plan(pool).seats.into_iter().map(|(holder, _)| Ending { pool, holder, cause }).collect()
+    }
+
+    pub(super) fn resolve_deficit(&mut self, pool: &PoolRef) -> Ruling {
+        let pool = self.pool_id(pool)?;
+        let endings = self.planned_endings(pool);
+        self.end_seats(&endings, Brake::Off);
+        Ok(self.done_or(About::Pool(pool)))
+    }
+
+    pub(super) fn confirm_sync(&mut self, sync: SyncId) -> Ruling {
+        if sync.index() >= self.tenant.syncs.len() {
+            return Err(Rejection::SyncNotFound);
+        }
+        let waiting: Vec<HeldEndings> = self.tenant.held.values().filter(|held| held.sync == Some(sync)).cloned().collect();
+        if waiting.is_empty() {
+            return Err(Rejection::NothingHeld);
+        }
+        for held in waiting {
+            self.carry_out(&held);
+        }
+        Ok(Verdict::Done)
+    }
+
+    pub(super) fn confirm_held(&mut self, held: HeldId) -> Ruling {
+        let waiting = self.tenant.held.get(&held).cloned().ok_or(Rejection::HeldNotFound)?;
+        self.carry_out(&waiting);
+        Ok(Verdict::Done)
+    }
+
+    /// What was held back happens now, as far as it still holds.
+    fn carry_out(&mut self, held: &HeldEndings) {
+        self.emit(Event::EndingsConfirmed { held: held.id });
+        for pool in &held.removals {
+            if self.tenant.pool(*pool).state != PoolState::Removed {
+                self.delist(*pool, CapacityCause::Delisted);
+            }
+        }
+        let mut served = std::collections::BTreeSet::new();
+        for (pool, holder, cause) in held.seats.iter().copied() {
+            if self.still_ends(pool, holder, cause) {
+                self.release(pool, holder, cause);
+                served.insert(pool);
+            }
+        }
+        for pool in served {
+            self.serve_queue(pool);
+        }
+    }
+
+    fn still_ends(&self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
+        let entry = self.tenant.pool(pool);
+        let is_ours = entry
+            .seats
+            .get(&holder)
+            .is_some_and(|seat| entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse));
+        if !is_ours {
+            return false;
+        }
+        match cause {
+            ReleaseCause::Departed => match holder {
+                Holder::User(user) => self.tenant.user(user).departed.is_some_and(|departed| departed.grace_until.is_none()),
+                Holder::Device(_) => false,
+            },
+            ReleaseCause::DeficitPlan => entry.over_by() > entry.releasing,
+            ReleaseCause::Uncovered | ReleaseCause::Unassigned => {
+                !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
+            }
+            ReleaseCause::Uninstalled
+            | ReleaseCause::TimedOut
+            | ReleaseCause::DeviceRetired
+            | ReleaseCause::Reclaimed
+            | ReleaseCause::RefusedByProvider
+            | ReleaseCause::NotEnoughAtProvider
+            | ReleaseCause::Lost
+            | ReleaseCause::EndedAtStore => true,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The one way in which seats are handed out and given back. Everything that changes who is covered, or what is free,
+//! ends here.
+
+use super::{Judge, LIST_ENTRIES_MAX};
+use crate::domain::coverage::Coverage;
+use crate::domain::event::Event;
+use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
+use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
+use crate::domain::state::{SeatState, Tenant};
+use crate::domain::time::HOUR_MICROS;
+use std::collections::BTreeSet;
+
+/// One holder in one pool, with what covered it before a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) pool: PoolId,
+    pub(super) holder: Holder,
+    pub(super) before: Coverage,
+}
+
+/// A seat that is to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) pool: PoolId,
+    pub(super) holder: Holder,
+    pub(super) cause: ReleaseCause,
+}
+
+/// Who answers for the end of seats, and so whether the brake may hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brake {
+    /// A person's command: never held.
+    Off,
+    /// A change of membership.
+    Directory,
+    /// One person's departure: never held on its own account.
+    Departure,
+    /// What a sync or a timer takes back by itself, against the seats held where it acts.
+    Automatic { sync: Option<SyncId>, seats_held: u64 },
+}
+
+impl Judge<'_> {
+    /// Notes what covers each of these now, each pair once, in the order given.
+    pub(super) fn reaches(&self, pairs: impl IntoIterator<Item = (PoolId, Holder)>) -> Vec<Reach> {
+        let mut seen = BTreeSet::new();
+        let fresh = pairs.into_iter().filter(|pair| seen.insert(*pair)).collect::<Vec<_>>();
+        fresh
+            .into_iter()
+            .map(|(pool, holder)| Reach { pool, holder, before: self.tenant.coverage(pool, holder) })
+            .collect()
+    }
+
+    /// After a change of coverage: first what ends, then what begins.
+    pub(super) fn settle(&mut self, reaches: &[Reach], cause: ReleaseCause, brake: Brake) {
+        self.settle_endings(reaches, cause, brake);
+        for reach in reaches {
+            let after = self.tenant.coverage(reach.pool, reach.holder);
+            if after.is_required && !reach.before.is_required {
+                self.provide(reach.pool, reach.holder, GrantCause::Coverage);
+            }
+        }
+    }
+
+    pub(super) fn settle_endings(&mut self, reaches: &[Reach], cause: ReleaseCause, brake: Brake) {
+        let mut endings = Vec::new();
+        for Reach { pool, holder, before } in reaches.iter().copied() {
+            let after = self.tenant.coverage(pool, holder);
+            let has_ended = before.is_covered() && !after.is_covered();
+            let entry = self.tenant.pool(pool);
+            if has_ended && entry.lapsed.contains(&holder) {
+                self.emit(Event::LapseEnded { pool, holder });
+            }
+            if !after.is_required && self.tenant.pool(pool).queued.contains_key(&holder) {
+                self.emit(Event::Dequeued { pool, holder, cause: DequeueCause::Uncovered });
+            }
+            if self.coverage_ends_seat(pool, holder, before, after) {
+                endings.push(Ending { pool, holder, cause });
+            }
+        }
+        self.end_seats(&endings, brake);
+    }
+
+    fn coverage_ends_seat(&self, pool: PoolId, holder: Holder, before: Coverage, after: Coverage) -> bool {
+        let entry = self.tenant.pool(pool);
+        let Some(seat) = entry.seats.get(&holder).filter(|seat| entry.is_revocable(seat)) else {
+            return false;
+        };
+        if self.is_in_grace(holder) {
+            return false;
+        }
+        let has_ended = before.is_covered() && !after.is_covered();
+        match seat.state {
+            SeatState::Reserved => has_ended || (after.is_to_be_uninstalled() && !before.is_to_be_uninstalled()),
+            SeatState::InUse => has_ended && entry.policy.untargeted == KeepOrRelease::Release,
+            SeatState::Releasing | SeatState::Foreign => false,
+        }
+    }
+
+    pub(super) fn is_in_grace(&self, holder: Holder) -> bool {
+        match holder {
+            Holder::User(user) => self.tenant.user(user).is_in_grace(),
+            Holder::Device(_) => false,
+        }
+    }
+
+    /// A seat for a holder who should have one, or a place in the queue. A lapsed holder gets neither, but for a new
+    /// assignment.
+    pub(super) fn provide(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
+        self.touched.insert(pool);
+        let entry = self.tenant.pool(pool);
+        if let Some(seat) = entry.seats.get(&holder) {
+            let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
+            return self.regain(pool, holder, state, is_sent, is_flagged);
+        }
+        let is_lapsed = entry.lapsed.contains(&holder) && cause == GrantCause::Coverage;
+        if is_lapsed || entry.state == PoolState::Removed {
+            return;
+        }
+        if entry.has_free_seat() && entry.is_serving() {
+            self.grant(pool, holder, cause);
+        } else if !entry.queued.contains_key(&holder) {
+            self.emit(Event::Queued { pool, holder });
+        }
+    }
+
+    /// A holder who still has a seat of some kind is wanted again.
+    pub(super) fn regain(&mut self, pool: PoolId, holder: Holder, state: SeatState, is_sent: bool, is_flagged: bool) {
+        match state {
+            SeatState::Reserved | SeatState::InUse => {}
+            SeatState::Foreign => {
+                let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
+                self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+            }
+            SeatState::Releasing if !is_sent => self.emit(Event::SeatTakenBack { pool, holder }),
+            SeatState::Releasing if !is_flagged => self.emit(Event::RegrantFlagged { pool, holder }),
+            SeatState::Releasing => {}
+        }
+    }
+
+    /// Law 1: the only place where a seat is granted. Guards ask `has_free_seat` first; `evolve` asserts it again.
+    pub(super) fn grant(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
+        let in_use = cause == GrantCause::Install || self.tenant.pool(pool).has_unlicensed_install_of(holder);
+        self.touched.insert(pool);
+        self.emit(Event::SeatGranted { pool, holder, cause, in_use });
+    }
+
+    /// Gives waiting holders what is free, in their order.
+    pub(super) fn serve_queue(&mut self, pool: PoolId) {
+        self.touched.insert(pool);
+        loop {
+            let entry = self.tenant.pool(pool);
+            if !entry.is_serving() || !entry.has_free_seat() {
+                return;
+            }
+            let Some(holder) = entry.queue.values().next().copied() else {
+                return;
+            };
+            self.grant(pool, holder, GrantCause::Queue);
+        }
+    }
+
+    /// Ends seats unless the brake holds them, and serves whoever waited for one.
+    pub(super) fn end_seats(&mut self, endings: &[Ending], brake: Brake) {
+        if endings.is_empty() {
+            return;
+        }
+        if self.is_held_by_brake(endings.len() as u64, brake) {
+            self.hold(endings, brake);
+            return;
+        }
+        for ending in endings {
+            self.release(ending.pool, ending.holder, ending.cause);
+        }
+        let pools: BTreeSet<PoolId> = endings.iter().map(|ending| ending.pool).collect();
+        for pool in pools {
+            self.serve_queue(pool);
+        }
+    }
+
+    /// A seat of ours goes: at once, or when the provider has confirmed it.
+    pub(super) fn release(&mut self, pool: PoolId, holder: Holder, cause: ReleaseCause) {
+        let lapses = match cause {
+            ReleaseCause::Uninstalled
+            | ReleaseCause::Reclaimed
+            | ReleaseCause::DeficitPlan
+            | ReleaseCause::TimedOut
+            | ReleaseCause::RefusedByProvider
+            | ReleaseCause::Lost => true,
+            ReleaseCause::Unassigned
+            | ReleaseCause::Uncovered
+            | ReleaseCause::Departed
+            | ReleaseCause::DeviceRetired
+            | ReleaseCause::NotEnoughAtProvider
+            | ReleaseCause::EndedAtStore => false,
+        };
+        let lapsed = lapses && self.tenant.coverage(pool, holder).is_covered();
+        self.touched.insert(pool);
+        if self.tenant.pool(pool).details.is_confirmed_by_provider {
+            self.emit(Event::SeatReleasing { pool, holder, cause, lapsed });
+        } else {
+            self.emit(Event::SeatReleased { pool, holder, cause, lapsed });
+        }
+    }
+
+    fn is_held_by_brake(&self, seats: u64, brake: Brake) -> bool {
+        let (seats_ended, seats_held) = match brake {
+            Brake::Off => return false,
+            Brake::Automatic { sync: _, seats_held } => (0, seats_held),
+            Brake::Directory | Brake::Departure => {
+                if self.tenant.held.values().any(|held| held.sync.is_none()) {
+                    return true;
+                }
+                let hour_ago = self.now.0 - HOUR_MICROS;
+                let mut recent = self.tenant.recent_endings.iter().filter(|ending| ending.at.0 > hour_ago).peekable();
+                let held_at_start = recent.peek().map_or(self.tenant.seats_held, |first| first.seats_held_before);
+                let ended: u64 = recent.map(|ending| ending.seats_ended).sum();
+                if brake == Brake::Departure && ended == 0 {
+                    return false;
+                }
+                (ended, held_at_start)
+            }
+        };
+        self.crosses(seats_ended + seats, seats_held)
+    }
+
+    /// More than the share and at least the number that the tenant has set.
+    pub(super) fn crosses(&self, seats_ending: u64, seats_held: u64) -> bool {
+        let limit = self.tenant.settings.brake;
+        let share = u128::from(seats_held) * u128::from(limit.share_percent);
+        u128::from(seats_ending) * 100 > share && seats_ending >= limit.at_least
+    }
+
+    fn hold(&mut self, endings: &[Ending], brake: Brake) {
+        let sync = match brake {
+            Brake::Automatic { sync, .. } => sync,
+            Brake::Off | Brake::Directory | Brake::Departure => None,
+        };
+        let held = HeldId(self.tenant.held_next);
+        let Some(first) = endings.first() else {
+            return;
+        };
+        let cause = first.cause;
+        for part in endings.chunks(LIST_ENTRIES_MAX) {
+            let seats = part.iter().map(|ending| (ending.pool, ending.holder)).collect();
+            self.emit(Event::EndingsHeld { held, sync, cause, seats });
+        }
+    }
+
+    /// The pools whose assignments could reach a holder, directly, through groups or through its devices.
+    pub(super) fn pools_around(&self, holder: Holder) -> BTreeSet<PoolId> {
+        let mut pools = BTreeSet::new();
+        self.add_pools_of(holder, &mut pools);
+        match holder {
+            Holder::User(user) => {
+                let user = self.tenant.user(user);
+                for device in &user.devices {
+                    self.add_pools_of(Holder::Device(*device), &mut pools);
+                }
+                pools.extend(&user.links.installed);
+            }
+            Holder::Device(device) => pools.extend(&self.tenant.device(device).links.installed),
+        }
+        let links = self.tenant.links(holder);
+        pools.extend(links.seats.iter().chain(&links.queued).chain(&links.lapsed));
+        pools
+    }
+
+    fn add_pools_of(&self, holder: Holder, pools: &mut BTreeSet<PoolId>) {
+        let tenant: &Tenant = self.tenant;
+        let links = tenant.links(holder);
+        let through_groups = links.groups.iter().flat_map(|group| &tenant.group(*group).targeted_by);
+        pools.extend(links.assignments.iter().chain(through_groups).map(|id| tenant.assignment(*id).pool));
+    }
+}

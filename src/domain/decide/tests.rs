@@ -1,0 +1,1 @@
+//! Rules by example: given, when, then.

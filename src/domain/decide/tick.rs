@@ -1,0 +1,89 @@
+//! What time itself brings about: graces end, entitlements end, reservations time out.
+
+use super::settle::Brake;
+use super::{Judge, Verdict};
+use crate::domain::event::{About, Event};
+use crate::domain::facts::{CapacityCause, Owned, PoolState, ReleaseCause};
+use crate::domain::ids::{Holder, PoolId, UserId};
+use crate::domain::state::{Pool, Seat, SeatState};
+use crate::domain::time::Time;
+
+/// One tick does at most so much; the next one, a moment later, goes on.
+const DUE_MAX: usize = 10_000;
+
+impl Judge<'_> {
+    pub(super) fn tick(&mut self) -> Verdict {
+        self.end_graces();
+        self.end_entitlements();
+        self.time_out_reservations();
+        self.done_or(About::Tenant)
+    }
+
+    fn end_graces(&mut self) {
+        let now = self.now;
+        let due: Vec<UserId> = self.tenant.graces.iter().take_while(|(until, _)| *until <= now).take(DUE_MAX).map(|(_, user)| *user).collect();
+        for user in due {
+            self.emit(Event::GraceEnded { user });
+            self.release_departed(user);
+        }
+    }
+
+    fn end_entitlements(&mut self) {
+        let now = self.now;
+        let due: Vec<PoolId> =
+            self.tenant.entitlement_ends.iter().take_while(|(end, _)| *end <= now).take(DUE_MAX).map(|(_, pool)| *pool).collect();
+        for pool in due {
+            let provider = self.tenant.pool(pool).key.provider();
+            let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
+            self.emit(Event::CapacityChanged { pool, owned: Owned::Count(0), cause: CapacityCause::Expired });
+            let endings = self.automatic_reclaims(pool);
+            self.end_seats(&endings, Brake::Automatic { sync: None, seats_held });
+        }
+    }
+
+    fn time_out_reservations(&mut self) {
+        for id in 0..self.tenant.pools.len() {
+            let pool = PoolId::at(id);
+            if self.may_time_out(pool) {
+                self.time_out_in(pool);
+            }
+        }
+    }
+
+    fn may_time_out(&self, pool: PoolId) -> bool {
+        let entry = self.tenant.pool(pool);
+        entry.policy.reservation_timeout_days.is_some()
+            && entry.reserved > 0
+            && !entry.details.is_irrevocable
+            && entry.state != PoolState::Removed
+            && entry.next_timeout.is_none_or(|at| at <= self.now)
+    }
+
+    fn time_out_in(&mut self, pool: PoolId) {
+        let entry = self.tenant.pool(pool);
+        let Some(days) = entry.policy.reservation_timeout_days else {
+            return;
+        };
+        let mut due: Vec<Holder> = Vec::new();
+        let mut next: Time = self.now.plus_days(days);
+        for (holder, seat) in &entry.seats {
+            if let Some(at) = times_out_at(entry, seat, days) {
+                if at <= self.now { due.push(*holder) } else { next = next.min(at) }
+            }
+        }
+        if due.len() > DUE_MAX {
+            due.truncate(DUE_MAX);
+            next = self.now;
+        }
+        for holder in &due {
+            self.release(pool, *holder, ReleaseCause::TimedOut);
+        }
+        self.serve_queue(pool);
+        self.tenant.pool_mut(pool).next_timeout = Some(next);
+    }
+}
+
+/// From the last entry into `reserved`, or from the policy where that is younger; not while unconfirmed.
+fn times_out_at(pool: &Pool, seat: &Seat, days: u32) -> Option<Time> {
+    (seat.state == SeatState::Reserved && seat.is_confirmed).then(|| seat.since.max(pool.policy_since).plus_days(days))
+}

@@ -1,0 +1,127 @@
+//! People: known, renamed, gone, back.
+
+use super::settle::{Brake, Ending};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::command::UserRef;
+use crate::domain::event::{About, Event};
+use crate::domain::facts::{AssignmentEndCause, DepartureCause, DequeueCause, PoolState, ReleaseCause};
+use crate::domain::ids::{AssignmentId, Holder, PoolId, UserId};
+use crate::domain::personal::{AliasKind, Personal};
+use crate::domain::rejection::Rejection;
+use crate::domain::state::SeatState;
+
+impl Judge<'_> {
+    pub(super) fn put_user(&mut self, user: UserRef, profile: &Personal) -> Ruling {
+        let existing = match self.user_id(user) {
+            Ok(existing) => Some(existing),
+            Err(_) if matches!(user, UserRef::Name(_)) => None,
+            Err(rejection) => return Err(rejection),
+        };
+        let name = profile.aliases.iter().find(|alias| alias.kind == AliasKind::UserName).map(|alias| alias.blind);
+        let owner = name.and_then(|name| self.tenant.names.user(name));
+        if owner.is_some() && owner != existing {
+            return Err(Rejection::UserNameTaken);
+        }
+        let Some(id) = existing else {
+            if matches!(user, UserRef::Name(asked) if name.is_some_and(|name| name != asked)) {
+                return Err(Rejection::NameMismatch);
+            }
+            let user = UserId::at(self.tenant.users.len());
+            self.emit(Event::UserAdded { user, profile: profile.clone() });
+            return Ok(Verdict::Done);
+        };
+        self.precondition(self.tenant.user(id).etag)?;
+        if self.tenant.names.user_profile(id).is_some_and(|stored| stored.personal.sealed == profile.sealed) {
+            return Ok(Verdict::Unchanged(About::User(id)));
+        }
+        self.emit(Event::UserChanged { user: id, profile: profile.clone() });
+        Ok(Verdict::Done)
+    }
+
+    pub(super) fn depart(&mut self, user: UserRef, cause: DepartureCause, retire_devices: bool) -> Ruling {
+        let user = self.user_id(user)?;
+        match (self.tenant.user(user).departed, cause) {
+            (None, _) => self.leave(user, cause),
+            (Some(_), DepartureCause::Deleted) => self.emit(Event::UserDeparted { user, cause, grace_until: None }),
+            (Some(_), DepartureCause::Deactivated) => {}
+        }
+        if retire_devices {
+            let devices: Vec<_> = self.tenant.user(user).devices.iter().copied().collect();
+            for device in devices.into_iter().filter(|device| !self.tenant.device(*device).is_retired).collect::<Vec<_>>() {
+                self.retire_device(device);
+            }
+        }
+        Ok(self.done_or(About::User(user)))
+    }
+
+    fn leave(&mut self, user: UserId, cause: DepartureCause) {
+        let holder = Holder::User(user);
+        let days = self.tenant.settings.departure_grace_days;
+        let grace_until = (days > 0).then(|| self.now.plus_days(days));
+        self.emit(Event::UserDeparted { user, cause, grace_until });
+        let links = self.tenant.user(user).links.clone();
+        for pool in &links.queued {
+            self.emit(Event::Dequeued { pool: *pool, holder, cause: DequeueCause::Departed });
+        }
+        for pool in &links.lapsed {
+            self.emit(Event::LapseEnded { pool: *pool, holder });
+        }
+        let own: Vec<AssignmentId> = links.assignments.iter().copied().collect();
+        for assignment in own {
+            self.emit(Event::AssignmentEnded { assignment, cause: AssignmentEndCause::UserDeparted });
+        }
+        let is_kept = |pool: &PoolId| {
+            let entry = self.tenant.pool(*pool);
+            entry.seats.get(&holder).is_some_and(|seat| !entry.is_revocable(seat))
+        };
+        let kept: Vec<PoolId> = links.seats.iter().copied().filter(is_kept).collect();
+        for part in kept.chunks(LIST_ENTRIES_MAX) {
+            self.emit(Event::SeatsKept { user, pools: part.to_vec() });
+        }
+        if grace_until.is_none() {
+            self.release_departed(user);
+        }
+    }
+
+    /// Every revocable seat that the ledger granted to a user who is gone.
+    pub(super) fn release_departed(&mut self, user: UserId) {
+        let holder = Holder::User(user);
+        let endings: Vec<Ending> = self
+            .tenant
+            .user(user)
+            .links
+            .seats
+            .iter()
+            .copied()
+            .filter(|pool| {
+                let entry = self.tenant.pool(*pool);
+                entry.seats.get(&holder).is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
+            })
+            .map(|pool| Ending { pool, holder, cause: ReleaseCause::Departed })
+            .collect();
+        self.end_seats(&endings, Brake::Departure);
+    }
+
+    pub(super) fn return_user(&mut self, user: UserRef) -> Ruling {
+        let user = self.user_id(user)?;
+        let Some(departed) = self.tenant.user(user).departed else {
+            return Ok(Verdict::Unchanged(About::User(user)));
+        };
+        let holder = Holder::User(user);
+        let is_in_window = self.now <= departed.at.plus_days(self.tenant.settings.return_window_days);
+        let reaches = self.reaches(self.pools_around(holder).into_iter().map(|pool| (pool, holder)));
+        self.emit(Event::UserReturned { user });
+        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        if is_in_window {
+            let can_be_offered = |pool: &PoolId| {
+                let entry = self.tenant.pool(*pool);
+                entry.state != PoolState::Removed && !entry.seats.contains_key(&holder) && !entry.queued.contains_key(&holder)
+            };
+            let offered: Vec<PoolId> = self.tenant.user(user).remembered.iter().copied().filter(can_be_offered).collect();
+            for part in offered.chunks(LIST_ENTRIES_MAX) {
+                self.emit(Event::SeatsOffered { user, pools: part.to_vec() });
+            }
+        }
+        Ok(Verdict::Done)
+    }
+}
