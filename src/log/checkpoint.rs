@@ -1,0 +1,73 @@
+//! The checkpoint: sled flushed and synced, then a manifest that says what is covered, then the older anchor slot. Only
+//! the finished checkpoint counts. Not here: when (`feeder.rs`).
+
+use std::collections::BTreeMap;
+
+use super::anchor::Anchor;
+use super::group::EncodedGroup;
+use super::manifest::{DroppedEntry, LiveEntry, Manifest, TenantMark, remove_others};
+use super::medium::Medium;
+use super::read_log::ReadLog;
+
+/// What a checkpoint covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointInfo {
+    /// The last group that is covered.
+    pub group: u64,
+    pub manifest: u64,
+}
+
+/// Follows what sled has been given, and writes checkpoints of it.
+pub(crate) struct Checkpointer {
+    pub(crate) anchor: Anchor,
+    pub(crate) manifest: u64,
+    pub(crate) log_id: [u8; 16],
+    /// The last group that sled has been given, and where each tenant stood then.
+    pub(crate) group: u64,
+    pub(crate) marks: BTreeMap<u32, TenantMark>,
+    pub(crate) dropped: Vec<DroppedEntry>,
+}
+
+impl Checkpointer {
+    /// Notes that sled has been given this group.
+    pub(crate) fn note(&mut self, group: &EncodedGroup) {
+        assert_eq!(group.number, self.group + 1, "sled is given one group after the other");
+        for frame in &group.frames {
+            let mark = self.marks.entry(frame.tenant).or_default();
+            group.body(frame).records().for_each(|record| mark.tree.push(record));
+            mark.head = frame.head_after;
+            assert_eq!(mark.tree.leaves(), mark.head.next_position, "a leaf for every position");
+        }
+        self.group = group.number;
+    }
+
+    /// Runs the steps in order. An error leaves the last finished checkpoint in force, and is fatal: what the medium
+    /// holds of the new one is not known.
+    pub(crate) fn run(
+        &mut self,
+        medium: &dyn Medium,
+        read_log: &dyn ReadLog,
+        live: Vec<LiveEntry>,
+    ) -> Result<CheckpointInfo, String> {
+        read_log.flush().map_err(|error| format!("flushing sled: {error}"))?;
+        read_log.sync().map_err(|error| format!("syncing sled: {error}"))?;
+        let manifest = Manifest {
+            number: self.manifest + 1,
+            log_id: self.log_id,
+            group: self.group,
+            live,
+            dropped: self.dropped.clone(),
+            tenants: self.marks.clone(),
+        };
+        let hash = manifest.write(medium).map_err(|error| format!("writing manifest {}: {error}", manifest.number))?;
+        self.anchor
+            .advance(medium, self.group, manifest.number, hash, self.log_id)
+            .map_err(|error| format!("writing the anchor: {error}"))?;
+        self.manifest = manifest.number;
+        let kept: Vec<u64> = self.anchor.newest_first().iter().map(|slot| slot.manifest).collect();
+        if let Err(error) = remove_others(medium, &kept) {
+            tracing::warn!(%error, "an old manifest could not be removed");
+        }
+        Ok(CheckpointInfo { group: self.group, manifest: self.manifest })
+    }
+}

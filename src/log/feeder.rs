@@ -1,0 +1,208 @@
+//! The thread that gives sled what is durable in the journal, and checkpoints. It may lag; it never leads. Not here:
+//! making anything durable that was not.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+
+use super::bytes::wide;
+use super::checkpoint::{CheckpointInfo, Checkpointer};
+use super::group::EncodedGroup;
+use super::read_log::{Key, key};
+use super::shared::Shared;
+
+/// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
+const QUEUE_GROUPS_MAX: usize = 16_384;
+/// What is given to sled at once.
+const BATCH_BYTES_MAX: u64 = 1 << 20;
+/// How much may be appended before the free space is looked at again.
+const DISK_LOOK_BYTES: u64 = 1 << 20;
+
+type Answer = Sender<Result<CheckpointInfo, String>>;
+
+enum Order {
+    Feed(Arc<EncodedGroup>),
+    Checkpoint(Option<Answer>),
+}
+
+pub(crate) struct Feeder {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// When a checkpoint comes by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) checkpoint_seconds: u32,
+}
+
+impl Feeder {
+    pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer, pace: Pace) -> std::io::Result<Feeder> {
+        let (orders, queue) = bounded(QUEUE_GROUPS_MAX);
+        let mut work = Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0 };
+        let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
+        Ok(Feeder { orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Queues a durable group. Waits only when sled is thousands of groups behind.
+    pub(crate) fn feed(&self, group: Arc<EncodedGroup>) {
+        if let Some(orders) = &self.orders {
+            orders.send(Order::Feed(group)).ok(); // a feeder that has gone left its reason in `Shared`
+        }
+    }
+
+    pub(crate) fn request_checkpoint(&self) {
+        if let Some(orders) = &self.orders {
+            orders.try_send(Order::Checkpoint(None)).ok(); // a full queue brings a checkpoint by itself
+        }
+    }
+
+    /// Waits for a checkpoint of everything that was queued before.
+    pub(crate) fn checkpoint(&self) -> Result<CheckpointInfo, String> {
+        let (answer, answered) = bounded(1);
+        let orders = self.orders.as_ref().ok_or("the log is closed")?;
+        orders.send(Order::Checkpoint(Some(answer))).map_err(|_| "the log has stopped")?;
+        answered.recv().map_err(|_| "the log has stopped")?
+    }
+
+    /// Lets the thread work off its queue and end.
+    pub(crate) fn stop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    checkpointer: Checkpointer,
+    pace: Pace,
+    bytes_since: u64,
+    bytes_unlooked: u64,
+    seconds_since: u32,
+}
+
+impl Work {
+    fn run(&mut self, queue: &Receiver<Order>) {
+        let _ends_the_log = FailOnPanic(Arc::clone(&self.shared));
+        let seconds = tick(Duration::from_secs(1));
+        loop {
+            let order = select! {
+                recv(queue) -> order => match order {
+                    Ok(order) => order,
+                    Err(_) => return,
+                },
+                recv(seconds) -> _ => {
+                    self.second_passed();
+                    continue;
+                }
+            };
+            self.take(order, queue);
+        }
+    }
+
+    fn take(&mut self, first: Order, queue: &Receiver<Order>) {
+        let mut batch = vec![];
+        let mut bytes = 0;
+        let mut next = Some(first);
+        let mut checkpoint = None;
+        while let Some(order) = next {
+            match order {
+                Order::Feed(group) => {
+                    bytes += wide(group.bytes.len());
+                    batch.push(group);
+                }
+                Order::Checkpoint(answer) => {
+                    checkpoint = Some(answer);
+                    break;
+                }
+            }
+            next = (bytes < BATCH_BYTES_MAX).then(|| queue.try_recv().ok()).flatten();
+        }
+        self.feed(&batch, bytes);
+        match checkpoint {
+            Some(Some(answer)) => {
+                answer.send(self.checkpoint()).ok();
+            }
+            Some(None) => {
+                self.checkpoint().ok();
+            }
+            None if self.bytes_since >= self.pace.checkpoint_bytes => {
+                self.checkpoint().ok();
+            }
+            None => {}
+        }
+    }
+
+    fn feed(&mut self, batch: &[Arc<EncodedGroup>], bytes: u64) {
+        let Some(last) = batch.last() else { return };
+        if self.shared.failure().is_some() {
+            return;
+        }
+        let Some(read_log) = self.shared.read_log() else { return };
+        let puts: Vec<(Key, &[u8])> = batch.iter().flat_map(|group| entries(group)).collect();
+        if let Err(error) = read_log.change(&puts, &[]) {
+            // what was acknowledged is in the journal; the next start sees whether sled needs rebuilding
+            self.shared.fail(format!("sled did not take what the journal holds: {error}"));
+            return;
+        }
+        for group in batch {
+            self.checkpointer.note(group);
+        }
+        self.shared.fed(last.number);
+        self.bytes_since += bytes;
+        self.bytes_unlooked += bytes;
+        if self.bytes_unlooked >= DISK_LOOK_BYTES {
+            self.bytes_unlooked = 0;
+            self.shared.look_at_disk();
+        }
+    }
+
+    fn second_passed(&mut self) {
+        self.shared.look_at_disk();
+        self.seconds_since += 1;
+        if self.bytes_since > 0 && self.seconds_since >= self.pace.checkpoint_seconds {
+            self.checkpoint().ok();
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<CheckpointInfo, String> {
+        if let Some(why) = self.shared.failure() {
+            return Err(why.to_owned());
+        }
+        let read_log = self.shared.read_log().ok_or("the log is closed")?;
+        let live = self.shared.files.lock().segments.clone();
+        self.bytes_since = 0;
+        self.seconds_since = 0;
+        let outcome = self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live);
+        if let Err(why) = &outcome {
+            self.shared.fail(format!("the checkpoint failed: {why}"));
+        }
+        outcome
+    }
+}
+
+/// A group's frames as sled keeps them: everything but what belongs to the segment.
+pub(crate) fn entries(group: &EncodedGroup) -> impl Iterator<Item = (Key, &[u8])> {
+    group.frames.iter().map(|frame| (key(frame.tenant, frame.first_position), frame.body(&group.bytes)))
+}
+
+struct FailOnPanic(Arc<Shared>);
+
+impl Drop for FailOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the thread that feeds sled panicked".into());
+        }
+    }
+}

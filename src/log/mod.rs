@@ -1,0 +1,293 @@
+//! The durable log: records in, records out, and nothing acknowledged ever lost.
+//!
+//! ```text
+//! Group ──append──▶ journal (one write, one fdatasync: durable) ──▶ memory window ──▶ readers
+//!                                                              └──▶ feeder thread ──▶ sled ──▶ checkpoint, anchor
+//! ```
+//!
+//! Here: what the rest of the house may use of it. The journal is the copy of record, sled is what is read and can be
+//! made anew, the anchor says how far the journal must reach. `design.md` §4 says why; `schemas/log-format.md` has the
+//! bytes. **Absent on purpose:** what a record says (`record.rs` alone knows), any clock, any retry after a failed write.
+
+mod anchor;
+mod bytes;
+mod checkpoint;
+mod error;
+mod feeder;
+mod frame;
+mod group;
+mod journal;
+mod manifest;
+mod medium;
+mod read_log;
+mod reader;
+mod ready;
+mod recovery;
+mod replay;
+mod scan;
+mod segment;
+mod shared;
+mod sled;
+mod sync_file_range;
+mod tree;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use group::Encoder;
+use journal::{Journal, JournalError};
+use medium::{FileMedium, Medium, TOP};
+use read_log::ReadLogPlace;
+use recovery::Opened;
+use shared::{Files, Shared};
+use window::Window;
+
+pub use checkpoint::CheckpointInfo;
+pub use error::{AppendError, Damage, OpenError, ReadError};
+pub use frame::{Head, RECORD_BYTES_MAX, Records};
+pub use group::{Group, ReplayedFrame, ReplayedGroup};
+pub use reader::LogReader;
+pub use ready::start_new_origin;
+pub use recovery::{OpenReport, TornEnd};
+pub use replay::{ReplayEnd, chain_at, replay_groups};
+
+/// Hears of work that may take longer than a second: rebuilding sled, walking the log.
+pub trait Progress: Send + Sync {
+    fn step(&self, what: &str, done: u64, total: u64);
+}
+
+/// Nobody is watching.
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn step(&self, _what: &str, _done: u64, _total: u64) {}
+}
+
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// The most that a journal segment is made for; a small ledger gets smaller ones.
+    pub segment_bytes: u64,
+    /// Below this much free space [`Log::is_disk_low`] holds; below a quarter of it nothing at all is appended.
+    pub disk_floor_bytes: u64,
+    pub sled_cache_bytes: u64,
+    /// How much of the newest log stays in memory for readers, beside what sled does not have yet.
+    pub memory_bytes: u64,
+    /// A checkpoint is made when so much was appended, or after so long if anything was.
+    pub checkpoint_bytes: u64,
+    pub checkpoint_seconds: u32,
+}
+
+impl LogOptions {
+    pub fn new(dir: impl Into<PathBuf>) -> LogOptions {
+        LogOptions {
+            dir: dir.into(),
+            segment_bytes: 64 << 20,
+            disk_floor_bytes: 256 << 20,
+            sled_cache_bytes: 64 << 20,
+            memory_bytes: 8 << 20,
+            checkpoint_bytes: 32 << 20,
+            checkpoint_seconds: 30,
+        }
+    }
+}
+
+/// A group that is on stable storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    pub group: u64,
+    /// What it took in the journal.
+    pub bytes: u64,
+    /// Where each of its tenants stands now.
+    pub heads: Vec<(u32, Head)>,
+}
+
+/// The log, owned by the one thread that appends.
+pub struct Log {
+    // the feeder goes before the lock on the folder
+    feeder: feeder::Feeder,
+    journal: Journal,
+    shared: Arc<Shared>,
+    encoder: Encoder,
+    heads: BTreeMap<u32, Head>,
+    last_group: u64,
+    log_id: [u8; 16],
+    _lock: Option<File>,
+}
+
+impl Log {
+    /// Opens the log in a folder, or makes it there. Takes as long as the tail behind the last checkpoint is, or, if sled
+    /// has to be made anew, as the whole journal is.
+    pub fn open(options: LogOptions, progress: &dyn Progress) -> Result<(Log, OpenReport), OpenError> {
+        let medium: Arc<dyn Medium> = Arc::new(FileMedium::new(&options.dir));
+        medium.create_folder(TOP).map_err(OpenError::io(format!("making {}", options.dir.display())))?;
+        let lock = lock(&options)?;
+        let place = self::sled::SledPlace::new(&options.dir, options.sled_cache_bytes);
+        let (mut log, report) = Log::open_on(medium, &place, &options, progress)?;
+        log._lock = Some(lock);
+        Ok((log, report))
+    }
+
+    /// The same on any medium and any read log.
+    pub(crate) fn open_on(
+        medium: Arc<dyn Medium>,
+        place: &dyn ReadLogPlace,
+        options: &LogOptions,
+        progress: &dyn Progress,
+    ) -> Result<(Log, OpenReport), OpenError> {
+        let opened = recovery::open(&medium, place, options, progress)?;
+        let Opened { read_log, live, total_bytes, entries, heads, checkpointer, report } = opened;
+        let window = Window::new(heads.clone(), report.last_group, options.memory_bytes);
+        let files = Files { segments: entries, live_end: live.offset, log_id: report.log_id };
+        let shared = Shared::new(Arc::clone(&medium), read_log, window, files, options.disk_floor_bytes);
+        let pace = feeder::Pace {
+            checkpoint_bytes: options.checkpoint_bytes,
+            checkpoint_seconds: options.checkpoint_seconds,
+        };
+        let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace)
+            .map_err(OpenError::io("starting the thread that feeds sled"))?;
+        let journal = Journal::new(medium, live, options.segment_bytes, total_bytes);
+        let log = Log {
+            feeder,
+            journal,
+            shared,
+            encoder: Encoder::default(),
+            heads,
+            last_group: report.last_group,
+            log_id: report.log_id,
+            _lock: None,
+        };
+        Ok((log, report))
+    }
+
+    pub fn head(&self, tenant: u32) -> Head {
+        self.heads.get(&tenant).copied().unwrap_or_default()
+    }
+
+    pub fn heads(&self) -> BTreeMap<u32, Head> {
+        self.heads.clone()
+    }
+
+    pub fn last_group(&self) -> u64 {
+        self.last_group
+    }
+
+    pub fn log_id(&self) -> [u8; 16] {
+        self.log_id
+    }
+
+    /// Makes the group durable: one write, one `fdatasync`. When this answers `Ok`, readers see it and every one of its
+    /// records may be acknowledged. After [`AppendError::Fatal`] nothing can be appended any more.
+    ///
+    /// # Panics
+    /// If the group is empty: a group number stands for something.
+    pub fn append(&mut self, group: &Group) -> Result<Committed, AppendError> {
+        assert!(!group.is_empty(), "an empty group has nothing to commit");
+        if let Some(why) = self.shared.failure() {
+            return Err(AppendError::Fatal(why.to_owned()));
+        }
+        if self.shared.is_disk_exhausted() {
+            return Err(AppendError::DiskLow { free_bytes: self.shared.free_bytes() });
+        }
+        self.shared.wait_for_room();
+        let number = self.last_group + 1;
+        self.encoder.encode(group, number, &self.heads);
+        let place = self.journal.commit(&mut self.encoder, number).map_err(|error| self.stopped(error))?;
+        self.last_group = number;
+        {
+            let mut files = self.shared.files.lock();
+            if place.is_new_segment {
+                files.segments.push(manifest::LiveEntry { id: place.segment, first_group: number });
+            }
+            files.live_end = place.end;
+        }
+        let group = Arc::new(self.encoder.share(number));
+        let mut heads: Vec<(u32, Head)> = Vec::with_capacity(1);
+        for frame in &group.frames {
+            match heads.last_mut() {
+                Some((tenant, head)) if *tenant == frame.tenant => *head = frame.head_after,
+                _ => heads.push((frame.tenant, frame.head_after)),
+            }
+        }
+        self.heads.extend(heads.iter().copied());
+        let bytes = bytes::wide(group.bytes.len());
+        self.shared.publish(&group);
+        self.feeder.feed(group);
+        Ok(Committed { group: number, bytes, heads })
+    }
+
+    fn stopped(&self, error: JournalError) -> AppendError {
+        match error {
+            JournalError::NoRoom(error) => {
+                self.shared.look_at_disk();
+                tracing::error!(%error, "there is no room for a new journal segment");
+                AppendError::DiskLow { free_bytes: self.shared.free_bytes() }
+            }
+            JournalError::Fatal { doing, error } => {
+                let why = format!("{doing} failed: {error}");
+                self.shared.fail(why.clone());
+                AppendError::Fatal(why)
+            }
+        }
+    }
+
+    pub fn reader(&self) -> LogReader {
+        LogReader { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Whether free space is below the floor. A look at a figure that is at most a second old.
+    pub fn is_disk_low(&self) -> bool {
+        self.shared.is_disk_low()
+    }
+
+    /// Why the log stopped, if it did: also when that happened behind the last append.
+    pub fn failure(&self) -> Option<&str> {
+        self.shared.failure()
+    }
+
+    /// Asks for a checkpoint soon.
+    pub fn request_checkpoint(&mut self) {
+        self.feeder.request_checkpoint();
+    }
+
+    /// Makes a checkpoint that covers everything appended so far, and waits for it.
+    pub fn checkpoint_now(&mut self) -> Result<CheckpointInfo, AppendError> {
+        self.feeder.checkpoint().map_err(AppendError::Fatal)
+    }
+
+    /// Gives sled the rest, checkpoints, and lets go of the folder. An error leaves the folder as a kill would: whole, and
+    /// the next start takes a little longer.
+    pub fn close(mut self) -> Result<(), AppendError> {
+        let outcome = self.checkpoint_now().map(|_| ());
+        self.feeder.stop();
+        self.shared.close_read_log();
+        outcome
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.feeder.stop();
+        self.shared.close_read_log();
+    }
+}
+
+/// One seatledger per folder: the lock goes with the process, however it ends.
+fn lock(options: &LogOptions) -> Result<File, OpenError> {
+    let dir = options.dir.display().to_string();
+    let path = options.dir.join("LOCK");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(OpenError::io(format!("opening {}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir }),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io { doing: format!("locking {}", path.display()), error }),
+    }
+}

@@ -1,0 +1,210 @@
+//! Reading records: memory for the newest, sled for the rest, the journal where sled has doubts. Only what is durable is
+//! ever seen, and every frame is checked before it is handed out. Not here: what a record says.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::error::{Damage, OpenError, ReadError};
+use super::frame::{Body, Head};
+use super::read_log::{ReadLogError, key, split_key};
+use super::scan::{Extent, read_groups, segments};
+use super::shared::Shared;
+use super::window::Known;
+
+/// A cheap handle for reading, for any number of threads.
+#[derive(Clone)]
+pub struct LogReader {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Collects records until there are enough bytes of them, checking that each frame continues the one before.
+struct Collected {
+    records: Vec<(u64, Vec<u8>)>,
+    from: u64,
+    bytes: usize,
+    bytes_max: usize,
+    tenant: u32,
+    /// Where the next frame must begin and what chain it must continue, once one was seen.
+    next: Option<Head>,
+}
+
+impl Collected {
+    fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max && !self.records.is_empty()
+    }
+
+    /// The first position that is still wanted.
+    fn wanted(&self) -> u64 {
+        self.next.map_or(self.from, |head| head.next_position)
+    }
+
+    fn take(&mut self, body: &Body<'_>) -> Result<(), &'static str> {
+        match &self.next {
+            Some(head) if !body.follows(head) => return Err("a frame does not continue the one before it"),
+            None if body.first_position > self.from || body.end_position() <= self.from => {
+                return Err("the frame that should hold it is missing");
+            }
+            _ => {}
+        }
+        if body.tenant != self.tenant {
+            return Err("a frame of another tenant stands in its place");
+        }
+        for (position, record) in (body.first_position..).zip(body.records()) {
+            if position >= self.from && !self.is_full() {
+                self.bytes += record.len();
+                self.records.push((position, record.to_vec()));
+            }
+        }
+        self.next = Some(body.head());
+        Ok(())
+    }
+}
+
+impl LogReader {
+    /// The tenant's durable records from position `from` on: as many as fit into `max_bytes`, at least one if there is
+    /// one, none at or behind the head.
+    pub fn read(&self, tenant: u32, from: u64, max_bytes: usize) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let known = self.shared.window.lock().known(tenant, from, max_bytes);
+        if from >= known.head.next_position {
+            return Ok(vec![]);
+        }
+        let start = Collected { records: vec![], from, bytes: 0, bytes_max: max_bytes, tenant, next: None };
+        let mut collected = start;
+        if from < known.from
+            && let Err(why) = self.read_from_sled(&mut collected, known.from)?
+        {
+            tracing::error!(tenant, position = collected.wanted(), %why, "sled is damaged; reading the journal instead");
+            self.shared.reads_from_journal.fetch_add(1, Ordering::Relaxed);
+            return self.read_from_journal(tenant, from, max_bytes, known.head.next_position);
+        }
+        self.read_from_memory(&mut collected, &known).map_err(|why| damaged("memory", tenant, collected.wanted(), why))?;
+        Ok(collected.records)
+    }
+
+    fn read_from_memory(&self, collected: &mut Collected, known: &Known) -> Result<(), &'static str> {
+        for (group, frame) in &known.frames {
+            if collected.is_full() {
+                break;
+            }
+            if frame.head_after.next_position > collected.wanted() {
+                collected.take(&group.body(frame))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The inner error says why sled can't be believed.
+    fn read_from_sled(&self, collected: &mut Collected, to: u64) -> Result<Result<(), String>, ReadError> {
+        let read_log = self.shared.read_log().ok_or_else(|| ReadError::Io("the log is closed".into()))?;
+        let (tenant, from) = (collected.tenant, collected.from);
+        let outcome = (|| {
+            // the frame that holds `from` begins at or before it
+            let begin = match read_log.last_before(&key(tenant, from.saturating_add(1)))? {
+                Some((found, _)) => split_key(&found).filter(|(of, _)| *of == tenant).map(|(_, first)| first),
+                None => None,
+            };
+            let Some(begin) = begin else { return Ok(Err("the frame that should hold it is missing".to_owned())) };
+            let mut verdict = Ok(());
+            read_log.scan(&key(tenant, begin), &key(tenant, to), &mut |_, value| {
+                verdict = match Body::verified(value) {
+                    Some(body) => collected.take(&body).map_err(str::to_owned),
+                    None => Err("a frame's chain hash is not that of its records".to_owned()),
+                };
+                if verdict.is_err() || collected.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if verdict.is_ok() && !collected.is_full() && collected.wanted() < to {
+                verdict = Err("frames are missing at its end".into());
+            }
+            Ok(verdict)
+        })();
+        match outcome {
+            Ok(verdict) => Ok(verdict),
+            Err(ReadLogError::Io(error)) => Err(ReadError::Io(error.to_string())),
+            Err(ReadLogError::Broken(why) | ReadLogError::NotDurable(why)) => Ok(Err(why)),
+        }
+    }
+
+    /// Slow and sure: goes through the whole journal.
+    fn read_from_journal(
+        &self,
+        tenant: u32,
+        from: u64,
+        max_bytes: usize,
+        end: u64,
+    ) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let mut collected = Collected { records: vec![], from, bytes: 0, bytes_max: max_bytes, tenant, next: None };
+        let mut trouble = None;
+        let medium = self.shared.medium.as_ref();
+        let to = self.shared.window.lock().last_group();
+        segments(medium)
+            .and_then(|segments| {
+                read_groups(medium, &segments, Extent { from: 1, to }, &mut |visit| {
+                    for span in visit.found.frames.iter().filter(|span| span.tenant == tenant) {
+                        let is_wanted = span.head_after.next_position > from && span.first_position < end;
+                        if let Some(body) = Body::parse(span.body(visit.bytes)).filter(|_| is_wanted) {
+                            trouble = trouble.or(collected.take(&body).err());
+                        }
+                    }
+                    let is_done = collected.is_full() || collected.wanted() >= end || trouble.is_some();
+                    Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                })
+            })
+            .map_err(read_error)?;
+        match trouble {
+            Some(why) => Err(damaged("the journal", tenant, collected.wanted(), why)),
+            None => Ok(collected.records),
+        }
+    }
+
+    /// The tenant's durable head; that of an unknown tenant is position 0 with an empty chain.
+    pub fn head(&self, tenant: u32) -> Head {
+        self.shared.window.lock().head(tenant)
+    }
+
+    pub fn heads(&self) -> BTreeMap<u32, Head> {
+        self.shared.heads()
+    }
+
+    /// The tenants that have at least one record, in order.
+    pub fn tenants(&self) -> Vec<u32> {
+        self.shared.window.lock().heads().keys().copied().collect()
+    }
+
+    /// The last durable group.
+    pub fn last_group(&self) -> u64 {
+        self.shared.window.lock().last_group()
+    }
+
+    pub fn is_disk_low(&self) -> bool {
+        self.shared.is_disk_low()
+    }
+
+    /// Why the log stopped, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure().map(str::to_owned)
+    }
+
+    /// How many reads sled could not answer since the start; more than none means that it should be rebuilt.
+    pub fn reads_from_journal(&self) -> u64 {
+        self.shared.reads_from_journal.load(Ordering::Relaxed)
+    }
+}
+
+fn damaged(file: &str, tenant: u32, position: u64, what: &str) -> ReadError {
+    ReadError::Damaged(Damage {
+        file: file.into(),
+        tenant: Some(tenant),
+        position: Some(position),
+        what: what.into(),
+        ..Damage::default()
+    })
+}
+
+fn read_error(error: OpenError) -> ReadError {
+    match error {
+        OpenError::Corrupt(damage) => ReadError::Damaged(damage),
+        other => ReadError::Io(other.to_string()),
+    }
+}

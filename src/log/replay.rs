@@ -1,0 +1,77 @@
+//! Reading the journal of a folder as groups, for a start from a snapshot, a replay from nothing, and the check of a
+//! snapshot. Not here: the checks themselves (`scan.rs`).
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::error::OpenError;
+use super::frame::{Body, Head};
+use super::group::ReplayedGroup;
+use super::medium::{FileMedium, Medium};
+use super::recovery::{checked_segments, read_anchor};
+use super::scan::{Extent, read_groups};
+
+/// Where a replay ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayEnd {
+    /// The last whole group of the journal, or the one at which the callback stopped.
+    pub last_group: u64,
+}
+
+/// Hands out the groups from `from_group` on in their order, over all tenants, each checked: checksums, chain hashes,
+/// links, numbers. Reads only, from the journal only, also beside a running service (whose newest groups may be missing).
+/// An error names the first bad place; the groups before it were handed out.
+pub fn replay_groups(
+    dir: &Path,
+    from_group: u64,
+    each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
+) -> Result<ReplayEnd, OpenError> {
+    replay_on(&FileMedium::new(dir), from_group, u64::MAX, each)
+}
+
+pub(crate) fn replay_on(
+    medium: &dyn Medium,
+    from_group: u64,
+    to_group: u64,
+    each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
+) -> Result<ReplayEnd, OpenError> {
+    let segments = checked_segments(medium, &read_anchor(medium)?)?;
+    let extent = Extent { from: from_group.max(1), to: to_group };
+    let end = read_groups(medium, &segments, extent, &mut |visit| {
+        Ok(each(ReplayedGroup::new(visit.found.number, visit.bytes, &visit.found.frames)))
+    })?;
+    Ok(ReplayEnd { last_group: end.last_group })
+}
+
+/// Every tenant's head after `group`, from the journal; `None` if the journal does not reach that group. Reads from that
+/// group to the end: a frame names the chain before it, and a tenant without a later frame stands where it ended.
+pub fn chain_at(dir: &Path, group: u64) -> Result<Option<BTreeMap<u32, Head>>, OpenError> {
+    let medium = FileMedium::new(dir);
+    let anchored = read_anchor(&medium)?;
+    let segments = checked_segments(&medium, &anchored)?;
+    let covered = &anchored.manifest;
+    // the manifest knows every tenant at its own group; between the two groups frames say what changed
+    let mut after: BTreeMap<u32, Head> = BTreeMap::new();
+    let mut before: BTreeMap<u32, Head> = BTreeMap::new();
+    let mut until: BTreeMap<u32, Head> = super::recovery::heads_of(&covered.tenants);
+    let extent = Extent { from: group.min(covered.group) + 1, to: u64::MAX };
+    let end = read_groups(&medium, &segments, extent, &mut |visit| {
+        for span in &visit.found.frames {
+            if visit.found.number <= group {
+                after.insert(span.tenant, span.head_after);
+            } else if let Some(body) = Body::parse(span.body(visit.bytes)) {
+                let head = Head { next_position: body.first_position, chain: *body.previous };
+                before.entry(span.tenant).or_insert(head);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if end.last_group < group {
+        return Ok(None);
+    }
+    until.extend(after);
+    until.extend(before);
+    until.retain(|_, head| *head != Head::default());
+    Ok(Some(until))
+}

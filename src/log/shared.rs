@@ -1,0 +1,127 @@
+//! What the appending thread, the feeder and all readers share: the memory window, the read log, and whether the log has
+//! stopped. Not here: the threads themselves.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::frame::Head;
+use super::group::EncodedGroup;
+use super::manifest::LiveEntry;
+use super::medium::{Medium, TOP};
+use super::read_log::ReadLog;
+use super::window::Window;
+
+/// How far sled may fall behind the journal before appending waits for it.
+const UNFED_BYTES_MAX: u64 = 64 << 20;
+
+pub(crate) struct Shared {
+    pub(crate) medium: Arc<dyn Medium>,
+    pub(crate) window: Mutex<Window>,
+    is_fed: Condvar,
+    /// Gone once the log is closed, so that a reader left over does not keep sled open.
+    read_log: RwLock<Option<Arc<dyn ReadLog>>>,
+    failure: OnceLock<String>,
+    free_bytes: AtomicU64,
+    disk_floor_bytes: u64,
+    pub(crate) files: Mutex<Files>,
+    /// Reads that sled could not answer and the journal had to.
+    pub(crate) reads_from_journal: AtomicU64,
+}
+
+/// The journal's files as far as they are durable.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) segments: Vec<LiveEntry>,
+    /// The end of the last durable group in the last segment.
+    pub(crate) live_end: u64,
+    pub(crate) log_id: [u8; 16],
+}
+
+impl Shared {
+    pub(crate) fn new(
+        medium: Arc<dyn Medium>,
+        read_log: Arc<dyn ReadLog>,
+        window: Window,
+        files: Files,
+        disk_floor_bytes: u64,
+    ) -> Arc<Shared> {
+        let shared = Shared {
+            medium,
+            window: Mutex::new(window),
+            is_fed: Condvar::new(),
+            read_log: RwLock::new(Some(read_log)),
+            failure: OnceLock::new(),
+            free_bytes: AtomicU64::new(u64::MAX),
+            disk_floor_bytes,
+            files: Mutex::new(files),
+            reads_from_journal: AtomicU64::new(0),
+        };
+        shared.look_at_disk();
+        Arc::new(shared)
+    }
+
+    /// Stops the log for good. The first reason is the one that counts.
+    pub(crate) fn fail(&self, why: String) {
+        tracing::error!(%why, "the log stopped");
+        self.failure.set(why).ok();
+        self.is_fed.notify_all();
+    }
+
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    pub(crate) fn read_log(&self) -> Option<Arc<dyn ReadLog>> {
+        self.read_log.read().clone()
+    }
+
+    pub(crate) fn close_read_log(&self) {
+        *self.read_log.write() = None;
+    }
+
+    pub(crate) fn heads(&self) -> BTreeMap<u32, Head> {
+        self.window.lock().heads().clone()
+    }
+
+    /// Makes a durable group visible to readers.
+    pub(crate) fn publish(&self, group: &Arc<EncodedGroup>) {
+        self.window.lock().add(group);
+    }
+
+    pub(crate) fn fed(&self, up_to: u64) {
+        self.window.lock().fed(up_to);
+        self.is_fed.notify_all();
+    }
+
+    /// Waits while sled is too far behind. Memory would grow without bound otherwise.
+    pub(crate) fn wait_for_room(&self) {
+        let mut window = self.window.lock();
+        while window.unfed_bytes() > UNFED_BYTES_MAX && self.failure().is_none() {
+            self.is_fed.wait(&mut window);
+        }
+    }
+
+    /// Asks the file system how much room is left. Called now and then; everybody else looks at the figure.
+    pub(crate) fn look_at_disk(&self) {
+        match self.medium.free_bytes() {
+            Ok(free) => self.free_bytes.store(free, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, place = self.medium.describe(TOP), "free disk space is not known"),
+        }
+    }
+
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.free_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_disk_low(&self) -> bool {
+        self.free_bytes() < self.disk_floor_bytes
+    }
+
+    /// Whether even what may use the reserve (departures) has to wait: the rest is for one segment and for opening sled.
+    pub(crate) fn is_disk_exhausted(&self) -> bool {
+        self.free_bytes() < self.disk_floor_bytes / 4
+    }
+}

@@ -1,0 +1,265 @@
+//! The only file that knows sled. It is the log that is read; what it may be trusted with, and why so little, is in
+//! `ops/decisions/0001` and `design.md` §3 and §4. Not here: what goes in (`feeder.rs`), or judging it (`recovery/`).
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use super::frame::FRAME_BYTES_MAX;
+use super::read_log::{Key, ReadLog, ReadLogError, ReadLogPlace};
+use super::sync_file_range;
+
+const FOLDER: &str = "sled";
+const ASIDE: &str = "sled.aside-";
+/// Counts the openings that did not come back, so that a file that kills the process is not opened for ever.
+const OPENING: &str = "sled.opening";
+const OPENINGS_FAILED_MAX: usize = 2;
+const LOCK_TRIES_MAX: u32 = 100;
+
+pub(crate) struct SledPlace {
+    top: PathBuf,
+    cache_bytes: u64,
+}
+
+impl SledPlace {
+    pub(crate) fn new(top: &Path, cache_bytes: u64) -> SledPlace {
+        SledPlace { top: top.to_path_buf(), cache_bytes }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.top.join(FOLDER)
+    }
+
+    fn aside(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = vec![];
+        for entry in fs::read_dir(&self.top)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    /// A half-written snapshot would block the opening for ever.
+    fn remove_half_snapshots(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(self.folder()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_database(&self) -> Result<(::sled::Db, ::sled::Tree), ReadLogError> {
+        let config = || {
+            ::sled::Config::new().path(self.folder()).cache_capacity(self.cache_bytes).flush_every_ms(None)
+        };
+        let mut tries = 0;
+        loop {
+            let opened = guarded(|| {
+                let db = config().open()?;
+                let tree = db.open_tree("log")?;
+                Ok((db, tree))
+            });
+            match opened {
+                // a database that this process has just closed lets go of its lock a moment later
+                Err(ReadLogError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock && tries < LOCK_TRIES_MAX => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl ReadLogPlace for SledPlace {
+    fn exists(&self) -> io::Result<bool> {
+        self.folder().try_exists()
+    }
+
+    fn open(&self) -> Result<Arc<dyn ReadLog>, ReadLogError> {
+        let is_new = !self.exists().map_err(ReadLogError::Io)?;
+        self.remove_half_snapshots().map_err(ReadLogError::Io)?;
+        let marker = self.top.join(OPENING);
+        let failed = fs::read(&marker).map_or(0, |tries| tries.len());
+        if !is_new && failed >= OPENINGS_FAILED_MAX {
+            fs::remove_file(&marker).map_err(ReadLogError::Io)?;
+            return Err(ReadLogError::Broken(format!("{failed} starts in a row ended while they were opening it")));
+        }
+        fs::write(&marker, vec![b'x'; failed + 1]).map_err(ReadLogError::Io)?;
+        let opened = self.open_database();
+        fs::remove_file(&marker).map_err(ReadLogError::Io)?;
+        let (db, tree) = opened?;
+        let data = File::open(self.folder().join("db")).map_err(ReadLogError::Io)?;
+        let log = SledLog { db, tree, data, folder: self.folder() };
+        if is_new {
+            log.flush()?;
+            log.sync()?;
+            let synced = ["conf", "db", "blobs", ""].iter().try_for_each(|name| {
+                let path = if name.is_empty() { self.folder() } else { self.folder().join(name) };
+                File::open(path)?.sync_all()
+            });
+            synced.and_then(|()| File::open(&self.top)?.sync_all()).map_err(ReadLogError::Io)?;
+        }
+        Ok(Arc::new(log))
+    }
+
+    fn set_aside(&self) -> io::Result<String> {
+        let taken = self.aside()?;
+        let free = (1..).map(|n| self.top.join(format!("{ASIDE}{n}"))).find(|path| !taken.contains(path));
+        let free = free.expect("a folder does not hold endlessly many names");
+        fs::rename(self.folder(), &free)?;
+        File::open(&self.top)?.sync_all()?;
+        Ok(free.display().to_string())
+    }
+
+    fn remove_aside(&self) -> io::Result<()> {
+        for path in self.aside()? {
+            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(())
+    }
+}
+
+struct SledLog {
+    db: ::sled::Db,
+    tree: ::sled::Tree,
+    /// A handle of our own on sled's data file, to sync it with.
+    data: File,
+    folder: PathBuf,
+}
+
+impl ReadLog for SledLog {
+    fn change(&self, puts: &[(Key, &[u8])], removes: &[Key]) -> Result<(), ReadLogError> {
+        let mut batch = ::sled::Batch::default();
+        for key in removes {
+            batch.remove(key.as_slice());
+        }
+        for (key, value) in puts {
+            // sixteen larger ones would make a leaf that sled puts into `blobs/`, which nobody syncs
+            assert!(value.len() <= FRAME_BYTES_MAX, "a value of {} bytes for sled", value.len());
+            batch.insert(key.as_slice(), *value);
+        }
+        guarded(|| self.tree.apply_batch(batch))
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadLogError> {
+        guarded(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: &Key,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ReadLogError> {
+        guarded(|| {
+            for entry in self.tree.range(from.as_slice()..to.as_slice()) {
+                let (key, value) = entry?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn last_before(&self, key: &Key) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadLogError> {
+        guarded(|| Ok(self.tree.get_lt(key.as_slice())?.map(|(key, value)| (key.to_vec(), value.to_vec()))))
+    }
+
+    fn flush(&self) -> Result<(), ReadLogError> {
+        guarded(|| self.db.flush().map(|_| ()))
+    }
+
+    fn sync(&self) -> Result<(), ReadLogError> {
+        self.data.sync_data().map_err(ReadLogError::Io)?;
+        match fs::read_dir(self.folder.join("blobs")).map_err(ReadLogError::Io)?.next() {
+            None => Ok(()),
+            Some(_) => Err(ReadLogError::Broken("it put a value into blobs/, where nothing is durable".into())),
+        }
+    }
+
+    fn self_test(&self) -> Result<(), ReadLogError> {
+        let before = sync_file_range::calls();
+        guarded(|| {
+            let times = self.db.get("self-test")?.map_or(0, |value| value.first().copied().unwrap_or(0));
+            self.db.insert("self-test", vec![times.wrapping_add(1)])?;
+            self.db.flush().map(|_| ())
+        })?;
+        if sync_file_range::calls() == before {
+            return Err(ReadLogError::NotDurable("a flush did not reach our sync_file_range".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Runs sled with its panics caught and kept off the screen: to it a damaged file is a reason to panic, to us to rebuild.
+fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, ReadLogError> {
+    silence_expected_panics();
+    let outcome = EXPECTED.with(|expected| {
+        let before = expected.replace(true);
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        expected.set(before);
+        outcome
+    });
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(judged(error)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let first = text.and_then(|text| text.lines().next()).unwrap_or("no reason given");
+            Err(ReadLogError::Broken(format!("sled gave up: {first}")))
+        }
+    }
+}
+
+fn judged(error: ::sled::Error) -> ReadLogError {
+    match error {
+        ::sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            ReadLogError::Io(io::Error::new(io::ErrorKind::WouldBlock, error))
+        }
+        ::sled::Error::Io(error) if is_the_disks(&error) => ReadLogError::Io(error),
+        other => ReadLogError::Broken(other.to_string()),
+    }
+}
+
+/// Whether an I/O error is the machine's (no room, no permission, a bad device) and not one that damaged content causes.
+fn is_the_disks(error: &io::Error) -> bool {
+    let of_content = [libc::ENOENT, libc::EINVAL, libc::ENOTDIR, libc::EISDIR, libc::EEXIST];
+    error.raw_os_error().is_some_and(|code| !of_content.contains(&code))
+}
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn silence_expected_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let is_sleds = std::thread::current().name().is_some_and(|name| name.starts_with("sled-io-"));
+            if EXPECTED.with(Cell::get) || is_sleds {
+                tracing::debug!(%info, "sled panicked and was caught");
+            } else {
+                others(info);
+            }
+        }));
+    });
+}

@@ -1,0 +1,89 @@
+//! The plain life of a log on real files: fresh, append, read, reopen.
+
+use std::ops::ControlFlow;
+
+use super::super::*;
+
+fn options(dir: &std::path::Path) -> LogOptions {
+    LogOptions { disk_floor_bytes: 0, sled_cache_bytes: 4 << 20, ..LogOptions::new(dir) }
+}
+
+fn record(tenant: u32, n: u64) -> Vec<u8> {
+    format!("tenant {tenant} record {n}").into_bytes()
+}
+
+fn append(log: &mut Log, tenants: &[u32], each: u64) {
+    let mut group = Group::new();
+    for tenant in tenants {
+        let next = log.head(*tenant).next_position;
+        (next..next + each).for_each(|n| group.push(*tenant, &record(*tenant, n)));
+    }
+    log.append(&group).expect("room and a good disk");
+}
+
+fn assert_holds(reader: &LogReader, tenant: u32, until: u64) {
+    let records = reader.read(tenant, 0, usize::MAX).expect("readable");
+    let expected: Vec<(u64, Vec<u8>)> = (0..until).map(|n| (n, record(tenant, n))).collect();
+    assert_eq!(records, expected);
+}
+
+#[test]
+fn what_was_appended_is_read_back_before_and_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut log, report) = Log::open(options(dir.path()), &NoProgress).expect("fresh");
+    assert!(report.fresh);
+    for _ in 0..20 {
+        append(&mut log, &[7, 3], 30);
+    }
+    assert_holds(&log.reader(), 3, 600);
+    let heads = log.heads();
+    log.close().expect("closed");
+
+    let (mut log, report) = Log::open(options(dir.path()), &NoProgress).expect("again");
+    assert!(!report.fresh);
+    assert_eq!((report.last_group, report.groups_replayed), (20, 0));
+    assert_eq!(report.sled_rebuilt, None);
+    assert_eq!(log.heads(), heads);
+    assert_holds(&log.reader(), 3, 600);
+    append(&mut log, &[3, 9], 5);
+    assert_holds(&log.reader(), 3, 605);
+    let middle = log.reader().read(3, 590, 60).expect("readable");
+    assert_eq!(middle.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [590, 591, 592, 593]);
+    drop(log); // no checkpoint: as after a kill
+
+    let (log, report) = Log::open(options(dir.path()), &NoProgress).expect("a third time");
+    assert_eq!((report.last_group, report.groups_replayed, report.torn), (21, 1, None));
+    assert_holds(&log.reader(), 3, 605);
+    assert_holds(&log.reader(), 9, 5);
+    let mut groups = vec![];
+    let end = replay_groups(dir.path(), 20, &mut |group| {
+        groups.push((group.number, group.frames().map(|f| (f.tenant, f.records.count())).collect::<Vec<_>>()));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(end.expect("a whole journal").last_group, 21);
+    assert_eq!(groups, [(20, vec![(3, 30), (7, 30)]), (21, vec![(3, 5), (9, 5)])]);
+    assert_eq!(chain_at(dir.path(), 20).expect("readable"), Some(heads));
+    assert_eq!(chain_at(dir.path(), 21).expect("readable"), Some(log.heads()));
+    assert_eq!(chain_at(dir.path(), 22).expect("readable"), None);
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_log, _) = Log::open(options(dir.path()), &NoProgress).expect("fresh");
+    assert!(matches!(Log::open(options(dir.path()), &NoProgress), Err(OpenError::Locked { .. })));
+}
+
+#[test]
+fn segments_change_when_they_are_full_and_keep_the_order() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let small = || LogOptions { segment_bytes: 16 << 10, ..options(dir.path()) };
+    let (mut log, _) = Log::open(small(), &NoProgress).expect("fresh");
+    for n in 0..60 {
+        append(&mut log, &[1], if n == 30 { 2_000 } else { 40 });
+    }
+    drop(log);
+    let (log, report) = Log::open(small(), &NoProgress).expect("again");
+    assert_eq!(report.last_group, 60);
+    assert_holds(&log.reader(), 1, 59 * 40 + 2_000);
+}

@@ -1,0 +1,3 @@
+//! The log as a whole, on real files and in memory. Not here: tests of one format, which stand in its file.
+
+mod first;
