@@ -5,6 +5,7 @@
 
 pub mod domain;
 pub mod ledger;
+pub mod log;
 
 #[cfg(test)]
 mod tidy;

@@ -56,15 +56,17 @@ pub enum OpenError {
 }
 
 fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "The disk is full: nothing is damaged. Make room (never by deleting files of this folder) and start again"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "The service's account must be able to read and write the data folder. Nothing is damaged"
-        }
-        _ => "Nothing was acknowledged after that. Look at the machine's own log for the disk, then start again",
+    if is_no_room(error) {
+        "The disk is full: nothing is damaged. Make room (never by deleting files of this folder) and start again"
+    } else if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        "The service's account must be able to read and write the data folder. Nothing is damaged"
+    } else {
+        "Nothing was acknowledged after that. Look at the machine's own log for the disk, then start again"
     }
+}
+
+pub(crate) fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl OpenError {

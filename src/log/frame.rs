@@ -57,8 +57,18 @@ impl<'a> Body<'a> {
         let parts = take.varint_u32()?;
         let previous = take.array::<32>()?;
         let (records, chain) = take.0.split_last_chunk::<32>()?;
-        let body =
-            Body { is_last: flags == FLAG_LAST, tenant, group, first_position, count, part, parts, previous, records, chain };
+        let body = Body {
+            is_last: flags == FLAG_LAST,
+            tenant,
+            group,
+            first_position,
+            count,
+            part,
+            parts,
+            previous,
+            records,
+            chain,
+        };
         let is_formed = flags <= FLAG_LAST
             && count > 0
             && part >= 1
@@ -102,9 +112,10 @@ impl Records<'_> {
     fn is_whole(self, count: u32) -> bool {
         let mut take = Take(self.0);
         for _ in 0..count {
-            let is_record = take.varint().filter(|len| *len <= wide(RECORD_BYTES_MAX)).is_some_and(|len| {
-                usize::try_from(len).ok().and_then(|len| take.bytes(len)).is_some()
-            });
+            let is_record = take
+                .varint()
+                .filter(|len| *len <= wide(RECORD_BYTES_MAX))
+                .is_some_and(|len| usize::try_from(len).ok().and_then(|len| take.bytes(len)).is_some());
             if !is_record {
                 return false;
             }

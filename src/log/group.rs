@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bytes::wide;
-use super::frame::{Body, Draft, Head, JOURNAL_HEAD_BYTES, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, Records, Sealer, record_bytes};
+use super::frame::{
+    Body, Draft, Head, JOURNAL_HEAD_BYTES, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, Records, Sealer, record_bytes,
+};
 
 /// Records on their way into the log: a buffer that its owner clears and uses again. A tenant's records keep the order
 /// in which they were pushed; the log gives them their positions when it appends.
@@ -65,7 +67,6 @@ impl Group {
 pub(crate) struct FrameSpan {
     pub(crate) tenant: u32,
     pub(crate) first_position: u64,
-    pub(crate) count: u32,
     /// The whole frame with its journal head.
     pub(crate) at: Range<usize>,
     pub(crate) head_after: Head,
@@ -73,8 +74,7 @@ pub(crate) struct FrameSpan {
 
 impl FrameSpan {
     pub(crate) fn of(body: &Body<'_>, at: Range<usize>) -> FrameSpan {
-        let Body { tenant, first_position, count, .. } = *body;
-        FrameSpan { tenant, first_position, count, at, head_after: body.head() }
+        FrameSpan { tenant: body.tenant, first_position: body.first_position, at, head_after: body.head() }
     }
 
     /// The frame's body within the bytes that the span was made for.
@@ -175,7 +175,7 @@ impl Encoder {
             let entries = self.order.get(cut.entries.clone()).unwrap_or_default();
             head = draft.write(entries.iter().map(|entry| group.record(*entry)), &mut self.bytes);
             let at = start..self.bytes.len();
-            self.frames.push(FrameSpan { tenant: cut.tenant, first_position, count, at, head_after: head });
+            self.frames.push(FrameSpan { tenant: cut.tenant, first_position, at, head_after: head });
         }
     }
 

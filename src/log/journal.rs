@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::bytes::wide;
+use super::error::is_no_room;
 use super::frame::Sealer;
 use super::group::Encoder;
 use super::medium::{Medium, MediumFile};
@@ -83,13 +84,18 @@ impl Journal {
                 self.medium.remove(&short.name).map_err(JournalError::fatal("removing a short segment"))?;
                 Prepared::make(self.medium.as_ref(), "large", needed)
             }
-            Some(Err(_)) | None => {
-                Prepared::make(self.medium.as_ref(), "late", needed.max(segment_bytes(self.total_bytes, self.segment_bytes_max)))
-            }
+            Some(Err(_)) | None => Prepared::make(
+                self.medium.as_ref(),
+                "late",
+                needed.max(segment_bytes(self.total_bytes, self.segment_bytes_max)),
+            ),
         };
-        let prepared = prepared.map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::NoRoom(error),
-            _ => JournalError::Fatal { doing: "preparing a segment", error },
+        let prepared = prepared.map_err(|error| {
+            if is_no_room(&error) {
+                JournalError::NoRoom(error)
+            } else {
+                JournalError::Fatal { doing: "preparing a segment", error }
+            }
         })?;
         let header = SegmentHeader::new(self.live.header.id + 1, first_group, self.live.header.log_id)
             .map_err(JournalError::fatal("drawing a salt"))?;
@@ -105,10 +111,6 @@ impl Journal {
 
     fn order_next(&mut self) {
         self.preparer.order(segment_bytes(self.total_bytes, self.segment_bytes_max));
-    }
-
-    pub(crate) fn live(&self) -> &LiveSegment {
-        &self.live
     }
 }
 

@@ -86,7 +86,8 @@ impl Manifest {
         if take.array()? != MAGIC {
             return None;
         }
-        let mut manifest = Manifest { log_id: *take.array()?, number: take.u64()?, group: take.u64()?, ..Manifest::default() };
+        let mut manifest =
+            Manifest { log_id: *take.array()?, number: take.u64()?, group: take.u64()?, ..Manifest::default() };
         for _ in 0..take.u32()? {
             manifest.live.push(LiveEntry { id: take.u32()?, first_group: take.u64()? });
         }

@@ -147,10 +147,8 @@ impl Log {
         let window = Window::new(heads.clone(), report.last_group, options.memory_bytes);
         let files = Files { segments: entries, live_end: live.offset, log_id: report.log_id };
         let shared = Shared::new(Arc::clone(&medium), read_log, window, files, options.disk_floor_bytes);
-        let pace = feeder::Pace {
-            checkpoint_bytes: options.checkpoint_bytes,
-            checkpoint_seconds: options.checkpoint_seconds,
-        };
+        let pace =
+            feeder::Pace { checkpoint_bytes: options.checkpoint_bytes, checkpoint_seconds: options.checkpoint_seconds };
         let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace)
             .map_err(OpenError::io("starting the thread that feeds sled"))?;
         let journal = Journal::new(medium, live, options.segment_bytes, total_bytes);

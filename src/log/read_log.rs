@@ -46,16 +46,20 @@ pub(crate) trait ReadLogPlace: Send + Sync {
     fn remove_aside(&self) -> io::Result<()>;
 }
 
-type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+/// A key and a value, copied out.
+pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+
+/// Sees keys and values go by, and says when it has seen enough.
+pub(crate) type Seeing<'s> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 's;
 
 pub(crate) trait ReadLog: Send + Sync {
     /// Puts and removes at once. Durable only after [`ReadLog::flush`] and [`ReadLog::sync`].
     fn change(&self, puts: &[(Key, &[u8])], removes: &[Key]) -> Result<(), ReadLogError>;
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadLogError>;
     /// Goes through `from..to` in key order until told to stop.
-    fn scan(&self, from: &Key, to: &Key, visit: &mut Visit<'_>) -> Result<(), ReadLogError>;
+    fn scan(&self, from: &Key, to: &Key, visit: &mut Seeing<'_>) -> Result<(), ReadLogError>;
     /// The greatest entry below `key`.
-    fn last_before(&self, key: &Key) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadLogError>;
+    fn last_before(&self, key: &Key) -> Result<Option<Entry>, ReadLogError>;
     fn flush(&self) -> Result<(), ReadLogError>;
     /// Syncs the files that a flush wrote, and looks that nothing lies where it would not be synced.
     fn sync(&self) -> Result<(), ReadLogError>;

@@ -79,7 +79,8 @@ impl LogReader {
             self.shared.reads_from_journal.fetch_add(1, Ordering::Relaxed);
             return self.read_from_journal(tenant, from, max_bytes, known.head.next_position);
         }
-        self.read_from_memory(&mut collected, &known).map_err(|why| damaged("memory", tenant, collected.wanted(), why))?;
+        self.read_from_memory(&mut collected, &known)
+            .map_err(|why| damaged("memory", tenant, collected.wanted(), why))?;
         Ok(collected.records)
     }
 
@@ -203,8 +204,5 @@ fn damaged(file: &str, tenant: u32, position: u64, what: &str) -> ReadError {
 }
 
 fn read_error(error: OpenError) -> ReadError {
-    match error {
-        OpenError::Corrupt(damage) => ReadError::Damaged(damage),
-        other => ReadError::Io(other.to_string()),
-    }
+    if let OpenError::Corrupt(damage) = error { ReadError::Damaged(damage) } else { ReadError::Io(error.to_string()) }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use super::bytes::{size, wide};
+use super::bytes::wide;
 use super::error::{Damage, OpenError};
 use super::frame::{Body, Head, Sealer};
 use super::group::FrameSpan;
@@ -212,7 +212,9 @@ impl Reading<'_> {
             }
             end.last_group = found.number;
             at = found.end;
-            if found.number >= extent.from && visit(Visit { segment: self.segment, bytes: self.bytes, found })?.is_break() {
+            if found.number >= extent.from
+                && visit(Visit { segment: self.segment, bytes: self.bytes, found })?.is_break()
+            {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -256,9 +258,11 @@ impl Reading<'_> {
             bad += frame.len();
         }
         let next_of = |tenant: u32| heads.get(&tenant).map_or(0, |head| head.next_position);
-        let guess = self.bytes.get(bad..).and_then(Sealer::guess).filter(|(tenant, first)| {
-            heads.contains_key(tenant) && next_of(*tenant) == *first
-        });
+        let guess = self
+            .bytes
+            .get(bad..)
+            .and_then(Sealer::guess)
+            .filter(|(tenant, first)| heads.contains_key(tenant) && next_of(*tenant) == *first);
         let gap = || {
             let after = |body: &Body<'_>| body.first_position > next_of(body.tenant);
             find_frame(self.bytes, bad, &self.sealer, after).map(|span| (span.tenant, next_of(span.tenant)))
@@ -290,9 +294,4 @@ pub(crate) fn holds_a_frame(medium: &dyn Medium) -> Result<bool, OpenError> {
         }
     }
     Ok(false)
-}
-
-/// The part of a segment's file that holds its header and the groups that count.
-pub(crate) fn used_bytes(end: &JournalEnd) -> usize {
-    size(end.end)
 }

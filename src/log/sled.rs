@@ -4,14 +4,13 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use super::frame::FRAME_BYTES_MAX;
-use super::read_log::{Key, ReadLog, ReadLogError, ReadLogPlace};
+use super::read_log::{Entry, Key, ReadLog, ReadLogError, ReadLogPlace, Seeing};
 use super::sync_file_range;
 
 const FOLDER: &str = "sled";
@@ -65,9 +64,7 @@ impl SledPlace {
     }
 
     fn open_database(&self) -> Result<(::sled::Db, ::sled::Tree), ReadLogError> {
-        let config = || {
-            ::sled::Config::new().path(self.folder()).cache_capacity(self.cache_bytes).flush_every_ms(None)
-        };
+        let config = || ::sled::Config::new().path(self.folder()).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let mut tries = 0;
         loop {
             let opened = guarded(|| {
@@ -162,12 +159,7 @@ impl ReadLog for SledLog {
         guarded(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
     }
 
-    fn scan(
-        &self,
-        from: &Key,
-        to: &Key,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), ReadLogError> {
+    fn scan(&self, from: &Key, to: &Key, visit: &mut Seeing<'_>) -> Result<(), ReadLogError> {
         guarded(|| {
             for entry in self.tree.range(from.as_slice()..to.as_slice()) {
                 let (key, value) = entry?;
@@ -179,7 +171,7 @@ impl ReadLog for SledLog {
         })
     }
 
-    fn last_before(&self, key: &Key) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadLogError> {
+    fn last_before(&self, key: &Key) -> Result<Option<Entry>, ReadLogError> {
         guarded(|| Ok(self.tree.get_lt(key.as_slice())?.map(|(key, value)| (key.to_vec(), value.to_vec()))))
     }
 
@@ -230,12 +222,14 @@ fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, ReadLogErro
 }
 
 fn judged(error: ::sled::Error) -> ReadLogError {
-    match error {
-        ::sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            ReadLogError::Io(io::Error::new(io::ErrorKind::WouldBlock, error))
-        }
-        ::sled::Error::Io(error) if is_the_disks(&error) => ReadLogError::Io(error),
-        other => ReadLogError::Broken(other.to_string()),
+    let text = error.to_string();
+    let ::sled::Error::Io(error) = error else { return ReadLogError::Broken(text) };
+    if text.contains("could not acquire lock") {
+        ReadLogError::Io(io::Error::new(io::ErrorKind::WouldBlock, error))
+    } else if is_the_disks(&error) {
+        ReadLogError::Io(error)
+    } else {
+        ReadLogError::Broken(text)
     }
 }
 

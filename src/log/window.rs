@@ -30,6 +30,7 @@ pub(crate) struct Known {
 
 impl Window {
     pub(crate) fn new(heads: BTreeMap<u32, Head>, last_group: u64, bytes_kept: u64) -> Window {
+        Window { heads, last_group, bytes_kept, ..Window::default() }
     }
 
     pub(crate) fn heads(&self) -> &BTreeMap<u32, Head> {
@@ -82,7 +83,9 @@ impl Window {
     /// The tenant's frames in memory that hold positions from `from` on, about `max_bytes` of them.
     pub(crate) fn known(&self, tenant: u32, from: u64, max_bytes: usize) -> Known {
         let head = self.head(tenant);
-        let Some(all) = self.frames.get(&tenant) else { return Known { head, from: head.next_position, frames: vec![] } };
+        let Some(all) = self.frames.get(&tenant) else {
+            return Known { head, from: head.next_position, frames: vec![] };
+        };
         let begin = all.front().map_or(head.next_position, |(_, frame)| frame.first_position);
         let first = all.partition_point(|(_, frame)| frame.head_after.next_position <= from);
         let mut bytes = 0;

@@ -128,9 +128,10 @@ pub(crate) fn open(
     tail.iter().for_each(|group| checkpointer.note(group));
     let is_new = report.groups_replayed > 0 || report.bad_anchor_slot.is_some() || report.bad_manifest.is_some();
     if is_new || report.sled_rebuilt.is_some() || report.torn.is_some() {
-        checkpointer
-            .run(disk, read_log.as_ref(), entries.clone())
-            .map_err(|why| OpenError::Io { doing: "the checkpoint of the start".into(), error: std::io::Error::other(why) })?;
+        checkpointer.run(disk, read_log.as_ref(), entries.clone()).map_err(|why| OpenError::Io {
+            doing: "the checkpoint of the start".into(),
+            error: std::io::Error::other(why),
+        })?;
     }
     if let Err(error) = place.remove_aside() {
         tracing::warn!(%error, "a sled that was set aside could not be removed");
@@ -142,7 +143,9 @@ pub(crate) fn open(
 fn remove_leftovers(medium: &dyn Medium) -> std::io::Result<()> {
     for folder in [TOP, JOURNAL, end::TORN] {
         for file in medium.list(folder)?.iter().filter(|file| file.ends_with(ASIDE)) {
-            let is_ours = !folder.is_empty() || [READY, ANCHOR].iter().any(|n| file.starts_with(n)) || file.starts_with("manifest-");
+            let is_ours = !folder.is_empty()
+                || [READY, ANCHOR].iter().any(|n| file.starts_with(n))
+                || file.starts_with("manifest-");
             if is_ours {
                 medium.remove(&if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") })?;
             }
@@ -158,7 +161,8 @@ pub(crate) fn read_anchor(medium: &dyn Medium) -> Result<Anchored, OpenError> {
         .map_err(OpenError::io("reading the anchor"))?
         .ok_or_else(|| no_anchor("the file is not there".into()))?;
     let slots = anchor.newest_first();
-    let group = slots.iter().map(|slot| slot.group).max().ok_or_else(|| no_anchor("neither slot can be read".into()))?;
+    let group =
+        slots.iter().map(|slot| slot.group).max().ok_or_else(|| no_anchor("neither slot can be read".into()))?;
     let mut bad_manifest = None;
     for slot in &slots {
         match read_manifest(medium, slot)? {
@@ -198,7 +202,8 @@ pub(crate) fn checked_segments(medium: &dyn Medium, anchored: &Anchored) -> Resu
     let on_disk = segments.first().map_or(u32::MAX, |segment| segment.header.id);
     let is_dropped = |id: u32| manifest.dropped.iter().any(|entry| entry.id == id);
     if segments.is_empty() || on_disk > first {
-        let until = if segments.is_empty() { manifest.live.last().map_or(first, |entry| entry.id) + 1 } else { on_disk };
+        let until =
+            if segments.is_empty() { manifest.live.last().map_or(first, |entry| entry.id) + 1 } else { on_disk };
         return Err(scan::missing(first..until));
     }
     for entry in manifest.live.iter().filter(|entry| !is_dropped(entry.id)) {

@@ -29,7 +29,9 @@ pub(crate) fn as_open_error(error: ReadLogError) -> OpenError {
     match error {
         ReadLogError::Io(error) => OpenError::Io { doing: "working with sled".into(), error },
         ReadLogError::NotDurable(what) => OpenError::SelfTest { what },
-        ReadLogError::Broken(what) => OpenError::Io { doing: "working with sled".into(), error: std::io::Error::other(what) },
+        ReadLogError::Broken(what) => {
+            OpenError::Io { doing: "working with sled".into(), error: std::io::Error::other(what) }
+        }
     }
 }
 
@@ -83,7 +85,9 @@ fn compare(read_log: &dyn ReadLog, manifest: &Manifest, tail: &[Arc<EncodedGroup
                 Some(body) if *body == value => {
                     lacking.remove(&entry);
                 }
-                _ => match Body::verified(value).filter(|body| split_key(&entry) == Some((body.tenant, body.first_position))) {
+                _ => match Body::verified(value)
+                    .filter(|body| split_key(&entry) == Some((body.tenant, body.first_position)))
+                {
                     Some(body) => ahead.push((body.group, tenant, body.end_position())),
                     None => found.removes.push(entry),
                 },
@@ -119,7 +123,11 @@ fn words_for(ahead: &[(u64, u32, u64)]) -> Option<String> {
         *known = (*known).max(*end);
     }
     let named: Vec<String> = ends.iter().take(5).map(|(t, end)| format!("tenant {t} up to position {end}")).collect();
-    let more = if ends.len() > named.len() { format!(" and {} more tenants", ends.len() - named.len()) } else { String::new() };
+    let more = if ends.len() > named.len() {
+        format!(" and {} more tenants", ends.len() - named.len())
+    } else {
+        String::new()
+    };
     Some(format!(
         "the read log (folder sled) holds groups {first} to {last} ({}{more}) that the journal does not hold, and it is \
          only ever given what the journal has made durable",
