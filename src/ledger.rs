@@ -1,67 +1,30 @@
 //! The only door: submit, observe, read. HTTP, CLI and store workers hold a [`Ledger`] and nothing below it.
 
+pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
+pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
+pub use crate::vault::{MasterKeySource, VaultError};
+
+use crate::clock::{Clock, Jump, monotonic};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, DeviceRef, Door, Intake, UserRef};
-use crate::domain::facts::DeviceFacts;
-use crate::domain::personal::{DeviceNames, UserProfile};
-use crate::domain::time::Time;
+use crate::domain::command::{Actor, DeviceRef, Door, UserRef};
+use crate::domain::event::Recorded;
+use crate::domain::ids::{DeviceId, TenantId, UserId};
+use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
+use crate::domain::state::Tenant;
+use crate::log::receipts::Receipt;
+use crate::log::record;
+use crate::log::writer::{Audience, Job, StartError, StartOptions, Verdict, WriterHandle, start};
+use crate::projection::View;
+use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 
-/// One thing asked of the ledger, with everything about it that the door knows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Submission {
-    pub actor: Actor,
-    pub door: Door,
-    pub command_id: Option<String>,
-    /// Of the canonical content: tells the same command sent again from another one under the same id.
-    pub content_hash: u64,
-    pub occurred_at: Option<Time>,
-    pub reason: Option<String>,
-    pub if_match: Option<u64>,
-    pub ask: Ask,
-}
-
-/// What is asked. Names in plain text go no further than the writer, which seals them just before it judges.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
-    Intake(Intake),
-    PutUser { user: UserRef, profile: UserProfile },
-    PutDevice { device: DeviceRef, names: DeviceNames, facts: DeviceFacts, primary_user: Option<UserRef> },
-}
-
-/// How a judged command ended. It was on stable storage before anybody saw this.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The last position of the command's events; the head where it left none.
-    pub position: u64,
-    pub answer: Answer,
-    /// An earlier answer to the same id was found.
-    pub is_repeat: bool,
-}
-
-/// Why there is no judgement.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    #[error("there is no such tenant")]
-    TenantNotFound,
-    #[error("the queue of commands is full")]
-    Busy,
-    #[error("the log has stopped; the command may or may not have been recorded")]
-    Stopped,
-    #[error("the disk is nearly full")]
-    DiskLow,
-    #[error("the index of command ids is being rebuilt")]
-    ReceiptsNotWhole,
-    #[error("this command id was used for another command")]
-    IdReused,
-    #[error("another command of the batch was refused")]
-    BatchRefused,
-    #[error("the command is larger than the log can hold: {0}")]
-    TooLarge(String),
-    #[error("tenant slug is taken by another name")]
-    TenantExists,
-}
-
-/// Why a read of history failed.
+/// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     #[error("there is no such tenant")]
@@ -71,3 +34,384 @@ pub enum ReadError {
     #[error("the log could not be read: {0}")]
     Log(String),
 }
+
+/// Why the ledger did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenLedgerError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("{doing} failed: {error}")]
+    Io { doing: String, error: std::io::Error },
+}
+
+pub struct LedgerOptions {
+    pub log: LogOptions,
+    pub master_key: MasterKeySource,
+    pub clock: Clock,
+}
+
+/// How the service is, for readiness and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub is_stopped: bool,
+    pub is_disk_low: bool,
+    pub jump: Option<Jump>,
+    pub is_clock_manual: bool,
+    pub jobs_waiting: usize,
+    pub commands: u64,
+    pub groups: u64,
+    pub group_commands_max: u64,
+    pub sync_micros: u64,
+    pub receipts: u64,
+}
+
+/// Cheap to clone; all clones are one ledger.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    writer: WriterHandle,
+    shelf: Arc<Shelf>,
+    vault: Arc<Vault>,
+    clock: Clock,
+    dir: PathBuf,
+    report: OpenReport,
+}
+
+/// What is published: one view a tenant.
+#[derive(Default)]
+struct Shelf {
+    tenants: RwLock<Vec<Arc<Desk>>>,
+    slugs: RwLock<HashMap<String, TenantId>>,
+}
+
+struct Desk {
+    view: RwLock<View>,
+    head: watch::Sender<u64>,
+}
+
+impl Audience for Arc<Shelf> {
+    fn take(&mut self, _group: u64, records: &[(TenantId, Recorded)]) {
+        for part in records.chunk_by(|(a, _), (b, _)| a == b) {
+            let (Some((tenant, _)), Some((_, last))) = (part.first(), part.last()) else { continue };
+            let desk = self.desk_or_new(*tenant);
+            let slug = {
+                let mut view = desk.view.write();
+                for (_, recorded) in part {
+                    view.take(recorded);
+                }
+                view.state.slug.clone()
+            };
+            if !self.slugs.read().contains_key(&slug) {
+                self.slugs.write().insert(slug, *tenant);
+            }
+            desk.head.send_replace(last.position);
+        }
+    }
+}
+
+impl Shelf {
+    fn desk(&self, tenant: TenantId) -> Result<Arc<Desk>, ReadError> {
+        self.tenants.read().get(tenant.index()).cloned().ok_or(ReadError::TenantNotFound)
+    }
+
+    fn desk_or_new(&self, tenant: TenantId) -> Arc<Desk> {
+        if let Ok(desk) = self.desk(tenant) {
+            return desk;
+        }
+        let mut tenants = self.tenants.write();
+        while tenants.len() <= tenant.index() {
+            tenants.push(Arc::new(Desk { view: RwLock::new(View::new()), head: watch::Sender::new(0) }));
+        }
+        Arc::clone(tenants.last().expect("a desk was just put there"))
+    }
+}
+
+impl Ledger {
+    /// Opens a data folder, or makes it, and folds its history. Blocking.
+    ///
+    /// # Errors
+    /// When the folder can't be served; nothing in it was changed then.
+    pub fn open(options: LedgerOptions, progress: &dyn Progress) -> Result<Self, OpenLedgerError> {
+        let LedgerOptions { log, master_key, clock } = options;
+        let dir = log.dir.clone();
+        std::fs::create_dir_all(&dir).map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
+        let vault = Arc::new(Vault::open(&dir, &master_key)?);
+        let shelf = Arc::new(Shelf::default());
+        let options = StartOptions { log, clock: clock.clone(), vault: Arc::clone(&vault) };
+        let (writer, report) = start(options, Arc::clone(&shelf), progress)?;
+        Ok(Self(Arc::new(Inner { writer, shelf, vault, clock, dir, report })))
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub fn open_report(&self) -> &OpenReport {
+        &self.0.report
+    }
+
+    #[must_use]
+    pub fn dir(&self) -> &std::path::Path {
+        &self.0.dir
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    #[must_use]
+    pub fn tenant(&self, slug: &str) -> Option<TenantId> {
+        self.0.shelf.slugs.read().get(slug).copied()
+    }
+
+    /// In the order in which they were created.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<(TenantId, String)> {
+        let mut tenants: Vec<_> = self.0.shelf.slugs.read().iter().map(|(slug, id)| (*id, slug.clone())).collect();
+        tenants.sort();
+        tenants
+    }
+
+    /// Creates a tenant, or renames the one of this slug.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn create_tenant(&self, actor: Actor, door: Door, slug: &str, name: &str) -> Result<(TenantId, Outcome), SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.send(Job::CreateTenant { actor, door, slug: slug.to_owned(), name: name.to_owned(), reply })?;
+        let (tenant, verdict) = answer.await.map_err(|_| SubmitError::Stopped)??;
+        self.outcome(tenant, verdict, None).await.map(|outcome| (tenant, outcome))
+    }
+
+    /// Judges one command. When this answers, whatever it says is on stable storage.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; a refusal by a rule is an [`Outcome`].
+    pub async fn submit(&self, tenant: TenantId, submission: Submission) -> Result<Outcome, SubmitError> {
+        let id = submission.command_id.clone();
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.send(Job::Submit { tenant, submission: Box::new(submission), reply })?;
+        let verdict = answer.await.map_err(|_| SubmitError::Stopped)??;
+        self.outcome(tenant, verdict, id).await
+    }
+
+    /// Judges a batch in its order, within one group.
+    ///
+    /// # Errors
+    /// Of the whole batch; each command has its own besides.
+    pub async fn submit_all(
+        &self,
+        tenant: TenantId,
+        batch: Vec<Submission>,
+        is_atomic: bool,
+    ) -> Result<Vec<Result<Outcome, SubmitError>>, SubmitError> {
+        let ids: Vec<_> = batch.iter().map(|submission| submission.command_id.clone()).collect();
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.send(Job::SubmitAll { tenant, batch, is_atomic, reply })?;
+        let verdicts = answer.await.map_err(|_| SubmitError::Stopped)?;
+        let mut outcomes = Vec::with_capacity(verdicts.len());
+        for (verdict, id) in verdicts.into_iter().zip(ids) {
+            outcomes.push(match verdict {
+                Ok(verdict) => self.outcome(tenant, verdict, id).await,
+                Err(error) => Err(error),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn outcome(&self, tenant: TenantId, verdict: Verdict, id: Option<String>) -> Result<Outcome, SubmitError> {
+        match verdict {
+            Verdict::Judged { position, answer } => Ok(Outcome { position, answer: *answer, is_repeat: false }),
+            Verdict::Repeat(receipt) => {
+                let ledger = self.clone();
+                let read = tokio::task::spawn_blocking(move || ledger.first_answer(tenant, receipt, id.as_deref()));
+                read.await.map_err(|_| SubmitError::Stopped)?
+            }
+        }
+    }
+
+    /// The answer that was given first, read from the command's own records.
+    fn first_answer(&self, tenant: TenantId, receipt: Receipt, id: Option<&str>) -> Result<Outcome, SubmitError> {
+        let Receipt { first_position, records, .. } = receipt;
+        let events = self.events(tenant, first_position, records as usize).map_err(|error| {
+            tracing::error!(%error, "the records of an earlier command could not be read");
+            SubmitError::Stopped
+        })?;
+        if events.iter().any(|recorded| recorded.envelope.command_id.as_deref() != id) {
+            return Err(SubmitError::IdReused);
+        }
+        let position = events.last().map_or(first_position, |last| last.position);
+        let answer = Answer::of(events.iter().map(|recorded| &recorded.event));
+        Ok(Outcome { position, answer, is_repeat: true })
+    }
+
+    /// Looks at a tenant's view under a short lock; it shows durable positions only.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn read<R>(&self, tenant: TenantId, look: impl FnOnce(&View) -> R) -> Result<R, ReadError> {
+        let desk = self.0.shelf.desk(tenant)?;
+        let view = desk.view.read();
+        Ok(look(&view))
+    }
+
+    /// The last durable position.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn head(&self, tenant: TenantId) -> Result<u64, ReadError> {
+        Ok(*self.0.shelf.desk(tenant)?.head.borrow())
+    }
+
+    /// Hears of every new durable position.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn follow(&self, tenant: TenantId) -> Result<watch::Receiver<u64>, ReadError> {
+        Ok(self.0.shelf.desk(tenant)?.head.subscribe())
+    }
+
+    /// Waits until a position is readable; `false` if it was not within `wait`.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub async fn reach(&self, tenant: TenantId, position: u64, wait: Duration) -> Result<bool, ReadError> {
+        let mut head = self.follow(tenant)?;
+        let reached = tokio::time::timeout(wait, head.wait_for(|at| *at >= position)).await;
+        Ok(matches!(reached, Ok(Ok(_))))
+    }
+
+    /// Durable events from a position on, at most so many. Blocking.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or its records can't be read.
+    pub fn events(&self, tenant: TenantId, from: u64, max_records: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.0.shelf.desk(tenant)?;
+        let mut events = Vec::new();
+        let mut next = from;
+        while events.len() < max_records {
+            let wanted = (max_records - events.len()).min(READ_BYTES_MAX / RECORD_BYTES_GUESS).max(1);
+            let read = self.0.writer.reader().read(tenant.0, next, wanted * RECORD_BYTES_GUESS);
+            let records = read.map_err(|error| ReadError::Log(error.to_string()))?;
+            if records.is_empty() {
+                break;
+            }
+            for (position, bytes) in records.into_iter().take(max_records - events.len()) {
+                let decoded = record::decode(position, &bytes).map_err(|error| ReadError::Log(format!("position {position}: {error}")));
+                let mut recorded = decoded?;
+                reveal(&self.0.vault, tenant.0, &mut recorded.event);
+                next = position + 1;
+                events.push(recorded);
+            }
+        }
+        Ok(events)
+    }
+
+    /// A copy of the tenant's durable state, to try commands on.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the writer is gone.
+    pub async fn fork(&self, tenant: TenantId) -> Result<Tenant, ReadError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.send(Job::Fork { tenant, reply }).map_err(|error| ReadError::Log(error.to_string()))?;
+        let copy = answer.await.map_err(|_| ReadError::Log(SubmitError::Stopped.to_string()))?;
+        copy.ok_or(ReadError::TenantNotFound)
+    }
+
+    /// The digest of a tenant's state and the position that it speaks of. Blocking, a moment for a large tenant.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn digest(&self, tenant: TenantId) -> Result<(u64, [u8; 32]), ReadError> {
+        let state = self.read(tenant, |view| view.state.without_names())?;
+        Ok((state.next_position.saturating_sub(1), record::digest(&state)))
+    }
+
+    /// Runs what is due now, after a manual clock was advanced.
+    pub async fn tick(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.0.writer.send(Job::Tick { reply }).is_ok() {
+            let _gone = done.await;
+        }
+    }
+
+    /// Makes sled catch up and the anchor name it.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub async fn checkpoint(&self) -> Result<(), String> {
+        let (reply, done) = oneshot::channel();
+        self.0.writer.send(Job::Checkpoint { reply }).map_err(|error| error.to_string())?;
+        done.await.map_err(|_| SubmitError::Stopped.to_string())?
+    }
+
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let gauges = self.0.writer.gauges();
+        Health {
+            is_stopped: gauges.is_stopped.load(Ordering::Relaxed),
+            is_disk_low: gauges.is_disk_low.load(Ordering::Relaxed),
+            jump: self.0.clock.jumped(),
+            is_clock_manual: self.0.clock.is_manual(),
+            jobs_waiting: gauges.waiting.load(Ordering::Relaxed),
+            commands: gauges.commands.load(Ordering::Relaxed),
+            groups: gauges.groups.load(Ordering::Relaxed),
+            group_commands_max: gauges.group_commands_max.load(Ordering::Relaxed),
+            sync_micros: gauges.sync_micros.load(Ordering::Relaxed),
+            receipts: gauges.receipts.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes no new work, drains what waits, checkpoints, and lets go of the folder.
+    pub async fn stop(&self) {
+        let (reply, done) = oneshot::channel();
+        let begun = monotonic();
+        if self.0.writer.send(Job::Stop { reply }).is_ok() {
+            let _gone = done.await;
+        }
+        tracing::info!(elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), "the log is closed");
+    }
+
+    /// `user_42` is the ledger's id, anything else a user name; `name:` in front forces a name.
+    #[must_use]
+    pub fn user_ref(&self, tenant: TenantId, text: &str) -> UserRef {
+        match (text.strip_prefix("name:"), text.parse::<UserId>()) {
+            (None, Ok(id)) => UserRef::Id(id),
+            (forced, _) => UserRef::Name(user_name_blind(&self.0.vault, tenant.0, forced.unwrap_or(text))),
+        }
+    }
+
+    /// `device_7` is the ledger's id, anything else a serial number or device id; `name:` in front forces a name.
+    #[must_use]
+    pub fn device_ref(&self, tenant: TenantId, text: &str) -> DeviceRef {
+        match (text.strip_prefix("name:"), text.parse::<DeviceId>()) {
+            (None, Ok(id)) => DeviceRef::Id(id),
+            (forced, _) => {
+                let name = forced.unwrap_or(text);
+                let blind = |kind| self.0.vault.blind(tenant.0, kind, name);
+                DeviceRef::Name { serial: blind(AliasKind::Serial), device_id: blind(AliasKind::DeviceId) }
+            }
+        }
+    }
+
+    /// Opens a seal; `None` once the person is erased.
+    #[must_use]
+    pub fn user_profile(&self, personal: &Personal) -> Option<UserProfile> {
+        read_user(&self.0.vault, personal)
+    }
+
+    #[must_use]
+    pub fn device_names(&self, personal: &Personal) -> Option<DeviceNames> {
+        read_device(&self.0.vault, personal)
+    }
+}
+
+/// One look into the log reads at most so much.
+const READ_BYTES_MAX: usize = 4 << 20;
+/// A common record's size, to turn a number of records into bytes to read.
+const RECORD_BYTES_GUESS: usize = 96;
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,17 @@ impl Group {
         self.data.len()
     }
 
+    /// How many records there are; what [`Self::truncate`] takes.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes back the newest records: a batch that must be whole was refused.
+    pub fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+        self.data.truncate(self.entries.last().map_or(0, |entry| entry.at.end));
+    }
+
     /// How many records there are.
     pub fn records(&self) -> usize {
         self.entries.len()

@@ -22,15 +22,19 @@ mod medium;
 mod read_log;
 mod reader;
 mod ready;
+pub mod receipts;
+pub mod record;
 mod recovery;
 mod replay;
 mod scan;
 mod segment;
+pub mod submission;
 mod shared;
 mod sled;
 mod sync_file_range;
 mod tree;
 mod window;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +60,9 @@ pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{ReplayEnd, chain_at, replay_groups};
+
+/// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.
+pub const EXIT_LOG_STOPPED: i32 = 70;
 
 /// Hears of work that may take longer than a second: rebuilding sled, walking the log.
 pub trait Progress: Send + Sync {

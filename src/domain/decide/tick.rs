@@ -87,3 +87,17 @@ impl Judge<'_> {
 fn times_out_at(pool: &Pool, seat: &Seat, days: u32) -> Option<Time> {
     (seat.state == SeatState::Reserved && seat.is_confirmed).then(|| seat.since.max(pool.policy_since).plus_days(days))
 }
+
+impl crate::domain::state::Tenant {
+    /// Whether a tick at this instant could have anything to do.
+    #[must_use]
+    pub fn is_due(&self, now: Time) -> bool {
+        self.graces.first().is_some_and(|(until, _)| *until <= now)
+            || self.entitlement_ends.first().is_some_and(|(end, _)| *end <= now)
+            || self.pools.iter().any(|pool| {
+                pool.policy.reservation_timeout_days.is_some()
+                    && pool.reserved > 0
+                    && pool.next_timeout.is_none_or(|at| at <= now)
+            })
+    }
+}

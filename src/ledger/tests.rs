@@ -1,0 +1,114 @@
+//! The whole way down and back on real files: submit, restart, ask again.
+
+use super::*;
+use crate::domain::answer::Status;
+use crate::domain::command::{Command, Intake, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
+use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, Intent, KeepOrRelease, Owned, PoolDetails};
+use crate::domain::key::{LicenseType, PoolKey, Provider};
+use crate::domain::rejection::Rejection;
+use crate::domain::time::Time;
+
+fn open(dir: &std::path::Path) -> Ledger {
+    let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
+    let clock = Clock::manual(Time(1_790_000_000_000_000));
+    Ledger::open(LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock }, &NoProgress).unwrap()
+}
+
+fn submission(id: Option<&str>, ask: Ask) -> Submission {
+    Submission {
+        actor: Actor::Root,
+        door: Door::Http,
+        command_id: id.map(str::to_owned),
+        content_hash: 7,
+        occurred_at: None,
+        reason: None,
+        if_match: None,
+        ask,
+    }
+}
+
+fn inventory(owned: u64) -> Ask {
+    let details = PoolDetails {
+        license_type: LicenseType::Offline,
+        installed_by: InstalledBy::Tool,
+        held_by: HeldBy::UserOrDevice,
+        is_confirmed_by_provider: false,
+        is_irrevocable: false,
+        requires_windows_1511: false,
+        requires_eligible_device: false,
+        on_uninstall: KeepOrRelease::Release,
+        related_set: None,
+    };
+    let item = InventoryItem {
+        key: PoolKey::Declared { sku: "office".into() },
+        details,
+        name: "Office".into(),
+        publisher: None,
+        owned: Owned::Count(owned),
+        distribution_policy: DistributionPolicy::Restricted,
+        price: None,
+        is_encrypted: false,
+        packages: vec![],
+        is_private_store_visible: true,
+        ends_on: None,
+        store_used: None,
+    };
+    let inventory = Inventory {
+        provider: Provider::Declared,
+        is_complete: true,
+        is_dry_run: false,
+        language: "en-US".into(),
+        pages: 1,
+        items: vec![item],
+    };
+    Ask::Intake(Intake::Observation(Observation::Inventory(inventory)))
+}
+
+fn user(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
+    let profile = UserProfile { user_name: name.into(), ..UserProfile::default() };
+    Ask::PutUser { user: ledger.user_ref(tenant, name), profile }
+}
+
+fn assign(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
+    Ask::Intake(Intake::Command(Command::Assign {
+        pool: PoolRef::Key(PoolKey::Declared { sku: "office".into() }),
+        target: TargetRef::User(ledger.user_ref(tenant, name)),
+        intent: Intent::Required,
+        mode: None,
+        licensing: None,
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_seat_is_handed_out_once_and_a_restart_remembers_every_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tenant, first, refused, digest) = {
+        let ledger = open(dir.path());
+        let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+        ledger.submit(tenant, submission(None, inventory(1))).await.unwrap();
+        for name in ["ada", "bob"] {
+            ledger.submit(tenant, submission(None, user(&ledger, tenant, name))).await.unwrap();
+        }
+        let first = ledger.submit(tenant, submission(Some("a"), assign(&ledger, tenant, "ada"))).await.unwrap();
+        assert_eq!((first.answer.status, first.answer.reserved), (Status::Done, 1));
+        let refused = ledger.submit(tenant, submission(Some("b"), assign(&ledger, tenant, "bob"))).await.unwrap();
+        assert!(matches!(refused.answer.rejection, Some(Rejection::NotEnoughSeats { short_by: 1, .. })));
+        let digest = ledger.digest(tenant).unwrap();
+        ledger.stop().await;
+        (tenant, first, refused, digest)
+    };
+    let ledger = open(dir.path());
+    assert_eq!(ledger.digest(tenant).unwrap(), digest);
+    for (id, name, before) in [("a", "ada", first), ("b", "bob", refused)] {
+        let again = ledger.submit(tenant, submission(Some(id), assign(&ledger, tenant, name))).await.unwrap();
+        assert_eq!(again, Outcome { is_repeat: true, ..before });
+    }
+    let other = Submission { content_hash: 8, ..submission(Some("a"), assign(&ledger, tenant, "bob")) };
+    assert_eq!(ledger.submit(tenant, other).await, Err(SubmitError::IdReused));
+    let names: Vec<_> = ledger.read(tenant, |view| {
+        view.state.users.iter().map(|user| ledger.user_profile(&view.state.names.user_profile(user.id).unwrap().personal).unwrap().user_name).collect()
+    }).unwrap();
+    assert_eq!(names, ["ada", "bob"]);
+    assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
+    ledger.stop().await;
+}

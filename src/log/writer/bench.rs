@@ -1,0 +1,356 @@
+//! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
+
+use super::judge::Verdict;
+use crate::domain::answer::Status;
+use crate::domain::command::{Actor, Command, DeviceRef, Door, Envelope, Intake, Observation, UserRef};
+use crate::domain::decide::{CountedRefusal, Judged, decide};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::facts::Settings;
+use crate::domain::ids::{SubjectId, TenantId};
+use crate::domain::personal::{AliasKind, DeviceNames};
+use crate::domain::state::{Meta, Tenant};
+use crate::domain::time::Time;
+use crate::log::Group;
+use crate::log::receipts::{Receipt, Receipts};
+use crate::log::record;
+use crate::log::submission::{Ask, Submission, SubmitError};
+use crate::vault::{Vault, VaultError, seal_device, seal_user};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A refusal's repeats are written down at most so long after the first of them.
+const COUNTS_FLUSHED_AFTER_MICROS: i64 = 5_000_000;
+/// So many different refusals may have uncounted repeats at once; then they are written at once.
+const COUNTS_MAX: usize = 10_000;
+
+/// A judgement that nobody may hear of yet.
+pub(super) struct Judgement(Verdict);
+
+impl Judgement {
+    pub(super) fn into_verdict(self) -> Verdict {
+        self.0
+    }
+}
+
+pub(super) struct Bench {
+    tenants: Vec<Tenant>,
+    slugs: HashMap<String, TenantId>,
+    vault: Arc<Vault>,
+    receipts: Receipts,
+    /// Of commands in the group that is not durable yet.
+    fresh_receipts: HashMap<(u32, [u8; 16]), Receipt>,
+    group: Group,
+    records: Vec<(TenantId, Recorded)>,
+    buffer: Vec<u8>,
+    commands: usize,
+    has_new_subjects: bool,
+    counts: BTreeMap<(TenantId, CountedRefusal), u64>,
+    counts_since: Option<Time>,
+}
+
+impl Bench {
+    pub(super) fn new(tenants: Vec<Tenant>, receipts: Receipts, vault: Arc<Vault>) -> Self {
+        let slugs = (0..).map(TenantId).zip(&tenants).map(|(id, tenant)| (tenant.slug.clone(), id)).collect();
+        Self {
+            tenants,
+            slugs,
+            vault,
+            receipts,
+            fresh_receipts: HashMap::new(),
+            group: Group::new(),
+            records: Vec::new(),
+            buffer: Vec::new(),
+            commands: 0,
+            has_new_subjects: false,
+            counts: BTreeMap::new(),
+            counts_since: None,
+        }
+    }
+
+    pub(super) fn commands(&self) -> usize {
+        self.commands
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.group.bytes()
+    }
+
+    pub(super) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    pub(super) fn records(&self) -> &[(TenantId, Recorded)] {
+        &self.records
+    }
+
+    pub(super) fn receipts(&self) -> usize {
+        self.receipts.len()
+    }
+
+    pub(super) fn tenants(&self) -> &[Tenant] {
+        &self.tenants
+    }
+
+    pub(super) fn tenant(&self, tenant: TenantId) -> Option<&Tenant> {
+        self.tenants.get(tenant.index())
+    }
+
+    pub(super) fn is_clear(&self) -> bool {
+        self.commands == 0 && self.group.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.group.clear();
+        self.records.clear();
+        self.commands = 0;
+    }
+
+    pub(super) fn sync_subjects(&mut self) -> Result<(), VaultError> {
+        if std::mem::take(&mut self.has_new_subjects) { self.vault.sync() } else { Ok(()) }
+    }
+
+    pub(super) fn keep_receipts(&mut self) {
+        for ((tenant, key), receipt) in self.fresh_receipts.drain() {
+            self.receipts.insert(tenant, key, receipt);
+        }
+    }
+
+    pub(super) fn create_tenant(
+        &mut self,
+        actor: Actor,
+        door: Door,
+        slug: &str,
+        name: &str,
+        now: Time,
+    ) -> Result<(TenantId, Judgement), SubmitError> {
+        let submission = |ask| Submission { actor, door, command_id: None, content_hash: 0, occurred_at: None, reason: None, if_match: None, ask };
+        if let Some(tenant) = self.slugs.get(slug).copied() {
+            let rename = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
+            return self.judge(tenant, submission(rename), now, false).map(|judgement| (tenant, judgement));
+        }
+        let tenant = TenantId::at(self.tenants.len());
+        let event = Event::TenantCreated { slug: slug.to_owned(), name: name.to_owned(), settings: Settings::default() };
+        let mut state = Tenant::default();
+        state.evolve(&event, &Meta { position: 0, recorded_at: now, actor });
+        self.tenants.push(state);
+        self.slugs.insert(slug.to_owned(), tenant);
+        let ask = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
+        let envelope = envelope(&submission(ask), now);
+        let judged = Judged { events: vec![event], unrecorded: None, counts_at: None };
+        Ok((tenant, self.record(tenant, &envelope, judged, 0)))
+    }
+
+    pub(super) fn judge(&mut self, tenant: TenantId, submission: Submission, now: Time, is_low: bool) -> Result<Judgement, SubmitError> {
+        if self.tenant(tenant).is_none() {
+            return Err(SubmitError::TenantNotFound);
+        }
+        self.commands += 1;
+        let id_key = submission.command_id.as_deref().map(record::command_key);
+        if let Some(receipt) = id_key.and_then(|key| self.receipt(tenant, key)) {
+            let is_same = receipt.content_hash == submission.content_hash;
+            return if is_same { Ok(Judgement(Verdict::Repeat(receipt))) } else { Err(SubmitError::IdReused) };
+        }
+        if is_low && !gives_back(&submission.ask) {
+            return Err(SubmitError::DiskLow);
+        }
+        let envelope = envelope(&submission, now);
+        let intake = self.prepared(tenant, submission.ask)?;
+        let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;
+        let first_position = state.next_position;
+        let judged = decide(state, &intake, &envelope, submission.if_match);
+        Ok(self.record(tenant, &envelope, judged, first_position))
+    }
+
+    /// A batch in order: each for itself, or all of them or none.
+    pub(super) fn judge_all(
+        &mut self,
+        tenant: TenantId,
+        batch: Vec<Submission>,
+        is_atomic: bool,
+        now: Time,
+        is_low: bool,
+    ) -> Vec<Result<Judgement, SubmitError>> {
+        let before = if is_atomic { self.tenant(tenant).cloned() } else { None };
+        let Some(before) = before else {
+            return batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
+        };
+        let kept = (self.group.len(), self.records.len());
+        let receipts = self.fresh_receipts.clone();
+        let mut judged: Vec<_> = batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
+        if judged.iter().any(|one| !is_agreed(one)) {
+            if let Some(state) = self.tenants.get_mut(tenant.index()) {
+                *state = before;
+            }
+            self.group.truncate(kept.0);
+            self.records.truncate(kept.1);
+            self.fresh_receipts = receipts;
+            for one in &mut judged {
+                if is_agreed(one) {
+                    *one = Err(SubmitError::BatchRefused);
+                }
+            }
+        }
+        judged
+    }
+
+    fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Option<Receipt> {
+        self.fresh_receipts.get(&(tenant.0, key)).copied().or_else(|| self.receipts.get(tenant.0, key))
+    }
+
+    /// Seals names, and answers what only the writer can see.
+    fn prepared(&mut self, tenant: TenantId, ask: Ask) -> Result<Intake, SubmitError> {
+        match ask {
+            Ask::Intake(Intake::Command(Command::LinkStoreAccount { provider, account_id, settings, .. })) => {
+                let others = (0..).map(TenantId).zip(&self.tenants).filter(|(id, _)| *id != tenant);
+                let is_linked_elsewhere = others
+                    .filter_map(|(_, other)| other.accounts.get(&provider))
+                    .any(|account| account.account_id == account_id);
+                Ok(Intake::Command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere }))
+            }
+            Ask::Intake(intake) => Ok(intake),
+            Ask::PutUser { user, profile } => {
+                let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
+                let known = match user {
+                    UserRef::Id(id) => state.users.get(id.index()).map(|user| user.subject),
+                    UserRef::Name(name) => state.names.user(name).map(|id| state.user(id).subject),
+                };
+                let subject = self.subject(known)?;
+                let profile = seal_user(&self.vault, tenant.0, subject, &profile);
+                Ok(Intake::Observation(Observation::PutUser { user, profile }))
+            }
+            Ask::PutDevice { device, names, facts, primary_user } => {
+                let subject = self.subject(self.known_device(tenant, device, &names))?;
+                let names = seal_device(&self.vault, tenant.0, subject, &names);
+                let identity = names.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId).map(|alias| alias.blind);
+                Ok(Intake::Observation(Observation::PutDevice { device, names, identity, facts, primary_user }))
+            }
+        }
+    }
+
+    fn known_device(&self, tenant: TenantId, device: DeviceRef, names: &DeviceNames) -> Option<SubjectId> {
+        let state = self.tenant(tenant)?;
+        let blind = |kind, name: &Option<String>| name.as_ref().map(|name| self.vault.blind(tenant.0, kind, name));
+        let by_serial = blind(AliasKind::Serial, &names.serial).and_then(|serial| state.names.device_by_serial(serial));
+        let by_path = match device {
+            DeviceRef::Id(id) => Some(id).filter(|id| id.index() < state.devices.len()),
+            DeviceRef::Name { serial, device_id } => {
+                state.names.device_by_serial(serial).or_else(|| state.names.device_by_device_id(device_id))
+            }
+        };
+        let by_id = || blind(AliasKind::DeviceId, &names.device_id).and_then(|id| state.names.device_by_device_id(id));
+        by_serial.or(by_path).or_else(by_id).map(|device| state.device(device).subject)
+    }
+
+    fn subject(&mut self, known: Option<SubjectId>) -> Result<SubjectId, SubmitError> {
+        if let Some(subject) = known {
+            return Ok(subject);
+        }
+        self.has_new_subjects = true;
+        self.vault.create().map_err(|error| {
+            tracing::error!(%error, "no key could be made for a new subject");
+            SubmitError::Stopped
+        })
+    }
+
+    /// Puts a judged command's events into the group.
+    fn record(&mut self, tenant: TenantId, envelope: &Envelope, judged: Judged, first_position: u64) -> Judgement {
+        let answer = Box::new(judged.answer());
+        if let Some(counted) = judged.counts_at {
+            *self.counts.entry((tenant, counted)).or_default() += 1;
+            self.counts_since.get_or_insert(envelope.recorded_at);
+        }
+        let mut position = first_position;
+        let mut stamped = envelope.clone();
+        if let Some(state) = self.tenant(tenant) {
+            stamped.recorded_at = stamped.recorded_at.max(state.last_recorded_at);
+        }
+        let records = u32::try_from(judged.events.len()).unwrap_or(u32::MAX);
+        for event in judged.events {
+            self.buffer.clear();
+            if let Err(error) = record::encode(&stamped, &event, &mut self.buffer) {
+                panic!("a fact that decide made does not fit into a record: {error}");
+            }
+            self.group.push(tenant.0, &self.buffer);
+            self.records.push((tenant, Recorded { position, envelope: stamped.clone(), event }));
+            position += 1;
+        }
+        if let Some(id) = envelope.command_id.as_deref().filter(|_| records > 0) {
+            let receipt = Receipt { first_position, records, content_hash: envelope.content_hash };
+            self.fresh_receipts.insert((tenant.0, record::command_key(id)), receipt);
+        }
+        Judgement(Verdict::Judged { position: position.saturating_sub(1), answer })
+    }
+
+    /// Lets time pass in every tenant.
+    pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) {
+        if self.counts_since.is_some_and(|since| now.0 - since.0 >= COUNTS_FLUSHED_AFTER_MICROS || self.counts.len() > COUNTS_MAX) {
+            self.flush_counts(now);
+        }
+        if !may_run_timers {
+            return;
+        }
+        for tenant in (0..self.tenants.len()).map(TenantId::at) {
+            let Some(state) = self.tenants.get_mut(tenant.index()).filter(|state| state.is_due(now)) else { continue };
+            let envelope = timer_envelope(now);
+            let first_position = state.next_position;
+            let judged = decide(state, &Intake::Observation(Observation::Tick), &envelope, None);
+            if !judged.events.is_empty() {
+                self.commands += 1;
+                self.record(tenant, &envelope, judged, first_position);
+            }
+        }
+    }
+
+    /// Writes down how often refusals were repeated.
+    pub(super) fn flush_counts(&mut self, now: Time) {
+        self.counts_since = None;
+        for ((tenant, counted), count) in std::mem::take(&mut self.counts) {
+            let Some(state) = self.tenants.get_mut(tenant.index()) else { continue };
+            let CountedRefusal { position, actor, pool } = counted;
+            let event = Event::RefusalsCounted { position, actor, pool, count };
+            let envelope = timer_envelope(now.max(state.last_recorded_at));
+            let at = state.next_position;
+            state.evolve(&event, &Meta { position: at, recorded_at: envelope.recorded_at, actor: envelope.actor });
+            self.commands += 1;
+            self.record(tenant, &envelope, Judged { events: vec![event], unrecorded: None, counts_at: None }, at);
+        }
+    }
+}
+
+/// Whether a batch may go on after this.
+fn is_agreed(judged: &Result<Judgement, SubmitError>) -> bool {
+    match judged {
+        Ok(Judgement(Verdict::Judged { answer, .. })) => answer.status != Status::Refused,
+        Ok(Judgement(Verdict::Repeat(_))) => true,
+        Err(_) => false,
+    }
+}
+
+/// Taken also when the disk is nearly full: it needs little room and frees seats.
+fn gives_back(ask: &Ask) -> bool {
+    matches!(ask, Ask::Intake(Intake::Observation(Observation::Depart { .. })))
+}
+
+fn envelope(submission: &Submission, now: Time) -> Envelope {
+    Envelope {
+        recorded_at: now,
+        occurred_at: submission.occurred_at,
+        actor: submission.actor,
+        door: submission.door,
+        command_id: submission.command_id.clone(),
+        content_hash: submission.content_hash,
+        reason: submission.reason.clone(),
+    }
+}
+
+fn timer_envelope(now: Time) -> Envelope {
+    Envelope {
+        recorded_at: now,
+        occurred_at: None,
+        actor: Actor::Ledger,
+        door: Door::Timer,
+        command_id: None,
+        content_hash: 0,
+        reason: None,
+    }
+}

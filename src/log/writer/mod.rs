@@ -1,0 +1,270 @@
+//! One thread owns the state. It takes whatever waits, judges each command against the state its predecessors left,
+//! appends all their events in one group with one sync, publishes, and only then answers. So a command never sees a
+//! state that is about to change, nobody is told "yes" before the fact is on disk, and everyone who waited shares one
+//! sync.
+//!
+//! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
+
+mod bench;
+mod judge;
+mod start;
+
+use super::submission::{Submission, SubmitError};
+use super::{AppendError, Log, LogReader};
+use crate::clock::{Clock, monotonic};
+use crate::domain::command::{Actor, Door};
+use crate::domain::event::Recorded;
+use crate::domain::ids::TenantId;
+use crate::domain::state::Tenant;
+use bench::{Bench, Judgement};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+pub use judge::Verdict;
+pub use start::{StartError, StartOptions, start};
+
+/// Jobs that may wait for the writer; more are turned away as busy.
+pub const QUEUE_JOBS_MAX: usize = 16_384;
+/// A group takes no further job once it holds so many commands or bytes of records.
+const GROUP_COMMANDS_MAX: usize = 4096;
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Timers are looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// One thing for the writer to do.
+pub enum Job {
+    CreateTenant { actor: Actor, door: Door, slug: String, name: String, reply: Reply<(TenantId, Verdict)> },
+    Submit { tenant: TenantId, submission: Box<Submission>, reply: Reply<Verdict> },
+    SubmitAll { tenant: TenantId, batch: Vec<Submission>, is_atomic: bool, reply: oneshot::Sender<Vec<Result<Verdict, SubmitError>>> },
+    /// A copy of a tenant's durable state.
+    Fork { tenant: TenantId, reply: oneshot::Sender<Option<Tenant>> },
+    /// Copies of everything, at a durable group: for a snapshot.
+    ForkAll { reply: oneshot::Sender<(u64, Vec<Tenant>)> },
+    Tick { reply: oneshot::Sender<()> },
+    Checkpoint { reply: oneshot::Sender<Result<(), String>> },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
+
+/// Takes every group after it is durable and before anyone is answered.
+pub trait Audience: Send {
+    fn take(&mut self, group: u64, records: &[(TenantId, Recorded)]);
+}
+
+/// What metrics and readiness say of the writer.
+#[derive(Default)]
+pub struct Gauges {
+    pub commands: AtomicU64,
+    pub groups: AtomicU64,
+    pub group_commands_max: AtomicU64,
+    pub sync_micros: AtomicU64,
+    pub last_sync_micros: AtomicU64,
+    pub waiting: AtomicUsize,
+    pub receipts: AtomicU64,
+    pub is_disk_low: std::sync::atomic::AtomicBool,
+    pub is_stopped: std::sync::atomic::AtomicBool,
+}
+
+/// The way to the writer: bounded, and never blocking its callers.
+#[derive(Clone)]
+pub struct WriterHandle {
+    jobs: Sender<Job>,
+    reader: LogReader,
+    gauges: Arc<Gauges>,
+}
+
+impl WriterHandle {
+    /// # Errors
+    /// `Busy` when the queue is full, `Stopped` when the writer is gone.
+    pub fn send(&self, job: Job) -> Result<(), SubmitError> {
+        self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.try_send(job).map_err(|error| {
+            self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => SubmitError::Busy,
+                TrySendError::Disconnected(_) => SubmitError::Stopped,
+            }
+        })
+    }
+
+    #[must_use]
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    #[must_use]
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+}
+
+/// The loop.
+struct Writer<A> {
+    log: Log,
+    bench: Bench,
+    audience: A,
+    clock: Clock,
+    jobs: Receiver<Job>,
+    gauges: Arc<Gauges>,
+}
+
+/// What is owed once the group is durable.
+enum Owed {
+    Tenant(Reply<(TenantId, Verdict)>, Result<(TenantId, Judgement), SubmitError>),
+    One(Reply<Verdict>, Result<Judgement, SubmitError>),
+    All(oneshot::Sender<Vec<Result<Verdict, SubmitError>>>, Vec<Result<Judgement, SubmitError>>),
+    Ticked(oneshot::Sender<()>),
+}
+
+impl<A: Audience> Writer<A> {
+    fn run(mut self) {
+        let mut next_tick = monotonic() + TICK;
+        let mut owed = Vec::new();
+        loop {
+            let wait = next_tick.saturating_duration_since(monotonic());
+            let mut stopping = None;
+            match self.jobs.recv_timeout(wait) {
+                Ok(job) => self.take(job, &mut owed, &mut stopping),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.close(None),
+            }
+            while stopping.is_none() && self.bench.commands() < GROUP_COMMANDS_MAX && self.bench.bytes() < GROUP_BYTES_MAX {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                self.take(job, &mut owed, &mut stopping);
+            }
+            if monotonic() >= next_tick {
+                self.tick();
+                next_tick = monotonic() + TICK;
+            }
+            if stopping.is_some() {
+                self.bench.flush_counts(self.clock.now());
+            }
+            self.commit();
+            self.answer(&mut owed);
+            if let Some(reply) = stopping {
+                return self.close(Some(reply));
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job, owed: &mut Vec<Owed>, stopping: &mut Option<oneshot::Sender<()>>) {
+        self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
+        let now = self.clock.now();
+        let is_low = self.log.is_disk_low();
+        match job {
+            Job::CreateTenant { actor, door, slug, name, reply } => {
+                let judged = if is_low { Err(SubmitError::DiskLow) } else { self.bench.create_tenant(actor, door, &slug, &name, now) };
+                owed.push(Owed::Tenant(reply, judged));
+            }
+            Job::Submit { tenant, submission, reply } => {
+                let judged = self.bench.judge(tenant, *submission, now, is_low);
+                owed.push(Owed::One(reply, judged));
+            }
+            Job::SubmitAll { tenant, batch, is_atomic, reply } => {
+                let judged = self.bench.judge_all(tenant, batch, is_atomic, now, is_low);
+                owed.push(Owed::All(reply, judged));
+            }
+            Job::Fork { tenant, reply } => {
+                self.commit();
+                self.answer(owed);
+                // A caller that went away needs no copy.
+                let _gone = reply.send(self.bench.tenant(tenant).cloned());
+            }
+            Job::ForkAll { reply } => {
+                self.commit();
+                self.answer(owed);
+                let _gone = reply.send((self.log.last_group(), self.bench.tenants().to_vec()));
+            }
+            Job::Tick { reply } => {
+                self.tick();
+                owed.push(Owed::Ticked(reply));
+            }
+            Job::Checkpoint { reply } => {
+                self.commit();
+                self.answer(owed);
+                let made = self.log.checkpoint_now().map(|_| ()).map_err(|error| error.to_string());
+                let _gone = reply.send(made);
+            }
+            Job::Stop { reply } => *stopping = Some(reply),
+        }
+    }
+
+    fn tick(&mut self) {
+        let may_run = self.clock.check_for_jump().is_none() && !self.log.is_disk_low();
+        self.bench.tick(self.clock.now(), may_run);
+        self.gauges.is_disk_low.store(self.log.is_disk_low(), Ordering::Relaxed);
+    }
+
+    /// Makes what was judged durable, or ends the process.
+    fn commit(&mut self) {
+        if self.bench.is_clear() {
+            return;
+        }
+        if let Err(error) = self.bench.sync_subjects() {
+            self.fail(&format!("a subject's key could not be made durable: {error}"));
+        }
+        if !self.bench.group().is_empty() {
+            let begun = monotonic();
+            match self.log.append(self.bench.group()) {
+                Ok(committed) => {
+                    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.gauges.groups.fetch_add(1, Ordering::Relaxed);
+                    self.gauges.sync_micros.fetch_add(micros, Ordering::Relaxed);
+                    self.gauges.last_sync_micros.store(micros, Ordering::Relaxed);
+                    metrics::histogram!("seatledger_group_sync_seconds").record(begun.elapsed().as_secs_f64());
+                    self.audience.take(committed.group, self.bench.records());
+                }
+                Err(AppendError::DiskLow { free_bytes }) => self.fail(&format!("the disk is full: {free_bytes} bytes are left")),
+                Err(AppendError::Fatal(why)) => self.fail(&why),
+            }
+        }
+        let commands = self.bench.commands() as u64;
+        self.gauges.commands.fetch_add(commands, Ordering::Relaxed);
+        self.gauges.group_commands_max.fetch_max(commands, Ordering::Relaxed);
+        metrics::histogram!("seatledger_group_commands").record(self.bench.commands() as f64);
+        self.bench.keep_receipts();
+        self.gauges.receipts.store(self.bench.receipts() as u64, Ordering::Relaxed);
+        self.bench.clear();
+    }
+
+    /// Everyone who waited hears it now. A caller that went away has its answer in the log.
+    fn answer(&mut self, owed: &mut Vec<Owed>) {
+        for one in owed.drain(..) {
+            match one {
+                Owed::Tenant(reply, judged) => {
+                    let _gone = reply.send(judged.map(|(tenant, judgement)| (tenant, judgement.into_verdict())));
+                }
+                Owed::One(reply, judged) => {
+                    let _gone = reply.send(judged.map(Judgement::into_verdict));
+                }
+                Owed::All(reply, all) => {
+                    let _gone = reply.send(all.into_iter().map(|judged| judged.map(Judgement::into_verdict)).collect());
+                }
+                Owed::Ticked(reply) => {
+                    let _gone = reply.send(());
+                }
+            }
+        }
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        self.gauges.is_stopped.store(true, Ordering::SeqCst);
+        tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
+        eprintln!("seatledger: the log has stopped: {why}");
+        std::process::exit(super::EXIT_LOG_STOPPED)
+    }
+
+    fn close(self, reply: Option<oneshot::Sender<()>>) {
+        self.gauges.is_stopped.store(true, Ordering::SeqCst);
+        if let Err(error) = self.log.close() {
+            tracing::error!(%error, "the last checkpoint failed; the journal is whole and the next start goes on from it");
+        }
+        if let Some(reply) = reply {
+            let _gone = reply.send(());
+        }
+    }
+}

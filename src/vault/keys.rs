@@ -1,0 +1,210 @@
+//! The key file: a header and one slot of fixed size per subject, so that a slot can be overwritten by an erasure.
+//!
+//! ```text
+//! header  "SLKEYS01" generation:u32 0:u32 master-key-id:16 nonce:24 wrapped index key:48 crc32:4  = 108, padded to 128
+//! slot    status:1 0:3 nonce:24 wrapped key:48 crc32:4                                             = 80
+//! ```
+//! Numbers are big-endian; status is 1 for a key and 2 for an erased one. A torn last slot was never used by any event.
+
+use super::{NONCE_BYTES, OpenSealError, Secret, VaultError, cipher, derived, mac, truncated};
+use crate::domain::ids::SubjectId;
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{Aead, Payload};
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+pub(super) const FILE_NAME: &str = "subject.keys";
+
+const MAGIC: &[u8; 8] = b"SLKEYS01";
+const HEADER_BYTES: usize = 128;
+const HEADER_USED: usize = 104;
+const SLOT_BYTES: usize = 80;
+const SLOT_USED: usize = 76;
+const WRAPPED_BYTES: usize = 48;
+const LIVE: u8 = 1;
+const ERASED: u8 = 2;
+
+type Slot = [u8; SLOT_BYTES];
+
+/// What a walk over a key file saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyFileReport {
+    pub subjects: u64,
+    pub erased: u64,
+    pub torn_bytes: u64,
+}
+
+pub(super) struct KeyFile {
+    path: PathBuf,
+    file: File,
+    master: Secret,
+    /// As on disk: a key is unwrapped when it is used.
+    slots: Vec<Slot>,
+    synced: usize,
+}
+
+impl KeyFile {
+    pub(super) fn open(path: &Path, master: Secret) -> Result<(Self, Secret), VaultError> {
+        let io = |error| VaultError::Io { doing: format!("opening the key file {}", path.display()), error };
+        if !path.exists() {
+            create(path, &master)?;
+        }
+        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let (index_key, slots, torn) = read(path, &bytes, &master)?;
+        if torn > 0 {
+            tracing::warn!(bytes = torn, "the end of the key file was torn; no event used that key");
+            file.set_len((HEADER_BYTES + slots.len() * SLOT_BYTES) as u64).map_err(io)?;
+            file.sync_all().map_err(io)?;
+        }
+        let synced = slots.len();
+        Ok((Self { path: path.to_owned(), file, master, slots, synced }, index_key))
+    }
+
+    pub(super) fn verify(path: &Path, master: Secret) -> Result<KeyFileReport, VaultError> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error })?;
+        let (_, slots, torn_bytes) = read(path, &bytes, &master)?;
+        let mut report = KeyFileReport { subjects: slots.len() as u64, erased: 0, torn_bytes };
+        for (subject, slot) in (0_u64..).zip(&slots) {
+            match unwrap_slot(slot, SubjectId(subject), &master) {
+                Ok(_) => {}
+                Err(OpenSealError::Erased) => report.erased += 1,
+                Err(OpenSealError::Damaged) => {
+                    let what = format!("the key of subject {subject} does not open");
+                    return Err(VaultError::Damaged { path: path.to_owned(), what });
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    pub(super) fn create(&mut self) -> Result<SubjectId, VaultError> {
+        let subject = SubjectId(self.slots.len() as u64);
+        let key = random::<32>()?;
+        let nonce = *random::<NONCE_BYTES>()?;
+        let wrapped = wrap(&self.master, &key, &nonce, &subject.0.to_be_bytes());
+        let mut slot = [0; SLOT_BYTES];
+        slot[0] = LIVE;
+        slot[4..28].copy_from_slice(&nonce);
+        slot[28..SLOT_USED].copy_from_slice(&wrapped);
+        let crc = crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
+        slot[SLOT_USED..].copy_from_slice(&crc);
+        self.slots.push(slot);
+        Ok(subject)
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), VaultError> {
+        let Some(fresh) = self.slots.get(self.synced..).filter(|fresh| !fresh.is_empty()) else {
+            return Ok(());
+        };
+        let io = |error| VaultError::Io { doing: format!("writing the key file {}", self.path.display()), error };
+        let at = HEADER_BYTES + self.synced * SLOT_BYTES;
+        self.file.write_all_at(&fresh.concat(), at as u64).map_err(io)?;
+        self.file.sync_data().map_err(io)?;
+        self.synced = self.slots.len();
+        Ok(())
+    }
+
+    pub(super) fn key(&self, subject: SubjectId) -> Result<Secret, OpenSealError> {
+        let index = usize::try_from(subject.0).map_err(|_| OpenSealError::Damaged)?;
+        unwrap_slot(self.slots.get(index).ok_or(OpenSealError::Damaged)?, subject, &self.master)
+    }
+}
+
+fn create(path: &Path, master: &Secret) -> Result<(), VaultError> {
+    let io = |error| VaultError::Io { doing: format!("making the key file {}", path.display()), error };
+    let index_key = random::<32>()?;
+    let nonce = *random::<NONCE_BYTES>()?;
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[16..32].copy_from_slice(&master_id(master));
+    header[32..56].copy_from_slice(&nonce);
+    header[56..HEADER_USED].copy_from_slice(&wrap(master, &index_key, &nonce, MAGIC));
+    let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
+    header[HEADER_USED..HEADER_USED + 4].copy_from_slice(&crc);
+    let aside = path.with_extension("keys.new");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
+    file.write_all_at(&header, 0).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    std::fs::rename(&aside, path).map_err(io)?;
+    sync_folder(path)
+}
+
+/// Makes a new name in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> Result<(), VaultError> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| VaultError::Io { doing: format!("syncing the folder {}", folder.display()), error })
+}
+
+fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {
+    let damaged = |what: String| VaultError::Damaged { path: path.to_owned(), what };
+    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("it is shorter than its header".into()))?;
+    let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
+    if &header[..8] != MAGIC || header[HEADER_USED..HEADER_USED + 4] != crc || header[HEADER_USED + 4..].iter().any(|b| *b != 0) {
+        return Err(damaged("its header is not what was written".into()));
+    }
+    if header[16..32] != master_id(master) {
+        return Err(VaultError::WrongMasterKey { path: path.to_owned() });
+    }
+    let nonce: [u8; NONCE_BYTES] = header[32..56].try_into().expect("24 bytes");
+    let index_key = unwrap(master, &header[56..HEADER_USED], &nonce, MAGIC)
+        .ok_or_else(|| damaged("the index key does not open".into()))?;
+    let chunks = body.chunks_exact(SLOT_BYTES);
+    let mut torn = chunks.remainder().len() as u64;
+    let count = chunks.len();
+    let mut slots: Vec<Slot> = Vec::with_capacity(count);
+    for (subject, chunk) in chunks.enumerate() {
+        let slot: Slot = chunk.try_into().expect("exact chunks");
+        if slot[SLOT_USED..] != crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes() {
+            if body[subject * SLOT_BYTES..].iter().all(|byte| *byte == 0) || subject + 1 == count {
+                torn += ((count - subject) * SLOT_BYTES) as u64;
+                break;
+            }
+            return Err(damaged(format!("the slot of subject {subject} is not what was written")));
+        }
+        slots.push(slot);
+    }
+    Ok((index_key, slots, torn))
+}
+
+fn unwrap_slot(slot: &Slot, subject: SubjectId, master: &Secret) -> Result<Secret, OpenSealError> {
+    match slot[0] {
+        LIVE => {
+            let nonce: [u8; NONCE_BYTES] = slot[4..28].try_into().expect("24 bytes");
+            unwrap(master, &slot[28..SLOT_USED], &nonce, &subject.0.to_be_bytes()).ok_or(OpenSealError::Damaged)
+        }
+        ERASED => Err(OpenSealError::Erased),
+        _other => Err(OpenSealError::Damaged),
+    }
+}
+
+fn wrap(master: &Secret, key: &Secret, nonce: &[u8; NONCE_BYTES], aad: &[u8]) -> [u8; WRAPPED_BYTES] {
+    let payload = Payload { msg: &key[..], aad };
+    let wrapped = cipher(&derived(master, b"wrap")).encrypt(&XNonce::from(*nonce), payload).expect("32 bytes can be sealed");
+    wrapped.try_into().expect("a wrapped key has 48 bytes")
+}
+
+fn unwrap(master: &Secret, wrapped: &[u8], nonce: &[u8; NONCE_BYTES], aad: &[u8]) -> Option<Secret> {
+    let key = cipher(&derived(master, b"wrap")).decrypt(&XNonce::from(*nonce), Payload { msg: wrapped, aad }).ok()?;
+    let key = Zeroizing::new(key);
+    Some(Zeroizing::new(key.as_slice().try_into().ok()?))
+}
+
+/// Tells a wrong master key from a damaged file.
+fn master_id(master: &Secret) -> [u8; 16] {
+    truncated(&mac(master, &[b"seatledger master key id"]))
+}
+
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, VaultError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(&mut bytes[..]).map_err(|error| VaultError::MasterKey { what: format!("can't be used: no randomness: {error}") })?;
+    Ok(bytes)
+}

@@ -1,0 +1,139 @@
+//! Personal data, sealed: one key per subject, kept apart from the log, wrapped by a master key. Destroying a subject's
+//! key erases the person everywhere at once, old backups of the log included.
+//!
+//! Sealing is deterministic under a subject's key: the nonce is a keyed hash of the text, so that the same names give the
+//! same bytes and a rule can see "unchanged" without opening anything.
+
+mod keys;
+mod master;
+mod names;
+
+pub use keys::KeyFileReport;
+pub use master::MasterKeySource;
+pub use names::{read_device, read_user, reveal, seal_device, seal_user, user_name_blind};
+
+use crate::domain::ids::SubjectId;
+use crate::domain::personal::{AliasKind, Blind};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use keys::KeyFile;
+use parking_lot::RwLock;
+use sha2::Sha256;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A key of 256 bits that is wiped when it goes.
+pub(crate) type Secret = Zeroizing<[u8; 32]>;
+
+const NONCE_BYTES: usize = 24;
+
+/// Why the vault can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("{doing} failed: {error}")]
+    Io { doing: String, error: std::io::Error },
+    #[error("the key file {path} is damaged: {what}. Put back a copy of it; without it the names of people and devices can't be read")]
+    Damaged { path: PathBuf, what: String },
+    #[error("the master key is not the one that {path} was made with. Give the right one; nothing was changed")]
+    WrongMasterKey { path: PathBuf },
+    #[error("the master key {what}")]
+    MasterKey { what: String },
+}
+
+/// Why sealed text can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenSealError {
+    #[error("the subject was erased")]
+    Erased,
+    #[error("the sealed text is damaged")]
+    Damaged,
+}
+
+/// The keys of all subjects. Any thread seals, opens and hashes; the writer alone creates.
+pub struct Vault {
+    file: RwLock<KeyFile>,
+    index_key: Secret,
+}
+
+impl Vault {
+    /// Opens the vault in a data folder, or makes it there.
+    pub fn open(dir: &Path, source: &MasterKeySource) -> Result<Self, VaultError> {
+        let path = dir.join(keys::FILE_NAME);
+        let is_new = !path.exists();
+        let master = source.load(dir, is_new)?;
+        let (file, index_key) = KeyFile::open(&path, master)?;
+        Ok(Self { file: RwLock::new(file), index_key })
+    }
+
+    /// Walks a key file without changing anything, and names the first bad entry.
+    pub fn verify(dir: &Path, source: &MasterKeySource) -> Result<KeyFileReport, VaultError> {
+        let master = source.load(dir, false)?;
+        KeyFile::verify(&dir.join(keys::FILE_NAME), master)
+    }
+
+    /// A key for a new subject. It is durable after the next [`Self::sync`], which must come before the subject's first
+    /// event is written.
+    pub fn create(&self) -> Result<SubjectId, VaultError> {
+        self.file.write().create()
+    }
+
+    /// One write and one sync for every subject created since the last time.
+    pub fn sync(&self) -> Result<(), VaultError> {
+        self.file.write().sync()
+    }
+
+    /// # Panics
+    /// If the subject's key was never made or is erased: the writer seals for subjects that it knows to be alive.
+    #[must_use]
+    pub fn seal(&self, subject: SubjectId, text: &[u8]) -> Vec<u8> {
+        let key = self.file.read().key(subject).expect("a subject that is sealed for has a key");
+        let nonce: [u8; NONCE_BYTES] = truncated(&mac(&derived(&key, b"nonce"), &[text]));
+        let sealed = cipher(&derived(&key, b"seal"))
+            .encrypt(&XNonce::from(nonce), Payload { msg: text, aad: &subject.0.to_be_bytes() })
+            .expect("a few hundred bytes can be sealed");
+        [&nonce[..], &sealed].concat()
+    }
+
+    pub fn open_seal(&self, subject: SubjectId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenSealError> {
+        let key = self.file.read().key(subject)?;
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(OpenSealError::Damaged)?;
+        let payload = Payload { msg: body, aad: &subject.0.to_be_bytes() };
+        let text = cipher(&derived(&key, b"seal")).decrypt(&XNonce::from(*nonce), payload);
+        text.map(Zeroizing::new).map_err(|_| OpenSealError::Damaged)
+    }
+
+    /// A keyed hash to find a subject by. Names are normalized by the caller.
+    #[must_use]
+    pub fn blind(&self, tenant: u32, kind: AliasKind, name: &str) -> Blind {
+        let kind = match kind {
+            AliasKind::UserName => 1_u8,
+            AliasKind::Serial => 2,
+            AliasKind::DeviceId => 3,
+        };
+        Blind(truncated(&mac(&self.index_key, &[&tenant.to_be_bytes(), &[kind], name.as_bytes()])))
+    }
+}
+
+fn cipher(key: &Secret) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(**key))
+}
+
+fn derived(key: &Secret, purpose: &[u8]) -> Secret {
+    Zeroizing::new(mac(key, &[b"seatledger ", purpose]))
+}
+
+fn mac(key: &Secret, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key[..]).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn truncated<const N: usize>(hash: &[u8; 32]) -> [u8; N] {
+    *hash.first_chunk::<N>().expect("a truncation is shorter than the hash")
+}
+
+#[cfg(test)]
+mod tests;
