@@ -114,6 +114,13 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    pub(crate) fn live_segment(&self) -> u32 {
+        self.live.header.id
+    }
+}
+
 /// How large the next segment is made: as large as everything before it, within bounds.
 pub(crate) fn segment_bytes(total_bytes: u64, max: u64) -> u64 {
     total_bytes.next_power_of_two().clamp(SEGMENT_BYTES_MIN.min(max), max)

@@ -19,6 +19,8 @@ mod group;
 mod journal;
 mod manifest;
 mod medium;
+#[cfg(test)]
+mod memory;
 mod read_log;
 mod reader;
 mod ready;
@@ -255,6 +257,11 @@ impl Log {
     /// Why the log stopped, if it did: also when that happened behind the last append.
     pub fn failure(&self) -> Option<&str> {
         self.shared.failure()
+    }
+
+    #[cfg(test)]
+    fn journal_segment(&self) -> u32 {
+        self.journal.live_segment()
     }
 
     /// Asks for a checkpoint soon.
