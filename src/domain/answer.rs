@@ -98,7 +98,12 @@ impl Answer {
                     About::Group(group) => self.group = Some(*group),
                     About::Sync(sync) => self.sync = Some(*sync),
                     About::Token(token) => self.token = Some(*token),
-                    About::Install { .. } | About::Tenant | About::Pool(_) | About::Held(_) | About::Seat { .. } | About::Tool
+                    About::Install { .. }
+                    | About::Tenant
+                    | About::Pool(_)
+                    | About::Held(_)
+                    | About::Seat { .. }
+                    | About::Tool
                     | About::StoreAccount(_) => {}
                 }
             }

@@ -2,8 +2,8 @@
 //! Names are references here; `decide` looks them up in the state it judges.
 
 use super::facts::{
-    AppPrice, DeviceFacts, DistributionPolicy, GroupKind, Intent, Licensing, Mode, Owned, PoolDetails, PolicyPatch,
-    RefundAmount, Role, Settings, SettingsPatch, DepartureCause,
+    AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, Intent, Licensing, Mode, Owned, PolicyPatch,
+    PoolDetails, RefundAmount, Role, Settings, SettingsPatch,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
 use super::key::{PoolKey, Provider};
@@ -100,29 +100,91 @@ pub enum Intake {
 /// Refused where a rule says so.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    RenameTenant { name: String },
-    ChangeSettings { patch: SettingsPatch },
-    IssueToken { name: String, role: Role, hash: [u8; 32], expires_at: Option<Time> },
-    RevokeToken { token: TokenId },
+    RenameTenant {
+        name: String,
+    },
+    ChangeSettings {
+        patch: SettingsPatch,
+    },
+    IssueToken {
+        name: String,
+        role: Role,
+        hash: [u8; 32],
+        expires_at: Option<Time>,
+    },
+    RevokeToken {
+        token: TokenId,
+    },
     /// Whether another tenant has linked the same account is the writer's to know: it sees all of them.
-    LinkStoreAccount { provider: Provider, account_id: String, settings: String, is_linked_elsewhere: bool },
-    ActivateTool { tool: String, name: String },
-    DeactivateTool { tool: String },
-    StartSync { provider: Provider },
-    ConfirmSync { sync: SyncId },
-    Assign { pool: PoolRef, target: TargetRef, intent: Intent, mode: Option<Mode>, licensing: Option<Licensing> },
-    Unassign { assignment: AssignmentId },
+    LinkStoreAccount {
+        provider: Provider,
+        account_id: String,
+        settings: String,
+        is_linked_elsewhere: bool,
+    },
+    ActivateTool {
+        tool: String,
+        name: String,
+    },
+    DeactivateTool {
+        tool: String,
+    },
+    StartSync {
+        provider: Provider,
+    },
+    ConfirmSync {
+        sync: SyncId,
+    },
+    Assign {
+        pool: PoolRef,
+        target: TargetRef,
+        intent: Intent,
+        mode: Option<Mode>,
+        licensing: Option<Licensing>,
+    },
+    Unassign {
+        assignment: AssignmentId,
+    },
     /// `user: None` is an install for all users of the device.
-    Install { pool: PoolRef, device: DeviceRef, user: Option<UserRef>, is_report: bool },
-    Uninstall { pool: PoolRef, device: DeviceRef, user: Option<UserRef>, is_report: bool },
-    Reclaim { pool: PoolRef, holder: HolderRef },
-    Adopt { pool: PoolRef, holder: HolderRef },
-    Grant { pool: PoolRef, holder: HolderRef },
+    Install {
+        pool: PoolRef,
+        device: DeviceRef,
+        user: Option<UserRef>,
+        is_report: bool,
+    },
+    Uninstall {
+        pool: PoolRef,
+        device: DeviceRef,
+        user: Option<UserRef>,
+        is_report: bool,
+    },
+    Reclaim {
+        pool: PoolRef,
+        holder: HolderRef,
+    },
+    Adopt {
+        pool: PoolRef,
+        holder: HolderRef,
+    },
+    Grant {
+        pool: PoolRef,
+        holder: HolderRef,
+    },
     Refund(RefundOrder),
-    IssueOfflineLicense { pool: PoolRef, holder: HolderRef },
-    SetPolicy { pool: PoolRef, patch: PolicyPatch },
-    ResolveDeficit { pool: PoolRef },
-    ConfirmHeld { held: HeldId },
+    IssueOfflineLicense {
+        pool: PoolRef,
+        holder: HolderRef,
+    },
+    SetPolicy {
+        pool: PoolRef,
+        patch: PolicyPatch,
+    },
+    ResolveDeficit {
+        pool: PoolRef,
+    },
+    ConfirmHeld {
+        held: HeldId,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -139,15 +201,41 @@ pub struct RefundOrder {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
     Inventory(Inventory),
-    PutUser { user: UserRef, profile: Personal },
-    Depart { user: UserRef, cause: DepartureCause, retire_devices: bool },
-    Return { user: UserRef },
-    PutGroup { group: GroupRef, kind: GroupKind, members: Vec<HolderRef> },
-    DeleteGroup { group: GroupRef },
-    PutDevice { device: DeviceRef, names: Personal, identity: Option<Blind>, facts: DeviceFacts, primary_user: Option<UserRef> },
-    RetireDevice { device: DeviceRef },
+    PutUser {
+        user: UserRef,
+        profile: Personal,
+    },
+    Depart {
+        user: UserRef,
+        cause: DepartureCause,
+        retire_devices: bool,
+    },
+    Return {
+        user: UserRef,
+    },
+    PutGroup {
+        group: GroupRef,
+        kind: GroupKind,
+        members: Vec<HolderRef>,
+    },
+    DeleteGroup {
+        group: GroupRef,
+    },
+    PutDevice {
+        device: DeviceRef,
+        names: Personal,
+        identity: Option<Blind>,
+        facts: DeviceFacts,
+        primary_user: Option<UserRef>,
+    },
+    RetireDevice {
+        device: DeviceRef,
+    },
     /// What a provider that grants seats itself says about one seat or one pool.
-    Provider { pool: PoolRef, report: ProviderReport },
+    Provider {
+        pool: PoolRef,
+        report: ProviderReport,
+    },
     /// Time has passed.
     Tick,
 }
@@ -156,16 +244,31 @@ pub enum Observation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderReport {
-    GrantConfirmed { holder: Holder },
+    GrantConfirmed {
+        holder: Holder,
+    },
     /// `not_enough`: the store had no seat left; otherwise the holder was refused for its own sake.
-    GrantRefused { holder: Holder, not_enough: bool },
-    ReleaseSent { holder: Holder },
+    GrantRefused {
+        holder: Holder,
+        not_enough: bool,
+    },
+    ReleaseSent {
+        holder: Holder,
+    },
     /// Also when the store does not know the seat.
-    ReleaseConfirmed { holder: Holder },
-    ReleaseRefused { holder: Holder },
-    SeatSeen { holder: Holder },
+    ReleaseConfirmed {
+        holder: Holder,
+    },
+    ReleaseRefused {
+        holder: Holder,
+    },
+    SeatSeen {
+        holder: Holder,
+    },
     /// A direct read says that the seat is not there, or two complete syncs agree on it.
-    SeatAbsent { holder: Holder },
+    SeatAbsent {
+        holder: Holder,
+    },
     Suspended,
     Resumed,
     /// A complete sync has ended: a pool that waited after "not enough" is served again.

@@ -99,7 +99,8 @@ impl Tenant {
             let assignment = self.assignment(*id);
             if self.target_holds(assignment, user.into()) {
                 coverage.add(assignment.intent);
-            } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user) {
+            } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
+            {
                 coverage.add(assignment.intent);
             }
         }
@@ -110,7 +111,11 @@ impl Tenant {
     fn reaches_through_a_device(&self, pool: &Pool, assignment: &Assignment, user: UserId) -> bool {
         let installed_on = pool.installs_by_user.get(&user).into_iter().flatten();
         let installed_on = installed_on.filter(|_| pool.is_user_only());
-        self.user(user).devices.iter().chain(installed_on).any(|device| self.device_is_reached(pool, assignment, *device))
+        self.user(user)
+            .devices
+            .iter()
+            .chain(installed_on)
+            .any(|device| self.device_is_reached(pool, assignment, *device))
     }
 
     fn device_is_reached(&self, pool: &Pool, assignment: &Assignment, device: DeviceId) -> bool {

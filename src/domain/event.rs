@@ -4,8 +4,8 @@
 use super::command::Actor;
 use super::facts::{
     AppPrice, AssignmentEndCause, CapacityCause, DepartureCause, DequeueCause, DeviceFacts, DistributionPolicy,
-    DriftKind, DriftResolution, EndsOn, GrantCause, GroupKind, Intent, ItemSkipReason, Licensing, Mode, Owned,
-    PoolDetails, Policy, RefundAmount, ReleaseCause, Role, Settings, SkipReason,
+    DriftKind, DriftResolution, EndsOn, GrantCause, GroupKind, Intent, ItemSkipReason, Licensing, Mode, Owned, Policy,
+    PoolDetails, RefundAmount, ReleaseCause, Role, Settings, SkipReason,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
 use super::key::{PoolKey, Provider};
@@ -83,105 +83,388 @@ pub enum CommandKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    TenantCreated { slug: String, name: String, settings: Settings },
-    TenantRenamed { name: String },
-    SettingsChanged { settings: Settings },
-    TokenIssued { token: TokenId, name: String, role: Role, hash: [u8; 32], expires_at: Option<Time> },
-    TokenRevoked { token: TokenId },
-    StoreAccountLinked { provider: Provider, account_id: String, settings: String },
-    StoreAccountChanged { provider: Provider, settings: String },
-    ToolActivated { tool: String, name: String },
-    ToolDeactivated { tool: String },
+    TenantCreated {
+        slug: String,
+        name: String,
+        settings: Settings,
+    },
+    TenantRenamed {
+        name: String,
+    },
+    SettingsChanged {
+        settings: Settings,
+    },
+    TokenIssued {
+        token: TokenId,
+        name: String,
+        role: Role,
+        hash: [u8; 32],
+        expires_at: Option<Time>,
+    },
+    TokenRevoked {
+        token: TokenId,
+    },
+    StoreAccountLinked {
+        provider: Provider,
+        account_id: String,
+        settings: String,
+    },
+    StoreAccountChanged {
+        provider: Provider,
+        settings: String,
+    },
+    ToolActivated {
+        tool: String,
+        name: String,
+    },
+    ToolDeactivated {
+        tool: String,
+    },
 
-    SyncStarted { sync: SyncId, provider: Provider, is_full: bool, is_dry_run: bool, language: String },
-    SyncCompleted { sync: SyncId, listed: u32, changed: u32, delisted: u32, skipped: u32, unchanged: u32, pages: u32 },
-    SyncFailed { sync: SyncId, reason: String },
-    ItemSkipped { sync: SyncId, key: PoolKey, reason: ItemSkipReason },
-    PoolListed { pool: PoolId, key: PoolKey, details: PoolDetails, owned: Owned, distribution_policy: DistributionPolicy, price: Option<AppPrice> },
-    PoolDetailsChanged { pool: PoolId, details: PoolDetails, price: Option<AppPrice> },
-    PoolNamed { pool: PoolId, language: String, name: String, publisher: Option<String> },
-    PackagesListed { pool: PoolId, is_first: bool, packages: Vec<String> },
-    PrivateStoreVisibilityChanged { pool: PoolId, is_visible: bool },
-    EntitlementDated { pool: PoolId, ends_on: EndsOn },
-    CapacityChanged { pool: PoolId, owned: Owned, cause: CapacityCause },
+    SyncStarted {
+        sync: SyncId,
+        provider: Provider,
+        is_full: bool,
+        is_dry_run: bool,
+        language: String,
+    },
+    SyncCompleted {
+        sync: SyncId,
+        listed: u32,
+        changed: u32,
+        delisted: u32,
+        skipped: u32,
+        unchanged: u32,
+        pages: u32,
+    },
+    SyncFailed {
+        sync: SyncId,
+        reason: String,
+    },
+    ItemSkipped {
+        sync: SyncId,
+        key: PoolKey,
+        reason: ItemSkipReason,
+    },
+    PoolListed {
+        pool: PoolId,
+        key: PoolKey,
+        details: PoolDetails,
+        owned: Owned,
+        distribution_policy: DistributionPolicy,
+        price: Option<AppPrice>,
+    },
+    PoolDetailsChanged {
+        pool: PoolId,
+        details: PoolDetails,
+        price: Option<AppPrice>,
+    },
+    PoolNamed {
+        pool: PoolId,
+        language: String,
+        name: String,
+        publisher: Option<String>,
+    },
+    PackagesListed {
+        pool: PoolId,
+        is_first: bool,
+        packages: Vec<String>,
+    },
+    PrivateStoreVisibilityChanged {
+        pool: PoolId,
+        is_visible: bool,
+    },
+    EntitlementDated {
+        pool: PoolId,
+        ends_on: EndsOn,
+    },
+    CapacityChanged {
+        pool: PoolId,
+        owned: Owned,
+        cause: CapacityCause,
+    },
     /// A store that lags behind a refund stated the old count once; a second complete sync makes it a drift.
-    RefundLagSeen { pool: PoolId, stated: Owned },
+    RefundLagSeen {
+        pool: PoolId,
+        stated: Owned,
+    },
     /// The store shows what a refund left.
-    RefundSettled { pool: PoolId },
-    DistributionPolicyChanged { pool: PoolId, distribution_policy: DistributionPolicy },
-    PoolDelisted { pool: PoolId, cause: CapacityCause },
-    PoolRelisted { pool: PoolId },
-    PoolSuspended { pool: PoolId },
-    PoolResumed { pool: PoolId },
-    ServingPaused { pool: PoolId },
-    ServingResumed { pool: PoolId },
-    StoreUsedStated { pool: PoolId, used: u64 },
-    PoolPolicyChanged { pool: PoolId, policy: Policy },
-    DriftFound { drift: DriftId, pool: PoolId, kind: DriftKind, before: Owned, after: Owned },
-    DriftResolved { drift: DriftId, resolution: DriftResolution },
+    RefundSettled {
+        pool: PoolId,
+    },
+    DistributionPolicyChanged {
+        pool: PoolId,
+        distribution_policy: DistributionPolicy,
+    },
+    PoolDelisted {
+        pool: PoolId,
+        cause: CapacityCause,
+    },
+    PoolRelisted {
+        pool: PoolId,
+    },
+    PoolSuspended {
+        pool: PoolId,
+    },
+    PoolResumed {
+        pool: PoolId,
+    },
+    ServingPaused {
+        pool: PoolId,
+    },
+    ServingResumed {
+        pool: PoolId,
+    },
+    StoreUsedStated {
+        pool: PoolId,
+        used: u64,
+    },
+    PoolPolicyChanged {
+        pool: PoolId,
+        policy: Policy,
+    },
+    DriftFound {
+        drift: DriftId,
+        pool: PoolId,
+        kind: DriftKind,
+        before: Owned,
+        after: Owned,
+    },
+    DriftResolved {
+        drift: DriftId,
+        resolution: DriftResolution,
+    },
 
-    UserAdded { user: UserId, profile: Personal },
-    UserChanged { user: UserId, profile: Personal },
-    UserDeparted { user: UserId, cause: DepartureCause, grace_until: Option<Time> },
+    UserAdded {
+        user: UserId,
+        profile: Personal,
+    },
+    UserChanged {
+        user: UserId,
+        profile: Personal,
+    },
+    UserDeparted {
+        user: UserId,
+        cause: DepartureCause,
+        grace_until: Option<Time>,
+    },
     /// What a departure could not release: irrevocable and foreign seats.
-    SeatsKept { user: UserId, pools: Vec<PoolId> },
-    GraceEnded { user: UserId },
-    UserReturned { user: UserId },
-    SeatsOffered { user: UserId, pools: Vec<PoolId> },
-    DeviceAdded { device: DeviceId, names: Personal, facts: DeviceFacts, primary_user: Option<UserId> },
-    DeviceChanged { device: DeviceId, names: Personal, facts: DeviceFacts, primary_user: Option<UserId> },
+    SeatsKept {
+        user: UserId,
+        pools: Vec<PoolId>,
+    },
+    GraceEnded {
+        user: UserId,
+    },
+    UserReturned {
+        user: UserId,
+    },
+    SeatsOffered {
+        user: UserId,
+        pools: Vec<PoolId>,
+    },
+    DeviceAdded {
+        device: DeviceId,
+        names: Personal,
+        facts: DeviceFacts,
+        primary_user: Option<UserId>,
+    },
+    DeviceChanged {
+        device: DeviceId,
+        names: Personal,
+        facts: DeviceFacts,
+        primary_user: Option<UserId>,
+    },
     /// The same serial number under another device id: wiped and enrolled again.
-    DeviceReincarnated { device: DeviceId },
-    DeviceRetired { device: DeviceId },
-    DeviceReturned { device: DeviceId },
-    GroupAdded { group: GroupId, external_id: String, kind: GroupKind },
-    MembersAdded { group: GroupId, members: Vec<Holder> },
-    MembersRemoved { group: GroupId, members: Vec<Holder> },
-    GroupDeleted { group: GroupId },
-    EndingsHeld { held: HeldId, sync: Option<SyncId>, cause: ReleaseCause, seats: Vec<(PoolId, Holder)> },
-    RemovalHeld { held: HeldId, sync: SyncId, pool: PoolId },
-    EndingsConfirmed { held: HeldId },
+    DeviceReincarnated {
+        device: DeviceId,
+    },
+    DeviceRetired {
+        device: DeviceId,
+    },
+    DeviceReturned {
+        device: DeviceId,
+    },
+    GroupAdded {
+        group: GroupId,
+        external_id: String,
+        kind: GroupKind,
+    },
+    MembersAdded {
+        group: GroupId,
+        members: Vec<Holder>,
+    },
+    MembersRemoved {
+        group: GroupId,
+        members: Vec<Holder>,
+    },
+    GroupDeleted {
+        group: GroupId,
+    },
+    EndingsHeld {
+        held: HeldId,
+        sync: Option<SyncId>,
+        cause: ReleaseCause,
+        seats: Vec<(PoolId, Holder)>,
+    },
+    RemovalHeld {
+        held: HeldId,
+        sync: SyncId,
+        pool: PoolId,
+    },
+    EndingsConfirmed {
+        held: HeldId,
+    },
 
-    AssignmentMade { assignment: AssignmentId, pool: PoolId, target: Target, intent: Intent, mode: Mode, licensing: Option<Licensing> },
-    AssignmentEnded { assignment: AssignmentId, cause: AssignmentEndCause },
-    MembersSkipped { assignment: AssignmentId, members: Vec<(Holder, SkipReason)> },
+    AssignmentMade {
+        assignment: AssignmentId,
+        pool: PoolId,
+        target: Target,
+        intent: Intent,
+        mode: Mode,
+        licensing: Option<Licensing>,
+    },
+    AssignmentEnded {
+        assignment: AssignmentId,
+        cause: AssignmentEndCause,
+    },
+    MembersSkipped {
+        assignment: AssignmentId,
+        members: Vec<(Holder, SkipReason)>,
+    },
 
     /// A grant. `in_use` when an install of the holder is on record.
-    SeatGranted { pool: PoolId, holder: Holder, cause: GrantCause, in_use: bool },
+    SeatGranted {
+        pool: PoolId,
+        holder: Holder,
+        cause: GrantCause,
+        in_use: bool,
+    },
     /// Reserved becomes in use, by a first install.
-    SeatTaken { pool: PoolId, holder: Holder },
+    SeatTaken {
+        pool: PoolId,
+        holder: Holder,
+    },
     /// In use becomes reserved, by the last uninstall.
-    SeatIdle { pool: PoolId, holder: Holder },
+    SeatIdle {
+        pool: PoolId,
+        holder: Holder,
+    },
     /// The release was asked of the provider; the seat counts until it says so.
-    SeatReleasing { pool: PoolId, holder: Holder, cause: ReleaseCause, lapsed: bool },
-    SeatReleaseSent { pool: PoolId, holder: Holder },
-    SeatReleaseRefused { pool: PoolId, holder: Holder },
+    SeatReleasing {
+        pool: PoolId,
+        holder: Holder,
+        cause: ReleaseCause,
+        lapsed: bool,
+    },
+    SeatReleaseSent {
+        pool: PoolId,
+        holder: Holder,
+    },
+    SeatReleaseRefused {
+        pool: PoolId,
+        holder: Holder,
+    },
     /// A releasing seat is wanted again before the release was sent.
-    SeatTakenBack { pool: PoolId, holder: Holder },
+    SeatTakenBack {
+        pool: PoolId,
+        holder: Holder,
+    },
     /// A releasing seat is wanted again after the release was sent.
-    RegrantFlagged { pool: PoolId, holder: Holder },
-    SeatReleased { pool: PoolId, holder: Holder, cause: ReleaseCause, lapsed: bool },
-    SeatConfirmed { pool: PoolId, holder: Holder },
-    ForeignSeatSeen { pool: PoolId, holder: Holder },
-    ForeignSeatAdopted { pool: PoolId, holder: Holder, in_use: bool },
-    LapseEnded { pool: PoolId, holder: Holder },
-    Queued { pool: PoolId, holder: Holder },
+    RegrantFlagged {
+        pool: PoolId,
+        holder: Holder,
+    },
+    SeatReleased {
+        pool: PoolId,
+        holder: Holder,
+        cause: ReleaseCause,
+        lapsed: bool,
+    },
+    SeatConfirmed {
+        pool: PoolId,
+        holder: Holder,
+    },
+    ForeignSeatSeen {
+        pool: PoolId,
+        holder: Holder,
+    },
+    ForeignSeatAdopted {
+        pool: PoolId,
+        holder: Holder,
+        in_use: bool,
+    },
+    LapseEnded {
+        pool: PoolId,
+        holder: Holder,
+    },
+    Queued {
+        pool: PoolId,
+        holder: Holder,
+    },
     /// Back to an old place, after the provider had not enough.
-    Requeued { pool: PoolId, holder: Holder, place: u64 },
-    Dequeued { pool: PoolId, holder: Holder, cause: DequeueCause },
+    Requeued {
+        pool: PoolId,
+        holder: Holder,
+        place: u64,
+    },
+    Dequeued {
+        pool: PoolId,
+        holder: Holder,
+        cause: DequeueCause,
+    },
 
     /// `seat: None` is an unlicensed install.
-    Installed { pool: PoolId, device: DeviceId, user: Option<UserId>, seat: Option<Holder>, is_report: bool },
-    InstallLicensed { pool: PoolId, device: DeviceId, user: Option<UserId>, seat: Holder },
-    Uninstalled { pool: PoolId, device: DeviceId, user: Option<UserId> },
+    Installed {
+        pool: PoolId,
+        device: DeviceId,
+        user: Option<UserId>,
+        seat: Option<Holder>,
+        is_report: bool,
+    },
+    InstallLicensed {
+        pool: PoolId,
+        device: DeviceId,
+        user: Option<UserId>,
+        seat: Holder,
+    },
+    Uninstalled {
+        pool: PoolId,
+        device: DeviceId,
+        user: Option<UserId>,
+    },
 
-    RefundRecorded { pool: PoolId, order: String, quantity: u64, ordered_on: Day, amount: RefundAmount, explains: Option<DriftId> },
-    OfflineLicenseIssued { pool: PoolId, holder: Holder },
+    RefundRecorded {
+        pool: PoolId,
+        order: String,
+        quantity: u64,
+        ordered_on: Day,
+        amount: RefundAmount,
+        explains: Option<DriftId>,
+    },
+    OfflineLicenseIssued {
+        pool: PoolId,
+        holder: Holder,
+    },
 
-    CommandRefused { command: CommandKind, pool: Option<PoolId>, holder: Option<Holder>, target: Option<Target>, rejection: Rejection },
+    CommandRefused {
+        command: CommandKind,
+        pool: Option<PoolId>,
+        holder: Option<Holder>,
+        target: Option<Target>,
+        rejection: Rejection,
+    },
     /// The same refusal again, so many times.
-    RefusalsCounted { position: u64, actor: Actor, pool: Option<PoolId>, count: u64 },
-    CommandUnchanged { command: CommandKind, about: About },
+    RefusalsCounted {
+        position: u64,
+        actor: Actor,
+        pool: Option<PoolId>,
+        count: u64,
+    },
+    CommandUnchanged {
+        command: CommandKind,
+        about: About,
+    },
 }
 
 /// A fact in its place: what the log holds, and all that anything outside the writer sees of it.
@@ -196,6 +479,10 @@ impl Recorded {
     /// What `evolve` may know of it.
     #[must_use]
     pub fn meta(&self) -> super::state::Meta {
-        super::state::Meta { position: self.position, recorded_at: self.envelope.recorded_at, actor: self.envelope.actor }
+        super::state::Meta {
+            position: self.position,
+            recorded_at: self.envelope.recorded_at,
+            actor: self.envelope.actor,
+        }
     }
 }

@@ -29,9 +29,10 @@ impl Provider {
 impl FromStr for Provider {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|p| p.name() == text).ok_or_else(|| {
-            format!("{text:?} is not a provider; use microsoft-store, apple-business or declared")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| format!("{text:?} is not a provider; use microsoft-store, apple-business or declared"))
     }
 }
 
@@ -83,15 +84,17 @@ impl FromStr for PoolKey {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(sku) = text.strip_prefix("declared:") {
-            return if sku.is_empty() { Err("a declared key needs a sku".into()) } else { Ok(Self::Declared { sku: sku.into() }) };
+            return if sku.is_empty() {
+                Err("a declared key needs a sku".into())
+            } else {
+                Ok(Self::Declared { sku: sku.into() })
+            };
         }
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
-            ["apple", unit, adam, pricing] => Ok(Self::Apple {
-                unit_id: (*unit).into(),
-                adam_id: (*adam).into(),
-                pricing_param: (*pricing).into(),
-            }),
+            ["apple", unit, adam, pricing] => {
+                Ok(Self::Apple { unit_id: (*unit).into(), adam_id: (*adam).into(), pricing_param: (*pricing).into() })
+            }
             [product, sku, kind @ ("online" | "offline")] => Ok(Self::Microsoft {
                 product_id: (*product).into(),
                 sku_id: (*sku).into(),

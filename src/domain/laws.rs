@@ -28,7 +28,11 @@ impl Tenant {
             (pool.distribution_policy, pool.owned, pool.free())
         {
             if owned + pool.over_by() != pool.held() + free {
-                return Some(format!("conservation: {id} owned {owned} + over {} != held {} + free {free}", pool.over_by(), pool.held()));
+                return Some(format!(
+                    "conservation: {id} owned {owned} + over {} != held {} + free {free}",
+                    pool.over_by(),
+                    pool.held()
+                ));
             }
         }
         if !pool.queued.is_empty() && pool.has_free_seat() && pool.is_serving() {
@@ -44,7 +48,10 @@ impl Tenant {
         for (holder, seat) in &pool.seats {
             let installs = pool.installs.values().filter(|install| install.seat == Some(*holder)).count();
             if installs != seat.installs as usize || (seat.state == SeatState::InUse) != (installs > 0) {
-                return Some(format!("{id}: {holder} is {:?}, states {} installs, has {installs}", seat.state, seat.installs));
+                return Some(format!(
+                    "{id}: {holder} is {:?}, states {} installs, has {installs}",
+                    seat.state, seat.installs
+                ));
             }
             if !self.links(*holder).seats.contains(&id) {
                 return Some(format!("{id}: {holder} does not know of its seat"));

@@ -99,7 +99,10 @@ mod sealed_bytes {
         }
         (0..text.len())
             .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| D::Error::custom("sealed bytes are not hexadecimal")))
+            .map(|at| {
+                u8::from_str_radix(&text[at..at + 2], 16)
+                    .map_err(|_| D::Error::custom("sealed bytes are not hexadecimal"))
+            })
             .collect()
     }
 }

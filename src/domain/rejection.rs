@@ -53,11 +53,17 @@ pub enum Rejection {
     TokenNotFound,
     ToolNotFound,
     // 412
-    PreconditionFailed { etag: u64 },
+    PreconditionFailed {
+        etag: u64,
+    },
     // 422
     /// Places in the list as it was sent.
-    UnknownMembers { places: Vec<u32> },
-    MemberKindMismatch { places: Vec<u32> },
+    UnknownMembers {
+        places: Vec<u32>,
+    },
+    MemberKindMismatch {
+        places: Vec<u32>,
+    },
     ModeNotAllowed,
     LicensingNotAllowed,
     AllUsersNotAllowed,
@@ -67,8 +73,12 @@ pub enum Rejection {
     QuantityZero,
     AmountNotZero,
     NotAnOfflinePool,
-    DriftOfAnotherPool { pool: PoolId },
-    InventoryRepeatsKey { place: u32 },
+    DriftOfAnotherPool {
+        pool: PoolId,
+    },
+    InventoryRepeatsKey {
+        place: u32,
+    },
     // 409
     TenantExists,
     UserNameTaken,
@@ -90,10 +100,22 @@ pub enum Rejection {
     OrderAlreadyRefunded,
     RefundWindowClosed,
     DriftAlreadyResolved,
-    SeatsStillHeld { held: u64 },
-    RefundExceedsFreeSeats { quantity: u64, figures: Figures },
-    NotEnoughSeats { short_by: u64, figures: Figures, remedies: Remedies },
-    NoSeatAvailable { figures: Figures, remedies: Remedies },
+    SeatsStillHeld {
+        held: u64,
+    },
+    RefundExceedsFreeSeats {
+        quantity: u64,
+        figures: Figures,
+    },
+    NotEnoughSeats {
+        short_by: u64,
+        figures: Figures,
+        remedies: Remedies,
+    },
+    NoSeatAvailable {
+        figures: Figures,
+        remedies: Remedies,
+    },
 }
 
 /// How a door should answer.

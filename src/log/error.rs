@@ -35,7 +35,10 @@ pub enum OpenError {
     NoAnchor { file: String, what: String },
 
     /// Bytes that were whole once are not what was written.
-    #[error("{0}")]
+    #[error(
+        "{0}. The disk or another program changed bytes that were written whole. Keep a copy of the folder, check the \
+         disk, and run `seatledger restore` with the newest backup into an empty folder"
+    )]
     Corrupt(Damage),
 
     /// The disk said no. That is no damage: the same folder opens when the cause is gone.
@@ -106,11 +109,7 @@ impl fmt::Display for Damage {
         if let Some(group) = self.group {
             write!(f, " (group {group})")?;
         }
-        write!(
-            f,
-            ". The disk or another program changed bytes that were written whole. Keep a copy of the folder, check the \
-             disk, and run `seatledger restore` with the newest backup into an empty folder"
-        )
+        Ok(())
     }
 }
 

@@ -184,6 +184,7 @@ impl Work {
         let live = self.shared.files.lock().segments.clone();
         self.bytes_since = 0;
         self.seconds_since = 0;
+        let _files_change = self.shared.checkpointing.lock();
         let outcome = self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live);
         if let Err(why) = &outcome {
             self.shared.fail(format!("the checkpoint failed: {why}"));

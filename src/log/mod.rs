@@ -10,6 +10,7 @@
 //! bytes. **Absent on purpose:** what a record says (`record.rs` alone knows), any clock, any retry after a failed write.
 
 mod anchor;
+mod backup;
 mod bytes;
 mod checkpoint;
 mod error;
@@ -35,6 +36,7 @@ mod shared;
 mod sled;
 mod sync_file_range;
 mod tree;
+mod walk;
 mod window;
 pub mod writer;
 
@@ -43,6 +45,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +57,7 @@ use recovery::Opened;
 use shared::{Files, Shared};
 use window::Window;
 
+pub use backup::{BackupPlan, BackupSegment, backup_files};
 pub use checkpoint::CheckpointInfo;
 pub use error::{AppendError, Damage, OpenError, ReadError};
 pub use frame::{Head, RECORD_BYTES_MAX, Records};
@@ -62,6 +66,7 @@ pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{ReplayEnd, chain_at, replay_groups};
+pub use walk::{EachGroup, WalkReport, walk};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.
 pub const EXIT_LOG_STOPPED: i32 = 70;
@@ -154,8 +159,9 @@ impl Log {
         let opened = recovery::open(&medium, place, options, progress)?;
         let Opened { read_log, live, total_bytes, entries, heads, checkpointer, report } = opened;
         let window = Window::new(heads.clone(), report.last_group, options.memory_bytes);
-        let files = Files { segments: entries, live_end: live.offset, log_id: report.log_id };
-        let shared = Shared::new(Arc::clone(&medium), read_log, window, files, options.disk_floor_bytes);
+        let files = Files { segments: entries, live_end: live.offset, live_group: report.last_group };
+        let shared =
+            Shared::new(Arc::clone(&medium), read_log, window, files, options.disk_floor_bytes, options.dir.clone());
         let pace =
             feeder::Pace { checkpoint_bytes: options.checkpoint_bytes, checkpoint_seconds: options.checkpoint_seconds };
         let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace)
@@ -214,6 +220,7 @@ impl Log {
                 files.segments.push(manifest::LiveEntry { id: place.segment, first_group: number });
             }
             files.live_end = place.end;
+            files.live_group = number;
         }
         let group = Arc::new(self.encoder.share(number));
         let mut heads: Vec<(u32, Head)> = Vec::with_capacity(1);
@@ -298,7 +305,12 @@ fn lock(options: &LogOptions) -> Result<File, OpenError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(OpenError::io(format!("opening {}", path.display())))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // for `is_in_use`, which must tell this process from another
+            let noted = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+            noted.map_err(OpenError::io(format!("writing {}", path.display())))?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir }),
         Err(TryLockError::Error(error)) => Err(OpenError::Io { doing: format!("locking {}", path.display()), error }),
     }

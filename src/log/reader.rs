@@ -6,11 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Progress;
+use super::backup::{BackupPlan, backup_of};
 use super::error::{Damage, OpenError, ReadError};
 use super::frame::{Body, Head};
 use super::read_log::{ReadLogError, key, split_key};
 use super::scan::{Extent, read_groups, segments};
 use super::shared::Shared;
+use super::walk::{EachGroup, WalkReport, baseline, walk_on};
 use super::window::Known;
 
 /// A cheap handle for reading, for any number of threads.
@@ -157,6 +160,27 @@ impl LogReader {
             Some(why) => Err(damaged("the journal", tenant, collected.wanted(), why)),
             None => Ok(collected.records),
         }
+    }
+
+    /// Walks everything that is durable while the service goes on, sled included: the background scrub.
+    pub fn scrub(&self, progress: &dyn Progress, each: &mut EachGroup<'_>) -> WalkReport {
+        let mut report = WalkReport::default();
+        let read_log = self.shared.read_log();
+        let to = self.last_group();
+        let medium = self.shared.medium.as_ref();
+        let baseline = {
+            let _no_checkpoint_now = self.shared.checkpointing.lock();
+            baseline(medium, &mut report)
+        };
+        if let Some(baseline) = baseline {
+            walk_on(medium, baseline, read_log.as_deref(), to, progress, each, &mut report);
+        }
+        report
+    }
+
+    /// What a consistent backup of everything durable consists of.
+    pub fn backup_files(&self) -> Result<BackupPlan, OpenError> {
+        backup_of(&self.shared, &self.shared.dir)
     }
 
     /// The tenant's durable head; that of an unknown tenant is position 0 with an empty chain.

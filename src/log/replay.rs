@@ -2,6 +2,7 @@
 //! snapshot. Not here: the checks themselves (`scan.rs`).
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -20,14 +21,17 @@ pub struct ReplayEnd {
 }
 
 /// Hands out the groups from `from_group` on in their order, over all tenants, each checked: checksums, chain hashes,
-/// links, numbers. Reads only, from the journal only, also beside a running service (whose newest groups may be missing).
+/// links, numbers. Reads only, from the journal only; beside a running service only up to its last checkpoint.
 /// An error names the first bad place; the groups before it were handed out.
 pub fn replay_groups(
     dir: &Path,
     from_group: u64,
     each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
 ) -> Result<ReplayEnd, OpenError> {
-    replay_on(&FileMedium::new(dir), from_group, u64::MAX, each)
+    let medium = FileMedium::new(dir);
+    // the end of a journal that another process is writing can't be told from damage
+    let to = if is_in_use(dir) { read_anchor(&medium)?.manifest.group } else { u64::MAX };
+    replay_on(&medium, from_group, to, each)
 }
 
 pub(crate) fn replay_on(
@@ -42,6 +46,15 @@ pub(crate) fn replay_on(
         Ok(each(ReplayedGroup::new(visit.found.number, visit.bytes, &visit.found.frames)))
     })?;
     Ok(ReplayEnd { last_group: end.last_group })
+}
+
+/// Whether another process has this folder open.
+pub(crate) fn is_in_use(dir: &Path) -> bool {
+    let path = dir.join("LOCK");
+    let is_locked =
+        std::fs::File::open(&path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    let holder = std::fs::read_to_string(&path).unwrap_or_default();
+    is_locked && holder != std::process::id().to_string()
 }
 
 /// Every tenant's head after `group`, from the journal; `None` if the journal does not reach that group. Reads from that

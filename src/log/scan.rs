@@ -99,7 +99,6 @@ impl Links {
 
 /// A whole, linked group as it goes by.
 pub(crate) struct Visit<'a> {
-    pub(crate) segment: &'a Segment,
     pub(crate) bytes: &'a [u8],
     pub(crate) found: &'a FoundGroup,
 }
@@ -212,9 +211,7 @@ impl Reading<'_> {
             }
             end.last_group = found.number;
             at = found.end;
-            if found.number >= extent.from
-                && visit(Visit { segment: self.segment, bytes: self.bytes, found })?.is_break()
-            {
+            if found.number >= extent.from && visit(Visit { bytes: self.bytes, found })?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }

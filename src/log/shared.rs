@@ -2,6 +2,7 @@
 //! stopped. Not here: the threads themselves.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +28,10 @@ pub(crate) struct Shared {
     free_bytes: AtomicU64,
     disk_floor_bytes: u64,
     pub(crate) files: Mutex<Files>,
+    /// Held while the anchor and its manifests change.
+    pub(crate) checkpointing: Mutex<()>,
+    /// Where the data folder is, for who copies files.
+    pub(crate) dir: PathBuf,
     /// Reads that sled could not answer and the journal had to.
     pub(crate) reads_from_journal: AtomicU64,
 }
@@ -37,7 +42,7 @@ pub(crate) struct Files {
     pub(crate) segments: Vec<LiveEntry>,
     /// The end of the last durable group in the last segment.
     pub(crate) live_end: u64,
-    pub(crate) log_id: [u8; 16],
+    pub(crate) live_group: u64,
 }
 
 impl Shared {
@@ -47,6 +52,7 @@ impl Shared {
         window: Window,
         files: Files,
         disk_floor_bytes: u64,
+        dir: PathBuf,
     ) -> Arc<Shared> {
         let shared = Shared {
             medium,
@@ -57,6 +63,8 @@ impl Shared {
             free_bytes: AtomicU64::new(u64::MAX),
             disk_floor_bytes,
             files: Mutex::new(files),
+            checkpointing: Mutex::new(()),
+            dir,
             reads_from_journal: AtomicU64::new(0),
         };
         shared.look_at_disk();

@@ -91,6 +91,9 @@ impl ReadLogPlace for SledPlace {
 
     fn open(&self) -> Result<Arc<dyn ReadLog>, ReadLogError> {
         let is_new = !self.exists().map_err(ReadLogError::Io)?;
+        if !is_new && !self.folder().is_dir() {
+            return Err(ReadLogError::Broken("there is no folder in its place".into()));
+        }
         self.remove_half_snapshots().map_err(ReadLogError::Io)?;
         let marker = self.top.join(OPENING);
         let failed = fs::read(&marker).map_or(0, |tries| tries.len());

@@ -49,7 +49,13 @@ impl Judge<'_> {
     }
 
     /// Once linked, an account can't be swapped for another, and no two tenants may link the same one.
-    pub(super) fn link_store_account(&mut self, provider: Provider, account_id: &str, settings: &str, is_linked_elsewhere: bool) -> Ruling {
+    pub(super) fn link_store_account(
+        &mut self,
+        provider: Provider,
+        account_id: &str,
+        settings: &str,
+        is_linked_elsewhere: bool,
+    ) -> Ruling {
         match self.tenant.accounts.get(&provider) {
             Some(linked) if linked.account_id != account_id => return Err(Rejection::StoreAccountAlreadyLinked),
             Some(linked) => {

@@ -37,8 +37,15 @@ impl Judge<'_> {
         let mode = mode.unwrap_or(Mode::AllOrNothing);
         self.guard_licensing(pool, target, licensing)?;
         if let Some(existing) = self.existing(pool, target) {
-            let is_same = existing.target == target && existing.intent == intent && existing.mode == mode && existing.licensing == licensing;
-            return if is_same { Ok(Verdict::Unchanged(About::Assignment(existing.id))) } else { Err(Rejection::AssignmentExists) };
+            let is_same = existing.target == target
+                && existing.intent == intent
+                && existing.mode == mode
+                && existing.licensing == licensing;
+            return if is_same {
+                Ok(Verdict::Unchanged(About::Assignment(existing.id)))
+            } else {
+                Err(Rejection::AssignmentExists)
+            };
         }
         if let Target::User(user) = target {
             if self.tenant.user(user).departed.is_some() {
@@ -77,7 +84,8 @@ impl Judge<'_> {
             return Ok(());
         };
         let entry = self.tenant.pool(pool);
-        let allows_both = entry.key.provider() == Provider::AppleBusiness && entry.details.held_by == HeldBy::UserOrDevice;
+        let allows_both =
+            entry.key.provider() == Provider::AppleBusiness && entry.details.held_by == HeldBy::UserOrDevice;
         let has_no_device = matches!(target, Target::User(_)) && licensing == Licensing::Device;
         if allows_both && !has_no_device { Ok(()) } else { Err(Rejection::LicensingNotAllowed) }
     }
@@ -104,7 +112,14 @@ impl Judge<'_> {
         }
     }
 
-    fn next_assignment(&self, pool: PoolId, target: Target, intent: Intent, mode: Mode, licensing: Option<Licensing>) -> Assignment {
+    fn next_assignment(
+        &self,
+        pool: PoolId,
+        target: Target,
+        intent: Intent,
+        mode: Mode,
+        licensing: Option<Licensing>,
+    ) -> Assignment {
         Assignment {
             id: AssignmentId::at(self.tenant.assignments.len()),
             pool,
@@ -129,7 +144,9 @@ impl Judge<'_> {
                 Some(reason) => candidates.skipped.push((member, reason)),
                 None => {
                     let holders = self.tenant.holders_for(pool, assignment, member);
-                    candidates.holders.extend(holders.into_iter().filter(|holder| self.may_hold(*holder) && seen.insert(*holder)));
+                    candidates
+                        .holders
+                        .extend(holders.into_iter().filter(|holder| self.may_hold(*holder) && seen.insert(*holder)));
                 }
             }
         }
@@ -231,7 +248,8 @@ impl Judge<'_> {
     }
 
     pub(super) fn unassign(&mut self, assignment: AssignmentId) -> Ruling {
-        let Some(entry) = self.tenant.assignments.get(assignment.index()).filter(|entry| !entry.is_ended).cloned() else {
+        let Some(entry) = self.tenant.assignments.get(assignment.index()).filter(|entry| !entry.is_ended).cloned()
+        else {
             return Err(Rejection::AssignmentNotFound);
         };
         self.about.pool = Some(entry.pool);
@@ -241,13 +259,22 @@ impl Judge<'_> {
     }
 
     /// Ends assignments together, and what their end means for the seats.
-    pub(super) fn end_assignments(&mut self, ids: &[AssignmentId], why: AssignmentEndCause, cause: ReleaseCause, brake: Brake) {
+    pub(super) fn end_assignments(
+        &mut self,
+        ids: &[AssignmentId],
+        why: AssignmentEndCause,
+        cause: ReleaseCause,
+        brake: Brake,
+    ) {
         let pairs: Vec<(PoolId, Holder)> = ids
             .iter()
             .flat_map(|id| {
                 let assignment = self.tenant.assignment(*id);
                 let pool = self.tenant.pool(assignment.pool);
-                let holders = self.members(assignment).into_iter().flat_map(|member| self.tenant.holders_for(pool, assignment, member));
+                let holders = self
+                    .members(assignment)
+                    .into_iter()
+                    .flat_map(|member| self.tenant.holders_for(pool, assignment, member));
                 holders.map(|holder| (assignment.pool, holder)).collect::<Vec<_>>()
             })
             .collect();

@@ -97,7 +97,10 @@ impl Judge<'_> {
 
     fn installs_on(&self, device: DeviceId) -> Vec<(PoolId, InstallKey)> {
         let pools = &self.tenant.device(device).links.installed;
-        pools.iter().flat_map(|pool| self.tenant.pool(*pool).installs_on(device).into_iter().map(|key| (*pool, key))).collect()
+        pools
+            .iter()
+            .flat_map(|pool| self.tenant.pool(*pool).installs_on(device).into_iter().map(|key| (*pool, key)))
+            .collect()
     }
 
     pub(super) fn retire(&mut self, device: DeviceRef) -> Ruling {
@@ -126,7 +129,10 @@ impl Judge<'_> {
             .copied()
             .filter(|pool| {
                 let entry = self.tenant.pool(*pool);
-                entry.seats.get(&holder).is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
+                entry
+                    .seats
+                    .get(&holder)
+                    .is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
             })
             .map(|pool| Ending { pool, holder, cause: ReleaseCause::DeviceRetired })
             .collect();

@@ -43,7 +43,9 @@ impl Judge<'_> {
         let (mut holders, mut seen) = (Vec::with_capacity(members.len()), BTreeSet::new());
         for (place, member) in (0_u32..).zip(members) {
             let fits = match (kind, member) {
-                (GroupKind::Mixed, _) | (GroupKind::Users, HolderRef::User(_)) | (GroupKind::Devices, HolderRef::Device(_)) => true,
+                (GroupKind::Mixed, _)
+                | (GroupKind::Users, HolderRef::User(_))
+                | (GroupKind::Devices, HolderRef::Device(_)) => true,
                 (GroupKind::Users, HolderRef::Device(_)) | (GroupKind::Devices, HolderRef::User(_)) => false,
             };
             let found = match member {

@@ -21,7 +21,13 @@ enum License {
 }
 
 impl Judge<'_> {
-    pub(super) fn install(&mut self, pool: &PoolRef, device: DeviceRef, user: Option<UserRef>, is_report: bool) -> Ruling {
+    pub(super) fn install(
+        &mut self,
+        pool: &PoolRef,
+        device: DeviceRef,
+        user: Option<UserRef>,
+        is_report: bool,
+    ) -> Ruling {
         let pool = self.pool_id(pool)?;
         let device = self.device_id(device)?;
         let user = user.map(|user| self.user_id(user)).transpose()?;
@@ -36,7 +42,9 @@ impl Judge<'_> {
         }
         match self.license_for(pool, device, user) {
             Ok(license) => self.install_licensed(pool, key, license, known.is_some(), is_report),
-            Err(_) if is_report && known.is_some() => return Ok(Verdict::Unchanged(About::Install { pool, device, user })),
+            Err(_) if is_report && known.is_some() => {
+                return Ok(Verdict::Unchanged(About::Install { pool, device, user }));
+            }
             Err(_) if is_report => self.install_unlicensed(pool, key),
             Err(rejection) => return Err(rejection),
         }
@@ -160,7 +168,8 @@ impl Judge<'_> {
 
     fn last_install_gone(&mut self, pool: PoolId, holder: Holder, on_last: Option<KeepOrRelease>) {
         let entry = self.tenant.pool(pool);
-        let Some(seat) = entry.seats.get(&holder).filter(|seat| seat.installs == 0 && seat.state == SeatState::InUse) else {
+        let Some(seat) = entry.seats.get(&holder).filter(|seat| seat.installs == 0 && seat.state == SeatState::InUse)
+        else {
             return;
         };
         let is_kept = match on_last {

@@ -4,7 +4,9 @@ use super::settle::{Brake, Ending};
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::command::{Envelope, Inventory, InventoryItem};
 use crate::domain::event::Event;
-use crate::domain::facts::{CapacityCause, DequeueCause, DistributionPolicy, DriftKind, ItemSkipReason, Owned, PoolState};
+use crate::domain::facts::{
+    CapacityCause, DequeueCause, DistributionPolicy, DriftKind, ItemSkipReason, Owned, PoolState,
+};
 use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::rejection::Rejection;
@@ -92,7 +94,8 @@ impl Judge<'_> {
             }
         }
         let missing: Vec<PoolId> = if inventory.is_complete {
-            let gone = |pool: &&crate::domain::state::Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
+            let gone =
+                |pool: &&crate::domain::state::Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
             self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
         } else {
             Vec::new()
@@ -104,7 +107,8 @@ impl Judge<'_> {
 
     /// Removals and automatic reclaims, unless together they trip the brake.
     fn conclude(&mut self, sync: SyncId, provider: Provider, missing: &[PoolId], held_before: u64, tally: &mut Tally) {
-        let ids: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
+        let ids: Vec<PoolId> =
+            self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
         let reclaims: Vec<Ending> = ids.into_iter().flat_map(|id| self.automatic_reclaims(id)).collect();
         let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
         if stranded > 0 && self.crosses(stranded + reclaims.len() as u64, held_before) {
@@ -185,7 +189,8 @@ impl Judge<'_> {
 
     fn take_details(&mut self, pool: PoolId, item: &InventoryItem, language: &str) {
         let entry = self.tenant.pool(pool);
-        let name_differs = entry.names.get(language).is_none_or(|known| known.name != item.name || known.publisher != item.publisher);
+        let name_differs =
+            entry.names.get(language).is_none_or(|known| known.name != item.name || known.publisher != item.publisher);
         let details_differ = entry.details != item.details || entry.price != item.price;
         let packages_differ = entry.packages != item.packages;
         let visibility_differs = entry.is_private_store_visible != item.is_private_store_visible;

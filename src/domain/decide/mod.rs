@@ -21,9 +21,7 @@ mod user;
 mod tests;
 
 use super::answer::Answer;
-use super::command::{
-    Actor, Command, DeviceRef, Envelope, GroupRef, HolderRef, Intake, Observation, PoolRef, UserRef,
-};
+use super::command::{Actor, Command, DeviceRef, Envelope, GroupRef, HolderRef, Intake, Observation, PoolRef, UserRef};
 use super::event::{About, CommandKind, Event, Target};
 use super::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
 use super::rejection::{Rejection, RejectionClass};
@@ -122,7 +120,9 @@ impl<'a> Judge<'a> {
         match command {
             Command::RenameTenant { name } => Ok(self.rename_tenant(name)),
             Command::ChangeSettings { patch } => Ok(self.change_settings(patch)),
-            Command::IssueToken { name, role, hash, expires_at } => Ok(self.issue_token(name, *role, *hash, *expires_at)),
+            Command::IssueToken { name, role, hash, expires_at } => {
+                Ok(self.issue_token(name, *role, *hash, *expires_at))
+            }
             Command::RevokeToken { token } => self.revoke_token(*token),
             Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere } => {
                 self.link_store_account(*provider, account_id, settings, *is_linked_elsewhere)
@@ -197,7 +197,8 @@ impl<'a> Judge<'a> {
             return None;
         };
         let rule = rejection.name().to_owned();
-        let key = RefusalKey { actor: self.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
+        let key =
+            RefusalKey { actor: self.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
         let seen = self.tenant.refusals.seen(&key)?;
         let is_equal = match (rejection.is_for_lack_of_seats(), pool) {
             (true, Some(pool)) => {

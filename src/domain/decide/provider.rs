@@ -83,14 +83,16 @@ impl Judge<'_> {
     }
 
     fn release_sent(&mut self, pool: PoolId, holder: Holder) {
-        let is_waiting = |seat: &crate::domain::state::Seat| seat.state == SeatState::Releasing && !seat.is_release_sent;
+        let is_waiting =
+            |seat: &crate::domain::state::Seat| seat.state == SeatState::Releasing && !seat.is_release_sent;
         if self.tenant.pool(pool).seats.get(&holder).is_some_and(is_waiting) {
             self.emit(Event::SeatReleaseSent { pool, holder });
         }
     }
 
     fn release_confirmed(&mut self, pool: PoolId, holder: Holder) {
-        let Some(seat) = self.tenant.pool(pool).seats.get(&holder).filter(|seat| seat.state == SeatState::Releasing) else {
+        let Some(seat) = self.tenant.pool(pool).seats.get(&holder).filter(|seat| seat.state == SeatState::Releasing)
+        else {
             return;
         };
         let is_wanted = seat.is_regrant_wanted;

@@ -127,7 +127,8 @@ impl Judge<'_> {
         if sync.index() >= self.tenant.syncs.len() {
             return Err(Rejection::SyncNotFound);
         }
-        let waiting: Vec<HeldEndings> = self.tenant.held.values().filter(|held| held.sync == Some(sync)).cloned().collect();
+        let waiting: Vec<HeldEndings> =
+            self.tenant.held.values().filter(|held| held.sync == Some(sync)).cloned().collect();
         if waiting.is_empty() {
             return Err(Rejection::NothingHeld);
         }
@@ -165,16 +166,17 @@ impl Judge<'_> {
 
     fn still_ends(&self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
         let entry = self.tenant.pool(pool);
-        let is_ours = entry
-            .seats
-            .get(&holder)
-            .is_some_and(|seat| entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse));
+        let is_ours = entry.seats.get(&holder).is_some_and(|seat| {
+            entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse)
+        });
         if !is_ours {
             return false;
         }
         match cause {
             ReleaseCause::Departed => match holder {
-                Holder::User(user) => self.tenant.user(user).departed.is_some_and(|departed| departed.grace_until.is_none()),
+                Holder::User(user) => {
+                    self.tenant.user(user).departed.is_some_and(|departed| departed.grace_until.is_none())
+                }
                 Holder::Device(_) => false,
             },
             ReleaseCause::DeficitPlan => entry.over_by() > entry.releasing,

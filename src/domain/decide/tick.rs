@@ -21,7 +21,14 @@ impl Judge<'_> {
 
     fn end_graces(&mut self) {
         let now = self.now;
-        let due: Vec<UserId> = self.tenant.graces.iter().take_while(|(until, _)| *until <= now).take(DUE_MAX).map(|(_, user)| *user).collect();
+        let due: Vec<UserId> = self
+            .tenant
+            .graces
+            .iter()
+            .take_while(|(until, _)| *until <= now)
+            .take(DUE_MAX)
+            .map(|(_, user)| *user)
+            .collect();
         for user in due {
             self.emit(Event::GraceEnded { user });
             self.release_departed(user);
@@ -30,8 +37,14 @@ impl Judge<'_> {
 
     fn end_entitlements(&mut self) {
         let now = self.now;
-        let due: Vec<PoolId> =
-            self.tenant.entitlement_ends.iter().take_while(|(end, _)| *end <= now).take(DUE_MAX).map(|(_, pool)| *pool).collect();
+        let due: Vec<PoolId> = self
+            .tenant
+            .entitlement_ends
+            .iter()
+            .take_while(|(end, _)| *end <= now)
+            .take(DUE_MAX)
+            .map(|(_, pool)| *pool)
+            .collect();
         for pool in due {
             let provider = self.tenant.pool(pool).key.provider();
             let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();

@@ -47,7 +47,9 @@ impl Judge<'_> {
         }
         if retire_devices {
             let devices: Vec<_> = self.tenant.user(user).devices.iter().copied().collect();
-            for device in devices.into_iter().filter(|device| !self.tenant.device(*device).is_retired).collect::<Vec<_>>() {
+            for device in
+                devices.into_iter().filter(|device| !self.tenant.device(*device).is_retired).collect::<Vec<_>>()
+            {
                 self.retire_device(device);
             }
         }
@@ -95,7 +97,10 @@ impl Judge<'_> {
             .copied()
             .filter(|pool| {
                 let entry = self.tenant.pool(*pool);
-                entry.seats.get(&holder).is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
+                entry
+                    .seats
+                    .get(&holder)
+                    .is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
             })
             .map(|pool| Ending { pool, holder, cause: ReleaseCause::Departed })
             .collect();
@@ -115,9 +120,12 @@ impl Judge<'_> {
         if is_in_window {
             let can_be_offered = |pool: &PoolId| {
                 let entry = self.tenant.pool(*pool);
-                entry.state != PoolState::Removed && !entry.seats.contains_key(&holder) && !entry.queued.contains_key(&holder)
+                entry.state != PoolState::Removed
+                    && !entry.seats.contains_key(&holder)
+                    && !entry.queued.contains_key(&holder)
             };
-            let offered: Vec<PoolId> = self.tenant.user(user).remembered.iter().copied().filter(can_be_offered).collect();
+            let offered: Vec<PoolId> =
+                self.tenant.user(user).remembered.iter().copied().filter(can_be_offered).collect();
             for part in offered.chunks(LIST_ENTRIES_MAX) {
                 self.emit(Event::SeatsOffered { user, pools: part.to_vec() });
             }

@@ -117,7 +117,12 @@ impl Tenant {
         }
     }
 
-    fn held_entry(&mut self, held: crate::domain::ids::HeldId, sync: Option<crate::domain::ids::SyncId>, meta: &Meta) -> &mut HeldEndings {
+    fn held_entry(
+        &mut self,
+        held: crate::domain::ids::HeldId,
+        sync: Option<crate::domain::ids::SyncId>,
+        meta: &Meta,
+    ) -> &mut HeldEndings {
         self.held_next = self.held_next.max(held.0 + 1);
         self.held.entry(held).or_insert_with(|| HeldEndings {
             id: held,
@@ -145,7 +150,13 @@ impl Tenant {
         }));
     }
 
-    fn departed(&mut self, user: UserId, cause: DepartureCause, grace_until: Option<crate::domain::time::Time>, meta: &Meta) {
+    fn departed(
+        &mut self,
+        user: UserId,
+        cause: DepartureCause,
+        grace_until: Option<crate::domain::time::Time>,
+        meta: &Meta,
+    ) {
         let was = self.user(user).departed;
         let entry = self.user_mut(user);
         entry.etag = meta.position;
@@ -167,7 +178,14 @@ impl Tenant {
         }
     }
 
-    fn device_added(&mut self, device: DeviceId, names: &Personal, facts: &DeviceFacts, primary_user: Option<UserId>, meta: &Meta) {
+    fn device_added(
+        &mut self,
+        device: DeviceId,
+        names: &Personal,
+        facts: &DeviceFacts,
+        primary_user: Option<UserId>,
+        meta: &Meta,
+    ) {
         assert_eq!(device.index(), self.devices.len(), "{device} is out of order");
         self.names.learn_device(device, names);
         self.devices.push(Arc::new(Device {

@@ -18,7 +18,11 @@ impl Tenant {
     /// # Panics
     /// When the fact breaks a law: the history is not one that `decide` could have made.
     pub fn evolve(&mut self, event: &Event, meta: &Meta) {
-        assert_eq!(meta.position, self.next_position, "position {} does not follow {}", meta.position, self.next_position);
+        assert_eq!(
+            meta.position, self.next_position,
+            "position {} does not follow {}",
+            meta.position, self.next_position
+        );
         assert!(meta.recorded_at >= self.last_recorded_at, "time ran backwards at position {}", meta.position);
         self.next_position += 1;
         self.last_recorded_at = meta.recorded_at;
@@ -35,7 +39,15 @@ impl Tenant {
             Event::TokenIssued { token, name, role, hash, expires_at } => {
                 assert_eq!(token.index(), self.tokens.len(), "{token} is out of order");
                 let (name, hash, since) = (name.clone(), *hash, meta.recorded_at);
-                self.tokens.push(Token { id: *token, name, role: *role, hash, expires_at: *expires_at, is_revoked: false, since });
+                self.tokens.push(Token {
+                    id: *token,
+                    name,
+                    role: *role,
+                    hash,
+                    expires_at: *expires_at,
+                    is_revoked: false,
+                    since,
+                });
             }
             Event::TokenRevoked { token } => self.tokens[token.index()].is_revoked = true,
             Event::ToolActivated { tool, name } => {
@@ -139,7 +151,14 @@ impl Tenant {
                     self.pool_mut(*pool).refused += 1;
                 }
                 let rule = rejection.name().to_owned();
-                let key = RefusalKey { actor: meta.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
+                let key = RefusalKey {
+                    actor: meta.actor,
+                    command: *command,
+                    pool: *pool,
+                    holder: *holder,
+                    target: *target,
+                    rule,
+                };
                 self.refusals.remember(key, RefusalSeen { position: meta.position, at: meta.recorded_at });
             }
             Event::RefusalsCounted { position: _, actor: _, pool, count } => {

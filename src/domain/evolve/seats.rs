@@ -1,8 +1,8 @@
 //! Seats, queues and installs: where laws 1 and 2 are asserted.
 
 use crate::domain::event::Event;
-use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::facts::ReleaseCause;
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::state::{Install, InstallKey, Meta, RecentEnding, Seat, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 
@@ -10,8 +10,12 @@ impl Tenant {
     pub(super) fn evolve_seat(&mut self, event: &Event, meta: &Meta) {
         match event {
             Event::SeatGranted { pool, holder, cause: _, in_use } => self.granted(*pool, *holder, *in_use, meta),
-            Event::SeatTaken { pool, holder } => self.enter(*pool, *holder, &[SeatState::Reserved], SeatState::InUse, meta),
-            Event::SeatIdle { pool, holder } => self.enter(*pool, *holder, &[SeatState::InUse], SeatState::Reserved, meta),
+            Event::SeatTaken { pool, holder } => {
+                self.enter(*pool, *holder, &[SeatState::Reserved], SeatState::InUse, meta)
+            }
+            Event::SeatIdle { pool, holder } => {
+                self.enter(*pool, *holder, &[SeatState::InUse], SeatState::Reserved, meta)
+            }
             Event::SeatReleasing { pool, holder, cause, lapsed } => {
                 self.note_ending(*cause, meta);
                 let was_in_use = self.seat(*pool, *holder).state == SeatState::InUse;
@@ -77,7 +81,9 @@ impl Tenant {
             Event::InstallLicensed { pool, device, user, seat } => {
                 self.license_install(*pool, InstallKey { device: *device, user: *user }, *seat);
             }
-            Event::Uninstalled { pool, device, user } => self.uninstalled(*pool, InstallKey { device: *device, user: *user }),
+            Event::Uninstalled { pool, device, user } => {
+                self.uninstalled(*pool, InstallKey { device: *device, user: *user })
+            }
             other => unreachable!("not about seats: {other:?}"),
         }
     }

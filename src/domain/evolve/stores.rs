@@ -117,7 +117,9 @@ impl Tenant {
                     self.entitlement_ends.remove(&(day.end(), *pool));
                 }
             }
-            Event::PoolRelisted { pool } | Event::PoolResumed { pool } => self.touch(*pool, meta).state = PoolState::Active,
+            Event::PoolRelisted { pool } | Event::PoolResumed { pool } => {
+                self.touch(*pool, meta).state = PoolState::Active
+            }
             Event::PoolSuspended { pool } => self.touch(*pool, meta).state = PoolState::Suspended,
             Event::ServingPaused { pool } => self.touch(*pool, meta).is_serving_paused = true,
             Event::ServingResumed { pool } => self.touch(*pool, meta).is_serving_paused = false,

@@ -9,7 +9,10 @@ mod tables;
 
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
-pub use tables::{Drift, HeldEndings, Names, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync, SyncCounts, SyncState, Token, Tool};
+pub use tables::{
+    Drift, HeldEndings, Names, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync, SyncCounts,
+    SyncState, Token, Tool,
+};
 
 use super::command::Actor;
 use super::facts::Settings;

@@ -176,7 +176,8 @@ impl Medium for MemoryDisk {
             let mut state = self.state.lock();
             let State { names, durable_names, .. } = &mut *state;
             durable_names.retain(|file, _| folder_of(file) != name);
-            durable_names.extend(names.iter().filter(|(file, _)| folder_of(file) == name).map(|(f, id)| (f.clone(), *id)));
+            durable_names
+                .extend(names.iter().filter(|(file, _)| folder_of(file) == name).map(|(f, id)| (f.clone(), *id)));
             Ok(())
         };
         self.faults.step("sync folder", name, || {}, sync)
@@ -232,18 +233,28 @@ impl MediumFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.faults.step("set length", &self.name, || {}, || {
-            self.state.lock().files[self.id].now.resize(size(len), 0);
-            Ok(())
-        })
+        self.faults.step(
+            "set length",
+            &self.name,
+            || {},
+            || {
+                self.state.lock().files[self.id].now.resize(size(len), 0);
+                Ok(())
+            },
+        )
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.faults.step("sync", &self.name, || {}, || {
-            let content = &mut self.state.lock().files[self.id];
-            content.durable.clone_from(&content.now);
-            content.dirty.clear();
-            Ok(())
-        })
+        self.faults.step(
+            "sync",
+            &self.name,
+            || {},
+            || {
+                let content = &mut self.state.lock().files[self.id];
+                content.durable.clone_from(&content.now);
+                content.dirty.clear();
+                Ok(())
+            },
+        )
     }
 }

@@ -100,7 +100,8 @@ fn one_record() -> Group {
 /// Opens the machine and checks what is there against what was told; leaves the log open.
 #[track_caller]
 pub(super) fn recovered(machine: &Machine, told: &Told, context: &str) -> Log {
-    let (log, _) = machine.open().unwrap_or_else(|error| panic!("{context}: refused: {error}"));
+    let (log, report) = machine.open().unwrap_or_else(|error| panic!("{context}: refused: {error}"));
+    assert_eq!(report.sled_rebuilt, None, "{context}: a kill or a cut alone costs no rebuild");
     let mut replayed: BTreeMap<u32, u64> = BTreeMap::new();
     let replay = replay_on(&machine.disk, 1, u64::MAX, &mut |group| {
         for frame in group.frames() {
@@ -149,13 +150,21 @@ fn check(step: &Step, failure: Failure) {
     live(&machine, &mut told);
     let Some(fired) = faults.fired() else { return };
     let is_vital = |step: &Step| step.name.starts_with("journal/0") || step.name == "anchor" || step.name == "READY";
-    let retried = faults.after().into_iter().find(|after| is_vital(&fired) && after.name == fired.name && after.what == fired.what);
+    let retried = faults
+        .after()
+        .into_iter()
+        .find(|after| is_vital(&fired) && after.name == fired.name && after.what == fired.what);
     assert_eq!(retried, None, "{fired:?} failed and was tried again");
     let context = format!("{step:?} {failure:?}");
     let none = Faults::default();
     for kept in [0, 1, 99] {
         let after = machine.killed(kept, &none);
         let log = recovered(&after, &told, &format!("{context}, kill"));
+        // what this start has served must not depend on the page cache of the process before it
+        let served = TENANTS.map(|tenant| (tenant, log.head(tenant).next_position));
+        let served = Told { acknowledged: served.into(), submitted: told.submitted.clone() };
+        let powerless = after.cut(Cut { seed: 1, percent: 0 }, &none);
+        drop(recovered(&powerless, &served, &format!("{context}, kill, power cut")));
         go_on(&after, log, &format!("{context}, kill"));
     }
     for (seed, percent) in (0..).zip([0, 0, 50, 50, 90, 90]) {

@@ -2,3 +2,5 @@
 
 mod both_ways;
 mod first;
+mod limits;
+mod rot;

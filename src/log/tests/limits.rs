@@ -1,0 +1,143 @@
+//! The edges that only a disk in memory can show at will: no room, a sled that breaks while it is open, a journal that
+//! lies. Not here: the step-by-step table (`both_ways.rs`).
+
+use super::super::memory::{Faults, MemoryDisk};
+use super::super::*;
+use super::both_ways::{Machine, Told, append, record, recovered};
+
+fn machine() -> (Machine, Log, Told) {
+    let machine = Machine::new(&Faults::default());
+    let (mut log, _) = machine.open().expect("fresh");
+    let mut told = Told::default();
+    for n in 0..20 {
+        assert!(append(&mut log, 1 + n % 6, &mut told));
+    }
+    (machine, log, told)
+}
+
+fn again(machine: &Machine) -> Machine {
+    machine.killed(99, &Faults::default())
+}
+
+#[test]
+fn a_disk_without_room_refuses_groups_and_takes_them_again_when_there_is_room() {
+    let disk = MemoryDisk::new(Faults::default());
+    let place = super::super::memory::MemoryReadLogPlace::new(Faults::default());
+    let options = LogOptions { segment_bytes: 4 << 10, disk_floor_bytes: 1_000_000, ..LogOptions::new("") };
+    disk.set_free_bytes(2_000_000);
+    let (mut log, _) = Log::open_on(Arc::new(disk.clone()), &place, &options, &NoProgress).expect("fresh");
+    let mut group = Group::new();
+    group.push(1, &record(1, 0));
+    log.append(&group).expect("room");
+    assert!(!log.is_disk_low());
+    for (free, is_low, is_refused) in [(999_999, true, false), (249_999, true, true), (1_000_000, false, false)] {
+        disk.set_free_bytes(free);
+        log.shared.look_at_disk();
+        assert_eq!(log.is_disk_low(), is_low, "{free}");
+        let before = log.last_group();
+        let outcome = log.append(&group);
+        assert_eq!(matches!(outcome, Err(AppendError::DiskLow { .. })), is_refused, "{free}: {outcome:?}");
+        assert_eq!(log.last_group(), before + u64::from(!is_refused), "what was refused was not written");
+    }
+}
+
+#[test]
+fn sled_that_can_not_be_opened_is_set_aside_and_made_anew() {
+    let (machine, log, told) = machine();
+    drop(log);
+    let broken = again(&machine);
+    broken.place.break_it();
+    let (log, report) = broken.open().expect("sled is disposable");
+    assert_eq!(report.sled_rebuilt.as_deref(), Some("scribbled over"));
+    assert_eq!(broken.place.set_aside_count(), 1);
+    assert_eq!(log.reader().read(3, 0, usize::MAX).expect("readable").len() as u64, told.acknowledged[&3]);
+    drop(log);
+    drop(recovered(&again(&broken), &told, "after the rebuild"));
+}
+
+#[test]
+fn a_read_that_sled_can_not_answer_is_answered_by_the_journal() {
+    type Spoil = fn(&mut std::collections::BTreeMap<Vec<u8>, Vec<u8>>);
+    let ways: [(&str, Spoil); 3] = [
+        ("a hole", |table| drop(table.pop_first())),
+        ("a flipped bit in a record", |table| {
+            let value = table.values_mut().nth(4).expect("frames");
+            let middle = value.len() - 40;
+            value[middle] ^= 1;
+        }),
+        ("another frame in its place", |table| {
+            let values: Vec<Vec<u8>> = table.values().take(2).cloned().collect();
+            table.values_mut().take(2).zip(values.into_iter().rev()).for_each(|(place, other)| *place = other);
+        }),
+    ];
+    for (way, spoil) in ways {
+        let (machine, log, told) = machine();
+        log.close().expect("closed");
+        let (log, report) = machine.open().expect("opened");
+        assert_eq!(report.sled_rebuilt, None, "{way}");
+        machine.place.spoil(spoil);
+        let records = log.reader().read(3, 0, usize::MAX).expect("the journal has them");
+        let expected: Vec<(u64, Vec<u8>)> = (0..told.acknowledged[&3]).map(|n| (n, record(3, n))).collect();
+        assert!(records == expected, "{way}");
+        assert_eq!(log.reader().reads_from_journal(), 1, "{way}");
+    }
+}
+
+#[test]
+fn a_segment_that_went_missing_is_named() {
+    let (machine, log, _) = machine();
+    log.close().expect("closed");
+    let segments: Vec<String> = machine.disk.names().into_iter().filter(|n| n.starts_with("journal/0")).collect();
+    assert!(segments.len() >= 3, "{segments:?}");
+    for segment in &segments {
+        let short = again(&machine);
+        short.disk.take_away(segment);
+        let error = short.open().map(|_| ()).expect_err("a segment is missing").to_string();
+        let is_last = Some(segment) == segments.last();
+        assert!(error.contains(segment.as_str()) || is_last && error.contains("missing"), "{segment}: {error}");
+    }
+}
+
+#[test]
+fn a_whole_group_behind_a_broken_one_is_damage_and_no_torn_end() {
+    let machine = Machine::new(&Faults::default());
+    let (mut log, _) = machine.open().expect("fresh");
+    let mut told = Told::default();
+    (0..3).for_each(|_| assert!(append(&mut log, 2, &mut told)));
+    drop(log);
+    let spoiled = again(&machine);
+    spoiled.disk.spoil("journal/0000000001.segment", |bytes| bytes[520] ^= 1);
+    let error = spoiled.open().map(|_| ()).expect_err("group 1 was whole once");
+    let OpenError::Corrupt(damage) = error else { panic!("{error}") };
+    assert_eq!((damage.tenant, damage.position, damage.group), (Some(3), Some(0), Some(1)), "{damage}");
+}
+
+#[test]
+fn a_group_larger_than_a_segment_gets_one_of_its_size() {
+    let machine = Machine::new(&Faults::default());
+    let (mut log, _) = machine.open().expect("fresh");
+    let mut told = Told::default();
+    assert!(append(&mut log, 2, &mut told));
+    assert!(append(&mut log, 400, &mut told));
+    assert!(append(&mut log, 2, &mut told));
+    drop(log);
+    drop(recovered(&again(&machine), &told, "a large group"));
+}
+
+#[test]
+fn the_longest_records_are_kept_whole() {
+    let machine = Machine::new(&Faults::default());
+    let (mut log, _) = machine.open().expect("fresh");
+    let mut group = Group::new();
+    let longest = vec![0xab; RECORD_BYTES_MAX];
+    (0..3).for_each(|_| group.push(u32::MAX, &longest));
+    group.push(u32::MAX, b"");
+    log.append(&group).expect("appended");
+    log.close().expect("closed");
+    let (log, _) = machine.open().expect("opened");
+    let records = log.reader().read(u32::MAX, 0, usize::MAX).expect("readable");
+    assert_eq!(
+        records.iter().map(|(_, r)| r.len()).collect::<Vec<_>>(),
+        [RECORD_BYTES_MAX, RECORD_BYTES_MAX, RECORD_BYTES_MAX, 0]
+    );
+}
