@@ -1,0 +1,327 @@
+//! A client of the public HTTP contract, as any other program would write it. Retries what may be retried, under the same
+//! idempotency key, and turns problems into sentences. Not here: anything that knows the ledger from inside.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often one call is sent before its error is believed.
+const ATTEMPTS_MAX: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// Commands in one request of [`Client::commands`].
+pub(crate) const BATCH_COMMANDS_MAX: usize = 500;
+
+/// Where the service is and who asks.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Access {
+    /// The service, as in http://127.0.0.1:8080
+    #[arg(long, env = "SEATLEDGER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) url: String,
+    /// A file that holds the token; without one SEATLEDGER_TOKEN is used
+    #[arg(long, env = "SEATLEDGER_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The token itself, by the environment only: a command line can be read by everybody on the machine
+    #[arg(long, env = "SEATLEDGER_TOKEN", hide = true, hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+impl Access {
+    pub(crate) fn client(&self) -> Result<Client, super::exit::Failure> {
+        let token = match (&self.token_file, &self.token) {
+            (Some(file), _) => read_token(file)?,
+            (None, Some(token)) => token.trim().to_owned(),
+            (None, None) => {
+                return Err(super::exit::Failure::Usage("a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into()));
+            }
+        };
+        Client::new(&self.url, &token).map_err(Into::into)
+    }
+}
+
+pub(crate) fn read_token(file: &Path) -> Result<String, super::exit::Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| super::exit::file(file, "the token can't be read", error))?;
+    Ok(text.trim().to_owned())
+}
+
+/// An answer of the service that is no answer: RFC 9457.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) status: u16,
+    /// The last part of its `type`, as in `no-seat-available`.
+    pub(crate) name: String,
+    pub(crate) detail: String,
+    pub(crate) body: Value,
+}
+
+impl Problem {
+    fn of(status: StatusCode, text: &str) -> Self {
+        let body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+        Self::from_body(status.as_u16(), body, text)
+    }
+
+    fn from_body(status: u16, body: Value, text: &str) -> Self {
+        let word = |field: &str| body.get(field).and_then(Value::as_str);
+        let name = word("type").and_then(|uri| uri.rsplit('/').next()).unwrap_or("").to_owned();
+        let detail = word("detail").or_else(|| word("title")).unwrap_or_else(|| text.lines().next().unwrap_or("")).to_owned();
+        Self { status, name, detail, body }
+    }
+
+    /// The problem of one line of a batch, if it has one.
+    pub(crate) fn of_line(line: &Value) -> Option<Self> {
+        let body = line.get("problem").filter(|problem| problem.is_object())?.clone();
+        let status = body.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        Some(Self::from_body(status, body, ""))
+    }
+
+    fn is_passing(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name.as_str(), self.detail.as_str()) {
+            ("", "") => write!(f, "the service answered {}", self.status),
+            ("", detail) => write!(f, "{detail} ({})", self.status),
+            (name, "") => write!(f, "{name}"),
+            (name, detail) => write!(f, "{name}: {detail}"),
+        }
+    }
+}
+
+/// Why a call has no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("{0}")]
+    Problem(Problem),
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl CallError {
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            Self::Unreachable(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// One service, one credential. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+enum Body {
+    None,
+    Json(Value),
+    Lines(String),
+}
+
+impl Client {
+    pub(crate) fn new(url: &str, token: &str) -> Result<Self, CallError> {
+        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(300));
+        let http = http.build().map_err(|error| CallError::Unreachable(format!("no HTTP client can be made: {error}")))?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::GET, path, &Body::None, None).await
+    }
+
+    /// Everything of a list, page by page.
+    pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>, CallError> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let page = match &cursor {
+                Some(cursor) => format!("{path}{joint}limit=1000&cursor={}", encode(cursor)),
+                None => format!("{path}{joint}limit=1000"),
+            };
+            let mut body = self.get(&page).await?;
+            let Some(Value::Array(found)) = body.get_mut("items").map(Value::take) else {
+                return Err(CallError::Unreadable(format!("GET {path} answered no list")));
+            };
+            items.extend(found);
+            cursor = body.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value, key: Option<&str>) -> Result<Value, CallError> {
+        self.call(Method::POST, path, &Body::Json(body), key).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value, key: Option<&str>) -> Result<Value, CallError> {
+        self.call(Method::PUT, path, &Body::Json(body), key).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::DELETE, path, &Body::None, None).await
+    }
+
+    /// Sends commands in one stream and gives their results in order. Lines that were turned away only for now are sent
+    /// again under their ids.
+    pub(crate) async fn commands(&self, tenant: &str, commands: &[Value]) -> Result<Vec<Value>, CallError> {
+        let mut results = Vec::with_capacity(commands.len());
+        for batch in commands.chunks(BATCH_COMMANDS_MAX) {
+            results.extend(self.batch(tenant, batch).await?);
+        }
+        Ok(results)
+    }
+
+    async fn batch(&self, tenant: &str, batch: &[Value]) -> Result<Vec<Value>, CallError> {
+        let path = format!("/v1/tenants/{}/commands", encode(tenant));
+        let mut results: Vec<Value> = vec![Value::Null; batch.len()];
+        let mut open: Vec<usize> = (0..batch.len()).collect();
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            let lines: String = open.iter().filter_map(|at| batch.get(*at)).map(|command| format!("{command}\n")).collect();
+            let answer = self.text(Method::POST, &path, &Body::Lines(lines), None).await?;
+            let read: Vec<Value> = answer.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect::<Result<_, _>>()
+                .map_err(|error| CallError::Unreadable(format!("the results of a batch can't be read: {error}")))?;
+            if read.len() != open.len() {
+                return Err(CallError::Unreadable(format!("{} commands were sent and {} results came back", open.len(), read.len())));
+            }
+            let mut again = Vec::new();
+            for (at, result) in open.iter().copied().zip(read) {
+                let is_passing = Problem::of_line(&result).is_some_and(|problem| problem.is_passing());
+                if is_passing && attempt < ATTEMPTS_MAX && batch.get(at).is_some_and(|command| command.get("id").is_some()) {
+                    again.push(at);
+                } else if let Some(slot) = results.get_mut(at) {
+                    *slot = result;
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            open = again;
+        }
+        Ok(results)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<Value, CallError> {
+        let text = self.text(method.clone(), path, body, key).await?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).map_err(|error| CallError::Unreadable(format!("{method} {path} answered something else than JSON: {error}")))
+    }
+
+    /// The text of an answer that went well. Sent again while the service says "later", or when the connection broke and
+    /// the call can be repeated without doing its work twice.
+    async fn text(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<String, CallError> {
+        let is_repeatable = method != Method::POST || key.is_some() || matches!(body, Body::Lines(_));
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let outcome = self.once(method.clone(), path, body, key).await;
+            let wait = match &outcome {
+                Ok((status, headers, _)) if matches!(status.as_u16(), 429 | 503) => retry_after(headers).unwrap_or(pause),
+                Err(_) if is_repeatable && attempt < 3 => pause,
+                Ok((status, _, text)) if status.is_success() => return Ok(text.clone()),
+                Ok((status, _, text)) => return Err(CallError::Problem(Problem::of(*status, text))),
+                Err(error) => return Err(error.clone()),
+            };
+            if attempt >= ATTEMPTS_MAX {
+                return match outcome {
+                    Ok((status, _, text)) => Err(CallError::Problem(Problem::of(status, &text))),
+                    Err(error) => Err(error),
+                };
+            }
+            tokio::time::sleep(wait.min(PAUSE_MAX)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<(StatusCode, HeaderMap, String), CallError> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        request = match body {
+            Body::None => request,
+            Body::Json(value) => request.json(value),
+            Body::Lines(lines) => request.header(CONTENT_TYPE, "application/x-ndjson").header("Accept", "application/x-ndjson").body(lines.clone()),
+        };
+        let unreachable = |error: reqwest::Error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)));
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
+        Ok((status, headers, text))
+    }
+
+    /// The body of a long answer, as it comes.
+    pub(crate) async fn stream(&self, path: &str, accept: &str) -> Result<reqwest::Response, CallError> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).header("Accept", accept);
+        let response = request.send().await.map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(CallError::Problem(Problem::of(status, &text)))
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// An error with the errors behind it; reqwest names the reason only in the last of them.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "it took too long".to_owned() } else { String::new() };
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        cause = error.source();
+        if cause.is_none() && text.is_empty() {
+            text = error.to_string();
+        }
+    }
+    text
+}
+
+/// A name as one part of a path, or as the value of a query.
+pub(crate) fn encode(text: &str) -> String {
+    const KEPT: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'@');
+    percent_encoding::utf8_percent_encode(text, KEPT).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_a_sentence() {
+        let text = r#"{"type":"/problems/no-seat-available","title":"No seat","status":409,"detail":"all 2 seats are held"}"#;
+        assert_eq!(Problem::of(StatusCode::CONFLICT, text).to_string(), "no-seat-available: all 2 seats are held");
+        assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "upstream is away\nx").to_string(), "upstream is away (502)");
+        assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "").to_string(), "the service answered 502");
+    }
+
+    #[test]
+    fn names_in_paths_are_encoded() {
+        assert_eq!(encode("name:O'Neil/ä b"), "name:O%27Neil%2F%C3%A4%20b");
+    }
+}

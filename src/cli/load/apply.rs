@@ -1,0 +1,178 @@
+//! Carries a plan out through the public API, and writes what became of it onto the receipts. Not here: reading lists.
+
+use super::plan::{Plan, Wish, with_id};
+use super::receipt::Part;
+use super::values::Seats;
+use crate::cli::client::{BATCH_COMMANDS_MAX, CallError, Client, Problem, encode};
+use crate::cli::progress::Progress;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Items in one inventory.
+const ITEMS_MAX: usize = 200;
+
+/// The files' figures beside the ledger's, after the load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    pub(super) pools_stated: u64,
+    pub(super) pools_found: u64,
+    pub(super) seats_stated: u64,
+    pub(super) seats_owned: u64,
+    pub(super) holders_stated: u64,
+    pub(super) seats_held: u64,
+    pub(super) seats_free: u64,
+    /// Pools whose number differs, with both numbers.
+    pub(super) differences: Vec<String>,
+}
+
+impl Figures {
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "pools_stated": self.pools_stated, "pools_found": self.pools_found, "seats_stated": self.seats_stated, "seats_owned": self.seats_owned,
+            "holders_stated": self.holders_stated, "seats_held": self.seats_held, "seats_free": self.seats_free, "differences": self.differences,
+        })
+    }
+}
+
+pub(super) struct Apply<'a> {
+    pub(super) client: &'a Client,
+    pub(super) tenant: &'a str,
+    pub(super) run: &'a str,
+    pub(super) language: &'a str,
+}
+
+impl Apply<'_> {
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/tenants/{}{rest}", encode(self.tenant))
+    }
+
+    /// Everything in the order in which one thing needs another.
+    pub(super) async fn all(&self, plan: &mut Plan) -> Result<Figures, CallError> {
+        let digest = self.client.get(&self.path("/digest")).await?;
+        // an answer from before this run is the answer to an earlier one
+        let begun_at = digest.get("position").and_then(Value::as_u64).unwrap_or(0);
+        let total = plan.pools.len() + plan.people.len() + plan.departures.len() + plan.devices.len() + plan.seats.len();
+        let progress = Progress::new("loading", total as u64);
+        self.inventory(plan, begun_at, &progress).await?;
+        let lists = [std::mem::take(&mut plan.people), std::mem::take(&mut plan.departures), std::mem::take(&mut plan.devices), std::mem::take(&mut plan.seats)];
+        for (wishes, label) in lists.iter().zip(["people", "departures", "devices", "seats"]) {
+            progress.message(label);
+            self.commands(plan, wishes, begun_at, &progress).await?;
+        }
+        progress.finish();
+        let [.., seats] = &lists;
+        self.figures(plan, seats.len() as u64).await
+    }
+
+    async fn commands(&self, plan: &mut Plan, wishes: &[Wish], begun_at: u64, progress: &Progress) -> Result<(), CallError> {
+        for batch in wishes.chunks(BATCH_COMMANDS_MAX) {
+            let commands: Vec<Value> = batch.iter().map(|wish| with_id(&wish.command, self.tenant, self.run)).collect();
+            let results = self.client.commands(self.tenant, &commands).await?;
+            for (wish, result) in batch.iter().zip(results) {
+                let status = result.get("status").and_then(Value::as_str).unwrap_or("refused");
+                let position = result.get("position").and_then(Value::as_u64).unwrap_or(0);
+                let part = match status {
+                    "done" if position > begun_at => Part::Taken(wish.what),
+                    "done" | "unchanged" => Part::Unchanged(wish.what),
+                    _ => {
+                        let why = Problem::of_line(&result).map_or_else(|| "the service says no more".to_owned(), |problem| problem.to_string());
+                        Part::Refused { what: wish.what, why }
+                    }
+                };
+                for at in &wish.rows {
+                    plan.part(*at, part.clone());
+                }
+            }
+            progress.advance(batch.len() as u64);
+        }
+        Ok(())
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, Value>, CallError> {
+        let pools = self.client.list(&self.path("/pools")).await?;
+        Ok(pools.into_iter().filter_map(|pool| Some((pool.get("key")?.as_str()?.to_owned(), pool))).collect())
+    }
+
+    async fn inventory(&self, plan: &mut Plan, begun_at: u64, progress: &Progress) -> Result<(), CallError> {
+        progress.message("pools");
+        let before = self.pools().await?;
+        let items: Vec<Value> = plan.pools.iter().map(|wish| wish.item.clone()).collect();
+        let mut refused: BTreeMap<usize, String> = BTreeMap::new();
+        let all: Vec<usize> = (0..items.len()).collect();
+        for chunk in all.chunks(ITEMS_MAX) {
+            match self.send(&items, chunk, begun_at).await {
+                Ok(()) => {}
+                // one of them spoils the rest: ask for each
+                Err(CallError::Problem(problem)) if matches!(problem.status, 400 | 409 | 413 | 422) => {
+                    for at in chunk {
+                        match self.send(&items, &[*at], begun_at).await {
+                            Ok(()) => {}
+                            Err(CallError::Problem(problem)) if matches!(problem.status, 400 | 409 | 413 | 422) => {
+                                refused.insert(*at, problem.to_string());
+                            }
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            progress.advance(chunk.len() as u64);
+        }
+        let after = self.pools().await?;
+        let parts: Vec<(usize, Part)> = plan
+            .pools
+            .iter()
+            .enumerate()
+            .flat_map(|(at, wish)| {
+                let is_same = |field: &str| before.get(&wish.key).and_then(|pool| pool.get(field)) == after.get(&wish.key).and_then(|pool| pool.get(field));
+                let part = match (refused.get(&at), after.contains_key(&wish.key)) {
+                    (Some(why), _) => Part::Refused { what: "pool", why: why.clone() },
+                    (None, false) => Part::Refused { what: "pool", why: "the service took the inventory and skipped this item".into() },
+                    (None, true) if before.contains_key(&wish.key) && is_same("owned") && is_same("name") => Part::Unchanged("pool"),
+                    (None, true) => Part::Taken("pool"),
+                };
+                let first = wish.rows.first().copied();
+                wish.rows.iter().map(move |row| (*row, if Some(*row) == first { part.clone() } else { Part::Unchanged("pool") }))
+            })
+            .collect();
+        for (at, part) in parts {
+            plan.part(at, part);
+        }
+        Ok(())
+    }
+
+    /// An inventory states what is; so its key is good for this run's retries only, and a later run states it again.
+    async fn send(&self, items: &[Value], chunk: &[usize], begun_at: u64) -> Result<(), CallError> {
+        let items: Vec<&Value> = chunk.iter().filter_map(|at| items.get(*at)).collect();
+        let body = json!({"complete": false, "language": self.language, "items": items});
+        let key: String = hex::encode(Sha256::digest(format!("{begun_at}\0{body}"))).chars().take(40).collect();
+        self.client.post(&self.path("/inventory"), body, Some(&key)).await.map(|_| ())
+    }
+
+    async fn figures(&self, plan: &Plan, holders_stated: u64) -> Result<Figures, CallError> {
+        let after = self.pools().await?;
+        let mut figures = Figures { pools_stated: plan.pools.len() as u64, holders_stated, ..Figures::default() };
+        for wish in &plan.pools {
+            let stated = match wish.seats {
+                Seats::Count(count) => Value::from(count),
+                Seats::Unlimited => "unlimited".into(),
+            };
+            figures.seats_stated += stated.as_u64().unwrap_or(0);
+            let Some(pool) = after.get(&wish.key) else {
+                figures.differences.push(format!("{}: {stated} stated, no such pool found", wish.key));
+                continue;
+            };
+            let number = |field: &str| pool.get(field).and_then(Value::as_u64).unwrap_or(0);
+            figures.pools_found += 1;
+            figures.seats_owned += number("owned");
+            figures.seats_held += number("held");
+            figures.seats_free += number("free");
+            let owned = pool.get("owned").cloned().unwrap_or(Value::Null);
+            if owned != stated {
+                figures.differences.push(format!("{}: {stated} stated, {owned} owned", wish.key));
+            }
+        }
+        Ok(figures)
+    }
+}

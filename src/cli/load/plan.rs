@@ -1,0 +1,422 @@
+//! From rows to what will be asked of the ledger: pools, people, departures, devices, seats, each with the rows it stands for.
+//!
+//! One pool per distinct item and serial number, as Snipe-IT itself does it: rows that share both share the pool, and each
+//! brings its holder. The pool's key is made of the item's name and a hash of both, because what lists call a serial number
+//! is often the product key itself, which has no place in addresses and logs. Not here: the wire.
+
+use super::columns::{Columns, List};
+use super::receipt::{Part, Receipt};
+use super::source::{Row, Sheet};
+use super::values::{self, DateOrder, Seats};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A place in the list of receipts.
+type RowAt = usize;
+
+/// How the lists are to be understood.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) dates: DateOrder,
+    pub(super) currency: String,
+    pub(super) license_type: &'static str,
+    pub(super) applies_end_dates: bool,
+}
+
+/// One command, and the rows it stands for: the first of them made it.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) what: &'static str,
+    pub(super) command: Value,
+    pub(super) rows: Vec<RowAt>,
+}
+
+/// One item of the inventory.
+#[derive(Debug)]
+pub(super) struct PoolWish {
+    pub(super) key: String,
+    pub(super) seats: Seats,
+    pub(super) item: Value,
+    pub(super) rows: Vec<RowAt>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) pools: Vec<PoolWish>,
+    pub(super) people: Vec<Wish>,
+    pub(super) departures: Vec<Wish>,
+    pub(super) devices: Vec<Wish>,
+    pub(super) seats: Vec<Wish>,
+    known_people: BTreeMap<String, usize>,
+    known_devices: BTreeMap<String, usize>,
+    known_pools: BTreeMap<String, usize>,
+    known_seats: BTreeSet<(String, String)>,
+}
+
+impl Plan {
+    fn receipt(&mut self, list: List, sheet: &Sheet, row: &Row, subject: &str) -> RowAt {
+        self.receipts.push(Receipt {
+            list,
+            file: sheet.name.clone(),
+            row: row.number,
+            line: row.line,
+            subject: subject.to_owned(),
+            pool: None,
+            parts: Vec::new(),
+            notes: Vec::new(),
+        });
+        self.receipts.len() - 1
+    }
+
+    fn note(&mut self, at: RowAt, note: impl Into<String>) {
+        if let Some(receipt) = self.receipts.get_mut(at) {
+            receipt.notes.push(note.into());
+        }
+    }
+
+    pub(super) fn part(&mut self, at: RowAt, part: Part) {
+        if let Some(receipt) = self.receipts.get_mut(at) {
+            receipt.parts.push(part);
+        }
+    }
+
+    fn refuse(&mut self, at: RowAt, what: &'static str, why: impl Into<String>) {
+        self.part(at, Part::Refused { what, why: why.into() });
+    }
+
+    fn row_number(&self, at: RowAt) -> u64 {
+        self.receipts.get(at).map_or(0, |receipt| receipt.row)
+    }
+
+    /// A receipt for the row, and whether there is anything to read in it.
+    fn begin(&mut self, list: List, sheet: &Sheet, row: &Row, subject: &str) -> (RowAt, bool) {
+        let at = self.receipt(list, sheet, row, subject);
+        if let Some(fault) = &row.fault {
+            self.refuse(at, "row", fault.clone());
+        }
+        (at, row.fault.is_none() && !row.is_blank())
+    }
+
+    /// The people file, first: what it says of a person wins over what other lists say.
+    pub(super) fn read_people(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
+        for row in &sheet.rows {
+            let text = |field: &str| columns.text(row, field);
+            let (at, is_readable) = self.begin(List::People, sheet, row, text("user_name").or(text("email")).unwrap_or(""));
+            if !is_readable {
+                continue;
+            }
+            let Some(user_name) = text("user_name").or(text("email")) else {
+                self.refuse(at, "person", "it has neither a user name nor a mail address");
+                continue;
+            };
+            let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
+            let display_name = text("full_name").map(str::to_owned).or((!names.is_empty()).then(|| names.join(" ")));
+            let is_active = self.flag(at, "active", text("active")).unwrap_or(true);
+            let mut ended_on = None;
+            for field in ["started_on", "ended_on"] {
+                match text(field).map(|text| values::day(text, reading.dates)) {
+                    Some(Ok(day)) if field == "ended_on" => ended_on = Some(day),
+                    Some(Err(fault)) => self.note(at, format!("{field}: {fault}")),
+                    Some(Ok(_)) | None => {}
+                }
+            }
+            if let (true, Some(day)) = (is_active, ended_on) {
+                self.note(at, format!("ended on {day}, but is active: taken as active"));
+            }
+            if !self.person(at, user_name, display_name, text("email"), text("external_id"), is_active) {
+                continue;
+            }
+            if !is_active {
+                let mut departure = json!({"type": "depart", "user": by_name(user_name), "cause": "deactivated"});
+                if let Some(day) = ended_on {
+                    departure["occurred_at"] = format!("{day}T00:00:00Z").into();
+                }
+                self.departures.push(Wish { what: "departure", command: departure, rows: vec![at] });
+            }
+        }
+    }
+
+    /// Whether the row is the one that says who this person is.
+    fn person(&mut self, at: RowAt, user_name: &str, display_name: Option<String>, email: Option<&str>, external_id: Option<&str>, is_active: bool) -> bool {
+        let mut command = json!({"type": "put_user", "user": by_name(user_name), "user_name": user_name});
+        if let Some(name) = display_name {
+            command["display_name"] = name.into();
+        }
+        if let Some(id) = external_id {
+            command["external_id"] = id.into();
+        }
+        match email {
+            Some(email) if email.contains('@') => command["emails"] = json!([email]),
+            Some(email) => self.note(at, format!("{email:?} is no mail address: not taken")),
+            None => {}
+        }
+        let Some(known) = self.known_people.get(&user_name.to_lowercase()).copied() else {
+            self.known_people.insert(user_name.to_lowercase(), self.people.len());
+            self.people.push(Wish { what: "person", command, rows: vec![at] });
+            return true;
+        };
+        let before = self.people.get(known).map(|wish| (wish.command.clone(), wish.rows.first().copied().unwrap_or(at)));
+        let Some((before, first)) = before else { return false };
+        let was_active = !self.departures.iter().any(|wish| wish.command.get("user") == before.get("user"));
+        let row = self.row_number(first);
+        if before == command && was_active == is_active {
+            self.note(at, format!("the same as row {row}"));
+            self.part(at, Part::Unchanged("person"));
+        } else {
+            self.refuse(at, "person", format!("row {row} has the same user name and says something else; that row stands"));
+        }
+        false
+    }
+
+    /// A person whom only another list names.
+    fn holder(&mut self, at: RowAt, user_name: &str, display_name: Option<String>, email: Option<&str>) {
+        if !self.known_people.contains_key(&user_name.to_lowercase()) {
+            self.note(at, format!("{user_name} is not in the people file: taken from this row"));
+            self.person(at, user_name, display_name, email, None, true);
+        }
+    }
+
+    pub(super) fn read_licenses(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
+        for row in &sheet.rows {
+            let text = |field: &str| columns.text(row, field);
+            let (at, is_readable) = self.begin(List::Licenses, sheet, row, text("item").unwrap_or(""));
+            if !is_readable {
+                continue;
+            }
+            let Some(item) = text("item") else {
+                self.refuse(at, "pool", "it names no item");
+                continue;
+            };
+            let sku = sku(item, text("serial"));
+            let key = format!("declared:{sku}");
+            if let Some(receipt) = self.receipts.get_mut(at) {
+                receipt.pool = Some(key.clone());
+            }
+            if !self.pool(at, row, columns, reading, &key, &sku, item) {
+                continue;
+            }
+            match (text("user_name").or(text("email")), text("full_name")) {
+                (Some(user_name), full_name) => {
+                    self.holder(at, user_name, full_name.map(str::to_owned), text("email"));
+                    self.seat(at, &key, user_name);
+                }
+                (None, Some(_)) => self.refuse(at, "seat", "its holder has a name, but neither a user name nor a mail address"),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Whether there is such a pool after this row.
+    #[expect(clippy::too_many_arguments, reason = "one row and what is known of it")]
+    fn pool(&mut self, at: RowAt, row: &Row, columns: &Columns, reading: &Reading, key: &str, sku: &str, item: &str) -> bool {
+        let text = |field: &str| columns.text(row, field);
+        let seats = text("seats").map_or_else(|| Err("it says no number of seats".to_owned()), values::seats);
+        if let Some(known) = self.known_pools.get(key).copied() {
+            let before = self.pools.get_mut(known).map(|wish| {
+                wish.rows.push(at);
+                (wish.seats, wish.rows.first().copied().unwrap_or(at))
+            });
+            if let Some((before, first)) = before
+                && text("seats").is_some()
+                && seats != Ok(before)
+            {
+                let row = self.row_number(first);
+                self.refuse(at, "pool", format!("{:?} seats here, another number in row {row}, which stands", text("seats").unwrap_or("")));
+            }
+            return true;
+        }
+        let seats = match seats {
+            Ok(seats) => seats,
+            Err(fault) => {
+                self.refuse(at, "pool", fault);
+                return false;
+            }
+        };
+        let price = match text("cost").map(|text| values::money(text, &reading.currency)) {
+            Some(Ok(money)) => json!({"currency": money.currency, "minor_units": money.minor_units}),
+            Some(Err(fault)) => {
+                self.note(at, format!("cost: {fault}: not taken"));
+                Value::Null
+            }
+            None => Value::Null,
+        };
+        let is_reassignable = self.flag(at, "reassignable", text("reassignable")).unwrap_or(true);
+        let mut ends_on = Value::Null;
+        let mut days = [None, None];
+        for (field, slot) in ["purchased_on", "expires_on"].into_iter().zip(&mut days) {
+            match text(field).map(|text| values::day(text, reading.dates)) {
+                Some(Ok(day)) => *slot = Some(day),
+                Some(Err(fault)) => self.note(at, format!("{field}: {fault}: not taken")),
+                None => {}
+            }
+        }
+        let [purchased_on, expires_on] = days;
+        if let (Some(purchased), Some(expires)) = (purchased_on, expires_on)
+            && expires < purchased
+        {
+            self.note(at, format!("it expires ({expires}) before it was bought ({purchased})"));
+        }
+        match expires_on {
+            Some(day) if reading.applies_end_dates => ends_on = day.to_string().into(),
+            Some(day) => self.note(at, format!("expires on {day}: noted here, not applied (--end-dates apply)")),
+            None => {}
+        }
+        let item = json!({
+            "sku": sku, "license_type": reading.license_type, "name": item, "publisher": text("publisher").unwrap_or(""),
+            "owned": match seats { Seats::Count(count) => Value::from(count), Seats::Unlimited => "unlimited".into() },
+            "distribution_policy": "restricted", "price": price, "encrypted": false, "related_set": null, "packages": [],
+            "installed_by": "tool", "irrevocable": !is_reassignable, "requires_windows_1511": false, "private_store_visible": true,
+            "ends_on": ends_on,
+        });
+        self.known_pools.insert(key.to_owned(), self.pools.len());
+        self.pools.push(PoolWish { key: key.to_owned(), seats, item, rows: vec![at] });
+        true
+    }
+
+    fn seat(&mut self, at: RowAt, pool: &str, user_name: &str) {
+        if !self.known_seats.insert((pool.to_owned(), user_name.to_lowercase())) {
+            self.note(at, "an earlier row gives this holder the same seat");
+            self.part(at, Part::Unchanged("seat"));
+            return;
+        }
+        let command = json!({"type": "assign", "pool": pool, "target": {"user": by_name(user_name)}, "intent": "required", "mode": "all_or_nothing"});
+        self.seats.push(Wish { what: "seat", command, rows: vec![at] });
+    }
+
+    pub(super) fn read_devices(&mut self, sheet: &Sheet, columns: &Columns) {
+        for row in &sheet.rows {
+            let text = |field: &str| columns.text(row, field);
+            let (at, is_readable) = self.begin(List::Devices, sheet, row, text("device_id").or(text("serial")).unwrap_or(""));
+            if !is_readable {
+                continue;
+            }
+            let Some(name) = text("device_id").or(text("serial")) else {
+                self.refuse(at, "device", "it has neither a tag nor a serial number");
+                continue;
+            };
+            let described = [text("platform"), text("model")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let mut command = json!({
+                "type": "put_device", "device": by_name(text("serial").unwrap_or(name)), "platform": platform(&described), "join": "none", "enrolled": false,
+            });
+            if let Some(serial) = text("serial") {
+                command["serial"] = serial.into();
+            }
+            if let Some(tag) = text("device_id") {
+                command["device_id"] = tag.into();
+            }
+            match text("join").map(str::to_lowercase) {
+                Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => command["join"] = join.into(),
+                Some(join) => self.note(at, format!("join: {join:?} is none of domain, entra, workplace, none: taken as none")),
+                None => {}
+            }
+            match text("os_build").map(|text| text.rsplit('.').next().unwrap_or(text).parse::<u32>()) {
+                Some(Ok(build)) => command["os_build"] = build.into(),
+                Some(Err(_)) => self.note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
+                None => {}
+            }
+            let is_for_a_person = text("checkout").is_none_or(|kind| kind.eq_ignore_ascii_case("user"));
+            if let (true, Some(user_name)) = (is_for_a_person, text("user_name").or(text("email"))) {
+                let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
+                self.holder(at, user_name, (!names.is_empty()).then(|| names.join(" ")), text("email"));
+                command["primary_user"] = by_name(user_name).into();
+            }
+            if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
+                self.note(at, format!("checked out to a {}: no primary user", kind.to_lowercase()));
+            }
+            self.device(at, &name.to_lowercase(), command);
+        }
+    }
+
+    fn device(&mut self, at: RowAt, name: &str, command: Value) {
+        let Some(known) = self.known_devices.get(name).copied() else {
+            self.known_devices.insert(name.to_owned(), self.devices.len());
+            self.devices.push(Wish { what: "device", command, rows: vec![at] });
+            return;
+        };
+        let before = self.devices.get(known).map(|wish| (wish.command == command, wish.rows.first().copied().unwrap_or(at)));
+        let Some((is_same, first)) = before else { return };
+        let row = self.row_number(first);
+        if is_same {
+            self.note(at, format!("the same as row {row}"));
+            self.part(at, Part::Unchanged("device"));
+        } else {
+            self.refuse(at, "device", format!("row {row} has the same tag and says something else; that row stands"));
+        }
+    }
+
+    /// What would become of every row if the ledger refused nothing and knew nothing yet.
+    pub(super) fn foresee(&mut self) {
+        let commands = [&self.people, &self.departures, &self.devices, &self.seats].into_iter().flatten();
+        let parts = self.pools.iter().map(|wish| ("pool", &wish.rows)).chain(commands.map(|wish| (wish.what, &wish.rows)));
+        let parts: Vec<(RowAt, &'static str)> = parts.flat_map(|(what, rows)| rows.iter().map(move |at| (*at, what))).collect();
+        let mut seen = BTreeSet::new();
+        for (at, what) in parts {
+            let is_first_pool = what != "pool" || self.receipts.get(at).is_some_and(|receipt| seen.insert(receipt.pool.clone()));
+            self.part(at, if is_first_pool { Part::Taken(what) } else { Part::Unchanged(what) });
+        }
+    }
+
+    /// A yes or no; neither is noted and read as blank.
+    fn flag(&mut self, at: RowAt, field: &str, text: Option<&str>) -> Option<bool> {
+        match values::flag(text?) {
+            Ok(is_so) => Some(is_so),
+            Err(fault) => {
+                self.note(at, format!("{field}: {fault}: taken as yes"));
+                None
+            }
+        }
+    }
+}
+
+/// A name of the outside, also where it looks like one of the ledger's own ids.
+pub(super) fn by_name(name: &str) -> String {
+    format!("name:{name}")
+}
+
+fn platform(words: &str) -> &'static str {
+    let words = words.to_lowercase();
+    let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
+    if has(&["macbook", "imac", "mac mini", "macos"]) {
+        "macos"
+    } else if has(&["ipad", "iphone", "ios"]) {
+        "ios"
+    } else if has(&["android", "pixel", "galaxy"]) {
+        "android"
+    } else if has(&["windows", "surface", "thinkpad", "latitude", "elitebook", "optiplex"]) {
+        "windows"
+    } else {
+        "other"
+    }
+}
+
+/// The identity of a pool among the tenant's lists: readable, and the same in every run.
+fn sku(item: &str, serial: Option<&str>) -> String {
+    let mut slug = String::new();
+    for c in item.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= 32 {
+            break;
+        }
+    }
+    let hash = Sha256::digest(format!("{}\0{}", item.to_lowercase(), serial.unwrap_or("").to_lowercase()));
+    let hash: String = hex::encode(hash).chars().take(10).collect();
+    match slug.trim_end_matches('-') {
+        "" => hash,
+        slug => format!("{slug}-{hash}"),
+    }
+}
+
+/// The command with an id that its content decides: a second run asks the same under the same id and changes nothing.
+pub(super) fn with_id(command: &Value, tenant: &str, run: &str) -> Value {
+    let mut command = command.clone();
+    let hash = hex::encode(Sha256::digest(format!("{run}\0{tenant}\0{command}")));
+    command["id"] = format!("load-{}", hash.chars().take(32).collect::<String>()).into();
+    command["reason"] = "list load".into();
+    command
+}

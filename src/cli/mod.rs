@@ -1,0 +1,97 @@
+//! The command line: what the program can be asked to do, and with which number it ends.
+//!
+//! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
+
+mod client;
+mod exit;
+mod load;
+mod output;
+mod progress;
+mod spawned;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use exit::{Failure, Finished};
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done; every check passed
+  1  done, and something was refused or a check failed
+  2  the command line makes no sense
+  3  the service can't be reached, or went away
+  4  the token is not good for this
+  5  a file or the data folder can't be read, written or trusted
+
+Examples:
+  seatledger serve --data ledger-data --listen 127.0.0.1:8080
+  seatledger load --licenses licenses.csv --people people.csv --url http://127.0.0.1:8080 --tenant contoso --token-file root.token
+  seatledger demo";
+
+#[derive(Debug, Parser)]
+#[command(name = "seatledger", version, about, after_help = AFTER_HELP, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
+    Load(load::Args),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Reads the command line, does what it says, and answers with the number to end with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            // a closed pipe is the reader's choice
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(Finished::Well) => ExitCode::from(exit::DONE),
+        Ok(Finished::WithRefusals) => ExitCode::from(exit::REFUSED),
+        Err(Failure::ReaderGone) => ExitCode::from(exit::DONE),
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<Finished, Failure> {
+    match command {
+        Command::Load(args) => wait_for(load::run(args)),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);
+            output::write(&text)?;
+            Ok(Finished::Well)
+        }
+    }
+}
+
+/// Runs what talks to a service until it is through.
+fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::File(format!("no runtime can be made: {error}")))?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

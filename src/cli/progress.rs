@@ -1,0 +1,74 @@
+//! How far something is: a bar where a person looks on, a line every few seconds where a file does. Always on standard
+//! error, never part of a result.
+
+use super::output;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(3);
+
+/// The progress of one piece of work with a known size.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+    label: String,
+    said_at: std::cell::Cell<Duration>,
+}
+
+impl Progress {
+    pub(crate) fn new(label: &str, total: u64) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {human_pos}/{human_len} {per_sec} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(label.to_owned());
+        Self { bar, is_terminal, label: label.to_owned(), said_at: std::cell::Cell::new(Duration::ZERO) }
+    }
+
+    pub(crate) fn advance(&self, by: u64) {
+        self.bar.inc(by);
+        self.maybe_say();
+    }
+
+    pub(crate) fn set(&self, position: u64) {
+        self.bar.set_position(position);
+        self.maybe_say();
+    }
+
+    pub(crate) fn message(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+        self.maybe_say();
+    }
+
+    /// A line of its own that stays: above the bar on a terminal.
+    pub(crate) fn say(&self, text: &str) {
+        if self.is_terminal {
+            self.bar.suspend(|| output::note(text));
+        } else {
+            output::note(text);
+            self.said_at.set(self.bar.elapsed());
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Since this progress began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
+    fn maybe_say(&self) {
+        if self.is_terminal || self.bar.elapsed().saturating_sub(self.said_at.get()) < LINE_EVERY {
+            return;
+        }
+        self.said_at.set(self.bar.elapsed());
+        let (at, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        output::note(&format!("{}: {} of {} {}", self.label, output::grouped(at), output::grouped(total), self.bar.message()));
+    }
+}

@@ -1,0 +1,102 @@
+//! A service of our own: this very program, started as `serve` on a data folder and stopped again. Not here: the service.
+
+use super::client::{Client, read_token};
+use super::exit::{self, Failure};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+/// Recovery of a large folder takes its time; silence for longer than this is none of it.
+const START_MAX: Duration = Duration::from_secs(600);
+const STOP_MAX: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) listen: String,
+    pub(crate) has_manual_clock: bool,
+    /// Where the service's log goes; nowhere without one.
+    pub(crate) log: Option<std::path::PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:0".into(), has_manual_clock: false, log: None }
+    }
+}
+
+/// A running service. Dropped without [`Spawned::stop`], it is killed.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    child: Child,
+    client: Client,
+    /// Kept open, so that the service may print more.
+    _lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Spawned {
+    /// Starts a service and waits until it says where it listens.
+    pub(crate) async fn start(data: &Path, options: &Options) -> Result<Self, Failure> {
+        let program = std::env::current_exe().map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data").arg(data).arg("--listen").arg(&options.listen);
+        if options.has_manual_clock {
+            command.args(["--clock", "manual"]);
+        }
+        // its token is to be the one in its folder
+        command.env_remove("SEATLEDGER_ROOT_TOKEN").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.stderr(match &options.log {
+            Some(path) => std::fs::File::create(path).map_err(|error| exit::file(path, "can't be written", error))?.into(),
+            None => Stdio::inherit(),
+        });
+        let mut child = command.spawn().map_err(|error| Failure::File(format!("the service can't be started: {error}")))?;
+        let stdout = child.stdout.take().ok_or_else(|| Failure::File("the service has no output".into()))?;
+        let mut lines = BufReader::new(stdout).lines();
+        let ready = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(url) = line.strip_prefix("listening on ") {
+                    return Some(url.trim().to_owned());
+                }
+            }
+            None
+        };
+        let url = tokio::time::timeout(START_MAX, ready).await.ok().flatten();
+        let Some(url) = url else {
+            let hint = options.log.as_ref().map_or(String::new(), |path| format!("; see {}", path.display()));
+            return Err(Failure::Unreachable(format!("the service on {} did not come up{hint}", data.display())));
+        };
+        let token = read_token(&data.join("root.token"))?;
+        Ok(Self { child, client: Client::new(&url, &token)?, _lines: lines })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.client.url()
+    }
+
+    /// Ends when the service does, wanted or not.
+    pub(crate) async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => format!("the service ended: {status}"),
+            Err(error) => format!("the service is lost: {error}"),
+        }
+    }
+
+    /// Asks the service to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+            // an error means that it is gone already
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        match tokio::time::timeout(STOP_MAX, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(Failure::Unreachable(format!("the service ended badly: {status}"))),
+            Ok(Err(error)) => Err(Failure::Unreachable(format!("the service is lost: {error}"))),
+            Err(_) => Err(Failure::Unreachable("the service does not stop".into())),
+        }
+    }
+}
