@@ -12,7 +12,7 @@ pub(crate) const FILE: u8 = 5;
 
 /// The subcommand did all that it could.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finished {
+pub(crate) enum Finished {
     Well,
     /// Something was refused, or a check failed; the output says what.
     WithRefusals,
@@ -26,7 +26,7 @@ impl Finished {
 
 /// The subcommand could not do it.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

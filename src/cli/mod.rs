@@ -3,6 +3,7 @@
 //! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
 
 mod client;
+mod demo;
 mod exit;
 mod load;
 mod output;
@@ -36,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Two years of an organization in fast motion on a service of its own, with figures and proof
+    Demo(demo::Args),
     /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
     Load(load::Args),
     /// Print the completions for a shell
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
+        Command::Demo(args) => wait_for(demo::run(args)),
         Command::Load(args) => wait_for(load::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

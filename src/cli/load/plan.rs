@@ -66,6 +66,7 @@ impl Plan {
             pool: None,
             parts: Vec::new(),
             notes: Vec::new(),
+            remarks: Vec::new(),
         });
         self.receipts.len() - 1
     }
@@ -73,6 +74,12 @@ impl Plan {
     fn note(&mut self, at: RowAt, note: impl Into<String>) {
         if let Some(receipt) = self.receipts.get_mut(at) {
             receipt.notes.push(note.into());
+        }
+    }
+
+    fn remark(&mut self, at: RowAt, kind: &'static str, words: impl Into<String>) {
+        if let Some(receipt) = self.receipts.get_mut(at) {
+            receipt.remarks.push((kind, words.into()));
         }
     }
 
@@ -173,7 +180,8 @@ impl Plan {
     /// A person whom only another list names.
     fn holder(&mut self, at: RowAt, user_name: &str, display_name: Option<String>, email: Option<&str>) {
         if !self.known_people.contains_key(&user_name.to_lowercase()) {
-            self.note(at, format!("{user_name} is not in the people file: taken from this row"));
+            let words = format!("{user_name} is not in the people file: taken from this row");
+            self.remark(at, "the holder or user is not in the people file and is taken from the row", words);
             self.person(at, user_name, display_name, email, None, true);
         }
     }
@@ -260,7 +268,7 @@ impl Plan {
         }
         match expires_on {
             Some(day) if reading.applies_end_dates => ends_on = day.to_string().into(),
-            Some(day) => self.note(at, format!("expires on {day}: noted here, not applied (--end-dates apply)")),
+            Some(day) => self.remark(at, "the date of expiry is noted and not applied (--end-dates apply)", format!("expires on {day}: not applied")),
             None => {}
         }
         let item = json!({
@@ -323,7 +331,7 @@ impl Plan {
                 command["primary_user"] = by_name(user_name).into();
             }
             if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
-                self.note(at, format!("checked out to a {}: no primary user", kind.to_lowercase()));
+                self.remark(at, "the device is not checked out to a person", format!("checked out to a {}: no primary user", kind.to_lowercase()));
             }
             self.device(at, &name.to_lowercase(), command);
         }

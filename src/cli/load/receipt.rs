@@ -5,6 +5,7 @@ use super::columns::List;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What became of one part of a row: the pool, the person, the device, the seat.
@@ -47,8 +48,10 @@ pub(super) struct Receipt {
     /// The pool's key, for a row about one.
     pub(super) pool: Option<String>,
     pub(super) parts: Vec<Part>,
-    /// What was read differently than it is written, or not carried over.
+    /// What was read differently than it is written.
     pub(super) notes: Vec<String>,
+    /// What holds for many rows alike: a kind, which the terminal counts, and the row's own words.
+    pub(super) remarks: Vec<(&'static str, String)>,
 }
 
 impl Receipt {
@@ -82,10 +85,14 @@ impl Receipt {
         self.parts.iter().filter_map(taken).collect()
     }
 
+    fn all_notes(&self) -> Vec<String> {
+        self.notes.iter().chain(self.remarks.iter().map(|(_, words)| words)).cloned().collect()
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({
             "list": self.list.name(), "file": self.file, "row": self.row, "line": self.line, "subject": self.subject,
-            "pool": self.pool, "outcome": self.outcome().name(), "taken": self.taken(), "why": self.whys(), "notes": self.notes,
+            "pool": self.pool, "outcome": self.outcome().name(), "taken": self.taken(), "why": self.whys(), "notes": self.all_notes(),
         })
     }
 }
@@ -156,6 +163,16 @@ pub(super) fn summary(receipts: &[Receipt]) -> String {
             text.push_str(&format!("\n  ... and {} rows more; --report FILE has them all", found.len() - SHOWN_MAX));
         }
     }
+    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, _) in receipts.iter().flat_map(|receipt| &receipt.remarks) {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    if !kinds.is_empty() {
+        text.push_str("\n\nremarks:");
+        for (kind, count) in kinds {
+            text.push_str(&format!("\n  {count} rows: {kind}"));
+        }
+    }
     text
 }
 
@@ -182,7 +199,7 @@ pub(super) fn write_report(path: &Path, receipts: &[Receipt]) -> Result<(), Fail
                 receipt.outcome().name().to_owned(),
                 receipt.taken().join(" "),
                 receipt.whys().join("; "),
-                receipt.notes.join("; "),
+                receipt.all_notes().join("; "),
             ];
             writer.write_record(&record).map_err(|error| wrong(&error))?;
         }

@@ -34,7 +34,7 @@ fn plan(people: &str, licenses: &str, devices: &str) -> Plan {
 fn check(plan: &Plan, expected: &Expect) {
     let mut text = String::new();
     for receipt in &plan.receipts {
-        let words: Vec<String> = receipt.whys().into_iter().chain(receipt.notes.clone()).collect();
+        let words: Vec<String> = receipt.whys().into_iter().chain(receipt.notes.clone()).chain(receipt.remarks.iter().map(|(_, words)| words.clone())).collect();
         text.push_str(&format!("{} {} {}: {}\n", receipt.list.name(), receipt.row, receipt.outcome().name(), words.join("; ")));
     }
     expected.assert_eq(&text);
@@ -79,7 +79,7 @@ fn rows_that_share_item_and_serial_share_a_pool() {
     check(
         &plan,
         &expect![[r#"
-            licenses 2 taken: expires on 2016-02-26: noted here, not applied (--end-dates apply); ada is not in the people file: taken from this row
+            licenses 2 taken: expires on 2016-02-26: not applied; ada is not in the people file: taken from this row
             licenses 3 taken: bob is not in the people file: taken from this row
             licenses 4 refused: pool: "4" seats here, another number in row 2, which stands; cy is not in the people file: taken from this row
             licenses 5 taken: 
@@ -105,7 +105,7 @@ fn devices_bring_their_people_unless_they_stand_somewhere() {
         &expect![[r#"
             devices 2 taken: ada is not in the people file: taken from this row
             devices 3 taken: checked out to a location: no primary user
-            devices 4 unchanged: checked out to a location: no primary user; the same as row 3
+            devices 4 unchanged: the same as row 3; checked out to a location: no primary user
             devices 5 taken: 
             devices 6 blank: 
         "#]],
