@@ -137,7 +137,8 @@ impl Ledger {
     pub fn open(options: LedgerOptions, progress: &dyn Progress) -> Result<Self, OpenLedgerError> {
         let LedgerOptions { log, master_key, clock } = options;
         let dir = log.dir.clone();
-        std::fs::create_dir_all(&dir).map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
+        std::fs::create_dir_all(&dir)
+            .map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
         let vault = Arc::new(Vault::open(&dir, &master_key)?);
         let shelf = Arc::new(Shelf::default());
         let options = StartOptions { log, clock: clock.clone(), vault: Arc::clone(&vault) };
@@ -178,7 +179,13 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub async fn create_tenant(&self, actor: Actor, door: Door, slug: &str, name: &str) -> Result<(TenantId, Outcome), SubmitError> {
+    pub async fn create_tenant(
+        &self,
+        actor: Actor,
+        door: Door,
+        slug: &str,
+        name: &str,
+    ) -> Result<(TenantId, Outcome), SubmitError> {
         let (reply, answer) = oneshot::channel();
         self.0.writer.send(Job::CreateTenant { actor, door, slug: slug.to_owned(), name: name.to_owned(), reply })?;
         let (tenant, verdict) = answer.await.map_err(|_| SubmitError::Stopped)??;
@@ -299,7 +306,8 @@ impl Ledger {
                 break;
             }
             for (position, bytes) in records.into_iter().take(max_records - events.len()) {
-                let decoded = record::decode(position, &bytes).map_err(|error| ReadError::Log(format!("position {position}: {error}")));
+                let decoded = record::decode(position, &bytes)
+                    .map_err(|error| ReadError::Log(format!("position {position}: {error}")));
                 let mut recorded = decoded?;
                 reveal(&self.0.vault, tenant.0, &mut recorded.event);
                 next = position + 1;
@@ -371,7 +379,10 @@ impl Ledger {
         if self.0.writer.send(Job::Stop { reply }).is_ok() {
             let _gone = done.await;
         }
-        tracing::info!(elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), "the log is closed");
+        tracing::info!(
+            elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the log is closed"
+        );
     }
 
     /// `user_42` is the ledger's id, anything else a user name; `name:` in front forces a name.

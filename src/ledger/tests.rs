@@ -105,9 +105,17 @@ async fn the_last_seat_is_handed_out_once_and_a_restart_remembers_every_answer()
     }
     let other = Submission { content_hash: 8, ..submission(Some("a"), assign(&ledger, tenant, "bob")) };
     assert_eq!(ledger.submit(tenant, other).await, Err(SubmitError::IdReused));
-    let names: Vec<_> = ledger.read(tenant, |view| {
-        view.state.users.iter().map(|user| ledger.user_profile(&view.state.names.user_profile(user.id).unwrap().personal).unwrap().user_name).collect()
-    }).unwrap();
+    let names: Vec<_> = ledger
+        .read(tenant, |view| {
+            view.state
+                .users
+                .iter()
+                .map(|user| {
+                    ledger.user_profile(&view.state.names.user_profile(user.id).unwrap().personal).unwrap().user_name
+                })
+                .collect()
+        })
+        .unwrap();
     assert_eq!(names, ["ada", "bob"]);
     assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
     ledger.stop().await;

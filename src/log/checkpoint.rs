@@ -2,6 +2,7 @@
 //! the finished checkpoint counts. Not here: when (`feeder.rs`).
 
 use std::collections::BTreeMap;
+use std::io;
 
 use super::anchor::Anchor;
 use super::group::EncodedGroup;
@@ -48,9 +49,9 @@ impl Checkpointer {
         medium: &dyn Medium,
         read_log: &dyn ReadLog,
         live: Vec<LiveEntry>,
-    ) -> Result<CheckpointInfo, String> {
-        read_log.flush().map_err(|error| format!("flushing sled: {error}"))?;
-        read_log.sync().map_err(|error| format!("syncing sled: {error}"))?;
+    ) -> io::Result<CheckpointInfo> {
+        read_log.flush().map_err(|error| at("flushing sled", error.into()))?;
+        read_log.sync().map_err(|error| at("syncing sled", error.into()))?;
         let manifest = Manifest {
             number: self.manifest + 1,
             log_id: self.log_id,
@@ -59,10 +60,10 @@ impl Checkpointer {
             dropped: self.dropped.clone(),
             tenants: self.marks.clone(),
         };
-        let hash = manifest.write(medium).map_err(|error| format!("writing manifest {}: {error}", manifest.number))?;
+        let hash = manifest.write(medium).map_err(|error| at("writing the manifest", error))?;
         self.anchor
             .advance(medium, self.group, manifest.number, hash, self.log_id)
-            .map_err(|error| format!("writing the anchor: {error}"))?;
+            .map_err(|error| at("writing the anchor", error))?;
         self.manifest = manifest.number;
         let kept: Vec<u64> = self.anchor.newest_first().iter().map(|slot| slot.manifest).collect();
         if let Err(error) = remove_others(medium, &kept) {
@@ -70,4 +71,9 @@ impl Checkpointer {
         }
         Ok(CheckpointInfo { group: self.group, manifest: self.manifest })
     }
+}
+
+/// The step that failed, with the kind of the error kept: a full disk has its own advice.
+fn at(step: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{step}: {error}"))
 }

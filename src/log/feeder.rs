@@ -185,11 +185,11 @@ impl Work {
         self.bytes_since = 0;
         self.seconds_since = 0;
         let _files_change = self.shared.checkpointing.lock();
-        let outcome = self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live);
-        if let Err(why) = &outcome {
-            self.shared.fail(format!("the checkpoint failed: {why}"));
-        }
-        outcome
+        self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live).map_err(|error| {
+            let why = format!("the checkpoint failed: {error}");
+            self.shared.fail(why.clone());
+            why
+        })
     }
 }
 

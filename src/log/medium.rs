@@ -85,10 +85,13 @@ impl FileMedium {
 impl Medium for FileMedium {
     fn create_folder(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
+        let was_there = path.is_dir();
         fs::create_dir_all(&path)?;
-        match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => File::open(".")?.sync_all(),
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            // somebody else made the folder for us, in a place that we may not look at
+            Err(error) if was_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            outcome => outcome,
         }
     }
 

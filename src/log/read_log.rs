@@ -35,6 +35,15 @@ pub(crate) enum ReadLogError {
     NotDurable(String),
 }
 
+impl From<ReadLogError> for io::Error {
+    fn from(error: ReadLogError) -> io::Error {
+        match error {
+            ReadLogError::Io(error) => error,
+            ReadLogError::Broken(why) | ReadLogError::NotDurable(why) => io::Error::other(why),
+        }
+    }
+}
+
 /// Where a read log lives.
 pub(crate) trait ReadLogPlace: Send + Sync {
     fn exists(&self) -> io::Result<bool>;

@@ -113,8 +113,8 @@ pub fn decode(position: u64, bytes: &[u8]) -> Result<Recorded, RecordError> {
         return Err(RecordError::Version(*version));
     }
     let config = bincode::config::standard().with_limit::<DECODED_BYTES_MAX>();
-    let (wire, used): (OwnedWire, usize) = bincode::serde::decode_from_slice(body, config)
-        .map_err(|error| RecordError::Malformed(error.to_string()))?;
+    let (wire, used): (OwnedWire, usize) =
+        bincode::serde::decode_from_slice(body, config).map_err(|error| RecordError::Malformed(error.to_string()))?;
     if used != body.len() {
         return Err(RecordError::Trailing(body.len() - used));
     }
@@ -242,12 +242,22 @@ mod tests {
     }
 
     fn granted() -> Event {
-        Event::SeatGranted { pool: PoolId(3), holder: Holder::User(UserId(4711)), cause: GrantCause::Assignment, in_use: false }
+        Event::SeatGranted {
+            pool: PoolId(3),
+            holder: Holder::User(UserId(4711)),
+            cause: GrantCause::Assignment,
+            in_use: false,
+        }
     }
 
     #[test]
     fn a_record_comes_back_as_it_went_in() {
-        for id in [None, Some("x"), Some("0b7e2c1a-0000-4000-8000-00000000abcd"), Some("0B7E2C1A-0000-4000-8000-00000000ABCD")] {
+        for id in [
+            None,
+            Some("x"),
+            Some("0b7e2c1a-0000-4000-8000-00000000abcd"),
+            Some("0B7E2C1A-0000-4000-8000-00000000ABCD"),
+        ] {
             let mut bytes = Vec::new();
             encode(&envelope(id), &granted(), &mut bytes).unwrap();
             let back = decode(9, &bytes).unwrap();

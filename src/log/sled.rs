@@ -121,8 +121,12 @@ impl ReadLogPlace for SledPlace {
 
     fn set_aside(&self) -> io::Result<String> {
         let taken = self.aside()?;
-        let free = (1..).map(|n| self.top.join(format!("{ASIDE}{n}"))).find(|path| !taken.contains(path));
-        let free = free.expect("a folder does not hold endlessly many names");
+        if let Some(kept) = taken.first() {
+            // what stands there now is a rebuild that did not end; on a full disk a copy per attempt would eat the rest
+            remove(&self.folder())?;
+            return Ok(kept.display().to_string());
+        }
+        let free = self.top.join(format!("{ASIDE}1"));
         fs::rename(self.folder(), &free)?;
         File::open(&self.top)?.sync_all()?;
         Ok(free.display().to_string())
@@ -130,10 +134,14 @@ impl ReadLogPlace for SledPlace {
 
     fn remove_aside(&self) -> io::Result<()> {
         for path in self.aside()? {
-            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+            remove(&path)?;
         }
         Ok(())
     }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 struct SledLog {

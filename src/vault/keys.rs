@@ -146,9 +146,13 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), VaultError> {
 
 fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {
     let damaged = |what: String| VaultError::Damaged { path: path.to_owned(), what };
-    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("it is shorter than its header".into()))?;
+    let (header, body) =
+        bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("it is shorter than its header".into()))?;
     let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
-    if &header[..8] != MAGIC || header[HEADER_USED..HEADER_USED + 4] != crc || header[HEADER_USED + 4..].iter().any(|b| *b != 0) {
+    if &header[..8] != MAGIC
+        || header[HEADER_USED..HEADER_USED + 4] != crc
+        || header[HEADER_USED + 4..].iter().any(|b| *b != 0)
+    {
         return Err(damaged("its header is not what was written".into()));
     }
     if header[16..32] != master_id(master) {
@@ -188,7 +192,8 @@ fn unwrap_slot(slot: &Slot, subject: SubjectId, master: &Secret) -> Result<Secre
 
 fn wrap(master: &Secret, key: &Secret, nonce: &[u8; NONCE_BYTES], aad: &[u8]) -> [u8; WRAPPED_BYTES] {
     let payload = Payload { msg: &key[..], aad };
-    let wrapped = cipher(&derived(master, b"wrap")).encrypt(&XNonce::from(*nonce), payload).expect("32 bytes can be sealed");
+    let wrapped =
+        cipher(&derived(master, b"wrap")).encrypt(&XNonce::from(*nonce), payload).expect("32 bytes can be sealed");
     wrapped.try_into().expect("a wrapped key has 48 bytes")
 }
 
@@ -205,6 +210,7 @@ fn master_id(master: &Secret) -> [u8; 16] {
 
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, VaultError> {
     let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(&mut bytes[..]).map_err(|error| VaultError::MasterKey { what: format!("can't be used: no randomness: {error}") })?;
+    getrandom::fill(&mut bytes[..])
+        .map_err(|error| VaultError::MasterKey { what: format!("can't be used: no randomness: {error}") })?;
     Ok(bytes)
 }

@@ -66,7 +66,8 @@ fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
 fn create(path: &Path) -> Result<Secret, VaultError> {
     let io = |error| VaultError::Io { doing: format!("making the master key {}", path.display()), error };
     let mut key: Secret = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut key[..]).map_err(|error| VaultError::MasterKey { what: format!("could not be drawn: {error}") })?;
+    getrandom::fill(&mut key[..])
+        .map_err(|error| VaultError::MasterKey { what: format!("could not be drawn: {error}") })?;
     let aside = path.with_extension("key.new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(&key[..])));
@@ -78,9 +79,11 @@ fn create(path: &Path) -> Result<Secret, VaultError> {
 }
 
 fn from_command(argv: &[String]) -> Result<Secret, VaultError> {
-    let (program, arguments) = argv.split_first().ok_or_else(|| VaultError::MasterKey { what: "command is empty".into() })?;
+    let (program, arguments) =
+        argv.split_first().ok_or_else(|| VaultError::MasterKey { what: "command is empty".into() })?;
     let io = |error| VaultError::Io { doing: format!("running the master key command {program}"), error };
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
     let mut text = Zeroizing::new(String::new());
     if let Some(stdout) = child.stdout.take() {
         stdout.take(COMMAND_BYTES_MAX).read_to_string(&mut text).map_err(io)?;

@@ -33,7 +33,9 @@ const NONCE_BYTES: usize = 24;
 pub enum VaultError {
     #[error("{doing} failed: {error}")]
     Io { doing: String, error: std::io::Error },
-    #[error("the key file {path} is damaged: {what}. Put back a copy of it; without it the names of people and devices can't be read")]
+    #[error(
+        "the key file {path} is damaged: {what}. Put back a copy of it; without it the names of people and devices can't be read"
+    )]
     Damaged { path: PathBuf, what: String },
     #[error("the master key is not the one that {path} was made with. Give the right one; nothing was changed")]
     WrongMasterKey { path: PathBuf },

@@ -44,10 +44,12 @@ fn read<T: DeserializeOwned>(vault: &Vault, personal: &Personal) -> Option<T> {
 /// Finds the hashes that a stored event does not carry. An erased subject has none.
 pub fn reveal(vault: &Vault, tenant: u32, event: &mut Event) {
     if let Event::UserAdded { profile, .. } | Event::UserChanged { profile, .. } = event {
-        profile.aliases = read_user(vault, profile).map(|names| user_aliases(vault, tenant, &names)).unwrap_or_default();
+        profile.aliases =
+            read_user(vault, profile).map(|names| user_aliases(vault, tenant, &names)).unwrap_or_default();
     }
     if let Event::DeviceAdded { names, .. } | Event::DeviceChanged { names, .. } = event {
-        names.aliases = read_device(vault, names).map(|names| device_aliases(vault, tenant, &names)).unwrap_or_default();
+        names.aliases =
+            read_device(vault, names).map(|names| device_aliases(vault, tenant, &names)).unwrap_or_default();
     }
 }
 
@@ -56,6 +58,7 @@ fn user_aliases(vault: &Vault, tenant: u32, profile: &UserProfile) -> Vec<Alias>
 }
 
 fn device_aliases(vault: &Vault, tenant: u32, names: &DeviceNames) -> Vec<Alias> {
-    let of = |kind, name: &Option<String>| name.as_ref().map(|name| Alias { kind, blind: vault.blind(tenant, kind, name) });
+    let of =
+        |kind, name: &Option<String>| name.as_ref().map(|name| Alias { kind, blind: vault.blind(tenant, kind, name) });
     of(AliasKind::Serial, &names.serial).into_iter().chain(of(AliasKind::DeviceId, &names.device_id)).collect()
 }

@@ -9,7 +9,7 @@ use super::super::error::OpenError;
 use super::super::journal::segment_bytes;
 use super::super::manifest::{Manifest, remove_others};
 use super::super::medium::{Medium, TOP};
-use super::super::read_log::{ReadLogError, ReadLogPlace};
+use super::super::read_log::ReadLogPlace;
 use super::super::ready::{READY, draw_log_id, write};
 use super::super::scan::holds_a_frame;
 use super::super::segment::{JOURNAL, Prepared, SegmentHeader};
@@ -30,11 +30,7 @@ pub(crate) fn create(medium: &dyn Medium, place: &dyn ReadLogPlace, options: &Lo
     medium.create_folder(JOURNAL)?;
     clear(medium, place)?;
     medium.sync_folder(TOP)?;
-    match place.open() {
-        Ok(_) => {}
-        Err(ReadLogError::Io(error)) => return Err(error),
-        Err(other) => return Err(io::Error::other(other)),
-    }
+    place.open()?;
     let log_id = draw_log_id()?;
     let manifest = Manifest { number: 1, log_id, ..Manifest::default() };
     let manifest_hash = manifest.write(medium)?;

@@ -128,10 +128,9 @@ pub(crate) fn open(
     tail.iter().for_each(|group| checkpointer.note(group));
     let is_new = report.groups_replayed > 0 || report.bad_anchor_slot.is_some() || report.bad_manifest.is_some();
     if is_new || report.sled_rebuilt.is_some() || report.torn.is_some() {
-        checkpointer.run(disk, read_log.as_ref(), entries.clone()).map_err(|why| OpenError::Io {
-            doing: "the checkpoint of the start".into(),
-            error: std::io::Error::other(why),
-        })?;
+        checkpointer
+            .run(disk, read_log.as_ref(), entries.clone())
+            .map_err(OpenError::io("the checkpoint of the start"))?;
     }
     if let Err(error) = place.remove_aside() {
         tracing::warn!(%error, "a sled that was set aside could not be removed");

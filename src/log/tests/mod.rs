@@ -2,5 +2,7 @@
 
 mod both_ways;
 mod first;
+mod format;
+mod kill;
 mod limits;
 mod rot;

@@ -123,13 +123,23 @@ impl Bench {
         name: &str,
         now: Time,
     ) -> Result<(TenantId, Judgement), SubmitError> {
-        let submission = |ask| Submission { actor, door, command_id: None, content_hash: 0, occurred_at: None, reason: None, if_match: None, ask };
+        let submission = |ask| Submission {
+            actor,
+            door,
+            command_id: None,
+            content_hash: 0,
+            occurred_at: None,
+            reason: None,
+            if_match: None,
+            ask,
+        };
         if let Some(tenant) = self.slugs.get(slug).copied() {
             let rename = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
             return self.judge(tenant, submission(rename), now, false).map(|judgement| (tenant, judgement));
         }
         let tenant = TenantId::at(self.tenants.len());
-        let event = Event::TenantCreated { slug: slug.to_owned(), name: name.to_owned(), settings: Settings::default() };
+        let event =
+            Event::TenantCreated { slug: slug.to_owned(), name: name.to_owned(), settings: Settings::default() };
         let mut state = Tenant::default();
         state.evolve(&event, &Meta { position: 0, recorded_at: now, actor });
         self.tenants.push(state);
@@ -140,7 +150,13 @@ impl Bench {
         Ok((tenant, self.record(tenant, &envelope, judged, 0)))
     }
 
-    pub(super) fn judge(&mut self, tenant: TenantId, submission: Submission, now: Time, is_low: bool) -> Result<Judgement, SubmitError> {
+    pub(super) fn judge(
+        &mut self,
+        tenant: TenantId,
+        submission: Submission,
+        now: Time,
+        is_low: bool,
+    ) -> Result<Judgement, SubmitError> {
         if self.tenant(tenant).is_none() {
             return Err(SubmitError::TenantNotFound);
         }
@@ -176,7 +192,8 @@ impl Bench {
         };
         let kept = (self.group.len(), self.records.len());
         let receipts = self.fresh_receipts.clone();
-        let mut judged: Vec<_> = batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
+        let mut judged: Vec<_> =
+            batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
         if judged.iter().any(|one| !is_agreed(one)) {
             if let Some(state) = self.tenants.get_mut(tenant.index()) {
                 *state = before;
@@ -221,7 +238,8 @@ impl Bench {
             Ask::PutDevice { device, names, facts, primary_user } => {
                 let subject = self.subject(self.known_device(tenant, device, &names))?;
                 let names = seal_device(&self.vault, tenant.0, subject, &names);
-                let identity = names.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId).map(|alias| alias.blind);
+                let identity =
+                    names.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId).map(|alias| alias.blind);
                 Ok(Intake::Observation(Observation::PutDevice { device, names, identity, facts, primary_user }))
             }
         }
@@ -283,7 +301,10 @@ impl Bench {
 
     /// Lets time pass in every tenant.
     pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) {
-        if self.counts_since.is_some_and(|since| now.0 - since.0 >= COUNTS_FLUSHED_AFTER_MICROS || self.counts.len() > COUNTS_MAX) {
+        if self
+            .counts_since
+            .is_some_and(|since| now.0 - since.0 >= COUNTS_FLUSHED_AFTER_MICROS || self.counts.len() > COUNTS_MAX)
+        {
             self.flush_counts(now);
         }
         if !may_run_timers {

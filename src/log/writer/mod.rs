@@ -36,16 +36,42 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// One thing for the writer to do.
 pub enum Job {
-    CreateTenant { actor: Actor, door: Door, slug: String, name: String, reply: Reply<(TenantId, Verdict)> },
-    Submit { tenant: TenantId, submission: Box<Submission>, reply: Reply<Verdict> },
-    SubmitAll { tenant: TenantId, batch: Vec<Submission>, is_atomic: bool, reply: oneshot::Sender<Vec<Result<Verdict, SubmitError>>> },
+    CreateTenant {
+        actor: Actor,
+        door: Door,
+        slug: String,
+        name: String,
+        reply: Reply<(TenantId, Verdict)>,
+    },
+    Submit {
+        tenant: TenantId,
+        submission: Box<Submission>,
+        reply: Reply<Verdict>,
+    },
+    SubmitAll {
+        tenant: TenantId,
+        batch: Vec<Submission>,
+        is_atomic: bool,
+        reply: oneshot::Sender<Vec<Result<Verdict, SubmitError>>>,
+    },
     /// A copy of a tenant's durable state.
-    Fork { tenant: TenantId, reply: oneshot::Sender<Option<Tenant>> },
+    Fork {
+        tenant: TenantId,
+        reply: oneshot::Sender<Option<Tenant>>,
+    },
     /// Copies of everything, at a durable group: for a snapshot.
-    ForkAll { reply: oneshot::Sender<(u64, Vec<Tenant>)> },
-    Tick { reply: oneshot::Sender<()> },
-    Checkpoint { reply: oneshot::Sender<Result<(), String>> },
-    Stop { reply: oneshot::Sender<()> },
+    ForkAll {
+        reply: oneshot::Sender<(u64, Vec<Tenant>)>,
+    },
+    Tick {
+        reply: oneshot::Sender<()>,
+    },
+    Checkpoint {
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    Stop {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 pub type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
@@ -132,7 +158,10 @@ impl<A: Audience> Writer<A> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.close(None),
             }
-            while stopping.is_none() && self.bench.commands() < GROUP_COMMANDS_MAX && self.bench.bytes() < GROUP_BYTES_MAX {
+            while stopping.is_none()
+                && self.bench.commands() < GROUP_COMMANDS_MAX
+                && self.bench.bytes() < GROUP_BYTES_MAX
+            {
                 let Ok(job) = self.jobs.try_recv() else { break };
                 self.take(job, &mut owed, &mut stopping);
             }
@@ -157,7 +186,11 @@ impl<A: Audience> Writer<A> {
         let is_low = self.log.is_disk_low();
         match job {
             Job::CreateTenant { actor, door, slug, name, reply } => {
-                let judged = if is_low { Err(SubmitError::DiskLow) } else { self.bench.create_tenant(actor, door, &slug, &name, now) };
+                let judged = if is_low {
+                    Err(SubmitError::DiskLow)
+                } else {
+                    self.bench.create_tenant(actor, door, &slug, &name, now)
+                };
                 owed.push(Owed::Tenant(reply, judged));
             }
             Job::Submit { tenant, submission, reply } => {
@@ -218,7 +251,9 @@ impl<A: Audience> Writer<A> {
                     metrics::histogram!("seatledger_group_sync_seconds").record(begun.elapsed().as_secs_f64());
                     self.audience.take(committed.group, self.bench.records());
                 }
-                Err(AppendError::DiskLow { free_bytes }) => self.fail(&format!("the disk is full: {free_bytes} bytes are left")),
+                Err(AppendError::DiskLow { free_bytes }) => {
+                    self.fail(&format!("the disk is full: {free_bytes} bytes are left"))
+                }
                 Err(AppendError::Fatal(why)) => self.fail(&why),
             }
         }

@@ -18,7 +18,9 @@ use std::sync::Arc;
 pub enum StartError {
     #[error(transparent)]
     Log(#[from] OpenError),
-    #[error("position {position} of tenant {tenant} can't be read: {error}. The log was written by another version, or is damaged; run `seatledger verify`")]
+    #[error(
+        "position {position} of tenant {tenant} can't be read: {error}. The log was written by another version, or is damaged; run `seatledger verify`"
+    )]
     Record { tenant: u32, position: u64, error: RecordError },
     #[error("the writer's thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -112,7 +114,9 @@ impl Fold {
 
     /// A command's records stand together.
     fn take_receipts(&mut self, records: &[(TenantId, Recorded)]) {
-        for command in records.chunk_by(|(a, first), (b, next)| a == b && first.envelope.command_id == next.envelope.command_id) {
+        for command in
+            records.chunk_by(|(a, first), (b, next)| a == b && first.envelope.command_id == next.envelope.command_id)
+        {
             let Some((tenant, first)) = command.first() else { continue };
             if let Some(id) = &first.envelope.command_id {
                 let receipt = Receipt {
