@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("merkle", &[]),
-    ("clock", &[]),
+    ("clock", &["domain"]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("vault", &["domain"]),
