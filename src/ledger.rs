@@ -93,6 +93,27 @@ struct Desk {
 }
 
 impl Audience for Arc<Shelf> {
+    type Copy = Vec<View>;
+
+    fn copy(&self) -> Vec<View> {
+        self.tenants.read().iter().map(|desk| desk.view.read().clone()).collect()
+    }
+
+    fn restore(&mut self, copy: Vec<View>) -> Vec<Tenant> {
+        let states = copy.iter().map(|view| view.state.clone()).collect();
+        let mut slugs = self.slugs.write();
+        *self.tenants.write() = (0..)
+            .map(TenantId)
+            .zip(copy)
+            .map(|(tenant, view)| {
+                slugs.insert(view.state.slug.clone(), tenant);
+                let head = watch::Sender::new(view.state.next_position.saturating_sub(1));
+                Arc::new(Desk { view: RwLock::new(view), head })
+            })
+            .collect();
+        states
+    }
+
     fn take(&mut self, _group: u64, records: &[(TenantId, Recorded)]) {
         for part in records.chunk_by(|(a, _), (b, _)| a == b) {
             let (Some((tenant, _)), Some((_, last))) = (part.first(), part.last()) else { continue };

@@ -120,3 +120,42 @@ async fn the_last_seat_is_handed_out_once_and_a_restart_remembers_every_answer()
     assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
     ledger.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_and_receipt_runs_are_caches_that_a_start_can_do_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tenant, mut digest, mut head) = {
+        let ledger = open(dir.path());
+        let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+        ledger.submit(tenant, submission(None, inventory(40))).await.unwrap();
+        for n in 0..50 {
+            let name = format!("user{n}");
+            ledger.submit(tenant, submission(None, user(&ledger, tenant, &name))).await.unwrap();
+            ledger.submit(tenant, submission(Some(&name), assign(&ledger, tenant, &name))).await.unwrap();
+        }
+        ledger.stop().await;
+        (tenant, ledger.digest(tenant).unwrap(), ledger.head(tenant).unwrap())
+    };
+    for spoiled in ["", "snapshots", "receipts", "snapshots receipts sled", "flip"] {
+        for folder in spoiled.split_whitespace().filter(|folder| *folder != "flip") {
+            std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
+        }
+        if spoiled == "flip" {
+            let path = crate::log::snapshot::list(dir.path()).unwrap().pop().unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let ledger = open(dir.path());
+        assert_eq!(ledger.digest(tenant).unwrap(), digest, "{spoiled:?}");
+        assert_eq!(ledger.head(tenant).unwrap(), head);
+        let again = ledger.submit(tenant, submission(Some("user7"), assign(&ledger, tenant, "user7"))).await.unwrap();
+        assert!(again.is_repeat && again.answer.reserved == 1, "{spoiled:?}");
+        // Something new, so that the stop writes its caches again.
+        let unchanged = submission(Some(&format!("again {spoiled}")), assign(&ledger, tenant, "user7"));
+        assert_eq!(ledger.submit(tenant, unchanged).await.unwrap().answer.status, Status::Unchanged);
+        (digest, head) = (ledger.digest(tenant).unwrap(), ledger.head(tenant).unwrap());
+        ledger.stop().await;
+    }
+}

@@ -32,6 +32,7 @@ mod replay;
 mod scan;
 mod segment;
 mod shared;
+pub mod snapshot;
 mod sled;
 pub mod submission;
 mod sync_file_range;

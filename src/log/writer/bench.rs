@@ -11,7 +11,7 @@ use crate::domain::personal::{AliasKind, DeviceNames};
 use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
 use crate::log::Group;
-use crate::log::receipts::{Receipt, Receipts};
+use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
 use crate::log::submission::{Ask, Submission, SubmitError};
 use crate::vault::{Vault, VaultError, seal_device, seal_user};
@@ -83,8 +83,8 @@ impl Bench {
         &self.records
     }
 
-    pub(super) fn receipts(&self) -> usize {
-        self.receipts.len()
+    pub(super) fn receipts(&mut self) -> &mut Receipts {
+        &mut self.receipts
     }
 
     pub(super) fn tenants(&self) -> &[Tenant] {
@@ -111,7 +111,7 @@ impl Bench {
 
     pub(super) fn keep_receipts(&mut self) {
         for ((tenant, key), receipt) in self.fresh_receipts.drain() {
-            self.receipts.insert(tenant, key, receipt);
+            self.receipts.insert((tenant, key), receipt);
         }
     }
 
@@ -162,7 +162,8 @@ impl Bench {
         }
         self.commands += 1;
         let id_key = submission.command_id.as_deref().map(record::command_key);
-        if let Some(receipt) = id_key.and_then(|key| self.receipt(tenant, key)) {
+        let receipt = id_key.map(|key| self.receipt(tenant, key)).transpose()?.flatten();
+        if let Some(receipt) = receipt {
             let is_same = receipt.content_hash == submission.content_hash;
             return if is_same { Ok(Judgement(Verdict::Repeat(receipt))) } else { Err(SubmitError::IdReused) };
         }
@@ -210,8 +211,12 @@ impl Bench {
         judged
     }
 
-    fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Option<Receipt> {
-        self.fresh_receipts.get(&(tenant.0, key)).copied().or_else(|| self.receipts.get(tenant.0, key))
+    fn receipt(&mut self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
+        let key = (tenant.0, key);
+        match self.fresh_receipts.get(&key) {
+            Some(receipt) => Ok(Some(*receipt)),
+            None => self.receipts.get(key).map_err(|NotWhole| SubmitError::ReceiptsNotWhole),
+        }
     }
 
     /// Seals names, and answers what only the writer can see.

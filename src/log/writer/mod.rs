@@ -6,6 +6,7 @@
 //! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
 
 mod bench;
+mod caches;
 mod judge;
 mod start;
 
@@ -16,8 +17,12 @@ use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
+use super::snapshot::SnapshotMeta;
 use bench::{Bench, Judgement};
+use caches::Caches;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -78,7 +83,13 @@ pub type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
 
 /// Takes every group after it is durable and before anyone is answered.
 pub trait Audience: Send {
+    /// Everything it holds, at a durable group: what a snapshot is made of.
+    type Copy: Serialize + DeserializeOwned + Send + 'static;
+
     fn take(&mut self, group: u64, records: &[(TenantId, Recorded)]);
+    fn copy(&self) -> Self::Copy;
+    /// Takes over a copy, and gives back the states in it for the writer to judge by.
+    fn restore(&mut self, copy: Self::Copy) -> Vec<Tenant>;
 }
 
 /// What metrics and readiness say of the writer.
@@ -134,6 +145,7 @@ struct Writer<A> {
     bench: Bench,
     audience: A,
     clock: Clock,
+    caches: Caches,
     jobs: Receiver<Job>,
     gauges: Arc<Gauges>,
 }
@@ -174,6 +186,7 @@ impl<A: Audience> Writer<A> {
             }
             self.commit();
             self.answer(&mut owed);
+            self.look_after_caches();
             if let Some(reply) = stopping {
                 return self.close(Some(reply));
             }
@@ -250,6 +263,7 @@ impl<A: Audience> Writer<A> {
                     self.gauges.last_sync_micros.store(micros, Ordering::Relaxed);
                     metrics::histogram!("seatledger_group_sync_seconds").record(begun.elapsed().as_secs_f64());
                     self.audience.take(committed.group, self.bench.records());
+                    self.caches.count(self.bench.records().len());
                 }
                 Err(AppendError::DiskLow { free_bytes }) => {
                     self.fail(&format!("the disk is full: {free_bytes} bytes are left"))
@@ -262,7 +276,7 @@ impl<A: Audience> Writer<A> {
         self.gauges.group_commands_max.fetch_max(commands, Ordering::Relaxed);
         metrics::histogram!("seatledger_group_commands").record(self.bench.commands() as f64);
         self.bench.keep_receipts();
-        self.gauges.receipts.store(self.bench.receipts() as u64, Ordering::Relaxed);
+        self.gauges.receipts.store(self.bench.receipts().len(), Ordering::Relaxed);
         self.bench.clear();
     }
 
@@ -293,8 +307,31 @@ impl<A: Audience> Writer<A> {
         std::process::exit(super::EXIT_LOG_STOPPED)
     }
 
-    fn close(self, reply: Option<oneshot::Sender<()>>) {
+    /// Between two groups: takes over what the last round made, and starts the next one.
+    fn look_after_caches(&mut self) {
+        if let Some(flushed) = self.caches.finished(false) {
+            self.bench.receipts().end_flush(flushed);
+        }
+        if self.caches.is_due() {
+            self.begin_caches();
+        }
+    }
+
+    fn begin_caches(&mut self) {
+        let meta = SnapshotMeta { schema: caches::SCHEMA, group: self.log.last_group(), heads: self.log.heads() };
+        let flush = self.bench.receipts().begin_flush(meta.group);
+        self.caches.begin(meta, self.audience.copy(), flush);
+    }
+
+    fn close(mut self, reply: Option<oneshot::Sender<()>>) {
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
+        if let Some(flushed) = self.caches.finished(true) {
+            self.bench.receipts().end_flush(flushed);
+        }
+        if self.caches.has_news() {
+            self.begin_caches();
+            let _at_the_end = self.caches.finished(true);
+        }
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the last checkpoint failed; the journal is whole and the next start goes on from it");
         }

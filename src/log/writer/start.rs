@@ -1,6 +1,7 @@
 //! Bringing the writer up: the log is opened, the history folded into states, and the thread started.
 
 use super::bench::Bench;
+use super::caches::Caches;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
@@ -8,9 +9,11 @@ use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
 use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
-use crate::log::{Log, LogOptions, OpenError, OpenReport, Progress, ReplayedGroup, replay_groups};
+use crate::log::snapshot;
+use crate::log::{Log, LogOptions, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
 use crate::vault::{Vault, reveal};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why the writer did not start.
@@ -22,6 +25,8 @@ pub enum StartError {
         "position {position} of tenant {tenant} can't be read: {error}. The log was written by another version, or is damaged; run `seatledger verify`"
     )]
     Record { tenant: u32, position: u64, error: RecordError },
+    #[error("reading or clearing the caches in the data folder failed: {0}")]
+    Caches(std::io::Error),
     #[error("the writer's thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -44,9 +49,19 @@ pub fn start<A: Audience + 'static>(
     let StartOptions { log, clock, vault } = options;
     let dir = log.dir.clone();
     let (log, report) = Log::open(log, progress)?;
-    let mut fold = Fold { tenants: Vec::new(), receipts: Receipts::default(), vault: Arc::clone(&vault), error: None };
+    let receipts = Receipts::open(&dir).map_err(StartError::Caches)?;
+    let (tenants, snapshot_group) = restore(&dir, &mut audience)?;
+    let mut fold = Fold {
+        tenants,
+        snapshot_group,
+        receipts_group: receipts.covered_group().min(log.last_group()),
+        receipts,
+        vault: Arc::clone(&vault),
+        records: 0,
+        error: None,
+    };
     let last = log.last_group();
-    replay_groups(&dir, 1, &mut |group| {
+    replay_groups(&dir, fold.snapshot_group.min(fold.receipts_group) + 1, &mut |group| {
         if group.number % 4096 == 0 {
             progress.step("folding the history", group.number, last);
         }
@@ -55,6 +70,7 @@ pub fn start<A: Audience + 'static>(
     if let Some(error) = fold.error {
         return Err(error);
     }
+    let caches = Caches::new(dir, fold.records);
     if let Some(newest) = fold.tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
@@ -62,7 +78,7 @@ pub fn start<A: Audience + 'static>(
     let gauges = Arc::new(Gauges::default());
     let handle = WriterHandle { jobs, reader: log.reader(), gauges: Arc::clone(&gauges) };
     let bench = Bench::new(fold.tenants, fold.receipts, vault);
-    let writer = Writer { log, bench, audience, clock, jobs: waiting, gauges };
+    let writer = Writer { log, bench, audience, clock, caches, jobs: waiting, gauges };
     let run = move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
         if outcome.is_err() {
@@ -74,8 +90,36 @@ pub fn start<A: Audience + 'static>(
     Ok((handle, report))
 }
 
+/// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
+fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<(Vec<Tenant>, u64), StartError> {
+    for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
+        match usable(dir, &path) {
+            Ok(Some(group)) => match snapshot::open(&path).and_then(|(_, mut payload)| record::decode_cache(&mut payload)) {
+                Ok(copy) => return Ok((audience.restore(copy), group)),
+                Err(error) => tracing::warn!(%error, path = %path.display(), "a snapshot can't be read; an older one or the log is used"),
+            },
+            Ok(None) => tracing::warn!(path = %path.display(), "a snapshot is of another log or another version; it is not used"),
+            Err(StartError::Caches(error)) => tracing::warn!(%error, "a snapshot is damaged; an older one or the log is used"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((Vec::new(), 0))
+}
+
+fn usable(dir: &Path, path: &Path) -> Result<Option<u64>, StartError> {
+    let meta = snapshot::check(path).map_err(StartError::Caches)?;
+    if meta.schema != super::caches::SCHEMA {
+        return Ok(None);
+    }
+    let is_ours = chain_at(dir, meta.group)?.is_some_and(|heads| heads == meta.heads);
+    Ok(is_ours.then_some(meta.group))
+}
+
 struct Fold {
     tenants: Vec<Tenant>,
+    snapshot_group: u64,
+    receipts_group: u64,
+    records: u64,
     receipts: Receipts,
     vault: Arc<Vault>,
     error: Option<StartError>,
@@ -99,6 +143,13 @@ impl Fold {
                 }
             }
         }
+        if group.number > self.receipts_group {
+            self.take_receipts(&records);
+        }
+        if group.number <= self.snapshot_group {
+            return ControlFlow::Continue(());
+        }
+        self.records += records.len() as u64;
         for (tenant, recorded) in &records {
             while self.tenants.len() <= tenant.index() {
                 self.tenants.push(Tenant::default());
@@ -107,7 +158,6 @@ impl Fold {
                 state.evolve(&recorded.event, &recorded.meta());
             }
         }
-        self.take_receipts(&records);
         audience.take(group.number, &records);
         ControlFlow::Continue(())
     }
@@ -124,7 +174,7 @@ impl Fold {
                     records: u32::try_from(command.len()).unwrap_or(u32::MAX),
                     content_hash: first.envelope.content_hash,
                 };
-                self.receipts.insert(tenant.0, record::command_key(id), receipt);
+                self.receipts.insert((tenant.0, record::command_key(id)), receipt);
             }
         }
     }

@@ -1,0 +1,199 @@
+//! Where the first answer to a command id stands: tenant and id to the command's records.
+//!
+//! What is new is in memory; the rest lies in sorted runs on disk, found through a filter of about ten bits an entry, so
+//! that memory does not grow with the number of receipts beyond it. Runs are caches: a damaged one is set aside and made
+//! anew from the log at the next start, and until then no command with an id is judged.
+
+mod filter;
+mod run;
+
+use run::Run;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a command's records are, and what was asked under its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    pub first_position: u64,
+    pub records: u32,
+    pub content_hash: u64,
+}
+
+/// A tenant and the 16 bytes that an id has in the index.
+pub type ReceiptKey = (u32, [u8; 16]);
+
+type Table = HashMap<ReceiptKey, Receipt, foldhash::quality::RandomState>;
+
+/// The index can't say whether an id was used: a run is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the index of command ids is damaged and will be made anew at the next start")]
+pub struct NotWhole;
+
+/// The folder of the runs, within the data folder.
+const FOLDER: &str = "receipts";
+/// Runs of about one size are merged when there are so many.
+const RUNS_MAX: usize = 8;
+
+pub struct Receipts {
+    fresh: Table,
+    /// On its way into a run.
+    flushing: Option<Arc<Table>>,
+    runs: Vec<Arc<Run>>,
+    folder: PathBuf,
+    is_whole: bool,
+}
+
+/// A table that waits to be written as a run, with what it takes to do so on another thread.
+pub struct Flush {
+    table: Arc<Table>,
+    runs: Vec<Arc<Run>>,
+    folder: PathBuf,
+    first_group: u64,
+    last_group: u64,
+}
+
+/// What a flush made: the runs that now stand.
+pub struct Flushed(Vec<Arc<Run>>);
+
+impl Receipts {
+    /// Opens the runs in a data folder. They cover the log up to [`Self::covered_group`]; the caller inserts the rest.
+    /// Damaged runs are removed, and nothing is covered then.
+    ///
+    /// # Errors
+    /// When the folder can't be read or written.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let folder = dir.join(FOLDER);
+        std::fs::create_dir_all(&folder)?;
+        let runs = match run::open_all(&folder)? {
+            Some(runs) => runs.into_iter().map(Arc::new).collect(),
+            None => {
+                tracing::warn!("the index of command ids is damaged or incomplete; it is made anew from the log");
+                run::remove_all(&folder)?;
+                Vec::new()
+            }
+        };
+        Ok(Self { fresh: Table::default(), flushing: None, runs, folder, is_whole: true })
+    }
+
+    /// The newest group whose receipts are on disk.
+    #[must_use]
+    pub fn covered_group(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.last_group)
+    }
+
+    /// # Errors
+    /// When a run that may hold the entry can't be read.
+    pub fn get(&mut self, key: ReceiptKey) -> Result<Option<Receipt>, NotWhole> {
+        if let Some(receipt) = self.fresh.get(&key).or_else(|| self.flushing.as_ref()?.get(&key)) {
+            return Ok(Some(*receipt));
+        }
+        if !self.is_whole {
+            return Err(NotWhole);
+        }
+        for run in self.runs.iter().rev() {
+            match run.get(key) {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::error!(%error, "a run of the index of command ids can't be read; commands with an id have to wait for a restart");
+                    run.spoil();
+                    self.is_whole = false;
+                    return Err(NotWhole);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub fn insert(&mut self, key: ReceiptKey, receipt: Receipt) {
+        self.fresh.insert(key, receipt);
+    }
+
+    /// Entries in memory that no run holds yet.
+    #[must_use]
+    pub fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let in_memory = self.fresh.len() + self.flushing.as_ref().map_or(0, |table| table.len());
+        in_memory as u64 + self.runs.iter().map(|run| run.entries()).sum::<u64>()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.
+    pub fn begin_flush(&mut self, last_group: u64) -> Option<Flush> {
+        if self.flushing.is_some() || last_group <= self.covered_group() {
+            return None;
+        }
+        let table = Arc::new(std::mem::take(&mut self.fresh));
+        self.flushing = Some(Arc::clone(&table));
+        let first_group = self.covered_group() + 1;
+        Some(Flush { table, runs: self.runs.clone(), folder: self.folder.clone(), first_group, last_group })
+    }
+
+    /// The flush is on disk, or failed: then its entries go back into memory.
+    pub fn end_flush(&mut self, flushed: Option<Flushed>) {
+        let table = self.flushing.take();
+        match flushed {
+            Some(Flushed(runs)) => self.runs = runs,
+            None => self.fresh.extend(table.iter().flat_map(|table| table.iter().map(|(key, receipt)| (*key, *receipt)))),
+        }
+    }
+}
+
+impl Flush {
+    /// Writes the run, and merges runs where there are many. Blocking; on any thread.
+    ///
+    /// # Errors
+    /// When the disk says no; the folder holds what it held then.
+    pub fn run(self) -> io::Result<Flushed> {
+        let mut entries: Vec<(ReceiptKey, Receipt)> = self.table.iter().map(|(key, receipt)| (*key, *receipt)).collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        let fresh = run::write(&self.folder, self.first_group, self.last_group, entries.len() as u64, entries.into_iter().map(Ok))?;
+        let mut runs = self.runs;
+        runs.push(Arc::new(fresh));
+        while runs.len() > RUNS_MAX {
+            let at = cheapest_pair(&runs);
+            let (Some(left), Some(right)) = (runs.get(at).cloned(), runs.get(at + 1).cloned()) else { break };
+            let merged = run::merge(&self.folder, &left, &right)?;
+            runs.splice(at..at + 2, [Arc::new(merged)]);
+            left.remove()?;
+            right.remove()?;
+        }
+        Ok(Flushed(runs))
+    }
+}
+
+/// The neighbours that are the least to merge.
+fn cheapest_pair(runs: &[Arc<Run>]) -> usize {
+    let pairs = runs.windows(2).map(|pair| pair.iter().map(|run| run.entries()).sum::<u64>());
+    pairs.enumerate().min_by_key(|(_, entries)| *entries).map_or(0, |(at, _)| at)
+}
+
+/// Reads every entry of every run; the first bad place in words. Blocking.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn verify(dir: &Path) -> io::Result<Result<u64, String>> {
+    let folder = dir.join(FOLDER);
+    if !folder.exists() {
+        return Ok(Ok(0));
+    }
+    run::verify_all(&folder)
+}
+
+#[cfg(test)]
+mod tests;
