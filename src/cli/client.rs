@@ -35,7 +35,9 @@ impl Access {
             (Some(file), _) => read_token(file)?,
             (None, Some(token)) => token.trim().to_owned(),
             (None, None) => {
-                return Err(super::exit::Failure::Usage("a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into()));
+                return Err(super::exit::Failure::Usage(
+                    "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into(),
+                ));
             }
         };
         Client::new(&self.url, &token).map_err(Into::into)
@@ -43,7 +45,8 @@ impl Access {
 }
 
 pub(crate) fn read_token(file: &Path) -> Result<String, super::exit::Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| super::exit::file(file, "the token can't be read", error))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| super::exit::file(file, "the token can't be read", error))?;
     Ok(text.trim().to_owned())
 }
 
@@ -66,14 +69,16 @@ impl Problem {
     fn from_body(status: u16, body: Value, text: &str) -> Self {
         let word = |field: &str| body.get(field).and_then(Value::as_str);
         let name = word("type").and_then(|uri| uri.rsplit('/').next()).unwrap_or("").to_owned();
-        let detail = word("detail").or_else(|| word("title")).unwrap_or_else(|| text.lines().next().unwrap_or("")).to_owned();
+        let detail =
+            word("detail").or_else(|| word("title")).unwrap_or_else(|| text.lines().next().unwrap_or("")).to_owned();
         Self { status, name, detail, body }
     }
 
     /// The problem of one line of a batch, if it has one.
     pub(crate) fn of_line(line: &Value) -> Option<Self> {
         let body = line.get("problem").filter(|problem| problem.is_object())?.clone();
-        let status = body.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let status =
+            body.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         Some(Self::from_body(status, body, ""))
     }
 
@@ -130,7 +135,8 @@ enum Body {
 impl Client {
     pub(crate) fn new(url: &str, token: &str) -> Result<Self, CallError> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(300));
-        let http = http.build().map_err(|error| CallError::Unreachable(format!("no HTTP client can be made: {error}")))?;
+        let http =
+            http.build().map_err(|error| CallError::Unreachable(format!("no HTTP client can be made: {error}")))?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
@@ -192,17 +198,29 @@ impl Client {
         let mut open: Vec<usize> = (0..batch.len()).collect();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
-            let lines: String = open.iter().filter_map(|at| batch.get(*at)).map(|command| format!("{command}\n")).collect();
+            let lines: String =
+                open.iter().filter_map(|at| batch.get(*at)).map(|command| format!("{command}\n")).collect();
             let answer = self.text(Method::POST, &path, &Body::Lines(lines), None).await?;
-            let read: Vec<Value> = answer.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect::<Result<_, _>>()
+            let read: Vec<Value> = answer
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(serde_json::from_str)
+                .collect::<Result<_, _>>()
                 .map_err(|error| CallError::Unreadable(format!("the results of a batch can't be read: {error}")))?;
             if read.len() != open.len() {
-                return Err(CallError::Unreadable(format!("{} commands were sent and {} results came back", open.len(), read.len())));
+                return Err(CallError::Unreadable(format!(
+                    "{} commands were sent and {} results came back",
+                    open.len(),
+                    read.len()
+                )));
             }
             let mut again = Vec::new();
             for (at, result) in open.iter().copied().zip(read) {
                 let is_passing = Problem::of_line(&result).is_some_and(|problem| problem.is_passing());
-                if is_passing && attempt < ATTEMPTS_MAX && batch.get(at).is_some_and(|command| command.get("id").is_some()) {
+                if is_passing
+                    && attempt < ATTEMPTS_MAX
+                    && batch.get(at).is_some_and(|command| command.get("id").is_some())
+                {
                     again.push(at);
                 } else if let Some(slot) = results.get_mut(at) {
                     *slot = result;
@@ -223,7 +241,9 @@ impl Client {
         if text.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text).map_err(|error| CallError::Unreadable(format!("{method} {path} answered something else than JSON: {error}")))
+        serde_json::from_str(&text).map_err(|error| {
+            CallError::Unreadable(format!("{method} {path} answered something else than JSON: {error}"))
+        })
     }
 
     /// The text of an answer that went well. Sent again while the service says "later", or when the connection broke and
@@ -235,7 +255,9 @@ impl Client {
         loop {
             let outcome = self.once(method.clone(), path, body, key).await;
             let wait = match &outcome {
-                Ok((status, headers, _)) if matches!(status.as_u16(), 429 | 503) => retry_after(headers).unwrap_or(pause),
+                Ok((status, headers, _)) if matches!(status.as_u16(), 429 | 503) => {
+                    retry_after(headers).unwrap_or(pause)
+                }
                 Err(_) if is_repeatable && attempt < 3 => pause,
                 Ok((status, _, text)) if status.is_success() => return Ok(text.clone()),
                 Ok((status, _, text)) => return Err(CallError::Problem(Problem::of(*status, text))),
@@ -253,7 +275,13 @@ impl Client {
         }
     }
 
-    async fn once(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<(StatusCode, HeaderMap, String), CallError> {
+    async fn once(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Body,
+        key: Option<&str>,
+    ) -> Result<(StatusCode, HeaderMap, String), CallError> {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
@@ -261,19 +289,30 @@ impl Client {
         request = match body {
             Body::None => request,
             Body::Json(value) => request.json(value),
-            Body::Lines(lines) => request.header(CONTENT_TYPE, "application/x-ndjson").header("Accept", "application/x-ndjson").body(lines.clone()),
+            Body::Lines(lines) => request
+                .header(CONTENT_TYPE, "application/x-ndjson")
+                .header("Accept", "application/x-ndjson")
+                .body(lines.clone()),
         };
-        let unreachable = |error: reqwest::Error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)));
+        let unreachable = |error: reqwest::Error| {
+            CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)))
+        };
         let response = request.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
+        let text = response
+            .text()
+            .await
+            .map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
         Ok((status, headers, text))
     }
 
     /// The body of a long answer, as it comes.
     pub(crate) async fn stream(&self, path: &str, accept: &str) -> Result<reqwest::Response, CallError> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).header("Accept", accept);
-        let response = request.send().await.map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -303,8 +342,13 @@ fn causes(error: &reqwest::Error) -> String {
 
 /// A name as one part of a path, or as the value of a query.
 pub(crate) fn encode(text: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet =
-        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'@');
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b':')
+        .remove(b'@');
     percent_encoding::utf8_percent_encode(text, KEPT).to_string()
 }
 
@@ -314,7 +358,8 @@ mod tests {
 
     #[test]
     fn a_problem_reads_as_a_sentence() {
-        let text = r#"{"type":"/problems/no-seat-available","title":"No seat","status":409,"detail":"all 2 seats are held"}"#;
+        let text =
+            r#"{"type":"/problems/no-seat-available","title":"No seat","status":409,"detail":"all 2 seats are held"}"#;
         assert_eq!(Problem::of(StatusCode::CONFLICT, text).to_string(), "no-seat-available: all 2 seats are held");
         assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "upstream is away\nx").to_string(), "upstream is away (502)");
         assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "").to_string(), "the service answered 502");

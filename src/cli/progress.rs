@@ -69,6 +69,12 @@ impl Progress {
         }
         self.said_at.set(self.bar.elapsed());
         let (at, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        output::note(&format!("{}: {} of {} {}", self.label, output::grouped(at), output::grouped(total), self.bar.message()));
+        output::note(&format!(
+            "{}: {} of {} {}",
+            self.label,
+            output::grouped(at),
+            output::grouped(total),
+            self.bar.message()
+        ));
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Spawned {
 impl Spawned {
     /// Starts a service and waits until it says where it listens.
     pub(crate) async fn start(data: &Path, options: &Options) -> Result<Self, Failure> {
-        let program = std::env::current_exe().map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--data").arg(data).arg("--listen").arg(&options.listen);
         if options.has_manual_clock {
@@ -47,10 +48,13 @@ impl Spawned {
         // its token is to be the one in its folder
         command.env_remove("SEATLEDGER_ROOT_TOKEN").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         command.stderr(match &options.log {
-            Some(path) => std::fs::File::create(path).map_err(|error| exit::file(path, "can't be written", error))?.into(),
+            Some(path) => {
+                std::fs::File::create(path).map_err(|error| exit::file(path, "can't be written", error))?.into()
+            }
             None => Stdio::inherit(),
         });
-        let mut child = command.spawn().map_err(|error| Failure::File(format!("the service can't be started: {error}")))?;
+        let mut child =
+            command.spawn().map_err(|error| Failure::File(format!("the service can't be started: {error}")))?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::File("the service has no output".into()))?;
         let mut lines = BufReader::new(stdout).lines();
         let ready = async {
@@ -88,7 +92,9 @@ impl Spawned {
 
     /// Asks the service to stop, and waits until it has.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
-        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
+        {
             // an error means that it is gone already
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }

@@ -30,7 +30,11 @@ pub struct SnapshotMeta {
 ///
 /// # Errors
 /// When the disk says no; older snapshots stand then.
-pub fn write(dir: &Path, meta: &SnapshotMeta, payload: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<PathBuf> {
+pub fn write(
+    dir: &Path,
+    meta: &SnapshotMeta,
+    payload: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<PathBuf> {
     let folder = dir.join(FOLDER);
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{:020}.snapshot", meta.group));

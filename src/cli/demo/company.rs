@@ -4,16 +4,28 @@
 use super::random::Random;
 use serde_json::{Value, json};
 
-pub(super) const DEPARTMENTS: [&str; 10] =
-    ["sales", "support", "engineering", "research", "finance", "legal", "people", "marketing", "production", "logistics"];
+pub(super) const DEPARTMENTS: [&str; 10] = [
+    "sales",
+    "support",
+    "engineering",
+    "research",
+    "finance",
+    "legal",
+    "people",
+    "marketing",
+    "production",
+    "logistics",
+];
 pub(super) const SITES: [&str; 8] = ["berlin", "lyon", "porto", "gdansk", "leeds", "austin", "osaka", "pune"];
 const FIRST: [&str; 32] = [
-    "Ada", "Amir", "Anja", "Bela", "Carl", "Chen", "Dara", "Edda", "Emil", "Fay", "Gita", "Hugo", "Ines", "Ivan", "Jana", "Jose", "Kaya", "Lars",
-    "Lena", "Maya", "Milo", "Nora", "Omar", "Petra", "Quinn", "Rosa", "Sami", "Tess", "Uma", "Vera", "Wim", "Zoe",
+    "Ada", "Amir", "Anja", "Bela", "Carl", "Chen", "Dara", "Edda", "Emil", "Fay", "Gita", "Hugo", "Ines", "Ivan",
+    "Jana", "Jose", "Kaya", "Lars", "Lena", "Maya", "Milo", "Nora", "Omar", "Petra", "Quinn", "Rosa", "Sami", "Tess",
+    "Uma", "Vera", "Wim", "Zoe",
 ];
 const LAST: [&str; 32] = [
-    "Abel", "Baker", "Castro", "Dietz", "Egger", "Fischer", "Garcia", "Haas", "Ito", "Jansen", "Kaur", "Lopez", "Maier", "Nowak", "Okafor", "Patel",
-    "Quist", "Rossi", "Sato", "Tanaka", "Ueda", "Vogel", "Weber", "Xu", "Yilmaz", "Zhang", "Adler", "Brandt", "Costa", "Duarte", "Evans", "Franke",
+    "Abel", "Baker", "Castro", "Dietz", "Egger", "Fischer", "Garcia", "Haas", "Ito", "Jansen", "Kaur", "Lopez",
+    "Maier", "Nowak", "Okafor", "Patel", "Quist", "Rossi", "Sato", "Tanaka", "Ueda", "Vogel", "Weber", "Xu", "Yilmaz",
+    "Zhang", "Adler", "Brandt", "Costa", "Duarte", "Evans", "Franke",
 ];
 /// One product is one row; the product ids and names are those of the stores' public listings.
 const CATALOGUE: &str = include_str!("catalogue.csv");
@@ -80,7 +92,8 @@ pub(super) struct Company {
 
 impl Company {
     pub(super) fn new(seed: u64, people: usize) -> Self {
-        let mut company = Self { random: Random::new(seed), people: Vec::with_capacity(people), pools: Vec::new(), devices_made: 0 };
+        let mut company =
+            Self { random: Random::new(seed), people: Vec::with_capacity(people), pools: Vec::new(), devices_made: 0 };
         for _ in 0..people {
             company.hire();
         }
@@ -124,7 +137,12 @@ impl Company {
     }
 
     pub(super) fn here(&self, is_meant: impl Fn(&Person) -> bool) -> Vec<usize> {
-        self.people.iter().enumerate().filter(|(_, person)| person.is_here && is_meant(person)).map(|(at, _)| at).collect()
+        self.people
+            .iter()
+            .enumerate()
+            .filter(|(_, person)| person.is_here && is_meant(person))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// Somebody who works here.
@@ -148,7 +166,8 @@ impl Company {
                 Some((fields.next()?, fields.next()?, fields.next()?.trim_end()))
             })
             .collect();
-        let sizes: Vec<u64> = (0..DEPARTMENTS.len()).map(|department| self.in_department(department).len() as u64).collect();
+        let sizes: Vec<u64> =
+            (0..DEPARTMENTS.len()).map(|department| self.in_department(department).len() as u64).collect();
         let all = self.people.len() as u64;
         let editions = [("0010", true), ("0011", false), ("0015", true)];
         let mut pools: Vec<Pool> = Vec::new();
@@ -176,7 +195,14 @@ impl Company {
                 };
                 let minor_units = if *provider == "apple-business" { 299 } else { 1900 };
                 let minor_units = if owned.is_none() { 0 } else { minor_units + 100 * self.random.below(40) as u64 };
-                pools.push(Pool { sku: format!("{product}-{edition}"), name: (*name).to_owned(), purpose, owned, is_online, minor_units });
+                pools.push(Pool {
+                    sku: format!("{product}-{edition}"),
+                    name: (*name).to_owned(),
+                    purpose,
+                    owned,
+                    is_online,
+                    minor_units,
+                });
             }
         }
         pools

@@ -78,7 +78,9 @@ impl Life {
         self.teller.client.put(&format!("/v1/tenants/{TENANT}"), json!({"name": "Contoso"}), None).await?;
         self.now = self.teller.pass(1).await?;
         let items: Vec<Value> = self.company.pools.iter().map(super::company::Pool::item).collect();
-        self.teller.post("inventory", "/inventory", json!({"complete": true, "language": "en-US", "items": items})).await?;
+        self.teller
+            .post("inventory", "/inventory", json!({"complete": true, "language": "en-US", "items": items}))
+            .await?;
         for at in 0..self.company.people.len() {
             self.introduce(at);
         }
@@ -128,8 +130,11 @@ impl Life {
     }
 
     fn regroup(&mut self, group: &str, members: &[usize]) {
-        let members: Vec<String> =
-            members.iter().filter_map(|at| self.company.people.get(*at)).map(|person| format!("user:name:{}", person.user_name)).collect();
+        let members: Vec<String> = members
+            .iter()
+            .filter_map(|at| self.company.people.get(*at))
+            .map(|person| format!("user:name:{}", person.user_name))
+            .collect();
         self.teller.add(json!({"type": "put_group", "group": group, "kind": "users", "members": members}));
     }
 
@@ -227,7 +232,11 @@ impl Life {
             self.introduce(at);
             joined.push(at);
         }
-        let groups: Vec<(usize, usize)> = joined.iter().filter_map(|at| self.company.people.get(*at)).map(|person| (person.department, person.site)).collect();
+        let groups: Vec<(usize, usize)> = joined
+            .iter()
+            .filter_map(|at| self.company.people.get(*at))
+            .map(|person| (person.department, person.site))
+            .collect();
         let mut departments: Vec<usize> = groups.iter().map(|(department, _)| *department).collect();
         let mut sites: Vec<usize> = groups.iter().map(|(_, site)| *site).collect();
         for list in [&mut departments, &mut sites] {
@@ -254,7 +263,14 @@ impl Life {
             For::SellOut(of) => is_open && of == person.department,
         };
         let strays = self.company.random.is(1);
-        let meant: Vec<usize> = self.company.pools.iter().enumerate().filter(|(_, pool)| is_meant(pool.purpose) != strays).map(|(at, _)| at).collect();
+        let meant: Vec<usize> = self
+            .company
+            .pools
+            .iter()
+            .enumerate()
+            .filter(|(_, pool)| is_meant(pool.purpose) != strays)
+            .map(|(at, _)| at)
+            .collect();
         let Some(pool) = self.company.random.pick(&meant).copied() else { return };
         let Some(device) = self.company.random.pick(&person.devices).cloned() else { return };
         let Some(key) = self.company.pools.get(pool).map(super::company::Pool::key) else { return };
@@ -325,8 +341,18 @@ impl Life {
     async fn sell_out(&mut self) -> Result<(), CallError> {
         let Some((_, key, name, at)) = self.the_sell_out() else { return Ok(()) };
         let target = json!({"group": department(at)});
-        let whole = self.teller.post("assign", "/assignments", json!({"pool": key, "target": target, "intent": "required"})).await?;
-        let part = self.teller.post("assign", "/assignments", json!({"pool": key, "target": target, "intent": "required", "mode": "fill"})).await?;
+        let whole = self
+            .teller
+            .post("assign", "/assignments", json!({"pool": key, "target": target, "intent": "required"}))
+            .await?;
+        let part = self
+            .teller
+            .post(
+                "assign",
+                "/assignments",
+                json!({"pool": key, "target": target, "intent": "required", "mode": "fill"}),
+            )
+            .await?;
         self.is_sell_out_open = true;
         let part = part.unwrap_or(Value::Null);
         let first = if whole.is_none() { "refused for want of seats; then, as far as they go: " } else { "" };
@@ -352,19 +378,27 @@ impl Life {
         self.seats_bought += owned.saturating_sub(pool.owned.unwrap_or(owned));
         pool.owned = Some(owned);
         let item = pool.item();
-        self.teller.post("inventory", "/inventory", json!({"complete": false, "language": "en-US", "items": [item]})).await?;
+        self.teller
+            .post("inventory", "/inventory", json!({"complete": false, "language": "en-US", "items": [item]}))
+            .await?;
         Ok(())
     }
 
     /// The vendor counts fewer seats than are held: the ledger says so, and one command carries its plan out.
     async fn deficit(&mut self) -> Result<(), CallError> {
-        let Some((at, key, name)) = self.company.pools.iter().enumerate().nth(2).map(|(at, pool)| (at, pool.key(), pool.name.clone())) else { return Ok(()) };
+        let Some((at, key, name)) =
+            self.company.pools.iter().enumerate().nth(2).map(|(at, pool)| (at, pool.key(), pool.name.clone()))
+        else {
+            return Ok(());
+        };
         let held = self.pools.get(&key).map_or(0, |pool| number(pool, "held"));
         self.own(at, held - held / 10).await?;
         let path = format!("/pools/{}", encode(&key));
         let over_by = number(&self.teller.get(&path).await?, "over_by");
-        let plan = self.teller.post("plan_deficit", &format!("{path}/deficit/plan"), json!({})).await?.unwrap_or(Value::Null);
-        let planned = ["seats", "plan", "items"].iter().find_map(|field| plan.get(field)?.as_array()).map_or(0, Vec::len);
+        let plan =
+            self.teller.post("plan_deficit", &format!("{path}/deficit/plan"), json!({})).await?.unwrap_or(Value::Null);
+        let planned =
+            ["seats", "plan", "items"].iter().find_map(|field| plan.get(field)?.as_array()).map_or(0, Vec::len);
         self.teller.post("resolve_deficit", &format!("{path}/deficit/resolve"), json!({})).await?;
         let left = number(&self.teller.get(&path).await?, "over_by");
         self.remember(format!("{name}: cut to {} of {held} held seats, over by {over_by}; plan of {planned} seats carried out, over by {left}", held - held / 10));
@@ -381,9 +415,17 @@ impl Life {
 
     /// Seats given back to the store: in time, twice, and too late.
     async fn refund(&mut self, month: usize) -> Result<(), CallError> {
-        let ripe = |pool: &&super::company::Pool| matches!(pool.purpose, For::Department(_)) && self.pools.get(&pool.key()).is_some_and(|figures| number(figures, "free") > 3);
-        let Some((key, name, cents)) = self.company.pools.iter().find(ripe).map(|pool| (pool.key(), pool.name.clone(), pool.minor_units)) else { return Ok(()) };
-        let today: jiff::civil::Date = self.today().parse().map_err(|error| CallError::Unreadable(format!("no date: {error}")))?;
+        let ripe = |pool: &&super::company::Pool| {
+            matches!(pool.purpose, For::Department(_))
+                && self.pools.get(&pool.key()).is_some_and(|figures| number(figures, "free") > 3)
+        };
+        let Some((key, name, cents)) =
+            self.company.pools.iter().find(ripe).map(|pool| (pool.key(), pool.name.clone(), pool.minor_units))
+        else {
+            return Ok(());
+        };
+        let today: jiff::civil::Date =
+            self.today().parse().map_err(|error| CallError::Unreadable(format!("no date: {error}")))?;
         let day = |days: i64| today.checked_sub(jiff::Span::new().days(days)).unwrap_or(today).to_string();
         let quantity = self.pools.get(&key).map_or(0, |pool| number(pool, "free") / 2);
         let path = format!("/pools/{}/refunds", encode(&key));
@@ -392,7 +434,9 @@ impl Life {
         let (in_time, too_late) = (body(order.clone(), day(10)), body(format!("{order}-late"), day(45)));
         if self.teller.post("refund", &path, in_time.clone()).await?.is_some() {
             self.seats_refunded += quantity;
-            if let Some(owned) = self.company.pools.iter_mut().find(|pool| pool.key() == key).and_then(|pool| pool.owned.as_mut()) {
+            if let Some(owned) =
+                self.company.pools.iter_mut().find(|pool| pool.key() == key).and_then(|pool| pool.owned.as_mut())
+            {
                 *owned = owned.saturating_sub(quantity);
             }
             self.remember(format!("{name}: {quantity} seats refunded under {order}"));
@@ -408,7 +452,8 @@ impl Life {
         let mut bought = 0;
         for pool in &mut self.company.pools {
             let Some(figures) = self.pools.get(&pool.key()) else { continue };
-            let is_short = figures.get("free").and_then(Value::as_u64).is_some_and(|free| free == 0) || number(figures, "queued") > 0;
+            let is_short = figures.get("free").and_then(Value::as_u64).is_some_and(|free| free == 0)
+                || number(figures, "queued") > 0;
             let may_grow = !matches!(pool.purpose, For::SellOut(_));
             if let (true, true, Some(owned)) = (is_short, may_grow, pool.owned.as_mut()) {
                 let more = (*owned / 4).max(2);
@@ -422,7 +467,9 @@ impl Life {
         }
         let pools = items.len();
         self.seats_bought += bought;
-        self.teller.post("inventory", "/inventory", json!({"complete": false, "language": "en-US", "items": items})).await?;
+        self.teller
+            .post("inventory", "/inventory", json!({"complete": false, "language": "en-US", "items": items}))
+            .await?;
         self.remember(format!("{bought} seats bought for {pools} pools that had run out"));
         Ok(())
     }
@@ -438,5 +485,7 @@ fn site(at: usize) -> String {
 
 /// A count, or the length of a list, whichever the answer has.
 fn count(answer: &Value, field: &str) -> u64 {
-    answer.get(field).map_or(0, |value| value.as_u64().or_else(|| value.as_array().map(|list| list.len() as u64)).unwrap_or(0))
+    answer
+        .get(field)
+        .map_or(0, |value| value.as_u64().or_else(|| value.as_array().map(|list| list.len() as u64)).unwrap_or(0))
 }

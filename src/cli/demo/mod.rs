@@ -63,14 +63,25 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     let data = folder.join("ledger");
     if data.exists() {
-        return Err(Failure::Usage(format!("{} is there already; name a folder that is empty, or none", data.display())));
+        return Err(Failure::Usage(format!(
+            "{} is there already; name a folder that is empty, or none",
+            data.display()
+        )));
     }
     std::fs::create_dir_all(&folder).map_err(|error| exit::file(&folder, "can't be made", error))?;
-    let options = Options { listen: args.listen.clone(), has_manual_clock: true, log: Some(folder.join("service.log")) };
+    let options =
+        Options { listen: args.listen.clone(), has_manual_clock: true, log: Some(folder.join("service.log")) };
     let service = Spawned::start(&data, &options).await?;
     let people = usize::try_from(args.people).unwrap_or(usize::MAX);
     let company = Company::new(args.seed, people);
-    output::note(&format!("{} people, {} devices, {} pools, seed {}; {}", output::grouped(args.people.into()), company.devices_made(), company.pools.len(), args.seed, service.url()));
+    output::note(&format!(
+        "{} people, {} devices, {} pools, seed {}; {}",
+        output::grouped(args.people.into()),
+        company.devices_made(),
+        company.pools.len(),
+        args.seed,
+        service.url()
+    ));
     let mut life = Life::new(company, Teller::new(service.client().clone()));
     let elapsed_s = tokio::select! {
         lived = live(&mut life, &args) => lived?,
@@ -95,7 +106,10 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
 }
 
 fn folder() -> Result<tempfile::TempDir, Failure> {
-    tempfile::Builder::new().prefix("seatledger-demo-").tempdir().map_err(|error| Failure::File(format!("no temporary folder can be made: {error}")))
+    tempfile::Builder::new()
+        .prefix("seatledger-demo-")
+        .tempdir()
+        .map_err(|error| Failure::File(format!("no temporary folder can be made: {error}")))
 }
 
 /// The whole life; how long it took.
@@ -143,13 +157,19 @@ async fn prove(life: &Life, service: Spawned, data: &Path, options: &Options) ->
     let (running, position) = (word(&digest, "digest"), number(&digest, "position"));
     service.stop().await?;
     output::note("the service is stopped; replaying its log from nothing");
-    let program = std::env::current_exe().map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
-    let replay = tokio::process::Command::new(program).args(["replay", "--json", "--tenant", TENANT, "--data"]).arg(data).output().await;
+    let program =
+        std::env::current_exe().map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
+    let replay = tokio::process::Command::new(program)
+        .args(["replay", "--json", "--tenant", TENANT, "--data"])
+        .arg(data)
+        .output()
+        .await;
     let replay = replay.map_err(|error| Failure::File(format!("the replay can't be started: {error}")))?;
     if !replay.status.success() {
         return Err(Failure::Refused(format!("the replay failed: {}", String::from_utf8_lossy(&replay.stderr).trim())));
     }
-    let replay: Value = serde_json::from_slice(&replay.stdout).map_err(|error| Failure::File(format!("the replay's answer can't be read: {error}")))?;
+    let replay: Value = serde_json::from_slice(&replay.stdout)
+        .map_err(|error| Failure::File(format!("the replay's answer can't be read: {error}")))?;
     let tenant = replay.get("tenants").and_then(|tenants| tenants.get(0)).cloned().unwrap_or(Value::Null);
     let proof = Proof {
         position,

@@ -27,7 +27,8 @@ impl Proof {
 pub(super) fn lawless(pools: &std::collections::BTreeMap<String, Value>) -> Vec<String> {
     let breaks = |pool: &Value| {
         let held = number(pool, "held");
-        let parts = number(pool, "reserved") + number(pool, "in_use") + number(pool, "releasing") + number(pool, "foreign");
+        let parts =
+            number(pool, "reserved") + number(pool, "in_use") + number(pool, "releasing") + number(pool, "foreign");
         let is_capped = pool.get("owned").is_some_and(Value::is_u64) && pool.get("free").is_some_and(Value::is_u64);
         held != parts || (is_capped && number(pool, "owned") + number(pool, "over_by") != held + number(pool, "free"))
     };
@@ -44,16 +45,31 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
     let mut busiest: Vec<&Value> = life.pools.values().collect();
     busiest.sort_by_key(|pool| std::cmp::Reverse((number(pool, "held") + number(pool, "refused") * 4, name(pool))));
     let fields = ["owned", "held", "reserved", "in_use", "free", "over_by", "queued", "refused"];
-    let rows = busiest.iter().take(POOLS_SHOWN).map(|pool| std::iter::once(name(pool)).chain(fields.map(|field| figure(pool, field))).collect()).collect();
+    let rows = busiest
+        .iter()
+        .take(POOLS_SHOWN)
+        .map(|pool| std::iter::once(name(pool)).chain(fields.map(|field| figure(pool, field))).collect())
+        .collect();
     let header: Vec<&str> = std::iter::once("pool").chain(fields).collect();
-    let mut text = format!("The busiest {} of {} pools\n{}\n", POOLS_SHOWN.min(life.pools.len()), life.pools.len(), table(&header, rows, 1));
+    let mut text = format!(
+        "The busiest {} of {} pools\n{}\n",
+        POOLS_SHOWN.min(life.pools.len()),
+        life.pools.len(),
+        table(&header, rows, 1)
+    );
 
     text.push_str(&format!("\nSold out {} times\n", life.sell_outs.len()));
     let mut sell_outs: Vec<_> = life.sell_outs.iter().collect();
     sell_outs.sort_by_key(|sell_out| std::cmp::Reverse(sell_out.queued_most));
     let row = |sell_out: &&super::life::SellOut| {
         let until = sell_out.until.clone().unwrap_or_else(|| "now".into());
-        vec![sell_out.name.clone(), sell_out.from.clone(), until, grouped(sell_out.owned), grouped(sell_out.queued_most)]
+        vec![
+            sell_out.name.clone(),
+            sell_out.from.clone(),
+            until,
+            grouped(sell_out.owned),
+            grouped(sell_out.queued_most),
+        ]
     };
     let rows = sell_outs.iter().take(SELL_OUTS_SHOWN).map(row).collect();
     text.push_str(&table(&["pool", "from", "until", "owned", "queued"], rows, 3));
@@ -61,7 +77,11 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
     text.push_str("\n\nRefused, by reason\n");
     let mut refused: Vec<_> = life.teller.tally.refused.iter().collect();
     refused.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    text.push_str(&table(&["reason", "times"], refused.iter().map(|(reason, count)| vec![(*reason).clone(), grouped(**count)]).collect(), 1));
+    text.push_str(&table(
+        &["reason", "times"],
+        refused.iter().map(|(reason, count)| vec![(*reason).clone(), grouped(**count)]).collect(),
+        1,
+    ));
     for surprise in &life.teller.tally.surprises {
         text.push_str(&format!("\n  not foreseen: {surprise}"));
     }
@@ -78,7 +98,11 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
         grouped(life.seats_released),
         grouped(life.returns)
     ));
-    text.push_str(&format!("Seats       {} bought later on, {} refunded\n", grouped(life.seats_bought), grouped(life.seats_refunded)));
+    text.push_str(&format!(
+        "Seats       {} bought later on, {} refunded\n",
+        grouped(life.seats_bought),
+        grouped(life.seats_refunded)
+    ));
     let events = proof.position + 1;
     text.push_str(&format!(
         "Commands    {} asked over HTTP: {} done, {} unchanged, {} refused\n",
@@ -87,7 +111,12 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
         grouped(tally.unchanged),
         grouped(tally.refused.values().sum())
     ));
-    text.push_str(&format!("Events      {} in {elapsed_s:.1} s: {}/s; replay {}/s\n", grouped(events), per_second(events, elapsed_s), grouped(proof.replay_events_per_s)));
+    text.push_str(&format!(
+        "Events      {} in {elapsed_s:.1} s: {}/s; replay {}/s\n",
+        grouped(events),
+        per_second(events, elapsed_s),
+        grouped(proof.replay_events_per_s)
+    ));
     let lawless = lawless(&life.pools);
     text.push_str(&if lawless.is_empty() {
         format!("Laws        held = reserved + in_use + releasing + foreign, owned + over_by = held + free: in all {} pools\n", life.pools.len())

@@ -97,7 +97,11 @@ impl Teller {
         let key = self.id();
         match self.client.post(&Self::path(path), body, Some(&key)).await {
             Ok(answer) => {
-                let status = answer.get("status").and_then(Value::as_str).filter(|status| *status == "unchanged").unwrap_or("done");
+                let status = answer
+                    .get("status")
+                    .and_then(Value::as_str)
+                    .filter(|status| *status == "unchanged")
+                    .unwrap_or("done");
                 self.count(kind, status, None);
                 Ok(Some(answer))
             }
@@ -121,6 +125,7 @@ impl Teller {
     pub(super) async fn pass(&mut self, days: u64) -> Result<String, CallError> {
         let answer = self.client.post("/v1/clock", json!({"advance_seconds": days * 86_400}), None).await?;
         let now = ["now", "time", "clock"].iter().find_map(|field| answer.get(field).and_then(Value::as_str));
-        now.map(str::to_owned).ok_or_else(|| CallError::Unreadable(format!("the clock did not say what time it is: {answer}")))
+        now.map(str::to_owned)
+            .ok_or_else(|| CallError::Unreadable(format!("the clock did not say what time it is: {answer}")))
     }
 }

@@ -52,10 +52,16 @@ impl Apply<'_> {
         let digest = self.client.get(&self.path("/digest")).await?;
         // an answer from before this run is the answer to an earlier one
         let begun_at = digest.get("position").and_then(Value::as_u64).unwrap_or(0);
-        let total = plan.pools.len() + plan.people.len() + plan.departures.len() + plan.devices.len() + plan.seats.len();
+        let total =
+            plan.pools.len() + plan.people.len() + plan.departures.len() + plan.devices.len() + plan.seats.len();
         let progress = Progress::new("loading", total as u64);
         self.inventory(plan, begun_at, &progress).await?;
-        let lists = [std::mem::take(&mut plan.people), std::mem::take(&mut plan.departures), std::mem::take(&mut plan.devices), std::mem::take(&mut plan.seats)];
+        let lists = [
+            std::mem::take(&mut plan.people),
+            std::mem::take(&mut plan.departures),
+            std::mem::take(&mut plan.devices),
+            std::mem::take(&mut plan.seats),
+        ];
         for (wishes, label) in lists.iter().zip(["people", "departures", "devices", "seats"]) {
             progress.message(label);
             self.commands(plan, wishes, begun_at, &progress).await?;
@@ -65,7 +71,13 @@ impl Apply<'_> {
         self.figures(plan, seats.len() as u64).await
     }
 
-    async fn commands(&self, plan: &mut Plan, wishes: &[Wish], begun_at: u64, progress: &Progress) -> Result<(), CallError> {
+    async fn commands(
+        &self,
+        plan: &mut Plan,
+        wishes: &[Wish],
+        begun_at: u64,
+        progress: &Progress,
+    ) -> Result<(), CallError> {
         for batch in wishes.chunks(BATCH_COMMANDS_MAX) {
             let commands: Vec<Value> = batch.iter().map(|wish| with_id(&wish.command, self.tenant, self.run)).collect();
             let results = self.client.commands(self.tenant, &commands).await?;
@@ -76,7 +88,8 @@ impl Apply<'_> {
                     "done" if position > begun_at => Part::Taken(wish.what),
                     "done" | "unchanged" => Part::Unchanged(wish.what),
                     _ => {
-                        let why = Problem::of_line(&result).map_or_else(|| "the service says no more".to_owned(), |problem| problem.to_string());
+                        let why = Problem::of_line(&result)
+                            .map_or_else(|| "the service says no more".to_owned(), |problem| problem.to_string());
                         Part::Refused { what: wish.what, why }
                     }
                 };
@@ -125,15 +138,25 @@ impl Apply<'_> {
             .iter()
             .enumerate()
             .flat_map(|(at, wish)| {
-                let is_same = |field: &str| before.get(&wish.key).and_then(|pool| pool.get(field)) == after.get(&wish.key).and_then(|pool| pool.get(field));
+                let is_same = |field: &str| {
+                    before.get(&wish.key).and_then(|pool| pool.get(field))
+                        == after.get(&wish.key).and_then(|pool| pool.get(field))
+                };
                 let part = match (refused.get(&at), after.contains_key(&wish.key)) {
                     (Some(why), _) => Part::Refused { what: "pool", why: why.clone() },
-                    (None, false) => Part::Refused { what: "pool", why: "the service took the inventory and skipped this item".into() },
-                    (None, true) if before.contains_key(&wish.key) && is_same("owned") && is_same("name") => Part::Unchanged("pool"),
+                    (None, false) => Part::Refused {
+                        what: "pool",
+                        why: "the service took the inventory and skipped this item".into(),
+                    },
+                    (None, true) if before.contains_key(&wish.key) && is_same("owned") && is_same("name") => {
+                        Part::Unchanged("pool")
+                    }
                     (None, true) => Part::Taken("pool"),
                 };
                 let first = wish.rows.first().copied();
-                wish.rows.iter().map(move |row| (*row, if Some(*row) == first { part.clone() } else { Part::Unchanged("pool") }))
+                wish.rows
+                    .iter()
+                    .map(move |row| (*row, if Some(*row) == first { part.clone() } else { Part::Unchanged("pool") }))
             })
             .collect();
         for (at, part) in parts {

@@ -33,7 +33,11 @@ impl List {
     fn fields(self) -> &'static [(&'static str, &'static [&'static str], &'static [&'static str])] {
         match self {
             Self::Licenses => &[
-                ("item", &["item name", "name", "software name"], &["product", "app", "application", "software", "title", "license"]),
+                (
+                    "item",
+                    &["item name", "name", "software name"],
+                    &["product", "app", "application", "software", "title", "license"],
+                ),
                 ("serial", &["serial number", "serial", "product key"], &["license key", "key", "sku", "product id"]),
                 ("seats", &["seats"], &["quantity", "qty", "count", "owned", "licenses", "total", "total licenses"]),
                 ("publisher", &["manufacturer"], &["publisher", "vendor", "maker"]),
@@ -42,12 +46,20 @@ impl List {
                 ("order", &["order number"], &["order", "invoice"]),
                 ("expires_on", &["expiration date"], &["expires", "expires on", "end date", "expiry", "valid until"]),
                 ("reassignable", &["reassignable"], &["transferable"]),
-                ("user_name", &["username", "checked out to: username"], &["user", "user name", "upn", "userprincipalname", "assigned to", "login"]),
+                (
+                    "user_name",
+                    &["username", "checked out to: username"],
+                    &["user", "user name", "upn", "userprincipalname", "assigned to", "login"],
+                ),
                 ("full_name", &["full name", "checked out to: name"], &["display name", "holder", "assignee"]),
                 ("email", &["email", "checked out to: email"], &["e-mail", "mail", "email address"]),
             ],
             Self::People => &[
-                ("user_name", &["username"], &["user", "user name", "upn", "userprincipalname", "login", "samaccountname"]),
+                (
+                    "user_name",
+                    &["username"],
+                    &["user", "user name", "upn", "userprincipalname", "login", "samaccountname"],
+                ),
                 ("first_name", &["first name"], &["given name", "givenname", "firstname"]),
                 ("last_name", &["last name"], &["surname", "family name", "sn", "lastname"]),
                 ("full_name", &["full name"], &["display name", "displayname", "name"]),
@@ -58,7 +70,11 @@ impl List {
                 ("external_id", &["employee number"], &["employee id", "external id", "object id", "id"]),
             ],
             Self::Devices => &[
-                ("device_id", &["asset tag"], &["device id", "tag", "id", "hostname", "host name", "computer name", "device name"]),
+                (
+                    "device_id",
+                    &["asset tag"],
+                    &["device id", "tag", "id", "hostname", "host name", "computer name", "device name"],
+                ),
                 ("serial", &["serial number", "serial"], &["serialnumber", "service tag"]),
                 ("model", &["model", "model name"], &["device model", "type"]),
                 ("platform", &["operating system"], &["platform", "os"]),
@@ -66,7 +82,11 @@ impl List {
                 ("join", &["join"], &["join type"]),
                 ("purchased_on", &["purchase date"], &["purchased"]),
                 ("checkout", &["checkout type"], &["assigned type"]),
-                ("user_name", &["checked out to: username"], &["user", "user name", "username", "primary user", "owner", "assigned to", "upn"]),
+                (
+                    "user_name",
+                    &["checked out to: username"],
+                    &["user", "user name", "username", "primary user", "owner", "assigned to", "upn"],
+                ),
                 ("first_name", &["checked out to: first name"], &["first name"]),
                 ("last_name", &["checked out to: last name"], &["last name"]),
                 ("email", &["checked out to: email"], &["email", "user email"]),
@@ -94,16 +114,20 @@ pub(crate) struct Mapping {
 /// `licenses.seats=Quantity`, or `seats=Quantity` for every list that has such a field.
 pub(crate) fn mapping(text: &str) -> Result<Mapping, String> {
     let (field, column) = text.split_once('=').ok_or("write it as FIELD=COLUMN, as in licenses.seats=Quantity")?;
-    let (list, field) = field.split_once('.').map_or((None, field), |(list, field)| (Some(list.trim().to_owned()), field));
+    let (list, field) =
+        field.split_once('.').map_or((None, field), |(list, field)| (Some(list.trim().to_owned()), field));
     let (field, column) = (field.trim().to_owned(), column.trim().to_owned());
     let lists = [List::Licenses, List::People, List::Devices];
     let is_known = lists.iter().any(|known| {
-        list.as_deref().is_none_or(|list| list == known.name()) && known.fields().iter().any(|(name, _, _)| *name == field)
+        list.as_deref().is_none_or(|list| list == known.name())
+            && known.fields().iter().any(|(name, _, _)| *name == field)
     });
     if is_known {
         return Ok(Mapping { list, field, column });
     }
-    let names = |list: List| format!("{}: {}", list.name(), list.fields().iter().map(|(name, _, _)| *name).collect::<Vec<_>>().join(", "));
+    let names = |list: List| {
+        format!("{}: {}", list.name(), list.fields().iter().map(|(name, _, _)| *name).collect::<Vec<_>>().join(", "))
+    };
     Err(format!("there is no such field; there are {}", lists.map(names).join("; ")))
 }
 
@@ -120,7 +144,9 @@ impl Columns {
         let place = |name: &str| sheet.header.iter().position(|column| plain(column) == plain(name));
         let mut found = Vec::new();
         for (field, snipe_it, others) in list.fields() {
-            let named = mappings.iter().find(|mapping| mapping.field == *field && mapping.list.as_deref().is_none_or(|name| name == list.name()));
+            let named = mappings.iter().find(|mapping| {
+                mapping.field == *field && mapping.list.as_deref().is_none_or(|name| name == list.name())
+            });
             if let Some(mapping) = named {
                 match place(&mapping.column) {
                     Some(at) => found.push((*field, at)),
@@ -176,7 +202,8 @@ mod tests {
     fn seats_of(header: &str, preset: Preset, mappings: &[&str]) -> Result<Option<String>, String> {
         let sheet = parse("l.csv", format!("{header}\nPaint,7\n").as_bytes())?;
         let mappings: Vec<Mapping> = mappings.iter().map(|text| mapping(text)).collect::<Result<_, _>>()?;
-        let columns = Columns::find(List::Licenses, &sheet, preset, &mappings).map_err(|failure| failure.to_string())?;
+        let columns =
+            Columns::find(List::Licenses, &sheet, preset, &mappings).map_err(|failure| failure.to_string())?;
         Ok(sheet.rows.first().and_then(|row| columns.text(row, "seats")).map(str::to_owned))
     }
 
@@ -184,7 +211,10 @@ mod tests {
     fn columns_are_found_by_preset_or_by_name() {
         assert_eq!(seats_of("Item name,seats", Preset::SnipeIt, &[]), Ok(Some("7".into())));
         assert_eq!(seats_of("ITEM_NAME,Quantity", Preset::Generic, &[]), Ok(Some("7".into())));
-        assert_eq!(seats_of("What,How many", Preset::Generic, &["item=What", "licenses.seats=how many"]), Ok(Some("7".into())));
+        assert_eq!(
+            seats_of("What,How many", Preset::Generic, &["item=What", "licenses.seats=how many"]),
+            Ok(Some("7".into()))
+        );
     }
 
     #[test]

@@ -120,7 +120,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if args.json {
         let receipts: Vec<_> = plan.receipts.iter().map(receipt::Receipt::to_json).collect();
         let figures = figures.as_ref().map(apply::Figures::to_json);
-        output::json(&json!({"dry_run": args.dry_run, "total": total.to_json(), "figures": figures, "receipts": receipts}))?;
+        output::json(
+            &json!({"dry_run": args.dry_run, "total": total.to_json(), "figures": figures, "receipts": receipts}),
+        )?;
     } else {
         if args.dry_run {
             output::line("dry run: nothing is sent, and taken means that it would be asked for")?;

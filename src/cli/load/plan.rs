@@ -110,7 +110,8 @@ impl Plan {
     pub(super) fn read_people(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
         for row in &sheet.rows {
             let text = |field: &str| columns.text(row, field);
-            let (at, is_readable) = self.begin(List::People, sheet, row, text("user_name").or(text("email")).unwrap_or(""));
+            let (at, is_readable) =
+                self.begin(List::People, sheet, row, text("user_name").or(text("email")).unwrap_or(""));
             if !is_readable {
                 continue;
             }
@@ -146,7 +147,15 @@ impl Plan {
     }
 
     /// Whether the row is the one that says who this person is.
-    fn person(&mut self, at: RowAt, user_name: &str, display_name: Option<String>, email: Option<&str>, external_id: Option<&str>, is_active: bool) -> bool {
+    fn person(
+        &mut self,
+        at: RowAt,
+        user_name: &str,
+        display_name: Option<String>,
+        email: Option<&str>,
+        external_id: Option<&str>,
+        is_active: bool,
+    ) -> bool {
         let mut command = json!({"type": "put_user", "user": by_name(user_name), "user_name": user_name});
         if let Some(name) = display_name {
             command["display_name"] = name.into();
@@ -164,7 +173,8 @@ impl Plan {
             self.people.push(Wish { what: "person", command, rows: vec![at] });
             return true;
         };
-        let before = self.people.get(known).map(|wish| (wish.command.clone(), wish.rows.first().copied().unwrap_or(at)));
+        let before =
+            self.people.get(known).map(|wish| (wish.command.clone(), wish.rows.first().copied().unwrap_or(at)));
         let Some((before, first)) = before else { return false };
         let was_active = !self.departures.iter().any(|wish| wish.command.get("user") == before.get("user"));
         let row = self.row_number(first);
@@ -172,7 +182,11 @@ impl Plan {
             self.note(at, format!("the same as row {row}"));
             self.part(at, Part::Unchanged("person"));
         } else {
-            self.refuse(at, "person", format!("row {row} has the same user name and says something else; that row stands"));
+            self.refuse(
+                at,
+                "person",
+                format!("row {row} has the same user name and says something else; that row stands"),
+            );
         }
         false
     }
@@ -210,7 +224,9 @@ impl Plan {
                     self.holder(at, user_name, full_name.map(str::to_owned), text("email"));
                     self.seat(at, &key, user_name);
                 }
-                (None, Some(_)) => self.refuse(at, "seat", "its holder has a name, but neither a user name nor a mail address"),
+                (None, Some(_)) => {
+                    self.refuse(at, "seat", "its holder has a name, but neither a user name nor a mail address")
+                }
                 (None, None) => {}
             }
         }
@@ -218,7 +234,16 @@ impl Plan {
 
     /// Whether there is such a pool after this row.
     #[expect(clippy::too_many_arguments, reason = "one row and what is known of it")]
-    fn pool(&mut self, at: RowAt, row: &Row, columns: &Columns, reading: &Reading, key: &str, sku: &str, item: &str) -> bool {
+    fn pool(
+        &mut self,
+        at: RowAt,
+        row: &Row,
+        columns: &Columns,
+        reading: &Reading,
+        key: &str,
+        sku: &str,
+        item: &str,
+    ) -> bool {
         let text = |field: &str| columns.text(row, field);
         let seats = text("seats").map_or_else(|| Err("it says no number of seats".to_owned()), values::seats);
         if let Some(known) = self.known_pools.get(key).copied() {
@@ -231,7 +256,11 @@ impl Plan {
                 && seats != Ok(before)
             {
                 let row = self.row_number(first);
-                self.refuse(at, "pool", format!("{:?} seats here, another number in row {row}, which stands", text("seats").unwrap_or("")));
+                self.refuse(
+                    at,
+                    "pool",
+                    format!("{:?} seats here, another number in row {row}, which stands", text("seats").unwrap_or("")),
+                );
             }
             return true;
         }
@@ -268,7 +297,11 @@ impl Plan {
         }
         match expires_on {
             Some(day) if reading.applies_end_dates => ends_on = day.to_string().into(),
-            Some(day) => self.remark(at, "the date of expiry is noted and not applied (--end-dates apply)", format!("expires on {day}: not applied")),
+            Some(day) => self.remark(
+                at,
+                "the date of expiry is noted and not applied (--end-dates apply)",
+                format!("expires on {day}: not applied"),
+            ),
             None => {}
         }
         let item = json!({
@@ -296,7 +329,8 @@ impl Plan {
     pub(super) fn read_devices(&mut self, sheet: &Sheet, columns: &Columns) {
         for row in &sheet.rows {
             let text = |field: &str| columns.text(row, field);
-            let (at, is_readable) = self.begin(List::Devices, sheet, row, text("device_id").or(text("serial")).unwrap_or(""));
+            let (at, is_readable) =
+                self.begin(List::Devices, sheet, row, text("device_id").or(text("serial")).unwrap_or(""));
             if !is_readable {
                 continue;
             }
@@ -315,13 +349,18 @@ impl Plan {
                 command["device_id"] = tag.into();
             }
             match text("join").map(str::to_lowercase) {
-                Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => command["join"] = join.into(),
-                Some(join) => self.note(at, format!("join: {join:?} is none of domain, entra, workplace, none: taken as none")),
+                Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => {
+                    command["join"] = join.into()
+                }
+                Some(join) => {
+                    self.note(at, format!("join: {join:?} is none of domain, entra, workplace, none: taken as none"))
+                }
                 None => {}
             }
             match text("os_build").map(|text| text.rsplit('.').next().unwrap_or(text).parse::<u32>()) {
                 Some(Ok(build)) => command["os_build"] = build.into(),
-                Some(Err(_)) => self.note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
+                Some(Err(_)) => self
+                    .note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
                 None => {}
             }
             let is_for_a_person = text("checkout").is_none_or(|kind| kind.eq_ignore_ascii_case("user"));
@@ -331,7 +370,11 @@ impl Plan {
                 command["primary_user"] = by_name(user_name).into();
             }
             if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
-                self.remark(at, "the device is not checked out to a person", format!("checked out to a {}: no primary user", kind.to_lowercase()));
+                self.remark(
+                    at,
+                    "the device is not checked out to a person",
+                    format!("checked out to a {}: no primary user", kind.to_lowercase()),
+                );
             }
             self.device(at, &name.to_lowercase(), command);
         }
@@ -343,7 +386,8 @@ impl Plan {
             self.devices.push(Wish { what: "device", command, rows: vec![at] });
             return;
         };
-        let before = self.devices.get(known).map(|wish| (wish.command == command, wish.rows.first().copied().unwrap_or(at)));
+        let before =
+            self.devices.get(known).map(|wish| (wish.command == command, wish.rows.first().copied().unwrap_or(at)));
         let Some((is_same, first)) = before else { return };
         let row = self.row_number(first);
         if is_same {
@@ -357,11 +401,14 @@ impl Plan {
     /// What would become of every row if the ledger refused nothing and knew nothing yet.
     pub(super) fn foresee(&mut self) {
         let commands = [&self.people, &self.departures, &self.devices, &self.seats].into_iter().flatten();
-        let parts = self.pools.iter().map(|wish| ("pool", &wish.rows)).chain(commands.map(|wish| (wish.what, &wish.rows)));
-        let parts: Vec<(RowAt, &'static str)> = parts.flat_map(|(what, rows)| rows.iter().map(move |at| (*at, what))).collect();
+        let parts =
+            self.pools.iter().map(|wish| ("pool", &wish.rows)).chain(commands.map(|wish| (wish.what, &wish.rows)));
+        let parts: Vec<(RowAt, &'static str)> =
+            parts.flat_map(|(what, rows)| rows.iter().map(move |at| (*at, what))).collect();
         let mut seen = BTreeSet::new();
         for (at, what) in parts {
-            let is_first_pool = what != "pool" || self.receipts.get(at).is_some_and(|receipt| seen.insert(receipt.pool.clone()));
+            let is_first_pool =
+                what != "pool" || self.receipts.get(at).is_some_and(|receipt| seen.insert(receipt.pool.clone()));
             self.part(at, if is_first_pool { Part::Taken(what) } else { Part::Unchanged(what) });
         }
     }

@@ -149,9 +149,15 @@ pub(super) fn summary(receipts: &[Receipt]) -> String {
     }
     rows.push(row("total", Count::of(receipts.iter())));
     let mut text = output::table(&["list", "rows", "taken", "unchanged", "refused", "blank"], rows, 1);
-    let line = |receipt: &Receipt, words: &[String]| format!("\n  {} row {} ({}): {}", receipt.file, receipt.row, receipt.subject, words.join("; "));
-    for (heading, words) in [("refused", (|receipt| receipt.whys()) as fn(&Receipt) -> Vec<String>), ("notes", |receipt| receipt.notes.clone())] {
-        let found: Vec<_> = receipts.iter().map(|receipt| (receipt, words(receipt))).filter(|(_, words)| !words.is_empty()).collect();
+    let line = |receipt: &Receipt, words: &[String]| {
+        format!("\n  {} row {} ({}): {}", receipt.file, receipt.row, receipt.subject, words.join("; "))
+    };
+    for (heading, words) in [
+        ("refused", (|receipt| receipt.whys()) as fn(&Receipt) -> Vec<String>),
+        ("notes", |receipt| receipt.notes.clone()),
+    ] {
+        let found: Vec<_> =
+            receipts.iter().map(|receipt| (receipt, words(receipt))).filter(|(_, words)| !words.is_empty()).collect();
         if found.is_empty() {
             continue;
         }
@@ -187,7 +193,9 @@ pub(super) fn write_report(path: &Path, receipts: &[Receipt]) -> Result<(), Fail
         receipts.iter().map(|receipt| format!("{}\n", receipt.to_json())).collect::<String>().into_bytes()
     } else {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(["list", "file", "row", "line", "subject", "pool", "outcome", "taken", "why", "notes"]).map_err(|error| wrong(&error))?;
+        writer
+            .write_record(["list", "file", "row", "line", "subject", "pool", "outcome", "taken", "why", "notes"])
+            .map_err(|error| wrong(&error))?;
         for receipt in receipts {
             let record = [
                 receipt.list.name().to_owned(),

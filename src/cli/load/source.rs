@@ -46,7 +46,8 @@ pub(super) fn read(path: &Path) -> Result<Sheet, Failure> {
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
     let (text, encoding) = decode(bytes);
     let (text, separator) = separator(&text);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(separator).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(separator).from_reader(text.as_bytes());
     let mut records = reader.records();
     let header: Vec<String> = match records.next() {
         Some(Ok(record)) => record.iter().map(|field| field.trim().to_owned()).collect(),
@@ -63,7 +64,8 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
                 let line = record.position().map_or(number, csv::Position::line);
                 let fields: Vec<String> = record.iter().map(str::to_owned).collect();
                 let has_more = fields.iter().skip(header.len()).any(|field| !field.trim().is_empty());
-                let fault = has_more.then(|| format!("it has {} fields and the header names {}", fields.len(), header.len()));
+                let fault =
+                    has_more.then(|| format!("it has {} fields and the header names {}", fields.len(), header.len()));
                 Row { number, line, fault, fields }
             }
             Err(error) => Row { number, line: number, fault: Some(error.to_string()), fields: Vec::new() },
@@ -88,8 +90,12 @@ fn decode(bytes: &[u8]) -> (String, &'static str) {
     }
     // without a mark: letters of a header in UTF-16 have every other byte 0
     match bytes {
-        [first, 0, ..] if *first != 0 => return (utf_16(bytes, u16::from_le_bytes), "UTF-16, little-endian, without a mark"),
-        [0, second, ..] if *second != 0 => return (utf_16(bytes, u16::from_be_bytes), "UTF-16, big-endian, without a mark"),
+        [first, 0, ..] if *first != 0 => {
+            return (utf_16(bytes, u16::from_le_bytes), "UTF-16, little-endian, without a mark");
+        }
+        [0, second, ..] if *second != 0 => {
+            return (utf_16(bytes, u16::from_be_bytes), "UTF-16, big-endian, without a mark");
+        }
         [..] => {}
     }
     match std::str::from_utf8(bytes) {
@@ -105,8 +111,8 @@ fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
 
 fn windows_1252(bytes: &[u8]) -> String {
     const UPPER: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•',
-        '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
+        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
     ];
     let letter = |byte: &u8| match byte {
         0x80..=0x9f => UPPER.get(usize::from(byte - 0x80)).copied().unwrap_or(char::REPLACEMENT_CHARACTER),
@@ -177,7 +183,8 @@ mod tests {
 
     #[test]
     fn semicolons_tabs_and_the_sep_line_of_excel_are_seen() {
-        for text in ["a;b\n1;2\n", "a\tb\n1\t2\n", "sep=;\r\na;b\r\n1;2\r\n", "\"a\";\"b\"\n\"1\";\"2\"", "a,b\r1,2\r"] {
+        for text in ["a;b\n1;2\n", "a\tb\n1\t2\n", "sep=;\r\na;b\r\n1;2\r\n", "\"a\";\"b\"\n\"1\";\"2\"", "a,b\r1,2\r"]
+        {
             assert_eq!(fields(text.as_bytes()), [["a", "b"], ["1", "2"]], "{text:?}");
         }
     }

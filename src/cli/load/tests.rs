@@ -8,7 +8,8 @@ use super::values::DateOrder;
 use expect_test::{Expect, expect};
 
 fn plan(people: &str, licenses: &str, devices: &str) -> Plan {
-    let reading = Reading { dates: DateOrder::Mdy, currency: "USD".into(), license_type: "offline", applies_end_dates: false };
+    let reading =
+        Reading { dates: DateOrder::Mdy, currency: "USD".into(), license_type: "offline", applies_end_dates: false };
     let mut plan = Plan::default();
     let open = |list: List, text: &str| {
         let sheet = source::parse(&format!("{}.csv", list.name()), text.as_bytes()).expect("a list");
@@ -34,14 +35,26 @@ fn plan(people: &str, licenses: &str, devices: &str) -> Plan {
 fn check(plan: &Plan, expected: &Expect) {
     let mut text = String::new();
     for receipt in &plan.receipts {
-        let words: Vec<String> = receipt.whys().into_iter().chain(receipt.notes.clone()).chain(receipt.remarks.iter().map(|(_, words)| words.clone())).collect();
-        text.push_str(&format!("{} {} {}: {}\n", receipt.list.name(), receipt.row, receipt.outcome().name(), words.join("; ")));
+        let words: Vec<String> = receipt
+            .whys()
+            .into_iter()
+            .chain(receipt.notes.clone())
+            .chain(receipt.remarks.iter().map(|(_, words)| words.clone()))
+            .collect();
+        text.push_str(&format!(
+            "{} {} {}: {}\n",
+            receipt.list.name(),
+            receipt.row,
+            receipt.outcome().name(),
+            words.join("; ")
+        ));
     }
     expected.assert_eq(&text);
 }
 
 const PEOPLE: &str = "First Name,Last Name,Email,Username,Activated,Start Date,End Date\n";
-const LICENSES: &str = "Full Name,Email,Username,Item name,serial number,purchase cost,purchase date,expiration date,reassignable,seats\n";
+const LICENSES: &str =
+    "Full Name,Email,Username,Item name,serial number,purchase cost,purchase date,expiration date,reassignable,seats\n";
 const DEVICES: &str = "Asset Tag,Model,Checkout Type,Checked Out To: Username,Checked Out To: First Name,Checked Out To: Last Name,Checked Out To: Email\n";
 
 #[test]
@@ -62,7 +75,10 @@ fn every_row_of_a_people_list_has_its_receipt() {
     );
     assert_eq!((plan.people.len(), plan.departures.len()), (3, 1));
     let departure = plan.departures.first().map(|wish| wish.command.to_string());
-    assert_eq!(departure.as_deref(), Some(r#"{"cause":"deactivated","occurred_at":"2022-12-04T00:00:00Z","type":"depart","user":"name:bob"}"#));
+    assert_eq!(
+        departure.as_deref(),
+        Some(r#"{"cause":"deactivated","occurred_at":"2022-12-04T00:00:00Z","type":"depart","user":"name:bob"}"#)
+    );
 }
 
 #[test]
@@ -89,7 +105,13 @@ fn rows_that_share_item_and_serial_share_a_pool() {
             licenses 9 refused: pool: it names no item
         "#]],
     );
-    let pools: Vec<String> = plan.pools.iter().map(|wish| format!("{} {} {}", wish.key.starts_with("declared:"), wish.item["owned"], wish.item["irrevocable"])).collect();
+    let pools: Vec<String> = plan
+        .pools
+        .iter()
+        .map(|wish| {
+            format!("{} {} {}", wish.key.starts_with("declared:"), wish.item["owned"], wish.item["irrevocable"])
+        })
+        .collect();
     assert_eq!(pools, ["true 3 false", "true 1 true", "true \"unlimited\" false"]);
     assert_eq!((plan.people.len(), plan.seats.len()), (3, 3));
     let count = Count::of(plan.receipts.iter());
@@ -110,7 +132,8 @@ fn devices_bring_their_people_unless_they_stand_somewhere() {
             devices 6 blank: 
         "#]],
     );
-    let platforms: Vec<_> = plan.devices.iter().map(|wish| wish.command["platform"].as_str().unwrap_or("").to_owned()).collect();
+    let platforms: Vec<_> =
+        plan.devices.iter().map(|wish| wish.command["platform"].as_str().unwrap_or("").to_owned()).collect();
     assert_eq!(platforms, ["macos", "other", "windows"]);
 }
 

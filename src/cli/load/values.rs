@@ -16,7 +16,8 @@ pub(crate) enum DateOrder {
 /// or without a time behind it. Two digits of a year mean 1969 to 2068.
 pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
     let wrong = || format!("{text:?} is no date");
-    let words: Vec<&str> = text.split([' ', '-', '/', '.', ',', 'T', '\u{a0}']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split([' ', '-', '/', '.', ',', 'T', '\u{a0}']).filter(|word| !word.is_empty()).collect();
     let month_named = |word: &str| {
         let names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let start = word.get(..3)?.to_ascii_lowercase();
@@ -129,7 +130,9 @@ pub(super) fn seats(text: &str) -> Result<Seats, String> {
         return Ok(Seats::Unlimited);
     }
     let wrong = || format!("{text:?} is no number of seats");
-    if text.contains('-') || text.chars().any(|c| !c.is_ascii_digit() && !matches!(c, '.' | ',' | ' ' | '\u{a0}' | '\'')) {
+    if text.contains('-')
+        || text.chars().any(|c| !c.is_ascii_digit() && !matches!(c, '.' | ',' | ' ' | '\u{a0}' | '\''))
+    {
         return Err(wrong());
     }
     let compact: String = text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '\'')).collect();
@@ -190,7 +193,9 @@ mod tests {
 
     #[test]
     fn money_is_read_with_its_signs() {
-        let read = |text: &str| money(text, "USD").map_or_else(|fault| fault, |money| format!("{} {}", money.minor_units, money.currency));
+        let read = |text: &str| {
+            money(text, "USD").map_or_else(|fault| fault, |money| format!("{} {}", money.minor_units, money.currency))
+        };
         for (text, amount) in [
             ("$12.58", "1258 USD"),
             ("$0.41", "41 USD"),

@@ -16,7 +16,12 @@ impl Filter {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
-        Self { words: bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().expect("exact chunks"))).collect() }
+        Self {
+            words: bytes
+                .chunks_exact(8)
+                .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("exact chunks")))
+                .collect(),
+        }
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -47,7 +52,9 @@ impl Filter {
         let a = mix(half(0..8) ^ mix(u64::from(tenant)));
         let b = mix(half(8..16) ^ a) | 1;
         let bits = self.words.len() as u64 * 64;
-        (0..PROBES).map(move |probe| usize::try_from(a.wrapping_add(probe.wrapping_mul(b)) % bits).expect("a bit of the filter"))
+        (0..PROBES).map(move |probe| {
+            usize::try_from(a.wrapping_add(probe.wrapping_mul(b)) % bits).expect("a bit of the filter")
+        })
     }
 }
 

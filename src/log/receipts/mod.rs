@@ -149,7 +149,9 @@ impl Receipts {
         let table = self.flushing.take();
         match flushed {
             Some(Flushed(runs)) => self.runs = runs,
-            None => self.fresh.extend(table.iter().flat_map(|table| table.iter().map(|(key, receipt)| (*key, *receipt)))),
+            None => {
+                self.fresh.extend(table.iter().flat_map(|table| table.iter().map(|(key, receipt)| (*key, *receipt))))
+            }
         }
     }
 }
@@ -160,9 +162,16 @@ impl Flush {
     /// # Errors
     /// When the disk says no; the folder holds what it held then.
     pub fn run(self) -> io::Result<Flushed> {
-        let mut entries: Vec<(ReceiptKey, Receipt)> = self.table.iter().map(|(key, receipt)| (*key, *receipt)).collect();
+        let mut entries: Vec<(ReceiptKey, Receipt)> =
+            self.table.iter().map(|(key, receipt)| (*key, *receipt)).collect();
         entries.sort_unstable_by_key(|(key, _)| *key);
-        let fresh = run::write(&self.folder, self.first_group, self.last_group, entries.len() as u64, entries.into_iter().map(Ok))?;
+        let fresh = run::write(
+            &self.folder,
+            self.first_group,
+            self.last_group,
+            entries.len() as u64,
+            entries.into_iter().map(Ok),
+        )?;
         let mut runs = self.runs;
         runs.push(Arc::new(fresh));
         while runs.len() > RUNS_MAX {

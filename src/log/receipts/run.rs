@@ -45,7 +45,11 @@ impl Run {
             return Ok(None);
         };
         let entries = self.block(block)?;
-        Ok(entries.binary_search_by_key(&key, |(key, _)| *key).ok().and_then(|at| entries.get(at)).map(|(_, receipt)| *receipt))
+        Ok(entries
+            .binary_search_by_key(&key, |(key, _)| *key)
+            .ok()
+            .and_then(|at| entries.get(at))
+            .map(|(_, receipt)| *receipt))
     }
 
     fn block(&self, block: usize) -> io::Result<Vec<(ReceiptKey, Receipt)>> {
@@ -144,7 +148,8 @@ pub(super) fn write(
     if !block.is_empty() {
         write_block(&mut out, &mut block)?;
     }
-    let mut tail: Vec<u8> = fences.iter().flat_map(|(tenant, id)| tenant.to_be_bytes().into_iter().chain(*id)).collect();
+    let mut tail: Vec<u8> =
+        fences.iter().flat_map(|(tenant, id)| tenant.to_be_bytes().into_iter().chain(*id)).collect();
     tail.extend_from_slice(&filter.to_bytes());
     out.write_all(&tail)?;
     out.write_all(&crc32fast::hash(&tail).to_be_bytes())?;
@@ -168,7 +173,13 @@ fn write_block(out: &mut impl Write, block: &mut Vec<u8>) -> io::Result<()> {
 pub(super) fn merge(folder: &Path, left: &Arc<Run>, right: &Arc<Run>) -> io::Result<Run> {
     let (mut a, mut b) = (left.iter().peekable(), right.iter().peekable());
     let merged = std::iter::from_fn(move || match (a.peek(), b.peek()) {
-        (Some(Ok((x, _))), Some(Ok((y, _)))) => if x <= y { a.next() } else { b.next() },
+        (Some(Ok((x, _))), Some(Ok((y, _)))) => {
+            if x <= y {
+                a.next()
+            } else {
+                b.next()
+            }
+        }
         (Some(_), None | Some(Ok(_))) => a.next(),
         (None | Some(Ok(_)), Some(_)) => b.next(),
         (Some(Err(_)), Some(Err(_))) => a.next(),
@@ -225,7 +236,9 @@ fn open(path: &Path) -> io::Result<Run> {
     let file = File::open(path)?;
     let mut header = [0; BLOCK_BYTES];
     file.read_exact_at(&mut header, 0)?;
-    let number = |at: usize| u64::from_be_bytes(header.get(at..at + 8).and_then(|b| b.try_into().ok()).expect("within the header"));
+    let number = |at: usize| {
+        u64::from_be_bytes(header.get(at..at + 8).and_then(|b| b.try_into().ok()).expect("within the header"))
+    };
     let is_ours = header.get(..8) == Some(&MAGIC[..])
         && header.get(32..36) == Some(&crc32fast::hash(header.get(..32).expect("within the header")).to_be_bytes()[..])
         && header.iter().skip(36).all(|byte| *byte == 0);
@@ -251,17 +264,27 @@ fn open(path: &Path) -> io::Result<Run> {
         let (tenant, id) = fence.split_first_chunk::<4>().expect("20 bytes");
         (u32::from_be_bytes(*tenant), id.try_into().expect("16 bytes"))
     });
-    Ok(Run { path: path.to_owned(), first_group, last_group, entries, fences: fences.collect(), filter: Filter::from_bytes(filter), file })
+    Ok(Run {
+        path: path.to_owned(),
+        first_group,
+        last_group,
+        entries,
+        fences: fences.collect(),
+        filter: Filter::from_bytes(filter),
+        file,
+    })
 }
 
 /// Reads everything; how many entries there are, or the first bad place.
 pub(super) fn verify_all(folder: &Path) -> io::Result<Result<u64, String>> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|found| found.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|found| found.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "run"));
     paths.sort();
     let mut entries = 0;
     for path in paths {
-        let checked = open(&path).and_then(|run| (0..run.fences.len()).try_fold(0, |sum, block| Ok(sum + run.block(block)?.len() as u64)));
+        let checked = open(&path)
+            .and_then(|run| (0..run.fences.len()).try_fold(0, |sum, block| Ok(sum + run.block(block)?.len() as u64)));
         match checked {
             Ok(found) => entries += found,
             Err(error) => return Ok(Err(error.to_string())),

@@ -10,6 +10,7 @@ mod caches;
 mod judge;
 mod start;
 
+use super::snapshot::SnapshotMeta;
 use super::submission::{Submission, SubmitError};
 use super::{AppendError, Log, LogReader};
 use crate::clock::{Clock, monotonic};
@@ -17,7 +18,6 @@ use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
-use super::snapshot::SnapshotMeta;
 use bench::{Bench, Judgement};
 use caches::Caches;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};

@@ -94,12 +94,20 @@ pub fn start<A: Audience + 'static>(
 fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<(Vec<Tenant>, u64), StartError> {
     for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
         match usable(dir, &path) {
-            Ok(Some(group)) => match snapshot::open(&path).and_then(|(_, mut payload)| record::decode_cache(&mut payload)) {
-                Ok(copy) => return Ok((audience.restore(copy), group)),
-                Err(error) => tracing::warn!(%error, path = %path.display(), "a snapshot can't be read; an older one or the log is used"),
-            },
-            Ok(None) => tracing::warn!(path = %path.display(), "a snapshot is of another log or another version; it is not used"),
-            Err(StartError::Caches(error)) => tracing::warn!(%error, "a snapshot is damaged; an older one or the log is used"),
+            Ok(Some(group)) => {
+                match snapshot::open(&path).and_then(|(_, mut payload)| record::decode_cache(&mut payload)) {
+                    Ok(copy) => return Ok((audience.restore(copy), group)),
+                    Err(error) => {
+                        tracing::warn!(%error, path = %path.display(), "a snapshot can't be read; an older one or the log is used")
+                    }
+                }
+            }
+            Ok(None) => {
+                tracing::warn!(path = %path.display(), "a snapshot is of another log or another version; it is not used")
+            }
+            Err(StartError::Caches(error)) => {
+                tracing::warn!(%error, "a snapshot is damaged; an older one or the log is used")
+            }
             Err(error) => return Err(error),
         }
     }
