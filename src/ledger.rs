@@ -320,7 +320,7 @@ impl Ledger {
         let mut events = Vec::new();
         let mut next = from;
         while events.len() < max_records {
-            let wanted = (max_records - events.len()).min(READ_BYTES_MAX / RECORD_BYTES_GUESS).max(1);
+            let wanted = (max_records - events.len()).clamp(1, READ_BYTES_MAX / RECORD_BYTES_GUESS);
             let read = self.0.writer.reader().read(tenant.0, next, wanted * RECORD_BYTES_GUESS);
             let records = read.map_err(|error| ReadError::Log(error.to_string()))?;
             if records.is_empty() {

@@ -50,6 +50,14 @@ pub(crate) fn read_token(file: &Path) -> Result<String, super::exit::Failure> {
     Ok(text.trim().to_owned())
 }
 
+/// Sets a field of a JSON object.
+///
+/// # Panics
+/// If it is none: what is built up so begins as an object.
+pub(crate) fn put(object: &mut Value, field: &str, value: impl Into<Value>) {
+    object.as_object_mut().expect("begun as an object").insert(field.to_owned(), value.into());
+}
+
 /// An answer of the service that is no answer: RFC 9457.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
@@ -57,7 +65,6 @@ pub(crate) struct Problem {
     /// The last part of its `type`, as in `no-seat-available`.
     pub(crate) name: String,
     pub(crate) detail: String,
-    pub(crate) body: Value,
 }
 
 impl Problem {
@@ -71,7 +78,7 @@ impl Problem {
         let name = word("type").and_then(|uri| uri.rsplit('/').next()).unwrap_or("").to_owned();
         let detail =
             word("detail").or_else(|| word("title")).unwrap_or_else(|| text.lines().next().unwrap_or("")).to_owned();
-        Self { status, name, detail, body }
+        Self { status, name, detail }
     }
 
     /// The problem of one line of a batch, if it has one.
@@ -176,10 +183,6 @@ impl Client {
 
     pub(crate) async fn put(&self, path: &str, body: Value, key: Option<&str>) -> Result<Value, CallError> {
         self.call(Method::PUT, path, &Body::Json(body), key).await
-    }
-
-    pub(crate) async fn delete(&self, path: &str) -> Result<Value, CallError> {
-        self.call(Method::DELETE, path, &Body::None, None).await
     }
 
     /// Sends commands in one stream and gives their results in order. Lines that were turned away only for now are sent
@@ -304,21 +307,6 @@ impl Client {
             .await
             .map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
         Ok((status, headers, text))
-    }
-
-    /// The body of a long answer, as it comes.
-    pub(crate) async fn stream(&self, path: &str, accept: &str) -> Result<reqwest::Response, CallError> {
-        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).header("Accept", accept);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let text = response.text().await.unwrap_or_default();
-        Err(CallError::Problem(Problem::of(status, &text)))
     }
 }
 

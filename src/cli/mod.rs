@@ -40,7 +40,7 @@ enum Command {
     /// Two years of an organization in fast motion on a service of its own, with figures and proof
     Demo(demo::Args),
     /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
-    Load(load::Args),
+    Load(Box<load::Args>),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
         Command::Demo(args) => wait_for(demo::run(args)),
-        Command::Load(args) => wait_for(load::run(args)),
+        Command::Load(args) => wait_for(load::run(*args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -30,8 +30,7 @@ impl Progress {
     }
 
     pub(crate) fn advance(&self, by: u64) {
-        self.bar.inc(by);
-        self.maybe_say();
+        self.set(self.bar.position() + by);
     }
 
     pub(crate) fn set(&self, position: u64) {

@@ -97,9 +97,8 @@ impl Tenant {
         }
         for id in &pool.assignments {
             let assignment = self.assignment(*id);
-            if self.target_holds(assignment, user.into()) {
-                coverage.add(assignment.intent);
-            } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
+            if self.target_holds(assignment, user.into())
+                || Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
             {
                 coverage.add(assignment.intent);
             }

@@ -26,14 +26,13 @@ impl Tenant {
         }
         if let (DistributionPolicy::Restricted, Owned::Count(owned), Owned::Count(free)) =
             (pool.distribution_policy, pool.owned, pool.free())
+            && owned + pool.over_by() != pool.held() + free
         {
-            if owned + pool.over_by() != pool.held() + free {
-                return Some(format!(
-                    "conservation: {id} owned {owned} + over {} != held {} + free {free}",
-                    pool.over_by(),
-                    pool.held()
-                ));
-            }
+            return Some(format!(
+                "conservation: {id} owned {owned} + over {} != held {} + free {free}",
+                pool.over_by(),
+                pool.held()
+            ));
         }
         if !pool.queued.is_empty() && pool.has_free_seat() && pool.is_serving() {
             return Some(format!("{id} has a free seat and {} holders wait", pool.queued.len()));

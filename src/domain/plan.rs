@@ -47,10 +47,11 @@ impl Tenant {
     }
 
     fn plan_rank(&self, pool: &Pool, holder: Holder, seat: &Seat) -> Option<PlanRank> {
-        if let Holder::User(user) = holder {
-            if self.user(user).is_in_grace() && matches!(seat.state, SeatState::Reserved | SeatState::InUse) {
-                return Some(PlanRank::DepartedInGrace);
-            }
+        if let Holder::User(user) = holder
+            && self.user(user).is_in_grace()
+            && matches!(seat.state, SeatState::Reserved | SeatState::InUse)
+        {
+            return Some(PlanRank::DepartedInGrace);
         }
         let is_covered = self.coverage(pool.id, holder).is_covered();
         match (seat.state, is_covered) {

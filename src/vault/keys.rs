@@ -147,7 +147,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), VaultError> {
 fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {
     let damaged = |what: String| VaultError::Damaged { path: path.to_owned(), what };
     let (header, body) =
-        bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("it is shorter than its header".into()))?;
+        bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(|| damaged("it is shorter than its header".into()))?;
     let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
     if &header[..8] != MAGIC
         || header[HEADER_USED..HEADER_USED + 4] != crc
@@ -161,20 +161,19 @@ fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>
     let nonce: [u8; NONCE_BYTES] = header[32..56].try_into().expect("24 bytes");
     let index_key = unwrap(master, &header[56..HEADER_USED], &nonce, MAGIC)
         .ok_or_else(|| damaged("the index key does not open".into()))?;
-    let chunks = body.chunks_exact(SLOT_BYTES);
-    let mut torn = chunks.remainder().len() as u64;
-    let count = chunks.len();
+    let (written, rest) = body.as_chunks::<SLOT_BYTES>();
+    let mut torn = rest.len() as u64;
+    let count = written.len();
     let mut slots: Vec<Slot> = Vec::with_capacity(count);
-    for (subject, chunk) in chunks.enumerate() {
-        let slot: Slot = chunk.try_into().expect("exact chunks");
+    for (subject, slot) in written.iter().enumerate() {
         if slot[SLOT_USED..] != crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes() {
-            if body[subject * SLOT_BYTES..].iter().all(|byte| *byte == 0) || subject + 1 == count {
+            if body.iter().skip(subject * SLOT_BYTES).all(|byte| *byte == 0) || subject + 1 == count {
                 torn += ((count - subject) * SLOT_BYTES) as u64;
                 break;
             }
             return Err(damaged(format!("the slot of subject {subject} is not what was written")));
         }
-        slots.push(slot);
+        slots.push(*slot);
     }
     Ok((index_key, slots, torn))
 }

@@ -3,7 +3,7 @@
 
 use super::company::{Company, DEPARTMENTS, For, SITES};
 use super::teller::{TENANT, Teller};
-use crate::cli::client::{CallError, encode};
+use crate::cli::client::{CallError, encode, put};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -104,7 +104,7 @@ impl Life {
             };
             let mut body = json!({"pool": pool, "target": {"group": group}, "intent": intent});
             if intent == "required" {
-                body["mode"] = "fill".into();
+                put(&mut body, "mode", "fill");
             }
             self.teller.post("assign", "/assignments", body).await?;
         }
@@ -276,7 +276,7 @@ impl Life {
         let Some(key) = self.company.pools.get(pool).map(super::company::Pool::key) else { return };
         let mut command = json!({"type": "install", "pool": key, "device": format!("name:{device}"), "user": format!("name:{}", person.user_name)});
         if strays && self.company.random.is(30) {
-            command["report"] = true.into();
+            put(&mut command, "report", true);
         }
         self.teller.add(command);
         self.installs.push((pool, at, device));

@@ -1,7 +1,7 @@
 //! Between the story and the service: sends what happens, in order, and keeps count of what the ledger said to it. Not
 //! here: what happens.
 
-use crate::cli::client::{CallError, Client, Problem};
+use crate::cli::client::{CallError, Client, Problem, put};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Teller {
 
     /// Puts a command into the stream that the next [`Teller::flush`] sends.
     pub(super) fn add(&mut self, mut command: Value) {
-        command["id"] = self.id().into();
+        put(&mut command, "id", self.id());
         self.waiting.push(command);
     }
 

@@ -8,6 +8,7 @@ use super::columns::{Columns, List};
 use super::receipt::{Part, Receipt};
 use super::source::{Row, Sheet};
 use super::values::{self, DateOrder, Seats};
+use crate::cli::client::put;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,7 +140,7 @@ impl Plan {
             if !is_active {
                 let mut departure = json!({"type": "depart", "user": by_name(user_name), "cause": "deactivated"});
                 if let Some(day) = ended_on {
-                    departure["occurred_at"] = format!("{day}T00:00:00Z").into();
+                    put(&mut departure, "occurred_at", format!("{day}T00:00:00Z"));
                 }
                 self.departures.push(Wish { what: "departure", command: departure, rows: vec![at] });
             }
@@ -158,13 +159,13 @@ impl Plan {
     ) -> bool {
         let mut command = json!({"type": "put_user", "user": by_name(user_name), "user_name": user_name});
         if let Some(name) = display_name {
-            command["display_name"] = name.into();
+            put(&mut command, "display_name", name);
         }
         if let Some(id) = external_id {
-            command["external_id"] = id.into();
+            put(&mut command, "external_id", id);
         }
         match email {
-            Some(email) if email.contains('@') => command["emails"] = json!([email]),
+            Some(email) if email.contains('@') => put(&mut command, "emails", json!([email])),
             Some(email) => self.note(at, format!("{email:?} is no mail address: not taken")),
             None => {}
         }
@@ -343,14 +344,14 @@ impl Plan {
                 "type": "put_device", "device": by_name(text("serial").unwrap_or(name)), "platform": platform(&described), "join": "none", "enrolled": false,
             });
             if let Some(serial) = text("serial") {
-                command["serial"] = serial.into();
+                put(&mut command, "serial", serial);
             }
             if let Some(tag) = text("device_id") {
-                command["device_id"] = tag.into();
+                put(&mut command, "device_id", tag);
             }
             match text("join").map(str::to_lowercase) {
                 Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => {
-                    command["join"] = join.into()
+                    put(&mut command, "join", join)
                 }
                 Some(join) => {
                     self.note(at, format!("join: {join:?} is none of domain, entra, workplace, none: taken as none"))
@@ -358,7 +359,7 @@ impl Plan {
                 None => {}
             }
             match text("os_build").map(|text| text.rsplit('.').next().unwrap_or(text).parse::<u32>()) {
-                Some(Ok(build)) => command["os_build"] = build.into(),
+                Some(Ok(build)) => put(&mut command, "os_build", build),
                 Some(Err(_)) => self
                     .note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
                 None => {}
@@ -367,7 +368,7 @@ impl Plan {
             if let (true, Some(user_name)) = (is_for_a_person, text("user_name").or(text("email"))) {
                 let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
                 self.holder(at, user_name, (!names.is_empty()).then(|| names.join(" ")), text("email"));
-                command["primary_user"] = by_name(user_name).into();
+                put(&mut command, "primary_user", by_name(user_name));
             }
             if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
                 self.remark(
@@ -471,7 +472,7 @@ fn sku(item: &str, serial: Option<&str>) -> String {
 pub(super) fn with_id(command: &Value, tenant: &str, run: &str) -> Value {
     let mut command = command.clone();
     let hash = hex::encode(Sha256::digest(format!("{run}\0{tenant}\0{command}")));
-    command["id"] = format!("load-{}", hash.chars().take(32).collect::<String>()).into();
-    command["reason"] = "list load".into();
+    put(&mut command, "id", format!("load-{}", hash.chars().take(32).collect::<String>()));
+    put(&mut command, "reason", "list load");
     command
 }

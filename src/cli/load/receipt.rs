@@ -2,6 +2,7 @@
 //! Here also: the totals, and both on paper. Not here: how a row came to its receipt.
 
 use super::columns::List;
+use crate::cli::client::put;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ impl Count {
     pub(super) fn to_json(self) -> Value {
         let mut body = json!({"rows": self.rows});
         for outcome in Outcome::ALL {
-            body[outcome.name()] = self.of_outcome(outcome).into();
+            put(&mut body, outcome.name(), self.of_outcome(outcome));
         }
         body
     }

@@ -47,10 +47,10 @@ impl Judge<'_> {
                 Err(Rejection::AssignmentExists)
             };
         }
-        if let Target::User(user) = target {
-            if self.tenant.user(user).departed.is_some() {
-                return Err(Rejection::UserDeparted);
-            }
+        if let Target::User(user) = target
+            && self.tenant.user(user).departed.is_some()
+        {
+            return Err(Rejection::UserDeparted);
         }
         self.guard_pool_state(pool, intent)?;
         let made = self.next_assignment(pool, target, intent, mode, licensing);

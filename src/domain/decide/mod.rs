@@ -182,10 +182,10 @@ impl<'a> Judge<'a> {
         if !self.is_repeatable && !is_conflict {
             return Judged { events: Vec::new(), unrecorded: Some(last_word), counts_at: None };
         }
-        if !self.is_repeatable {
-            if let Some(counted) = self.equal_refusal(&last_word) {
-                return Judged { events: Vec::new(), unrecorded: Some(last_word), counts_at: Some(counted) };
-            }
+        if !self.is_repeatable
+            && let Some(counted) = self.equal_refusal(&last_word)
+        {
+            return Judged { events: Vec::new(), unrecorded: Some(last_word), counts_at: Some(counted) };
         }
         self.emit(last_word);
         Judged { events: self.facts, unrecorded: None, counts_at: None }

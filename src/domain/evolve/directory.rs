@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Tenant {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`evolve` names every event and sends only these here")]
     pub(super) fn evolve_directory(&mut self, event: &Event, meta: &Meta) {
         match event {
             Event::UserAdded { user, profile } => self.user_added(*user, profile, meta),

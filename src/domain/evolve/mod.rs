@@ -49,7 +49,10 @@ impl Tenant {
                     since,
                 });
             }
-            Event::TokenRevoked { token } => self.tokens[token.index()].is_revoked = true,
+            Event::TokenRevoked { token } => {
+                let token = self.tokens.get_mut(token.index()).expect("a token is revoked after it was issued");
+                token.is_revoked = true;
+            }
             Event::ToolActivated { tool, name } => {
                 self.tools.insert(tool.clone(), Tool { name: name.clone(), is_active: true, since: meta.recorded_at });
             }

@@ -7,6 +7,7 @@ use crate::domain::state::{Install, InstallKey, Meta, RecentEnding, Seat, SeatSt
 use crate::domain::time::HOUR_MICROS;
 
 impl Tenant {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`evolve` names every event and sends only these here")]
     pub(super) fn evolve_seat(&mut self, event: &Event, meta: &Meta) {
         match event {
             Event::SeatGranted { pool, holder, cause: _, in_use } => self.granted(*pool, *holder, *in_use, meta),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 impl Tenant {
     #[expect(clippy::too_many_lines, reason = "one arm a fact, each a few lines")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`evolve` names every event and sends only these here")]
     pub(super) fn evolve_store(&mut self, event: &Event, meta: &Meta) {
         match event {
             Event::StoreAccountLinked { provider, account_id, settings } => {
@@ -45,7 +46,7 @@ impl Tenant {
                 });
             }
             Event::SyncCompleted { sync, listed, changed, delisted, skipped, unchanged, pages } => {
-                let entry = &mut self.syncs[sync.index()];
+                let entry = self.syncs.get_mut(sync.index()).expect("a sync ends after it was started");
                 entry.state = SyncState::Completed;
                 entry.ended_at = Some(meta.recorded_at);
                 entry.ended_position = Some(meta.position);
@@ -67,7 +68,7 @@ impl Tenant {
                 }
             }
             Event::SyncFailed { sync, reason } => {
-                let entry = &mut self.syncs[sync.index()];
+                let entry = self.syncs.get_mut(sync.index()).expect("a sync ends after it was started");
                 entry.state = SyncState::Failed;
                 entry.ended_at = Some(meta.recorded_at);
                 entry.ended_position = Some(meta.position);
@@ -149,7 +150,7 @@ impl Tenant {
                 });
             }
             Event::DriftResolved { drift, resolution } => {
-                let entry = &mut self.drifts[drift.index()];
+                let entry = self.drifts.get_mut(drift.index()).expect("a drift is resolved after it was found");
                 entry.resolution = Some(*resolution);
                 entry.resolved_at = Some(meta.recorded_at);
             }
