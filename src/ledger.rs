@@ -3,6 +3,7 @@
 pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
+pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Clock, Jump, monotonic};
 use crate::domain::answer::Answer;
@@ -445,5 +446,6 @@ const READ_BYTES_MAX: usize = 4 << 20;
 /// A common record's size, to turn a number of records into bytes to read.
 const RECORD_BYTES_GUESS: usize = 96;
 
+mod search;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,13 @@ use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
 
-fn open(dir: &std::path::Path) -> Ledger {
+pub(super) fn open(dir: &std::path::Path) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
     Ledger::open(LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock }, &NoProgress).unwrap()
 }
 
-fn submission(id: Option<&str>, ask: Ask) -> Submission {
+pub(super) fn submission(id: Option<&str>, ask: Ask) -> Submission {
     Submission {
         actor: Actor::Root,
         door: Door::Http,
@@ -27,7 +27,7 @@ fn submission(id: Option<&str>, ask: Ask) -> Submission {
     }
 }
 
-fn inventory(owned: u64) -> Ask {
+pub(super) fn inventory(owned: u64) -> Ask {
     let details = PoolDetails {
         license_type: LicenseType::Offline,
         installed_by: InstalledBy::Tool,

@@ -34,6 +34,7 @@ mod segment;
 mod shared;
 mod sled;
 pub mod snapshot;
+pub mod subjects;
 pub mod submission;
 mod sync_file_range;
 mod tree;

@@ -7,6 +7,7 @@
 mod filter;
 mod run;
 
+use parking_lot::RwLock;
 use run::Run;
 use std::collections::HashMap;
 use std::io;
@@ -36,19 +37,25 @@ const FOLDER: &str = "receipts";
 /// Runs of about one size are merged when there are so many.
 const RUNS_MAX: usize = 8;
 
+/// Clones are one index: the writer's, and those of who reads beside it.
+#[derive(Clone)]
 pub struct Receipts {
+    held: Arc<RwLock<Held>>,
+    folder: PathBuf,
+}
+
+struct Held {
     fresh: Table,
     /// On its way into a run.
     flushing: Option<Arc<Table>>,
-    runs: Vec<Arc<Run>>,
-    folder: PathBuf,
+    runs: Arc<[Arc<Run>]>,
     is_whole: bool,
 }
 
 /// A table that waits to be written as a run, with what it takes to do so on another thread.
 pub struct Flush {
     table: Arc<Table>,
-    runs: Vec<Arc<Run>>,
+    runs: Arc<[Arc<Run>]>,
     folder: PathBuf,
     first_group: u64,
     last_group: u64,
@@ -71,35 +78,40 @@ impl Receipts {
             None => {
                 tracing::warn!("the index of command ids is damaged or incomplete; it is made anew from the log");
                 run::remove_all(&folder)?;
-                Vec::new()
+                Arc::default()
             }
         };
-        Ok(Self { fresh: Table::default(), flushing: None, runs, folder, is_whole: true })
+        let held = Held { fresh: Table::default(), flushing: None, runs, is_whole: true };
+        Ok(Self { held: Arc::new(RwLock::new(held)), folder })
     }
 
     /// The newest group whose receipts are on disk.
     #[must_use]
     pub fn covered_group(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.last_group)
+        self.held.read().covered_group()
     }
 
     /// # Errors
     /// When a run that may hold the entry can't be read.
-    pub fn get(&mut self, key: ReceiptKey) -> Result<Option<Receipt>, NotWhole> {
-        if let Some(receipt) = self.fresh.get(&key).or_else(|| self.flushing.as_ref()?.get(&key)) {
-            return Ok(Some(*receipt));
-        }
-        if !self.is_whole {
-            return Err(NotWhole);
-        }
-        for run in self.runs.iter().rev() {
+    pub fn get(&self, key: ReceiptKey) -> Result<Option<Receipt>, NotWhole> {
+        let runs = {
+            let held = self.held.read();
+            if let Some(receipt) = held.fresh.get(&key).or_else(|| held.flushing.as_ref()?.get(&key)) {
+                return Ok(Some(*receipt));
+            }
+            if !held.is_whole {
+                return Err(NotWhole);
+            }
+            Arc::clone(&held.runs)
+        };
+        for run in runs.iter().rev() {
             match run.get(key) {
                 Ok(None) => {}
                 Ok(found) => return Ok(found),
                 Err(error) => {
                     tracing::error!(%error, "a run of the index of command ids can't be read; commands with an id have to wait for a restart");
                     run.spoil();
-                    self.is_whole = false;
+                    self.held.write().is_whole = false;
                     return Err(NotWhole);
                 }
             }
@@ -107,20 +119,22 @@ impl Receipts {
         Ok(None)
     }
 
-    pub fn insert(&mut self, key: ReceiptKey, receipt: Receipt) {
-        self.fresh.insert(key, receipt);
+    /// What is durable.
+    pub fn insert(&self, receipts: impl IntoIterator<Item = (ReceiptKey, Receipt)>) {
+        self.held.write().fresh.extend(receipts);
     }
 
     /// Entries in memory that no run holds yet.
     #[must_use]
     pub fn fresh(&self) -> usize {
-        self.fresh.len()
+        self.held.read().fresh.len()
     }
 
     #[must_use]
     pub fn len(&self) -> u64 {
-        let in_memory = self.fresh.len() + self.flushing.as_ref().map_or(0, |table| table.len());
-        in_memory as u64 + self.runs.iter().map(|run| run.entries()).sum::<u64>()
+        let held = self.held.read();
+        let in_memory = held.fresh.len() + held.flushing.as_ref().map_or(0, |table| table.len());
+        in_memory as u64 + held.runs.iter().map(|run| run.entries()).sum::<u64>()
     }
 
     #[must_use]
@@ -130,29 +144,37 @@ impl Receipts {
 
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.is_whole
+        self.held.read().is_whole
     }
 
     /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.
-    pub fn begin_flush(&mut self, last_group: u64) -> Option<Flush> {
-        if self.flushing.is_some() || last_group <= self.covered_group() {
+    pub fn begin_flush(&self, last_group: u64) -> Option<Flush> {
+        let mut held = self.held.write();
+        if held.flushing.is_some() || last_group <= held.covered_group() {
             return None;
         }
-        let table = Arc::new(std::mem::take(&mut self.fresh));
-        self.flushing = Some(Arc::clone(&table));
-        let first_group = self.covered_group() + 1;
-        Some(Flush { table, runs: self.runs.clone(), folder: self.folder.clone(), first_group, last_group })
+        let table = Arc::new(std::mem::take(&mut held.fresh));
+        held.flushing = Some(Arc::clone(&table));
+        let first_group = held.covered_group() + 1;
+        Some(Flush { table, runs: Arc::clone(&held.runs), folder: self.folder.clone(), first_group, last_group })
     }
 
     /// The flush is on disk, or failed: then its entries go back into memory.
-    pub fn end_flush(&mut self, flushed: Option<Flushed>) {
-        let table = self.flushing.take();
+    pub fn end_flush(&self, flushed: Option<Flushed>) {
+        let mut held = self.held.write();
+        let table = held.flushing.take();
         match flushed {
-            Some(Flushed(runs)) => self.runs = runs,
+            Some(Flushed(runs)) => held.runs = runs.into(),
             None => {
-                self.fresh.extend(table.iter().flat_map(|table| table.iter().map(|(key, receipt)| (*key, *receipt))))
+                held.fresh.extend(table.iter().flat_map(|table| table.iter().map(|(key, receipt)| (*key, *receipt))))
             }
         }
+    }
+}
+
+impl Held {
+    fn covered_group(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.last_group)
     }
 }
 
@@ -172,7 +194,7 @@ impl Flush {
             entries.len() as u64,
             entries.into_iter().map(Ok),
         )?;
-        let mut runs = self.runs;
+        let mut runs = self.runs.to_vec();
         runs.push(Arc::new(fresh));
         while runs.len() > RUNS_MAX {
             let at = cheapest_pair(&runs);

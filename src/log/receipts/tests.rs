@@ -13,7 +13,7 @@ fn key(n: u64) -> ReceiptKey {
     ((n % 3) as u32, id)
 }
 
-fn flush(receipts: &mut Receipts, group: u64) {
+fn flush(receipts: &Receipts, group: u64) {
     let flush = receipts.begin_flush(group).unwrap();
     let flushed = flush.run().unwrap();
     receipts.end_flush(Some(flushed));
@@ -30,10 +30,10 @@ proptest! {
         for (group, batch) in (1_u64..).zip(batches) {
             for n in batch {
                 if plain.insert(key(n), receipt(n)).is_none() {
-                    receipts.insert(key(n), receipt(n));
+                    receipts.insert([(key(n), receipt(n))]);
                 }
             }
-            flush(&mut receipts, group);
+            flush(&receipts, group);
             if group % 4 == 0 {
                 receipts = Receipts::open(dir.path()).unwrap();
             }
@@ -50,17 +50,17 @@ proptest! {
 #[test]
 fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let mut receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path()).unwrap();
     for n in 0..500 {
-        receipts.insert(key(n), receipt(n));
+        receipts.insert([(key(n), receipt(n))]);
     }
-    flush(&mut receipts, 1);
+    flush(&receipts, 1);
     let path = std::fs::read_dir(dir.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096 + 30] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert!(verify(dir.path()).unwrap().is_err());
-    let mut receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path()).unwrap();
     assert_eq!(receipts.get(key(0)), Err(NotWhole));
     assert_eq!(receipts.get(key(499)), Err(NotWhole), "not whole is not whole for any id");
     let receipts = Receipts::open(dir.path()).unwrap();
@@ -70,14 +70,15 @@ fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
 #[test]
 fn a_kill_between_a_merge_and_its_clean_up_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path()).unwrap();
     for group in 1..=2 {
-        receipts.insert(key(group), receipt(group));
-        flush(&mut receipts, group);
+        receipts.insert([(key(group), receipt(group))]);
+        flush(&receipts, group);
     }
-    run::merge(&dir.path().join(FOLDER), &receipts.runs[0], &receipts.runs[1]).unwrap();
+    let runs = Arc::clone(&receipts.held.read().runs);
+    run::merge(&dir.path().join(FOLDER), &runs[0], &runs[1]).unwrap();
     std::fs::write(dir.path().join(FOLDER).join("x.new"), b"half a run").unwrap();
-    let mut receipts = Receipts::open(dir.path()).unwrap();
-    assert_eq!((receipts.len(), receipts.covered_group(), receipts.runs.len()), (2, 2, 1));
+    let receipts = Receipts::open(dir.path()).unwrap();
+    assert_eq!((receipts.len(), receipts.covered_group(), receipts.held.read().runs.len()), (2, 2, 1));
     assert_eq!(receipts.get(key(2)).unwrap(), Some(receipt(2)));
 }

@@ -83,8 +83,8 @@ impl Bench {
         &self.records
     }
 
-    pub(super) fn receipts(&mut self) -> &mut Receipts {
-        &mut self.receipts
+    pub(super) fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     pub(super) fn tenants(&self) -> &[Tenant] {
@@ -110,9 +110,7 @@ impl Bench {
     }
 
     pub(super) fn keep_receipts(&mut self) {
-        for ((tenant, key), receipt) in self.fresh_receipts.drain() {
-            self.receipts.insert((tenant, key), receipt);
-        }
+        self.receipts.insert(self.fresh_receipts.drain());
     }
 
     pub(super) fn create_tenant(
@@ -211,7 +209,7 @@ impl Bench {
         judged
     }
 
-    fn receipt(&mut self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
+    fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
         let key = (tenant.0, key);
         match self.fresh_receipts.get(&key) {
             Some(receipt) => Ok(Some(*receipt)),

@@ -10,7 +10,9 @@ mod caches;
 mod judge;
 mod start;
 
+use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
+use super::subjects::Subjects;
 use super::submission::{Submission, SubmitError};
 use super::{AppendError, Log, LogReader};
 use crate::clock::{Clock, monotonic};
@@ -111,6 +113,8 @@ pub struct Gauges {
 pub struct WriterHandle {
     jobs: Sender<Job>,
     reader: LogReader,
+    receipts: Receipts,
+    subjects: Subjects,
     gauges: Arc<Gauges>,
 }
 
@@ -134,6 +138,16 @@ impl WriterHandle {
     }
 
     #[must_use]
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    #[must_use]
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    #[must_use]
     pub fn gauges(&self) -> &Gauges {
         &self.gauges
     }
@@ -143,6 +157,7 @@ impl WriterHandle {
 struct Writer<A> {
     log: Log,
     bench: Bench,
+    subjects: Subjects,
     audience: A,
     clock: Clock,
     caches: Caches,
@@ -262,6 +277,8 @@ impl<A: Audience> Writer<A> {
                     self.gauges.sync_micros.fetch_add(micros, Ordering::Relaxed);
                     self.gauges.last_sync_micros.store(micros, Ordering::Relaxed);
                     metrics::histogram!("seatledger_group_sync_seconds").record(begun.elapsed().as_secs_f64());
+                    // before the audience, which says how far a reader may ask
+                    self.subjects.take(self.bench.records());
                     self.audience.take(committed.group, self.bench.records());
                     self.caches.count(self.bench.records().len());
                 }

@@ -10,6 +10,7 @@ use crate::domain::state::Tenant;
 use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
+use crate::log::subjects::Subjects;
 use crate::log::{Log, LogOptions, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
 use crate::vault::{Vault, reveal};
 use std::ops::ControlFlow;
@@ -50,18 +51,20 @@ pub fn start<A: Audience + 'static>(
     let dir = log.dir.clone();
     let (log, report) = Log::open(log, progress)?;
     let receipts = Receipts::open(&dir).map_err(StartError::Caches)?;
+    let subjects = Subjects::default();
     let (tenants, snapshot_group) = restore(&dir, &mut audience)?;
     let mut fold = Fold {
         tenants,
         snapshot_group,
         receipts_group: receipts.covered_group().min(log.last_group()),
-        receipts,
+        receipts: receipts.clone(),
+        subjects: subjects.clone(),
         vault: Arc::clone(&vault),
         records: 0,
         error: None,
     };
     let last = log.last_group();
-    replay_groups(&dir, fold.snapshot_group.min(fold.receipts_group) + 1, &mut |group| {
+    replay_groups(&dir, 1, &mut |group| {
         if group.number % 4096 == 0 {
             progress.step("folding the history", group.number, last);
         }
@@ -76,9 +79,15 @@ pub fn start<A: Audience + 'static>(
     }
     let (jobs, waiting) = crossbeam_channel::bounded(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
-    let handle = WriterHandle { jobs, reader: log.reader(), gauges: Arc::clone(&gauges) };
-    let bench = Bench::new(fold.tenants, fold.receipts, vault);
-    let writer = Writer { log, bench, audience, clock, caches, jobs: waiting, gauges };
+    let handle = WriterHandle {
+        jobs,
+        reader: log.reader(),
+        receipts: receipts.clone(),
+        subjects: subjects.clone(),
+        gauges: Arc::clone(&gauges),
+    };
+    let bench = Bench::new(fold.tenants, receipts, vault);
+    let writer = Writer { log, bench, subjects, audience, clock, caches, jobs: waiting, gauges };
     let run = move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
         if outcome.is_err() {
@@ -129,6 +138,7 @@ struct Fold {
     receipts_group: u64,
     records: u64,
     receipts: Receipts,
+    subjects: Subjects,
     vault: Arc<Vault>,
     error: Option<StartError>,
 }
@@ -151,6 +161,7 @@ impl Fold {
                 }
             }
         }
+        self.subjects.take(&records);
         if group.number > self.receipts_group {
             self.take_receipts(&records);
         }
@@ -182,7 +193,7 @@ impl Fold {
                     records: u32::try_from(command.len()).unwrap_or(u32::MAX),
                     content_hash: first.envelope.content_hash,
                 };
-                self.receipts.insert((tenant.0, record::command_key(id)), receipt);
+                self.receipts.insert([((tenant.0, record::command_key(id)), receipt)]);
             }
         }
     }

@@ -1,0 +1,244 @@
+//! Finding events: by subject, by command, by both. Everything here is blocking, bounded, and shows durable positions only.
+//! Not here: reading on from a position (`Ledger::events`).
+
+use super::{Ledger, ReadError};
+use crate::domain::command::Actor;
+use crate::domain::event::Recorded;
+use crate::domain::event_type::EventType;
+use crate::domain::ids::{DeviceId, PoolId, TenantId, UserId};
+use crate::domain::subject::{Subject, subjects_of};
+use crate::log::record;
+use std::ops::Range;
+
+/// The most events of one answer to a query.
+pub const PAGE_EVENTS_MAX: usize = 1000;
+/// A query that looked at so many events answers with what it has and where to go on.
+const EXAMINED_MAX: usize = 10_000;
+/// So many positions are taken from an index at once.
+const CHUNK_MIN: usize = 64;
+const CHUNK_MAX: usize = 512;
+/// Events that stand so near to each other are read together.
+const NEIGHBOURS: u64 = 8;
+
+/// Which events are wanted: those for which everything that is said holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventQuery {
+    pub from: u64,
+    /// Exclusive.
+    pub to: Option<u64>,
+    /// One of these; of any type when empty.
+    pub types: Vec<EventType>,
+    pub pool: Option<PoolId>,
+    pub user: Option<UserId>,
+    pub device: Option<DeviceId>,
+    /// Who did it.
+    pub actor: Option<Actor>,
+    pub command_id: Option<String>,
+    /// At least 1 and at most [`PAGE_EVENTS_MAX`] are given.
+    pub limit: usize,
+    pub newest_first: bool,
+}
+
+/// Some events, in the order asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventPage {
+    pub events: Vec<Recorded>,
+    /// Where there is more to look at: `from` of the next query, or its `to` when the newest come first. A page may be
+    /// empty and still have a next one.
+    pub next: Option<u64>,
+}
+
+impl EventQuery {
+    fn is_met_by(&self, recorded: &Recorded) -> bool {
+        let Recorded { envelope, event, .. } = recorded;
+        let is_of_command = |id: &String| envelope.command_id.as_ref() == Some(id);
+        (self.types.is_empty() || self.types.contains(&event.event_type()))
+            && self.command_id.as_ref().is_none_or(is_of_command)
+            && {
+                let named = subjects_of(recorded);
+                self.subjects().all(|subject| named.contains(&subject))
+            }
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let device = self.device.map(Subject::Device);
+        [self.pool.map(Subject::Pool), self.user.map(Subject::User), device, self.actor.map(Subject::Actor)]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// The next positions to look at, in the order asked for, and what of the range is left behind them.
+struct Candidates {
+    positions: Vec<u64>,
+    rest: Range<u64>,
+}
+
+impl Candidates {
+    /// What an index gave when it was asked for `max`.
+    fn listed(positions: Vec<u64>, range: &Range<u64>, max: usize, newest_first: bool) -> Self {
+        let rest = match positions.last().filter(|_| positions.len() >= max) {
+            Some(last) => behind(*last, range, newest_first),
+            None if newest_first => range.start..range.start,
+            None => range.end..range.end,
+        };
+        Self { positions, rest }
+    }
+
+    /// Every position of the range.
+    fn unlisted(range: &Range<u64>, max: usize, newest_first: bool) -> Self {
+        let positions =
+            if newest_first { range.clone().rev().take(max).collect() } else { range.clone().take(max).collect() };
+        Self::listed(positions, range, max, newest_first)
+    }
+
+    /// What either list holds, as far as both reach.
+    fn union(self, other: Self, newest_first: bool) -> Self {
+        let rest = if newest_first {
+            self.rest.start.min(other.rest.start)..self.rest.end.max(other.rest.end)
+        } else {
+            self.rest.start.min(other.rest.start)..self.rest.end
+        };
+        let mut positions = self.positions;
+        positions.extend(other.positions);
+        positions.retain(|position| !rest.contains(position));
+        positions.sort_unstable();
+        positions.dedup();
+        if newest_first {
+            positions.reverse();
+        }
+        Self { positions, rest }
+    }
+}
+
+/// What is left of a range when everything up to a position was seen.
+fn behind(seen: u64, range: &Range<u64>, newest_first: bool) -> Range<u64> {
+    if newest_first { range.start..seen } else { seen + 1..range.end }
+}
+
+impl Ledger {
+    /// Positions within `range` of events about a subject, at most `max`: the first ones ascending, or the last ones
+    /// descending.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the index is damaged: it is made anew at the next start.
+    pub fn positions(
+        &self,
+        tenant: TenantId,
+        subject: Subject,
+        range: Range<u64>,
+        max: usize,
+        newest_first: bool,
+    ) -> Result<Vec<u64>, ReadError> {
+        self.0.shelf.desk(tenant)?;
+        let found = self.0.writer.subjects().positions(tenant, subject, range, max, newest_first);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// The events at these positions, in the order of the positions.
+    ///
+    /// # Errors
+    /// When there is no such tenant, a position has not been reached, or the records can't be read.
+    pub fn events_at(&self, tenant: TenantId, positions: &[u64]) -> Result<Vec<Recorded>, ReadError> {
+        let mut sorted = positions.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut found: Vec<Recorded> = Vec::with_capacity(sorted.len());
+        for near in sorted.chunk_by(|a, b| b - a <= NEIGHBOURS) {
+            let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
+            let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+            let mut read = self.events(tenant, *first, count)?;
+            read.retain(|recorded| near.binary_search(&recorded.position).is_ok());
+            if read.last().map(|recorded| recorded.position) != Some(*last) {
+                return Err(ReadError::NotReached(*last));
+            }
+            found.append(&mut read);
+        }
+        if sorted == positions {
+            return Ok(found);
+        }
+        let at = |position: &u64| sorted.binary_search(position).ok().and_then(|at| found.get(at)).cloned();
+        Ok(positions.iter().filter_map(at).collect())
+    }
+
+    /// Where the records of a command stand; `None` when no command of this id has any.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the index of command ids is damaged.
+    pub fn command_range(&self, tenant: TenantId, command_id: &str) -> Result<Option<Range<u64>>, ReadError> {
+        self.0.shelf.desk(tenant)?;
+        let receipt = self.0.writer.receipts().get((tenant.0, record::command_key(command_id)));
+        let receipt = receipt.map_err(|error| ReadError::Log(error.to_string()))?;
+        Ok(receipt.map(|receipt| receipt.first_position..receipt.first_position + u64::from(receipt.records)))
+    }
+
+    /// Everything that came of a command, in order; nothing when no command of this id was recorded.
+    ///
+    /// # Errors
+    /// As [`Self::command_range`] and [`Self::events`].
+    pub fn command_events(&self, tenant: TenantId, command_id: &str) -> Result<Vec<Recorded>, ReadError> {
+        let Some(range) = self.command_range(tenant, command_id)? else { return Ok(Vec::new()) };
+        let records = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let mut events = self.events(tenant, range.start, records)?;
+        // two ids may have one key in the index
+        events.retain(|recorded| recorded.envelope.command_id.as_deref() == Some(command_id));
+        Ok(events)
+    }
+
+    /// A page of the events that meet a query. It takes the index that names the fewest and looks at what that names.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the log can't be read.
+    pub fn query(&self, tenant: TenantId, query: &EventQuery) -> Result<EventPage, ReadError> {
+        let mut range = query.from..query.to.unwrap_or(u64::MAX).min(self.head(tenant)?.saturating_add(1));
+        if let Some(id) = &query.command_id {
+            let Some(of_command) = self.command_range(tenant, id)? else { return Ok(EventPage::default()) };
+            range = range.start.max(of_command.start)..range.end.min(of_command.end);
+        }
+        let limit = query.limit.clamp(1, PAGE_EVENTS_MAX);
+        let chunk = (limit + 1).clamp(CHUNK_MIN, CHUNK_MAX);
+        let (mut events, mut examined) = (Vec::new(), 0);
+        while !range.is_empty() && examined < EXAMINED_MAX {
+            let Candidates { positions, rest } = self.candidates(tenant, query, &range, chunk);
+            examined += positions.len();
+            for recorded in self.events_at(tenant, &positions)? {
+                if !query.is_met_by(&recorded) {
+                    continue;
+                }
+                if events.len() == limit {
+                    let next = if query.newest_first { recorded.position + 1 } else { recorded.position };
+                    return Ok(EventPage { events, next: Some(next) });
+                }
+                events.push(recorded);
+            }
+            range = rest;
+        }
+        let next = if query.newest_first { range.end } else { range.start };
+        Ok(EventPage { events, next: (!range.is_empty()).then_some(next) })
+    }
+
+    /// From the index that reaches the farthest with so many positions.
+    fn candidates(&self, tenant: TenantId, query: &EventQuery, range: &Range<u64>, max: usize) -> Candidates {
+        let newest_first = query.newest_first;
+        let listed = |subject| {
+            let found = self.0.writer.subjects().positions(tenant, subject, range.clone(), max, newest_first).ok()?;
+            Some(Candidates::listed(found, range, max, newest_first))
+        };
+        let mut types = query.types.clone();
+        types.sort_unstable();
+        types.dedup();
+        let mut of_types = types.into_iter().map(|event_type| listed(Subject::Type(event_type)));
+        let of_types = of_types
+            .next()
+            .and_then(|first| of_types.try_fold(first?, |all, next| Some(all.union(next?, newest_first))));
+        query
+            .subjects()
+            .filter_map(listed)
+            .chain(of_types)
+            .min_by_key(|candidates| (candidates.rest.end - candidates.rest.start, candidates.positions.len()))
+            .unwrap_or_else(|| Candidates::unlisted(range, max, newest_first))
+    }
+}
+
+#[cfg(test)]
+mod tests;
