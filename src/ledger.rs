@@ -1,20 +1,21 @@
 //! The only door: submit, observe, read. HTTP, CLI and store workers hold a [`Ledger`] and nothing below it.
 
+pub use crate::clock::Clock;
 pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
-use crate::clock::{Clock, Jump, monotonic};
+use crate::clock::{Jump, monotonic};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, DeviceRef, Door, UserRef};
+use crate::domain::command::{Actor, Command, DeviceRef, Door, Intake, UserRef};
 use crate::domain::event::Recorded;
 use crate::domain::ids::{DeviceId, TenantId, UserId};
 use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
-use crate::log::writer::{Audience, Job, StartError, StartOptions, Verdict, WriterHandle, start};
+use crate::log::writer::{Audience, Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
 use parking_lot::RwLock;
@@ -348,6 +349,19 @@ impl Ledger {
         self.0.writer.send(Job::Fork { tenant, reply }).map_err(|error| ReadError::Log(error.to_string()))?;
         let copy = answer.await.map_err(|_| ReadError::Log(SubmitError::Stopped.to_string()))?;
         copy.ok_or(ReadError::TenantNotFound)
+    }
+
+    /// What the writer would hand to the judge, for a trial on a copy of the state: nothing is written, no key is made.
+    #[must_use]
+    pub fn trial_intake(&self, tenant: TenantId, state: &Tenant, ask: Ask) -> Intake {
+        let is_linked_elsewhere = |command: &Command| {
+            let Command::LinkStoreAccount { provider, account_id, .. } = command else { return false };
+            let is_theirs =
+                |view: &View| view.state.accounts.get(provider).is_some_and(|a| a.account_id == *account_id);
+            let others = self.tenants().into_iter().map(|(other, _)| other).filter(|other| *other != tenant);
+            others.into_iter().any(|other| self.read(other, is_theirs).unwrap_or(false))
+        };
+        trial_intake(&self.0.vault, tenant, state, is_linked_elsewhere, ask)
     }
 
     /// The digest of a tenant's state and the position that it speaks of. Blocking, a moment for a large tenant.

@@ -1,5 +1,7 @@
 //! What questions read: pure folds of the history, taken after it is durable. A rule never reads one.
 
+pub mod figures;
+
 use crate::domain::event::Recorded;
 use crate::domain::state::Tenant;
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,10 @@ mod names;
 
 pub use keys::KeyFileReport;
 pub use master::MasterKeySource;
-pub use names::{read_device, read_user, reveal, seal_device, seal_user, user_name_blind};
+pub use names::{
+    read_device, read_user, reveal, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody,
+    user_name_blind,
+};
 
 use crate::domain::ids::SubjectId;
 use crate::domain::personal::{AliasKind, Blind};

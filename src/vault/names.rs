@@ -5,6 +5,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::SubjectId;
 use crate::domain::personal::{Alias, AliasKind, Blind, DeviceNames, Personal, UserProfile, normalized_user_name};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 /// What a person is called, sealed for `subject`.
 #[must_use]
@@ -18,6 +19,20 @@ pub fn seal_user(vault: &Vault, tenant: u32, subject: SubjectId, profile: &UserP
 pub fn seal_device(vault: &Vault, tenant: u32, subject: SubjectId, names: &DeviceNames) -> Personal {
     let text = serde_json::to_vec(names).expect("strings can be written as JSON");
     Personal { subject, sealed: vault.seal(subject, &text), aliases: device_aliases(vault, tenant, names) }
+}
+
+/// For a trial: found by the same look-ups, equal for equal names, opened by no key.
+#[must_use]
+pub fn seal_user_for_nobody(vault: &Vault, tenant: u32, nobody: SubjectId, profile: &UserProfile) -> Personal {
+    let text = serde_json::to_vec(profile).expect("strings can be written as JSON");
+    Personal { subject: nobody, sealed: Sha256::digest(text).to_vec(), aliases: user_aliases(vault, tenant, profile) }
+}
+
+/// As [`seal_user_for_nobody`].
+#[must_use]
+pub fn seal_device_for_nobody(vault: &Vault, tenant: u32, nobody: SubjectId, names: &DeviceNames) -> Personal {
+    let text = serde_json::to_vec(names).expect("strings can be written as JSON");
+    Personal { subject: nobody, sealed: Sha256::digest(text).to_vec(), aliases: device_aliases(vault, tenant, names) }
 }
 
 /// The hash by which a user name is found.

@@ -1,13 +1,13 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
 use super::judge::Verdict;
+use super::subjects::{known_device, known_user, put_device};
 use crate::domain::answer::Status;
-use crate::domain::command::{Actor, Command, DeviceRef, Door, Envelope, Intake, Observation, UserRef};
+use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
 use crate::domain::decide::{CountedRefusal, Judged, decide};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Settings;
 use crate::domain::ids::{SubjectId, TenantId};
-use crate::domain::personal::{AliasKind, DeviceNames};
 use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
 use crate::log::Group;
@@ -229,37 +229,19 @@ impl Bench {
             }
             Ask::Intake(intake) => Ok(intake),
             Ask::PutUser { user, profile } => {
-                let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
-                let known = match user {
-                    UserRef::Id(id) => state.users.get(id.index()).map(|user| user.subject),
-                    UserRef::Name(name) => state.names.user(name).map(|id| state.user(id).subject),
-                };
+                let known = known_user(self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?, user);
                 let subject = self.subject(known)?;
                 let profile = seal_user(&self.vault, tenant.0, subject, &profile);
                 Ok(Intake::Observation(Observation::PutUser { user, profile }))
             }
             Ask::PutDevice { device, names, facts, primary_user } => {
-                let subject = self.subject(self.known_device(tenant, device, &names))?;
+                let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
+                let known = known_device(&self.vault, tenant, state, device, &names);
+                let subject = self.subject(known)?;
                 let names = seal_device(&self.vault, tenant.0, subject, &names);
-                let identity =
-                    names.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId).map(|alias| alias.blind);
-                Ok(Intake::Observation(Observation::PutDevice { device, names, identity, facts, primary_user }))
+                Ok(put_device(device, names, facts, primary_user))
             }
         }
-    }
-
-    fn known_device(&self, tenant: TenantId, device: DeviceRef, names: &DeviceNames) -> Option<SubjectId> {
-        let state = self.tenant(tenant)?;
-        let blind = |kind, name: &Option<String>| name.as_ref().map(|name| self.vault.blind(tenant.0, kind, name));
-        let by_serial = blind(AliasKind::Serial, &names.serial).and_then(|serial| state.names.device_by_serial(serial));
-        let by_path = match device {
-            DeviceRef::Id(id) => Some(id).filter(|id| id.index() < state.devices.len()),
-            DeviceRef::Name { serial, device_id } => {
-                state.names.device_by_serial(serial).or_else(|| state.names.device_by_device_id(device_id))
-            }
-        };
-        let by_id = || blind(AliasKind::DeviceId, &names.device_id).and_then(|id| state.names.device_by_device_id(id));
-        by_serial.or(by_path).or_else(by_id).map(|device| state.device(device).subject)
     }
 
     fn subject(&mut self, known: Option<SubjectId>) -> Result<SubjectId, SubmitError> {

@@ -9,6 +9,7 @@ mod bench;
 mod caches;
 mod judge;
 mod start;
+mod subjects;
 
 use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 
 pub use judge::Verdict;
 pub use start::{StartError, StartOptions, start};
+pub use subjects::trial_intake;
 
 /// Jobs that may wait for the writer; more are turned away as busy.
 pub const QUEUE_JOBS_MAX: usize = 16_384;

@@ -1,0 +1,180 @@
+//! A tenant as it was: the fold of the log up to a position, with the few that were asked for last kept at hand.
+
+use super::each_event;
+use crate::domain::ids::TenantId;
+use crate::domain::time::Time;
+use crate::ledger::{Ledger, ReadError};
+use crate::projection::View;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// States kept at hand, over all tenants.
+const VIEWS_MAX: usize = 6;
+/// Histories that are folded at the same time; who comes later waits.
+const FOLDS_MAX: usize = 2;
+
+/// A point in a tenant's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Just after the event of this position.
+    Position(u64),
+    /// Just after the last event that was recorded at this time or before it.
+    Time(Time),
+}
+
+/// A text that names no point in a history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither a position (0, 1, 2, ...) nor an RFC 3339 time (2026-11-24T19:00:00Z)")]
+pub struct NotAPoint(String);
+
+impl FromStr for At {
+    type Err = NotAPoint;
+    fn from_str(text: &str) -> Result<Self, NotAPoint> {
+        let not_a_point = || NotAPoint(text.chars().take(64).collect());
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(Self::Position).map_err(|_| not_a_point());
+        }
+        text.parse().map(Self::Time).map_err(|_| not_a_point())
+    }
+}
+
+/// Why there is no state of that point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AsOfError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the history begins at {first}; there is nothing before it")]
+    BeforeFirst { first: Time },
+    #[error("{asked} is in the future; it is {now}")]
+    InFuture { asked: Time, now: Time },
+}
+
+impl At {
+    /// The position of the last event that counts at this point. Blocking.
+    ///
+    /// # Errors
+    /// When the history does not reach that far, or begins later.
+    pub fn position(self, ledger: &Ledger, tenant: TenantId) -> Result<u64, AsOfError> {
+        let head = ledger.head(tenant)?;
+        match self {
+            Self::Position(position) if position <= head => Ok(position),
+            Self::Position(position) => Err(ReadError::NotReached(position).into()),
+            Self::Time(asked) => {
+                let now = ledger.clock().now();
+                let recorded_at = |position| {
+                    let events = ledger.events(tenant, position, 1)?;
+                    events.first().map(|event| event.envelope.recorded_at).ok_or(ReadError::NotReached(position))
+                };
+                if asked > now.max(recorded_at(head)?) {
+                    return Err(AsOfError::InFuture { asked, now });
+                }
+                let first = recorded_at(0)?;
+                if asked < first {
+                    return Err(AsOfError::BeforeFirst { first });
+                }
+                // the event at `low` counts, the one behind `high` does not
+                let (mut low, mut high) = (0, head);
+                while low < high {
+                    let middle = low + (high - low).div_ceil(2);
+                    if recorded_at(middle)? <= asked {
+                        low = middle;
+                    } else {
+                        high = middle - 1;
+                    }
+                }
+                Ok(low)
+            }
+        }
+    }
+}
+
+/// The states that were asked for last. Cheap to share behind an `Arc`; all its methods block.
+#[derive(Default)]
+pub struct AsOf {
+    /// The newest in use is last.
+    views: Mutex<VecDeque<(TenantId, u64, Arc<View>)>>,
+    folding: Mutex<usize>,
+    is_folded: Condvar,
+}
+
+impl AsOf {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The tenant just after that point: `state.next_position` is its position plus one. Blocking, for as long as the
+    /// history behind the nearest state at hand takes to fold.
+    ///
+    /// # Errors
+    /// When there is no such tenant or point, or the log can't be read.
+    pub fn view_at(&self, ledger: &Ledger, tenant: TenantId, at: At) -> Result<Arc<View>, AsOfError> {
+        let position = at.position(ledger, tenant)?;
+        if let Some(view) = self.at_hand(tenant, position) {
+            return Ok(view);
+        }
+        let _turn = self.take_turn();
+        // whoever folded while this one waited may have made it
+        if let Some(view) = self.at_hand(tenant, position) {
+            return Ok(view);
+        }
+        let view = Arc::new(self.fold(ledger, tenant, position)?);
+        self.keep(tenant, position, Arc::clone(&view));
+        Ok(view)
+    }
+
+    fn fold(&self, ledger: &Ledger, tenant: TenantId, position: u64) -> Result<View, AsOfError> {
+        let nearest = self
+            .views
+            .lock()
+            .iter()
+            .filter(|(whose, at, _)| *whose == tenant && *at <= position)
+            .max_by_key(|(_, at, _)| *at)
+            .map(|(_, _, view)| Arc::clone(view));
+        let mut view = nearest.map_or_else(View::new, |view| View::clone(&view));
+        each_event(ledger, tenant, view.state.next_position, position, |recorded| {
+            view.take(&recorded);
+            ControlFlow::Continue(())
+        })?;
+        Ok(view)
+    }
+
+    fn at_hand(&self, tenant: TenantId, position: u64) -> Option<Arc<View>> {
+        let mut views = self.views.lock();
+        let place = views.iter().position(|(whose, at, _)| *whose == tenant && *at == position)?;
+        let found = views.remove(place)?;
+        let view = Arc::clone(&found.2);
+        views.push_back(found);
+        Some(view)
+    }
+
+    fn keep(&self, tenant: TenantId, position: u64, view: Arc<View>) {
+        let mut views = self.views.lock();
+        views.push_back((tenant, position, view));
+        while views.len() > VIEWS_MAX {
+            views.pop_front();
+        }
+    }
+
+    fn take_turn(&self) -> Turn<'_> {
+        let mut folding = self.folding.lock();
+        while *folding >= FOLDS_MAX {
+            self.is_folded.wait(&mut folding);
+        }
+        *folding += 1;
+        Turn(self)
+    }
+}
+
+/// Leave to fold; given back when it goes, also by a panic.
+struct Turn<'a>(&'a AsOf);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.folding.lock() -= 1;
+        self.0.is_folded.notify_one();
+    }
+}

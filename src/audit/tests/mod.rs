@@ -1,0 +1,4 @@
+//! Lives of a small organization on real files, and what the audit says of them.
+
+mod life;
+mod past;

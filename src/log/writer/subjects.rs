@@ -1,0 +1,85 @@
+//! Whose key seals the names of a submission: a known subject's, or that of somebody new. Not here: making keys.
+
+use crate::domain::command::{Command, DeviceRef, Intake, Observation, UserRef};
+use crate::domain::ids::{SubjectId, TenantId};
+use crate::domain::personal::{AliasKind, DeviceNames, Personal};
+use crate::domain::state::Tenant;
+use crate::log::submission::Ask;
+use crate::vault::{Vault, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody};
+
+/// The subject of somebody whom only a trial knows: no key has this number.
+const NOBODY: SubjectId = SubjectId(u64::MAX);
+
+pub(super) fn known_user(state: &Tenant, user: UserRef) -> Option<SubjectId> {
+    match user {
+        UserRef::Id(id) => state.users.get(id.index()).map(|user| user.subject),
+        UserRef::Name(name) => state.names.user(name).map(|id| state.user(id).subject),
+    }
+}
+
+pub(super) fn known_device(
+    vault: &Vault,
+    tenant: TenantId,
+    state: &Tenant,
+    device: DeviceRef,
+    names: &DeviceNames,
+) -> Option<SubjectId> {
+    let blind = |kind, name: &Option<String>| name.as_ref().map(|name| vault.blind(tenant.0, kind, name));
+    let by_serial = blind(AliasKind::Serial, &names.serial).and_then(|serial| state.names.device_by_serial(serial));
+    let by_path = match device {
+        DeviceRef::Id(id) => Some(id).filter(|id| id.index() < state.devices.len()),
+        DeviceRef::Name { serial, device_id } => {
+            state.names.device_by_serial(serial).or_else(|| state.names.device_by_device_id(device_id))
+        }
+    };
+    let by_id = || blind(AliasKind::DeviceId, &names.device_id).and_then(|id| state.names.device_by_device_id(id));
+    by_serial.or(by_path).or_else(by_id).map(|device| state.device(device).subject)
+}
+
+/// What a tool reports of a device, as the judge takes it.
+pub(super) fn put_device(
+    device: DeviceRef,
+    names: Personal,
+    facts: crate::domain::facts::DeviceFacts,
+    primary_user: Option<UserRef>,
+) -> Intake {
+    let identity = names.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId).map(|alias| alias.blind);
+    Intake::Observation(Observation::PutDevice { device, names, identity, facts, primary_user })
+}
+
+/// Turns a submission into what the judge takes, for a trial on a copy of the state: somebody new gets no key, and a seal
+/// that nothing opens.
+#[must_use]
+pub fn trial_intake(
+    vault: &Vault,
+    tenant: TenantId,
+    state: &Tenant,
+    is_linked_elsewhere: impl Fn(&Command) -> bool,
+    ask: Ask,
+) -> Intake {
+    let with_key = |subject: Option<SubjectId>| subject.filter(|subject| *subject != NOBODY);
+    match ask {
+        Ask::Intake(Intake::Command(mut command)) => {
+            let is_elsewhere = is_linked_elsewhere(&command);
+            if let Command::LinkStoreAccount { is_linked_elsewhere, .. } = &mut command {
+                *is_linked_elsewhere = is_elsewhere;
+            }
+            Intake::Command(command)
+        }
+        Ask::Intake(observation @ Intake::Observation(_)) => observation,
+        Ask::PutUser { user, profile } => {
+            let profile = match with_key(known_user(state, user)) {
+                Some(subject) => seal_user(vault, tenant.0, subject, &profile),
+                None => seal_user_for_nobody(vault, tenant.0, NOBODY, &profile),
+            };
+            Intake::Observation(Observation::PutUser { user, profile })
+        }
+        Ask::PutDevice { device, names, facts, primary_user } => {
+            let names = match with_key(known_device(vault, tenant, state, device, &names)) {
+                Some(subject) => seal_device(vault, tenant.0, subject, &names),
+                None => seal_device_for_nobody(vault, tenant.0, NOBODY, &names),
+            };
+            put_device(device, names, facts, primary_user)
+        }
+    }
+}
