@@ -73,7 +73,7 @@ fn any_submission(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId, step
     let ask = if step == 0 { inventory(random) } else { any_ask(random, ledger, tenant) };
     let id = random.random_bool(0.5).then(|| format!("command-{step}"));
     let reason = random.random_bool(0.1).then(|| "=because, \"of\"\nit".to_owned());
-    let occurred_at = random.random_bool(0.1).then(|| Time(BORN.0 - 5_000_000));
+    let occurred_at = random.random_bool(0.1).then_some(Time(BORN.0 - 5_000_000));
     Submission { reason, occurred_at, ..submission(id, ask) }
 }
 

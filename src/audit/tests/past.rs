@@ -26,7 +26,7 @@ async fn the_past_is_the_fold_of_a_prefix_in_whatever_order_it_is_asked_for() {
         let position = (n * 7919) % (head + 1);
         let asked = as_of.view_at(&world.ledger, world.tenant, At::Position(position)).unwrap();
         assert_eq!(asked.state.next_position, position + 1);
-        assert_eq!(format!("{:?}", asked.state), folded[position as usize], "position {position}");
+        assert_eq!(format!("{:?}", asked.state), folded[usize::try_from(position).unwrap()], "position {position}");
     }
     let beyond = as_of.view_at(&world.ledger, world.tenant, At::Position(head + 1));
     assert!(matches!(beyond, Err(AsOfError::Read(ReadError::NotReached(position))) if position == head + 1));
@@ -42,7 +42,7 @@ async fn a_time_means_the_last_event_recorded_by_then() {
     for asked in times.iter().flat_map(|time| [Time(time.0 - 1), *time, Time(time.0 + 1)]) {
         let expected = times.iter().rposition(|time| *time <= asked);
         match At::Time(asked).position(ledger, tenant) {
-            Ok(position) => assert_eq!(Some(position as usize), expected, "{asked}"),
+            Ok(position) => assert_eq!(usize::try_from(position).ok(), expected, "{asked}"),
             Err(AsOfError::BeforeFirst { first }) => assert_eq!((first, expected), (BORN, None)),
             Err(other) => panic!("{asked}: {other}"),
         }
