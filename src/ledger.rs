@@ -1,5 +1,9 @@
 //! The only door: submit, observe, read. HTTP, CLI and store workers hold a [`Ledger`] and nothing below it.
 
+mod fold;
+pub mod replay;
+pub mod verify;
+
 pub use crate::clock::Clock;
 pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};

@@ -5,10 +5,13 @@
 mod client;
 mod demo;
 mod exit;
+mod folder;
 mod load;
 mod output;
 mod progress;
+mod replay;
 mod spawned;
+mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Failure, Finished};
@@ -26,7 +29,8 @@ Exit codes:
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080
   seatledger load --licenses licenses.csv --people people.csv --url http://127.0.0.1:8080 --tenant contoso --token-file root.token
-  seatledger demo";
+  seatledger demo
+  seatledger verify --data ledger-data";
 
 #[derive(Debug, Parser)]
 #[command(name = "seatledger", version, about, after_help = AFTER_HELP, propagate_version = true)]
@@ -41,6 +45,10 @@ enum Command {
     Demo(demo::Args),
     /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
     Load(Box<load::Args>),
+    /// Walk everything in a data folder, compare it, and name the first bad place
+    Verify(verify::Args),
+    /// Fold the history from nothing and print its figures and digest
+    Replay(replay::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -75,6 +83,8 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
         Command::Demo(args) => wait_for(demo::run(args)),
         Command::Load(args) => wait_for(load::run(*args)),
+        Command::Verify(args) => verify::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -3,6 +3,7 @@
 
 use super::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -62,6 +63,11 @@ impl Progress {
         self.bar.elapsed()
     }
 
+    /// The size became known later, or grew.
+    fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+    }
+
     fn maybe_say(&self) {
         if self.is_terminal || self.bar.elapsed().saturating_sub(self.said_at.get()) < LINE_EVERY {
             return;
@@ -75,5 +81,32 @@ impl Progress {
             output::grouped(total),
             self.bar.message()
         ));
+    }
+}
+
+/// What the log says of its long walks, shown: one bar after the other. Nothing is shown of work that is soon done.
+#[derive(Default)]
+pub(crate) struct Steps(Mutex<Option<(String, Progress)>>);
+
+impl crate::ledger::Progress for Steps {
+    fn step(&self, what: &str, done: u64, total: u64) {
+        let mut shown = self.0.lock();
+        if shown.as_ref().is_none_or(|(label, _)| label != what) {
+            if let Some((_, before)) = shown.replace((what.to_owned(), Progress::new(what, total))) {
+                before.finish();
+            }
+        }
+        if let Some((_, bar)) = shown.as_ref() {
+            bar.set_total(total);
+            bar.set(done);
+        }
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Some((_, bar)) = self.0.get_mut() {
+            bar.finish();
+        }
     }
 }

@@ -4,6 +4,7 @@
 use super::facts::{DistributionPolicy, Owned};
 use super::ids::Holder;
 use super::state::{Pool, SeatState, Tenant};
+use std::collections::BTreeMap;
 
 impl Tenant {
     /// The first law that this state breaks, in words; `None` for a sound one.
@@ -44,8 +45,12 @@ impl Tenant {
         if unlicensed != pool.unlicensed {
             return Some(format!("{id} states {} unlicensed installs, there are {unlicensed}", pool.unlicensed));
         }
+        let mut licensed: BTreeMap<Holder, usize> = BTreeMap::new();
+        for holder in pool.installs.values().filter_map(|install| install.seat) {
+            *licensed.entry(holder).or_default() += 1;
+        }
         for (holder, seat) in &pool.seats {
-            let installs = pool.installs.values().filter(|install| install.seat == Some(*holder)).count();
+            let installs = licensed.get(holder).copied().unwrap_or(0);
             if installs != seat.installs as usize || (seat.state == SeatState::InUse) != (installs > 0) {
                 return Some(format!(
                     "{id}: {holder} is {:?}, states {} installs, has {installs}",

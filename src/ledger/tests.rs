@@ -64,12 +64,12 @@ pub(super) fn inventory(owned: u64) -> Ask {
     Ask::Intake(Intake::Observation(Observation::Inventory(inventory)))
 }
 
-fn user(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
+pub(super) fn user(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
     let profile = UserProfile { user_name: name.into(), ..UserProfile::default() };
     Ask::PutUser { user: ledger.user_ref(tenant, name), profile }
 }
 
-fn assign(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
+pub(super) fn assign(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
     Ask::Intake(Intake::Command(Command::Assign {
         pool: PoolRef::Key(PoolKey::Declared { sku: "office".into() }),
         target: TargetRef::User(ledger.user_ref(tenant, name)),
@@ -77,6 +77,27 @@ fn assign(ledger: &Ledger, tenant: TenantId, name: &str) -> Ask {
         mode: None,
         licensing: None,
     }))
+}
+
+/// A ledger of two tenants with people, seats, refusals and command ids; and what was true when it was closed.
+pub(super) async fn lived_in(dir: &std::path::Path) -> Vec<(String, u64, [u8; 32])> {
+    let ledger = open(dir);
+    for (slug, people) in [("acme", 30), ("umbra", 3)] {
+        let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, slug, slug).await.unwrap();
+        ledger.submit(tenant, submission(None, inventory(20))).await.unwrap();
+        for n in 0..people {
+            let name = format!("user{n}");
+            ledger.submit(tenant, submission(None, user(&ledger, tenant, &name))).await.unwrap();
+            ledger.submit(tenant, submission(Some(&name), assign(&ledger, tenant, &name))).await.unwrap();
+        }
+    }
+    let of = |(tenant, slug): (TenantId, String)| {
+        let (position, digest) = ledger.digest(tenant).unwrap();
+        (slug, position, digest)
+    };
+    let told = ledger.tenants().into_iter().map(of).collect();
+    ledger.stop().await;
+    told
 }
 
 #[tokio::test(flavor = "multi_thread")]

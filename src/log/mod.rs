@@ -22,6 +22,7 @@ mod manifest;
 mod medium;
 #[cfg(test)]
 mod memory;
+pub mod panics;
 mod read_log;
 mod reader;
 mod ready;
@@ -67,7 +68,7 @@ pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
-pub use replay::{ReplayEnd, chain_at, replay_groups};
+pub use replay::{ReplayEnd, Still, chain_at, checkpointed_group, hold_still, replay_groups};
 pub use walk::{EachGroup, WalkReport, walk};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.

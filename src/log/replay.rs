@@ -2,7 +2,8 @@
 //! snapshot. Not here: the checks themselves (`scan.rs`).
 
 use std::collections::BTreeMap;
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -55,6 +56,36 @@ pub(crate) fn is_in_use(dir: &Path) -> bool {
         std::fs::File::open(&path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
     let holder = std::fs::read_to_string(&path).unwrap_or_default();
     is_locked && holder != std::process::id().to_string()
+}
+
+/// While this is held, no service starts on the folder.
+#[derive(Debug)]
+pub struct Still(#[expect(dead_code, reason = "held for its lock")] Option<File>);
+
+/// Keeps a service from starting on a stopped folder; `None` if one is running there. Changes nothing in the folder.
+///
+/// # Errors
+/// When the folder's lock can't be read.
+pub fn hold_still(dir: &Path) -> io::Result<Option<Still>> {
+    let file = match File::open(dir.join("LOCK")) {
+        Ok(file) => file,
+        // whoever serves from a folder has made that file
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Still(None))),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(Still(Some(file)))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The last group that a finished checkpoint covers: how far a walk of the folder goes at least.
+///
+/// # Errors
+/// When the anchor can't be read.
+pub fn checkpointed_group(dir: &Path) -> Result<u64, OpenError> {
+    Ok(read_anchor(&FileMedium::new(dir))?.group)
 }
 
 /// Every tenant's head after `group`, from the journal; `None` if the journal does not reach that group. Reads from that

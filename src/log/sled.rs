@@ -1,15 +1,14 @@
 //! The only file that knows sled. It is the log that is read; what it may be trusted with, and why so little, is in
 //! `ops/decisions/0001` and `design.md` §3 and §4. Not here: what goes in (`feeder.rs`), or judging it (`recovery/`).
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::FRAME_BYTES_MAX;
+use super::panics::caught;
 use super::read_log::{Entry, Key, ReadLog, ReadLogError, ReadLogPlace, Seeing};
 use super::sync_file_range;
 
@@ -214,21 +213,10 @@ impl ReadLog for SledLog {
 
 /// Runs sled with its panics caught and kept off the screen: to it a damaged file is a reason to panic, to us to rebuild.
 fn guarded<T>(work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, ReadLogError> {
-    silence_expected_panics();
-    let outcome = EXPECTED.with(|expected| {
-        let before = expected.replace(true);
-        let outcome = catch_unwind(AssertUnwindSafe(work));
-        expected.set(before);
-        outcome
-    });
-    match outcome {
+    match caught(work) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(judged(error)),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            let first = text.and_then(|text| text.lines().next()).unwrap_or("no reason given");
-            Err(ReadLogError::Broken(format!("sled gave up: {first}")))
-        }
+        Err(why) => Err(ReadLogError::Broken(format!("sled gave up: {why}"))),
     }
 }
 
@@ -248,23 +236,4 @@ fn judged(error: ::sled::Error) -> ReadLogError {
 fn is_the_disks(error: &io::Error) -> bool {
     let of_content = [libc::ENOENT, libc::EINVAL, libc::ENOTDIR, libc::EISDIR, libc::EEXIST];
     error.raw_os_error().is_some_and(|code| !of_content.contains(&code))
-}
-
-thread_local! {
-    static EXPECTED: Cell<bool> = const { Cell::new(false) };
-}
-
-fn silence_expected_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let is_sleds = std::thread::current().name().is_some_and(|name| name.starts_with("sled-io-"));
-            if EXPECTED.with(Cell::get) || is_sleds {
-                tracing::debug!(%info, "sled panicked and was caught");
-            } else {
-                others(info);
-            }
-        }));
-    });
 }

@@ -69,21 +69,33 @@ pub fn write(
 /// # Errors
 /// When the folder can't be read.
 pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = dir.join(FOLDER);
-    let mut paths = Vec::new();
-    if !folder.exists() {
-        return Ok(paths);
+    let mut paths = entries(dir)?;
+    for half in paths.extract_if(.., |path| path.extension().is_some_and(|extension| extension == "new")) {
+        std::fs::remove_file(half)?;
     }
-    for found in std::fs::read_dir(folder)? {
-        let path = found?.path();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("snapshot") => paths.push(path),
-            Some("new") => std::fs::remove_file(&path)?,
-            Some(_) | None => {}
-        }
+    Ok(only_whole(paths))
+}
+
+/// The same, and nothing is removed: for who must not change the folder.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn look(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    entries(dir).map(only_whole)
+}
+
+fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(dir.join(FOLDER)) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
+}
+
+fn only_whole(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "snapshot"));
     paths.sort();
-    Ok(paths)
+    paths
 }
 
 /// Checks a snapshot's hash and reads what it says of itself.

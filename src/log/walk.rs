@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Progress;
 use super::anchor::{ANCHOR, Anchor};
@@ -21,6 +22,9 @@ use super::ready::{self, READY, Ready};
 use super::recovery::{Anchored, checked_segments, read_anchor, read_manifest};
 use super::scan::{Extent, Segment, Visit, read_groups};
 use super::sled::SledPlace;
+
+/// How often the small files beside a running service are looked at before they are believed to be damaged.
+const LOOKS_MAX: u32 = 5;
 
 /// Sees every whole group in its order.
 pub type EachGroup<'e> = dyn FnMut(&ReplayedGroup<'_>) -> ControlFlow<()> + 'e;
@@ -40,6 +44,8 @@ pub struct WalkReport {
     /// Places in the copy of record that are not as they were written, the first one first. Any of them is a reason not
     /// to trust the folder.
     pub damages: Vec<Damage>,
+    /// The anchor slot that can't be read: a cut spoils the one that was being written, anything else is rot.
+    pub bad_anchor_slot: Option<u8>,
     /// The same for sled, which costs a rebuild and nothing else.
     pub sled_damages: Vec<Damage>,
     /// How many of sled's frames were compared and found equal.
@@ -62,8 +68,7 @@ pub fn walk(dir: &Path, progress: &dyn Progress, each: &mut EachGroup<'_>) -> Wa
     let medium = FileMedium::new(dir);
     let mut report = WalkReport::default();
     if super::replay::is_in_use(dir) {
-        report.notes.push("a service is running on this folder: walked up to its last checkpoint, without sled".into());
-        if let Some(baseline) = baseline(&medium, &mut report) {
+        if let Some(baseline) = baseline_beside_service(&medium, &mut report) {
             let to = baseline.anchored.manifest.group;
             walk_on(&medium, baseline, None, to, progress, each, &mut report);
         }
@@ -81,6 +86,22 @@ pub fn walk(dir: &Path, progress: &dyn Progress, each: &mut EachGroup<'_>) -> Wa
         walk_on(&medium, baseline, read_log.as_deref(), u64::MAX, progress, each, &mut report);
     }
     report
+}
+
+/// Looks again when a checkpoint of the service came in between.
+fn baseline_beside_service(medium: &dyn Medium, report: &mut WalkReport) -> Option<Baseline> {
+    let mut found = None;
+    for _ in 0..LOOKS_MAX {
+        *report = WalkReport::default();
+        let note = "a service is running on this folder: walked up to its last checkpoint, without sled";
+        report.notes.push(note.into());
+        found = baseline(medium, report);
+        if found.is_some() && report.damages.is_empty() && report.bad_anchor_slot.is_none() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    found
 }
 
 fn open_copy(dir: &Path, scratch: &Path, report: &mut WalkReport) -> Option<Arc<dyn ReadLog>> {
@@ -204,6 +225,7 @@ fn manifests(medium: &dyn Medium, report: &mut WalkReport) -> Vec<Manifest> {
         Ok(None) | Err(_) => return vec![], // said by `read_anchor`
     };
     if let Some(slot) = anchor.bad_slot() {
+        report.bad_anchor_slot = Some(slot);
         let place = medium.describe(ANCHOR);
         report.notes.push(format!("slot {slot} of {place} can't be read; after a cut that is normal, else it is rot"));
     }

@@ -16,7 +16,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-pub(super) const FILE_NAME: &str = "subject.keys";
+pub const FILE_NAME: &str = "subject.keys";
 
 const MAGIC: &[u8; 8] = b"SLKEYS01";
 const HEADER_BYTES: usize = 128;
@@ -65,10 +65,13 @@ impl KeyFile {
         Ok((Self { path: path.to_owned(), file, master, slots, synced }, index_key))
     }
 
-    pub(super) fn verify(path: &Path, master: Secret) -> Result<KeyFileReport, VaultError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error })?;
-        let (_, slots, torn_bytes) = read(path, &bytes, &master)?;
+    /// Reads the file and changes nothing; every key is opened once. What comes back can't make new keys.
+    pub(super) fn inspect(path: &Path, master: Secret) -> Result<(Self, Secret, KeyFileReport), VaultError> {
+        let io = |error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error };
+        let mut file = File::open(path).map_err(io)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let (index_key, slots, torn_bytes) = read(path, &bytes, &master)?;
         let mut report = KeyFileReport { subjects: slots.len() as u64, erased: 0, torn_bytes };
         for (subject, slot) in (0_u64..).zip(&slots) {
             match unwrap_slot(slot, SubjectId(subject), &master) {
@@ -80,7 +83,22 @@ impl KeyFile {
                 }
             }
         }
-        Ok(report)
+        let synced = slots.len();
+        Ok((Self { path: path.to_owned(), file, master, slots, synced }, index_key, report))
+    }
+
+    /// The same without a master key: checksums only.
+    pub(super) fn inspect_wrapped(path: &Path) -> Result<KeyFileReport, VaultError> {
+        let bytes = std::fs::read(path)
+            .map_err(|error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error })?;
+        let (_, slots, torn_bytes) = read_slots(path, &bytes)?;
+        let erased = slots.iter().filter(|slot| slot[0] == ERASED).count() as u64;
+        Ok(KeyFileReport { subjects: slots.len() as u64, erased, torn_bytes })
+    }
+
+    /// The file, and how many of its bytes from the beginning are durable.
+    pub(super) fn durable(&self) -> (PathBuf, u64) {
+        (self.path.clone(), (HEADER_BYTES + self.synced * SLOT_BYTES) as u64)
     }
 
     pub(super) fn create(&mut self) -> Result<SubjectId, VaultError> {
@@ -145,6 +163,18 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), VaultError> {
 }
 
 fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {
+    let (header, slots, torn) = read_slots(path, bytes)?;
+    if header[16..32] != master_id(master) {
+        return Err(VaultError::WrongMasterKey { path: path.to_owned() });
+    }
+    let nonce: [u8; NONCE_BYTES] = header[32..56].try_into().expect("24 bytes");
+    let index_key = unwrap(master, &header[56..HEADER_USED], &nonce, MAGIC)
+        .ok_or_else(|| VaultError::Damaged { path: path.to_owned(), what: "the index key does not open".into() })?;
+    Ok((index_key, slots, torn))
+}
+
+/// The header, the slots, and how many bytes behind them are torn: everything that shows without a master key.
+fn read_slots<'b>(path: &Path, bytes: &'b [u8]) -> Result<(&'b [u8; HEADER_BYTES], Vec<Slot>, u64), VaultError> {
     let damaged = |what: String| VaultError::Damaged { path: path.to_owned(), what };
     let (header, body) =
         bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(|| damaged("it is shorter than its header".into()))?;
@@ -155,12 +185,6 @@ fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>
     {
         return Err(damaged("its header is not what was written".into()));
     }
-    if header[16..32] != master_id(master) {
-        return Err(VaultError::WrongMasterKey { path: path.to_owned() });
-    }
-    let nonce: [u8; NONCE_BYTES] = header[32..56].try_into().expect("24 bytes");
-    let index_key = unwrap(master, &header[56..HEADER_USED], &nonce, MAGIC)
-        .ok_or_else(|| damaged("the index key does not open".into()))?;
     let (written, rest) = body.as_chunks::<SLOT_BYTES>();
     let mut torn = rest.len() as u64;
     let count = written.len();
@@ -175,7 +199,7 @@ fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>
         }
         slots.push(*slot);
     }
-    Ok((index_key, slots, torn))
+    Ok((header, slots, torn))
 }
 
 fn unwrap_slot(slot: &Slot, subject: SubjectId, master: &Secret) -> Result<Secret, OpenSealError> {

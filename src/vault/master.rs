@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 /// The file in the data folder, where nothing else is configured.
-const FILE_NAME: &str = "master.key";
+pub const FILE_NAME: &str = "master.key";
 /// A command's answer is read this far.
 const COMMAND_BYTES_MAX: u64 = 4096;
 

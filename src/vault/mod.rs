@@ -8,8 +8,8 @@ mod keys;
 mod master;
 mod names;
 
-pub use keys::KeyFileReport;
-pub use master::MasterKeySource;
+pub use keys::{FILE_NAME as KEYS_FILE, KeyFileReport};
+pub use master::{FILE_NAME as MASTER_KEY_FILE, MasterKeySource};
 pub use names::{
     read_device, read_user, reveal, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody,
     user_name_blind,
@@ -73,8 +73,25 @@ impl Vault {
 
     /// Walks a key file without changing anything, and names the first bad entry.
     pub fn verify(dir: &Path, source: &MasterKeySource) -> Result<KeyFileReport, VaultError> {
+        Self::inspect(dir, source).map(|(_, report)| report)
+    }
+
+    /// The same, with a vault that opens seals and never changes the file.
+    pub fn inspect(dir: &Path, source: &MasterKeySource) -> Result<(Self, KeyFileReport), VaultError> {
         let master = source.load(dir, false)?;
-        KeyFile::verify(&dir.join(keys::FILE_NAME), master)
+        let (file, index_key, report) = KeyFile::inspect(&dir.join(keys::FILE_NAME), master)?;
+        Ok((Self { file: RwLock::new(file), index_key }, report))
+    }
+
+    /// What shows of a key file without its master key: the checksums of its slots.
+    pub fn inspect_wrapped(dir: &Path) -> Result<KeyFileReport, VaultError> {
+        KeyFile::inspect_wrapped(&dir.join(keys::FILE_NAME))
+    }
+
+    /// The key file, and how many bytes of it are durable: what a backup copies while the service goes on.
+    #[must_use]
+    pub fn durable_keys(&self) -> (PathBuf, u64) {
+        self.file.read().durable()
     }
 
     /// A key for a new subject. It is durable after the next [`Self::sync`], which must come before the subject's first

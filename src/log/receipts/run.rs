@@ -9,7 +9,7 @@
 //! ```
 
 use super::filter::Filter;
-use super::{Receipt, ReceiptKey};
+use super::{Receipt, ReceiptKey, Tally};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
@@ -98,6 +98,20 @@ fn entry(bytes: &[u8]) -> (ReceiptKey, Receipt) {
     ((u32::from_be_bytes(*tenant), *id), receipt)
 }
 
+pub(super) fn bytes_of((tenant, id): ReceiptKey, receipt: Receipt) -> [u8; ENTRY_BYTES] {
+    let mut bytes = [0; ENTRY_BYTES];
+    let parts: [&[u8]; 5] = [
+        &tenant.to_be_bytes(),
+        &id,
+        &receipt.first_position.to_be_bytes(),
+        &receipt.records.to_be_bytes(),
+        &receipt.content_hash.to_be_bytes(),
+    ];
+    let all = parts.into_iter().flatten();
+    bytes.iter_mut().zip(all).for_each(|(place, byte)| *place = *byte);
+    bytes
+}
+
 fn damaged(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
 }
@@ -136,11 +150,7 @@ pub(super) fn write(
             fences.push(key);
         }
         filter.insert(key);
-        block.extend_from_slice(&key.0.to_be_bytes());
-        block.extend_from_slice(&key.1);
-        block.extend_from_slice(&receipt.first_position.to_be_bytes());
-        block.extend_from_slice(&receipt.records.to_be_bytes());
-        block.extend_from_slice(&receipt.content_hash.to_be_bytes());
+        block.extend_from_slice(&bytes_of(key, receipt));
         if block.len() == ENTRIES_PER_BLOCK * ENTRY_BYTES {
             write_block(&mut out, &mut block)?;
         }
@@ -275,20 +285,35 @@ fn open(path: &Path) -> io::Result<Run> {
     })
 }
 
-/// Reads everything; how many entries there are, or the first bad place.
-pub(super) fn verify_all(folder: &Path) -> io::Result<Result<u64, String>> {
+/// Reads everything: the last group that is covered and the tally of the entries, or the first bad place.
+pub(super) fn verify_all(folder: &Path) -> io::Result<Result<(u64, Tally), String>> {
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(folder)?.map(|found| found.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "run"));
-    paths.sort();
-    let mut entries = 0;
+    let mut runs: Vec<Run> = Vec::new();
     for path in paths {
-        let checked = open(&path)
-            .and_then(|run| (0..run.fences.len()).try_fold(0, |sum, block| Ok(sum + run.block(block)?.len() as u64)));
-        match checked {
-            Ok(found) => entries += found,
+        match open(&path) {
+            Ok(run) => runs.push(run),
             Err(error) => return Ok(Err(error.to_string())),
         }
     }
-    Ok(Ok(entries))
+    runs.sort_by_key(|run| (run.first_group, std::cmp::Reverse(run.last_group)));
+    let (mut covered, mut tally) = (0, Tally::default());
+    for run in runs {
+        if run.last_group <= covered {
+            continue; // merged into a longer one already
+        }
+        if run.first_group != covered + 1 {
+            let missing = format!("groups {} to {}", covered + 1, run.first_group - 1);
+            return Ok(Err(format!("{}: the run of {missing} before it is missing", run.path.display())));
+        }
+        covered = run.last_group;
+        for block in 0..run.fences.len() {
+            match run.block(block) {
+                Ok(entries) => entries.into_iter().for_each(|(key, receipt)| tally.add(key, receipt)),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+    }
+    Ok(Ok((covered, tally)))
 }

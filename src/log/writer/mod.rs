@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+pub use caches::SCHEMA as SNAPSHOT_SCHEMA;
 pub use judge::Verdict;
 pub use start::{StartError, StartOptions, start};
 pub use subjects::trial_intake;

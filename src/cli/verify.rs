@@ -1,0 +1,138 @@
+//! `seatledger verify`: the words and figures for what a verification saw. Not here: the looking (`ledger::verify`).
+
+use super::exit::{Failure, Finished};
+use super::folder::{self, MasterKey};
+use super::output::{self, grouped};
+use super::progress::Steps;
+use crate::ledger::verify::{Verification, verify};
+use crate::log::Damage;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Findings that are listed for people; `--json` has them all.
+const FINDINGS_SHOWN_MAX: usize = 10;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled with the journal; folds
+the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing in the folder. Beside a
+running service everything is compared up to its last checkpoint, and sled is left alone.
+
+Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder.")]
+pub(crate) struct Args {
+    /// The data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    master_key: MasterKey,
+    /// Print one JSON object instead of a text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
+    let still = folder::hold(&args.data)?;
+    let master_key = args.master_key.source(&args.data);
+    let found = {
+        let steps = Steps::default();
+        verify(&args.data, master_key.as_ref(), still.is_none(), &steps)
+    };
+    if args.json {
+        output::json(&as_json(&found))?;
+    } else {
+        output::line(text(&args.data, &found).trim_end())?;
+    }
+    Ok(Finished::well_if(found.is_whole()))
+}
+
+fn text(dir: &Path, found: &Verification) -> String {
+    let mut out = String::new();
+    let (log, dir) = (&found.log, dir.display());
+    let extent = format!("{} events in {} groups", grouped(log.records), grouped(log.groups));
+    // writing to a string can't fail
+    let _ = match found.findings.split_first() {
+        None => writeln!(out, "{dir} is whole: {extent}"),
+        Some((first, others)) => {
+            let mut lines = format!("{dir} IS NOT WHOLE ({extent} were walked)\nfirst: {first}\n");
+            for other in others.iter().take(FINDINGS_SHOWN_MAX - 1) {
+                let _ = writeln!(lines, "then:  {other}");
+            }
+            if others.len() >= FINDINGS_SHOWN_MAX {
+                let _ = writeln!(lines, "and {} more", others.len() + 1 - FINDINGS_SHOWN_MAX);
+            }
+            writeln!(out, "{lines}")
+        }
+    };
+    let figures = found.tenants.iter().map(|tenant| {
+        let count = |number: usize| grouped(u64::try_from(number).unwrap_or(u64::MAX));
+        vec![
+            tenant.slug.clone(),
+            grouped(tenant.events),
+            count(tenant.pools),
+            grouped(tenant.seats_held),
+            hex::encode(tenant.digest),
+        ]
+    });
+    let _ =
+        writeln!(out, "\n{}\n", output::table(&["tenant", "events", "pools", "held", "digest"], figures.collect(), 1));
+    let _ = writeln!(out, "journal: groups 1 to {}, checkpoint at group {}", log.last_group, log.anchor_group);
+    let _ = writeln!(out, "{}", log.sled_words());
+    let _ = writeln!(out, "snapshots: {} equal to the history", found.snapshots);
+    let _ = writeln!(out, "command ids on disk: {}, each in the history", grouped(found.receipts));
+    if let Some(keys) = found.keys {
+        let how = if found.are_seals_opened { "opened, and every seal with its own" } else { "not opened" };
+        let _ = writeln!(out, "keys: {} subjects, {} erased; {how}", grouped(keys.subjects), grouped(keys.erased));
+    }
+    for note in &found.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out
+}
+
+fn as_json(found: &Verification) -> Value {
+    let log = &found.log;
+    let tenants: Vec<Value> = found
+        .tenants
+        .iter()
+        .map(|tenant| {
+            json!({
+                "tenant": tenant.slug,
+                "position": tenant.events.checked_sub(1),
+                "pools": tenant.pools,
+                "held": tenant.seats_held,
+                "digest": hex::encode(tenant.digest),
+                "tree_head": hex::encode(tenant.tree_head),
+            })
+        })
+        .collect();
+    json!({
+        "is_whole": found.is_whole(),
+        "findings": found.findings.iter().map(finding).collect::<Vec<_>>(),
+        "notes": found.notes,
+        "log_id": log.log_id.map(hex::encode),
+        "events": log.records,
+        "groups": log.groups,
+        "last_group": log.last_group,
+        "checkpoint_group": log.anchor_group,
+        "sled_frames_equal": log.sled_frames_equal,
+        "sled_frames_lacking": log.sled_frames_lacking,
+        "snapshots_equal": found.snapshots,
+        "command_ids": found.receipts,
+        "subjects": found.keys.map(|keys| keys.subjects),
+        "subjects_erased": found.keys.map(|keys| keys.erased),
+        "are_seals_opened": found.are_seals_opened,
+        "tenants": tenants,
+    })
+}
+
+fn finding(damage: &Damage) -> Value {
+    json!({
+        "text": damage.to_string(),
+        "file": damage.file,
+        "offset": damage.offset,
+        "group": damage.group,
+        "tenant": damage.tenant,
+        "position": damage.position,
+    })
+}

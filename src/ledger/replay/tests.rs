@@ -1,0 +1,45 @@
+//! Replays of real folders against what the ledger itself said.
+
+use super::*;
+use crate::domain::command::{Actor, Door};
+use crate::ledger::NoProgress;
+use crate::ledger::tests::{inventory, lived_in, open, submission};
+
+fn told(dir: &Path, tenant: Option<&str>, to: To) -> Result<Vec<(String, u64, [u8; 32])>, ReplayError> {
+    let options = ReplayOptions { tenant: tenant.map(str::to_owned), to };
+    let replayed = replay(dir, &options, &NoProgress)?;
+    Ok(replayed.into_iter().map(|r| (r.state.slug.clone(), r.state.next_position - 1, r.digest)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_from_nothing_has_the_digest_of_the_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = lived_in(dir.path()).await;
+    for cache in ["snapshots", "receipts", "sled"] {
+        std::fs::remove_dir_all(dir.path().join(cache)).unwrap();
+    }
+    assert_eq!(told(dir.path(), None, To::End).unwrap(), expected);
+    assert_eq!(told(dir.path(), Some("umbra"), To::End).unwrap(), expected[1..]);
+    assert!(matches!(told(dir.path(), Some("nobody"), To::End), Err(ReplayError::NoTenant(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_to_a_position_or_an_instant_shows_what_was_true_there() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "late", "Late").await.unwrap();
+    let at = ledger.digest(tenant).unwrap();
+    let now = ledger.clock().now();
+    ledger.clock().advance(std::time::Duration::from_secs(60)).unwrap();
+    ledger.submit(tenant, submission(None, inventory(3))).await.unwrap();
+    let end = ledger.digest(tenant).unwrap();
+    ledger.stop().await;
+    assert_ne!(at, end);
+    let late = |(position, digest)| vec![("late".to_owned(), position, digest)];
+    assert_eq!(told(dir.path(), Some("late"), To::Position(at.0)).unwrap(), late(at));
+    assert_eq!(told(dir.path(), Some("late"), To::Time(now)).unwrap(), late(at));
+    assert_eq!(told(dir.path(), Some("late"), To::Position(end.0)).unwrap(), late(end));
+    let beyond = told(dir.path(), Some("late"), To::Position(end.0 + 1));
+    assert!(matches!(beyond, Err(ReplayError::NotReached { last, .. }) if last == end.0));
+}

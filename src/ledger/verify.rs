@@ -1,0 +1,374 @@
+//! The whole data folder, looked at byte by byte and compared: the log with its own checksums, chains, anchor, manifests
+//! and tree heads; the history with the laws; keys, receipts and snapshots with the history. Changes nothing. Not here:
+//! the walk itself (`log`), and what is printed (`cli`).
+
+use super::fold::{To, fold_frame, name_of};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::personal::Personal;
+use crate::domain::state::Tenant;
+use crate::log::receipts::{self, Receipt, Tally};
+use crate::log::writer::SNAPSHOT_SCHEMA;
+use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk};
+use crate::projection::View;
+use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault, VaultError};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// What a verification saw.
+#[derive(Debug, Clone, Default)]
+pub struct Verification {
+    pub log: WalkReport,
+    pub tenants: Vec<VerifiedTenant>,
+    /// `None` where there is no key file yet.
+    pub keys: Option<KeyFileReport>,
+    /// Whether keys and seals were opened, or only their checksums looked at.
+    pub are_seals_opened: bool,
+    /// Command ids in the index on disk, each of them compared with the history.
+    pub receipts: u64,
+    /// Snapshots that are equal to the history.
+    pub snapshots: u64,
+    /// Everything that is not as it was written or not as the rest says, what counts most first.
+    pub findings: Vec<Damage>,
+    pub notes: Vec<String>,
+}
+
+/// One tenant at the end of the walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedTenant {
+    pub slug: String,
+    pub events: u64,
+    pub seats_held: u64,
+    pub pools: usize,
+    pub digest: [u8; 32],
+    pub tree_head: [u8; 32],
+}
+
+impl Verification {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// Verifies a data folder. Without a master key the keys' checksums are looked at and no seal is opened. The caller keeps
+/// a service from starting meanwhile ([`crate::log::hold_still`]); beside a running one (`is_beside_service`) everything
+/// is compared up to the last checkpoint.
+#[must_use]
+pub fn verify(
+    dir: &Path,
+    master_key: Option<&MasterKeySource>,
+    is_beside_service: bool,
+    progress: &dyn Progress,
+) -> Verification {
+    let mut found = Verification::default();
+    let (mut keys, mut indexes, mut caches) = (vec![], vec![], vec![]);
+    let vault = look_at_keys(dir, master_key, &mut found, &mut keys);
+    let (covered_group, receipts) = look_at_receipts(dir, is_beside_service, &mut indexes);
+    let snapshots = look_at_snapshots(dir, &mut found.notes, &mut caches);
+    let mut history = History {
+        vault: vault.as_ref(),
+        covered_group,
+        snapshots: snapshots.iter().map(|(_, meta)| (meta.group, None)).collect(),
+        subjects: Subjects { known: found.keys.map_or(0, |keys| keys.subjects), ..Subjects::default() },
+        ..History::default()
+    };
+    found.log = walk(dir, progress, &mut |group| {
+        history.take(group);
+        ControlFlow::Continue(())
+    });
+    let is_walked = found.log.damages.is_empty();
+    found.notes.extend(found.log.notes.iter().filter(|note| !note.starts_with("slot ")).cloned());
+    found.findings.append(&mut found.log.damages.clone());
+    found.findings.extend(found.log.bad_anchor_slot.map(|slot| {
+        Damage {
+            file: dir.join("anchor").display().to_string(),
+            offset: Some(u64::from(slot) * 4096),
+            what:
+                "this slot can't be read. If the power failed while it was written that is normal: start the service \
+               once and verify again. Else it is rot"
+                    .into(),
+            ..Damage::default()
+        }
+    }));
+    history.end(dir, is_beside_service, &mut found, &mut keys);
+    found.findings.append(&mut keys);
+    if covered_group > found.log.last_group {
+        if is_walked && !is_beside_service {
+            let what = format!("it covers groups up to {covered_group}, the log ends with {}", found.log.last_group);
+            indexes.push(damage(&dir.join("receipts"), what));
+        } else {
+            found.notes.push("the index of command ids is ahead of what was walked: not compared".into());
+        }
+    } else if is_walked && receipts != history.receipts {
+        let what = "its entries are not the command ids of the history; the next start should make it anew: remove \
+                    this folder while the service is stopped";
+        indexes.push(damage(&dir.join("receipts"), what.into()));
+    } else {
+        found.receipts = receipts.entries;
+    }
+    for (path, meta) in &snapshots {
+        match history.snapshots.get(&meta.group).and_then(Option::as_ref) {
+            None if is_walked && !is_beside_service => {
+                let what = format!("it was taken at group {}, the log ends with {}", meta.group, found.log.last_group);
+                caches.push(damage(path, what));
+            }
+            None => found.notes.push(format!("{} is ahead of what was walked: not compared", path.display())),
+            Some(Moment { heads, .. }) if *heads != meta.heads => {
+                caches.push(damage(path, "it was taken of another history than the journal's".into()));
+            }
+            Some(Moment { digests, .. }) => match digests_of(path) {
+                Ok(stored) if stored == *digests => found.snapshots += 1,
+                Ok(_) => caches.push(damage(path, "its states are not those of the history".into())),
+                Err(error) => caches.push(damage(path, format!("it can't be read: {error}"))),
+            },
+        }
+    }
+    found.findings.append(&mut indexes);
+    found.findings.append(&mut caches);
+    found.findings.extend(found.log.sled_damages.iter().cloned());
+    found
+}
+
+fn damage(file: &Path, what: String) -> Damage {
+    Damage { file: file.display().to_string(), what, ..Damage::default() }
+}
+
+fn look_at_keys(
+    dir: &Path,
+    master_key: Option<&MasterKeySource>,
+    found: &mut Verification,
+    findings: &mut Vec<Damage>,
+) -> Option<Vault> {
+    let path = dir.join(KEYS_FILE);
+    if !path.exists() {
+        return None; // a finding if the history names subjects
+    }
+    let (vault, report) = match master_key.map(|source| Vault::inspect(dir, source)) {
+        Some(Ok((vault, report))) => (Some(vault), Ok(report)),
+        Some(Err(error)) => (None, Err(error)),
+        None => {
+            found.notes.push("no master key was given: keys and seals were not opened, only their checksums".into());
+            (None, Vault::inspect_wrapped(dir))
+        }
+    };
+    match report {
+        Ok(report) => {
+            if report.torn_bytes > 0 {
+                found.notes.push(format!("{} bytes at the end of {KEYS_FILE} were never used", report.torn_bytes));
+            }
+            found.keys = Some(report);
+        }
+        Err(VaultError::Damaged { what, .. }) => findings.push(damage(&path, what)),
+        Err(error) => findings.push(damage(&path, error.to_string())),
+    }
+    found.are_seals_opened = vault.is_some();
+    vault
+}
+
+fn look_at_receipts(dir: &Path, is_beside_service: bool, findings: &mut Vec<Damage>) -> (u64, Tally) {
+    let mut looks = if is_beside_service { 5 } else { 1 };
+    loop {
+        looks -= 1;
+        let why = match receipts::verify(dir) {
+            Ok(Ok(tally)) => return tally,
+            Ok(Err(what)) => what,
+            Err(error) => error.to_string(),
+        };
+        // a service may have merged two runs while they were read
+        if looks == 0 {
+            findings.push(damage(&dir.join("receipts"), format!("{why}; the next start makes it anew")));
+            return (0, Tally::default());
+        }
+    }
+}
+
+fn look_at_snapshots(
+    dir: &Path,
+    notes: &mut Vec<String>,
+    findings: &mut Vec<Damage>,
+) -> Vec<(PathBuf, snapshot::SnapshotMeta)> {
+    let paths = snapshot::look(dir).unwrap_or_else(|error| {
+        findings.push(damage(&dir.join("snapshots"), format!("it can't be listed: {error}")));
+        vec![]
+    });
+    let mut usable = vec![];
+    for path in paths {
+        match snapshot::check(&path) {
+            Ok(meta) if meta.schema == SNAPSHOT_SCHEMA => usable.push((path, meta)),
+            Ok(_) => notes.push(format!("{} is of another version of the program: not compared", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {} // a newer one came meanwhile
+            Err(_) => {
+                let what = "it is not what was written. It is a cache: an older one or the log takes its place";
+                findings.push(damage(&path, what.into()));
+            }
+        }
+    }
+    usable
+}
+
+fn digests_of(path: &Path) -> std::io::Result<Vec<[u8; 32]>> {
+    let (_, mut payload) = snapshot::open(path)?;
+    let views: Vec<View> = record::decode_cache(&mut payload)?;
+    Ok(views.iter().map(|view| record::digest(&view.state)).collect())
+}
+
+/// Every tenant at one group.
+struct Moment {
+    heads: BTreeMap<u32, Head>,
+    digests: Vec<[u8; 32]>,
+}
+
+/// The history as it goes by.
+#[derive(Default)]
+struct History<'v> {
+    vault: Option<&'v Vault>,
+    states: BTreeMap<u32, Tenant>,
+    heads: BTreeMap<u32, Head>,
+    misfits: BTreeMap<u32, Damage>,
+    /// The group up to which the index on disk goes, and the tally of the command ids up to there.
+    covered_group: u64,
+    receipts: Tally,
+    snapshots: BTreeMap<u64, Option<Moment>>,
+    subjects: Subjects,
+}
+
+/// Which keys the history needs.
+#[derive(Default)]
+struct Subjects {
+    /// How many there were before the walk.
+    known: u64,
+    needed: u64,
+    /// The first one that was looked for in vain, with the place that named it.
+    missing: Option<(u64, u32, u64)>,
+}
+
+/// The records of one command, while they go by.
+#[derive(Clone)]
+struct Command {
+    tenant: u32,
+    id: String,
+    receipt: Receipt,
+}
+
+impl History<'_> {
+    fn take(&mut self, group: &ReplayedGroup<'_>) {
+        let mut command: Option<Command> = None;
+        let is_covered = group.number <= self.covered_group;
+        for frame in group.frames() {
+            let tenant = frame.tenant;
+            let next_position = frame.first_position + u64::from(frame.count);
+            self.heads.insert(tenant, Head { next_position, chain: frame.chain });
+            if self.misfits.contains_key(&tenant) {
+                continue;
+            }
+            let state = self.states.entry(tenant).or_default();
+            let (vault, subjects, receipts) = (self.vault, &mut self.subjects, &mut self.receipts);
+            let folded = fold_frame(state, frame, To::End, &mut |recorded| {
+                if is_covered {
+                    count(tenant, recorded, &mut command, receipts);
+                }
+                subjects.look_at(vault, tenant, recorded)
+            });
+            if let Err(misfit) = folded {
+                let what = format!("tenant {}: {}", name_of(tenant, state), misfit.what);
+                let file = "the history".to_owned();
+                let (group, position) = (Some(group.number), Some(misfit.position));
+                self.misfits.insert(tenant, Damage { file, offset: None, group, tenant: Some(tenant), position, what });
+            }
+        }
+        if let Some(last) = command {
+            self.receipts.add((last.tenant, record::command_key(&last.id)), last.receipt);
+        }
+        if let Some(moment) = self.snapshots.get_mut(&group.number) {
+            let digests = self.states.values().map(record::digest).collect();
+            *moment = Some(Moment { heads: self.heads.clone(), digests });
+        }
+    }
+
+    fn end(&mut self, dir: &Path, is_beside_service: bool, found: &mut Verification, keys: &mut Vec<Damage>) {
+        found.findings.extend(std::mem::take(&mut self.misfits).into_values());
+        for (tenant, state) in &self.states {
+            let position = state.next_position.checked_sub(1);
+            // the state behind a misfit is half folded; what is wrong there was said
+            let is_folded = self.heads.get(tenant).is_some_and(|head| head.next_position == state.next_position);
+            if let Some(broken) = state.broken_law().filter(|_| is_folded) {
+                let (file, what) = ("the history".to_owned(), format!("tenant {}: {broken}", name_of(*tenant, state)));
+                found.findings.push(Damage { file, what, tenant: Some(*tenant), position, group: None, offset: None });
+            }
+            found.tenants.push(VerifiedTenant {
+                slug: name_of(*tenant, state),
+                events: state.next_position,
+                seats_held: state.seats_held,
+                pools: state.pools.len(),
+                digest: record::digest(state),
+                tree_head: found.log.tenants.get(tenant).map_or([0; 32], |(_, root)| *root),
+            });
+        }
+        let mut known = found.keys.map(|keys| keys.subjects);
+        if is_beside_service && known.is_some_and(|known| known < self.subjects.needed) {
+            // keys are durable before the events that use them, so a second look finds them
+            known = Vault::inspect_wrapped(dir).ok().map(|keys| keys.subjects);
+        }
+        let is_damage_said = known.is_none() && !keys.is_empty();
+        if self.subjects.needed > known.unwrap_or(0) && !is_damage_said {
+            let (subject, tenant, position) = self.subjects.missing.unwrap_or_default();
+            let what = format!(
+                "it holds {} keys, and the history needs {}. The first that is missing is subject {subject}'s",
+                known.unwrap_or(0),
+                self.subjects.needed
+            );
+            let mut gap = damage(&dir.join(KEYS_FILE), what);
+            (gap.tenant, gap.position) = (Some(tenant), Some(position));
+            keys.push(gap);
+        }
+    }
+}
+
+/// A command's records stand together, in one group.
+fn count(tenant: u32, recorded: &Recorded, command: &mut Option<Command>, receipts: &mut Tally) {
+    let id = recorded.envelope.command_id.as_ref();
+    match command {
+        Some(open) if open.tenant == tenant && Some(&open.id) == id => open.receipt.records += 1,
+        _ => {
+            if let Some(done) = command.take() {
+                receipts.add((done.tenant, record::command_key(&done.id)), done.receipt);
+            }
+            *command = id.map(|id| {
+                let (first_position, content_hash) = (recorded.position, recorded.envelope.content_hash);
+                Command { tenant, id: id.clone(), receipt: Receipt { first_position, records: 1, content_hash } }
+            });
+        }
+    }
+}
+
+impl Subjects {
+    fn look_at(&mut self, vault: Option<&Vault>, tenant: u32, recorded: &Recorded) -> Result<(), String> {
+        let Some(personal) = personal_of(&recorded.event) else { return Ok(()) };
+        let subject = personal.subject;
+        self.needed = self.needed.max(subject.0 + 1);
+        if subject.0 >= self.known {
+            self.missing = self.missing.or(Some((subject.0, tenant, recorded.position)));
+            return Ok(());
+        }
+        match vault.map(|vault| vault.open_seal(subject, &personal.sealed)) {
+            Some(Err(OpenSealError::Damaged)) => {
+                Err(format!("the seal of subject {} does not open with its key", subject.0))
+            }
+            Some(Ok(_) | Err(OpenSealError::Erased)) | None => Ok(()),
+        }
+    }
+}
+
+fn personal_of(event: &Event) -> Option<&Personal> {
+    if let Event::UserAdded { profile, .. } | Event::UserChanged { profile, .. } = event {
+        return Some(profile);
+    }
+    if let Event::DeviceAdded { names, .. } | Event::DeviceChanged { names, .. } = event {
+        return Some(names);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

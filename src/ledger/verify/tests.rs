@@ -1,0 +1,151 @@
+//! Real folders, whole and spoiled: every kind of file is looked at, and nothing is changed by looking.
+
+use super::*;
+use crate::domain::command::{Actor, Door, Envelope};
+use crate::domain::facts::GrantCause;
+use crate::domain::ids::{Holder, PoolId, UserId};
+use crate::domain::time::Time;
+use crate::ledger::NoProgress;
+use crate::ledger::tests::{lived_in, open};
+use crate::log::{Group, Log, LogOptions};
+
+fn look(dir: &Path) -> Verification {
+    verify(dir, Some(&MasterKeySource::DataFolder), false, &NoProgress)
+}
+
+/// Every file below a folder with its content.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.clone(), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_folder_is_found_whole_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = lived_in(dir.path()).await;
+    let before = contents(dir.path());
+    let found = look(dir.path());
+    assert_eq!(found.findings, []);
+    let seen: Vec<_> = found.tenants.iter().map(|t| (t.slug.clone(), t.events - 1, t.digest)).collect();
+    assert_eq!(seen, told);
+    assert_eq!((found.receipts, found.snapshots), (33, 1));
+    assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0 }));
+    assert!(found.are_seals_opened && found.log.sled_frames_equal > 0);
+    let without_key = verify(dir.path(), None, false, &NoProgress);
+    assert_eq!((without_key.findings, without_key.are_seals_opened), (vec![], false));
+    assert!(contents(dir.path()) == before, "looking changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_in_any_kind_of_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let whole = contents(dir.path());
+    let kinds = ["journal/", "sled/db", "anchor", "manifest-", "READY", "snapshots/", "receipts/", KEYS_FILE];
+    for kind in kinds {
+        let path = whole.keys().find(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().starts_with(kind));
+        let path = path.unwrap_or_else(|| panic!("no file of the kind {kind}"));
+        let bytes = &whole[path];
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        // sled keeps old pages that nobody reads again, so there every place is not used
+        let places: Vec<usize> = if kind == "sled/db" { vec![] } else { (1..12).map(|n| used * n / 12).collect() };
+        for at in places {
+            let mut bad = bytes.clone();
+            bad[at] ^= 8;
+            std::fs::write(path, &bad).unwrap();
+            let found = look(dir.path());
+            assert!(!found.is_whole(), "{}, byte {at} of {used}: nobody noticed", path.display());
+            assert!(found.findings[0].to_string().contains(kind.trim_end_matches('/')), "{}", found.findings[0]);
+        }
+        if kind == "sled/db" {
+            std::fs::write(path, vec![7; bytes.len()]).unwrap();
+            assert!(look(dir.path()).findings[0].to_string().contains("sled"));
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(look(dir.path()).findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let segment = contents(dir.path()).into_keys().find(|path| path.to_string_lossy().contains("journal/")).unwrap();
+    for path in [dir.path().join(KEYS_FILE), dir.path().join("READY"), dir.path().join("anchor"), segment] {
+        let aside = path.with_extension("away");
+        std::fs::rename(&path, &aside).unwrap();
+        let found = look(dir.path());
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(found.findings.iter().any(|finding| finding.to_string().contains(&*name)), "{:?}", found.findings);
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    // caches may be missing
+    for folder in ["sled", "snapshots", "receipts"] {
+        std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
+    }
+    assert_eq!(look(dir.path()).findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_hands_out_a_seat_that_is_not_there_is_named_by_its_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = lived_in(dir.path()).await;
+    let position = told[0].1 + 1;
+    {
+        let options = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir.path()) };
+        let (mut log, _) = Log::open(options, &NoProgress).unwrap();
+        let envelope = Envelope {
+            recorded_at: Time(i64::MAX),
+            occurred_at: None,
+            actor: Actor::Root,
+            door: Door::Http,
+            command_id: None,
+            content_hash: 0,
+            reason: None,
+        };
+        // user25 was refused: the pool has 20 seats
+        let holder = Holder::User(UserId(25));
+        let event = Event::SeatGranted { pool: PoolId(0), holder, cause: GrantCause::Assignment, in_use: false };
+        let (mut bytes, mut group) = (vec![], Group::new());
+        record::encode(&envelope, &event, &mut bytes).unwrap();
+        group.push(0, &bytes);
+        log.append(&group).unwrap();
+        log.close().unwrap();
+    }
+    let found = look(dir.path());
+    let finding = &found.findings[0];
+    assert_eq!((finding.tenant, finding.position), (Some(0), Some(position)), "{finding}");
+    assert!(finding.to_string().contains("breaks a law") && finding.to_string().contains("acme"), "{finding}");
+    assert_eq!(found.tenants[1].digest, told[1].2, "the other tenant is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_as_a_kill_leaves_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let ledger = open(dir.path());
+    let copy = tempfile::tempdir().unwrap();
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "late", "Late").await.unwrap();
+    let digest = ledger.digest(tenant).unwrap().1;
+    for (path, bytes) in contents(dir.path()) {
+        let to = copy.path().join(path.strip_prefix(dir.path()).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, bytes).unwrap();
+    }
+    ledger.stop().await;
+    let found = look(copy.path());
+    let others: Vec<_> = found.findings.iter().filter(|finding| !finding.file.contains("sled")).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert_eq!(found.tenants[2].digest, digest);
+}
