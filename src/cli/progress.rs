@@ -91,10 +91,10 @@ pub(crate) struct Steps(Mutex<Option<(String, Progress)>>);
 impl crate::ledger::Progress for Steps {
     fn step(&self, what: &str, done: u64, total: u64) {
         let mut shown = self.0.lock();
-        if shown.as_ref().is_none_or(|(label, _)| label != what) {
-            if let Some((_, before)) = shown.replace((what.to_owned(), Progress::new(what, total))) {
-                before.finish();
-            }
+        if shown.as_ref().is_none_or(|(label, _)| label != what)
+            && let Some((_, before)) = shown.replace((what.to_owned(), Progress::new(what, total)))
+        {
+            before.finish();
         }
         if let Some((_, bar)) = shown.as_ref() {
             bar.set_total(total);
