@@ -1,1 +1,0 @@
-//! Rules by example: given, when, then.

@@ -1,0 +1,5 @@
+//! Rules by example: given, when, then. Each file tells of one paragraph of the rules; `scenario` is how they tell it.
+
+mod scenario;
+mod steps;
+mod transitions;
