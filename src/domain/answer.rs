@@ -157,7 +157,7 @@ impl Answer {
                 self.held_seats += seats.len() as u64;
             }
             Event::RemovalHeld { held, .. } => self.held = Some(*held),
-            Event::EndingsConfirmed { held } => self.touched(About::Held(*held)),
+            Event::EndingsConfirmed { held } => self.about = Some(About::Held(*held)),
             Event::AssignmentMade { assignment, .. } => {
                 self.assignment = Some(*assignment);
                 self.made(About::Assignment(*assignment));

@@ -33,6 +33,16 @@ impl Coverage {
         self.is_uninstall && !self.is_required
     }
 
+    /// What reaches a user directly, with what reaches it through a device: there an intent to uninstall does not
+    /// prevail over what is available to the user.
+    fn and_through_devices(self, devices: Self) -> Self {
+        Self {
+            is_required: self.is_required || devices.is_required,
+            is_available: self.is_available || devices.is_available,
+            is_uninstall: self.is_uninstall || (devices.is_uninstall && !self.is_available),
+        }
+    }
+
     fn add(&mut self, intent: Intent) {
         match intent {
             Intent::Required => self.is_required = true,
@@ -43,12 +53,11 @@ impl Coverage {
 }
 
 impl Tenant {
-    /// Whether a device may carry the apps of a pool.
+    /// Whether a device may carry the apps of a pool, under a seat of its own or under a user's.
     #[must_use]
-    pub fn is_eligible(&self, pool: &Pool, device: &Device) -> bool {
+    pub fn is_eligible(&self, pool: &Pool, device: &Device, is_device_seat: bool) -> bool {
         let details = &pool.details;
         if details.requires_eligible_device && pool.key.provider() == super::key::Provider::AppleBusiness {
-            let is_device_seat = !pool.is_user_only();
             return device.facts.is_enrolled && (!is_device_seat || device.facts.has_serial);
         }
         if details.requires_windows_1511 || details.requires_eligible_device {
@@ -91,19 +100,20 @@ impl Tenant {
     }
 
     fn user_coverage(&self, pool: &Pool, user: UserId) -> Coverage {
-        let mut coverage = Coverage::default();
+        let (mut own, mut through_devices) = (Coverage::default(), Coverage::default());
         if self.user(user).departed.is_some() {
-            return coverage;
+            return own;
         }
         for id in &pool.assignments {
             let assignment = self.assignment(*id);
-            if self.target_holds(assignment, user.into())
-                || Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
+            if self.target_holds(assignment, user.into()) {
+                own.add(assignment.intent);
+            } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
             {
-                coverage.add(assignment.intent);
+                through_devices.add(assignment.intent);
             }
         }
-        coverage
+        own.and_through_devices(through_devices)
     }
 
     /// A device target reaches its primary user, and whoever has the app installed on it.
@@ -119,7 +129,10 @@ impl Tenant {
 
     fn device_is_reached(&self, pool: &Pool, assignment: &Assignment, device: DeviceId) -> bool {
         let entry = self.device(device);
-        !entry.is_retired && self.target_holds(assignment, device.into()) && self.is_eligible(pool, entry)
+        let is_device_seat = !Self::seats_go_to_users(pool, assignment);
+        !entry.is_retired
+            && self.target_holds(assignment, device.into())
+            && self.is_eligible(pool, entry, is_device_seat)
     }
 
     fn device_coverage(&self, pool: &Pool, device: DeviceId) -> Coverage {

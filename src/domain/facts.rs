@@ -34,6 +34,26 @@ words!(
         NotEnoughAtProvider, Lost, EndedAtStore,
     }
 );
+
+impl ReleaseCause {
+    /// Ended by what a directory or a device reported: what the brake counts over an hour.
+    #[must_use]
+    pub fn is_counted_by_the_brake(self) -> bool {
+        match self {
+            Self::Uncovered | Self::Departed | Self::DeviceRetired => true,
+            Self::Uninstalled
+            | Self::Unassigned
+            | Self::TimedOut
+            | Self::Reclaimed
+            | Self::DeficitPlan
+            | Self::RefusedByProvider
+            | Self::NotEnoughAtProvider
+            | Self::Lost
+            | Self::EndedAtStore => false,
+        }
+    }
+}
+
 words!(/** Why a holder left a queue without a seat. */ DequeueCause { Uncovered, Departed, Removed });
 words!(/** Why an assignment ended. */ AssignmentEndCause { Unassigned, GroupDeleted, UserDeparted });
 words!(/** Why a target's member got no seat. */ SkipReason { DeviceNotEligible, NoPrimaryUser, UserDeparted, DeviceRetired });

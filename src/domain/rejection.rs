@@ -28,7 +28,7 @@ impl Figures {
 pub struct Remedies {
     /// Uninstalling where an app is installed: seats in use that an uninstall would release.
     pub uninstall_would_free: u64,
-    /// Narrowing this assignment's target: seats fewer that it would need.
+    /// Narrowing the targets of this pool's assignments: seats that would lose their coverage and go.
     pub narrow_would_free: u64,
     /// Buying: seats missing.
     pub buy_would_free: u64,

@@ -5,17 +5,18 @@ use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::command::{PoolRef, TargetRef};
 use crate::domain::event::{About, Event, Target};
 use crate::domain::facts::{
-    AssignmentEndCause, GrantCause, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause, SkipReason,
+    AssignmentEndCause, GrantCause, GroupKind, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause,
+    SkipReason,
 };
 use crate::domain::ids::{AssignmentId, Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::{Rejection, Remedies};
-use crate::domain::state::{Assignment, Pool, SeatState};
+use crate::domain::state::{Assignment, Pool, SeatState, Tenant};
 use std::collections::BTreeSet;
 
 /// Who would hold seats for an assignment, and which members get none.
-struct Candidates {
-    holders: Vec<Holder>,
+pub(super) struct Candidates {
+    pub(super) holders: Vec<Holder>,
     skipped: Vec<(Holder, SkipReason)>,
 }
 
@@ -78,7 +79,7 @@ impl Judge<'_> {
         })
     }
 
-    /// Licensing is a choice only where both kinds can hold a provider's seat; a user target has no device to license.
+    /// Licensing is a choice only where both kinds can hold a provider's seat; people have no device to license.
     fn guard_licensing(&self, pool: PoolId, target: Target, licensing: Option<Licensing>) -> Result<(), Rejection> {
         let Some(licensing) = licensing else {
             return Ok(());
@@ -86,7 +87,12 @@ impl Judge<'_> {
         let entry = self.tenant.pool(pool);
         let allows_both =
             entry.key.provider() == Provider::AppleBusiness && entry.details.held_by == HeldBy::UserOrDevice;
-        let has_no_device = matches!(target, Target::User(_)) && licensing == Licensing::Device;
+        let is_for_people = match target {
+            Target::User(_) => true,
+            Target::Device(_) => false,
+            Target::Group { group, .. } => self.tenant.group(group).kind == GroupKind::Users,
+        };
+        let has_no_device = is_for_people && licensing == Licensing::Device;
         if allows_both && !has_no_device { Ok(()) } else { Err(Rejection::LicensingNotAllowed) }
     }
 
@@ -135,7 +141,7 @@ impl Judge<'_> {
     }
 
     /// In the order in which they joined the target.
-    fn candidates(&self, assignment: &Assignment) -> Candidates {
+    pub(super) fn candidates(&self, assignment: &Assignment) -> Candidates {
         let pool = self.tenant.pool(assignment.pool);
         let mut seen = BTreeSet::new();
         let mut candidates = Candidates { holders: Vec::new(), skipped: Vec::new() };
@@ -179,7 +185,7 @@ impl Judge<'_> {
         if device.is_retired {
             return Some(SkipReason::DeviceRetired);
         }
-        if !self.tenant.is_eligible(pool, device) {
+        if !self.tenant.is_eligible(pool, device, !Tenant::seats_go_to_users(pool, assignment)) {
             return Some(SkipReason::DeviceNotEligible);
         }
         self.tenant.holders_for(pool, assignment, member).is_empty().then_some(SkipReason::NoPrimaryUser)
@@ -211,15 +217,17 @@ impl Judge<'_> {
         let of_ours = |state: SeatState| {
             entry.seats.iter().filter(move |(_, seat)| seat.state == state && entry.is_revocable(seat))
         };
+        let is_covered = |holder: &Holder| self.tenant.coverage(pool, *holder).is_covered();
         let releases_on_uninstall = entry.policy.on_uninstall == KeepOrRelease::Release;
-        let uninstall_would_free = of_ours(SeatState::InUse)
-            .filter(|(holder, _)| releases_on_uninstall || !self.tenant.coverage(pool, **holder).is_covered())
-            .count() as u64;
+        let uninstall_would_free =
+            of_ours(SeatState::InUse).filter(|(holder, _)| releases_on_uninstall || !is_covered(holder)).count() as u64;
+        // A seat that nothing targets is not freed by targeting less.
         let narrow_in_use = match entry.policy.untargeted {
-            KeepOrRelease::Release => of_ours(SeatState::InUse).count() as u64,
+            KeepOrRelease::Release => of_ours(SeatState::InUse).filter(|(holder, _)| is_covered(holder)).count() as u64,
             KeepOrRelease::Keep => 0,
         };
-        let narrow_would_free = of_ours(SeatState::Reserved).count() as u64 + narrow_in_use;
+        let narrow_reserved = of_ours(SeatState::Reserved).filter(|(holder, _)| is_covered(holder)).count() as u64;
+        let narrow_would_free = narrow_reserved + narrow_in_use;
         Remedies { uninstall_would_free, narrow_would_free, buy_would_free: short_by }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::facts::{DeviceFacts, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Blind, Personal};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{InstallKey, SeatState};
+use crate::domain::state::{InstallKey, Seat, SeatState};
 use std::collections::BTreeSet;
 
 impl Judge<'_> {
@@ -47,7 +47,7 @@ impl Judge<'_> {
             self.emit(Event::DeviceReincarnated { device: id });
             self.wipe(id);
         }
-        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Directory);
         Ok(Verdict::Done)
     }
 
@@ -108,35 +108,27 @@ impl Judge<'_> {
         if self.tenant.device(device).is_retired {
             return Ok(Verdict::Unchanged(About::Device(device)));
         }
-        self.retire_device(device);
+        self.retire_device(device, Brake::Directory);
         Ok(Verdict::Done)
     }
 
-    pub(super) fn retire_device(&mut self, device: DeviceId) {
+    /// First the seats of its own, then its installs: what a user's seat loses by them is as if they were uninstalled.
+    pub(super) fn retire_device(&mut self, device: DeviceId, brake: Brake) {
         let holder = Holder::Device(device);
         let reaches = self.device_reaches(device, None);
         self.emit(Event::DeviceRetired { device });
+        let is_ours = |pool: &PoolId| {
+            let entry = self.tenant.pool(*pool);
+            let is_revocable = |seat: &Seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing;
+            entry.seats.get(&holder).is_some_and(is_revocable)
+        };
+        let own = self.tenant.device(device).links.seats.iter().copied().filter(is_ours);
+        let own: Vec<Ending> = own.map(|pool| Ending { pool, holder, cause: ReleaseCause::DeviceRetired }).collect();
+        self.end_seats(&own, brake);
         for (pool, key) in self.installs_on(device) {
             let on_last = self.tenant.pool(pool).on_device_retirement();
             self.remove_install(pool, key, Some(on_last));
         }
-        let own: Vec<Ending> = self
-            .tenant
-            .device(device)
-            .links
-            .seats
-            .iter()
-            .copied()
-            .filter(|pool| {
-                let entry = self.tenant.pool(*pool);
-                entry
-                    .seats
-                    .get(&holder)
-                    .is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
-            })
-            .map(|pool| Ending { pool, holder, cause: ReleaseCause::DeviceRetired })
-            .collect();
-        self.end_seats(&own, Brake::Off);
-        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        self.settle(&reaches, ReleaseCause::Uncovered, brake);
     }
 }

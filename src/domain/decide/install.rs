@@ -58,11 +58,12 @@ impl Judge<'_> {
         if machine.is_retired {
             return Err(Rejection::DeviceRetired);
         }
-        if !self.tenant.is_eligible(entry, machine) {
+        let of_device = Some(Holder::Device(device))
+            .filter(|_| !entry.is_user_only() && self.tenant.is_eligible(entry, machine, true));
+        let of_user = user.map(Holder::User).filter(|_| self.tenant.is_eligible(entry, machine, false));
+        if of_device.is_none() && of_user.is_none() {
             return Err(Rejection::DeviceNotEligible);
         }
-        let of_device = (!entry.is_user_only()).then_some(Holder::Device(device));
-        let of_user = user.map(Holder::User);
         for holder in of_device.into_iter().chain(of_user) {
             match entry.seats.get(&holder).map(|seat| seat.state) {
                 Some(SeatState::Reserved | SeatState::InUse | SeatState::Foreign) => return Ok(License::Held(holder)),

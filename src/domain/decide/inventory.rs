@@ -5,11 +5,13 @@ use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::command::{Envelope, Inventory, InventoryItem};
 use crate::domain::event::Event;
 use crate::domain::facts::{
-    CapacityCause, DequeueCause, DistributionPolicy, DriftKind, ItemSkipReason, Owned, PoolState,
+    CapacityCause, DequeueCause, DistributionPolicy, DriftKind, DriftResolution, GrantCause, Intent, ItemSkipReason,
+    Owned, PoolState,
 };
 use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::rejection::Rejection;
+use crate::domain::state::Pool;
 use std::collections::BTreeSet;
 
 /// What a pass has found so far.
@@ -90,17 +92,19 @@ impl Judge<'_> {
                 tally.skipped += 1;
                 self.emit(Event::ItemSkipped { sync, key: item.key.clone(), reason: ItemSkipReason::EncryptedPackage });
             } else {
-                self.take_item(item, &inventory.language, &mut tally);
+                self.take_item(item, inventory, &mut tally);
             }
         }
         let missing: Vec<PoolId> = if inventory.is_complete {
-            let gone =
-                |pool: &&crate::domain::state::Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
+            let gone = |pool: &&Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
             self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
         } else {
             Vec::new()
         };
         self.conclude(sync, inventory.provider, &missing, held_before, &mut tally);
+        if inventory.is_complete {
+            self.compare_used(inventory.provider);
+        }
         let Tally { listed, changed, delisted, skipped, unchanged } = tally;
         self.emit(Event::SyncCompleted { sync, listed, changed, delisted, skipped, unchanged, pages: inventory.pages });
     }
@@ -130,6 +134,28 @@ impl Judge<'_> {
         self.end_seats(&reclaims, Brake::Automatic { sync: Some(sync), seats_held: held_before });
     }
 
+    /// What two complete syncs in a row show to be used otherwise than here is a drift, until one agrees again.
+    fn compare_used(&mut self, provider: Provider) {
+        let known = |pool: &Pool| (pool.id, pool.differs_on_used(), pool.used_differs, pool.used_drift);
+        let listed = self.tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed);
+        let pools: Vec<_> = listed.map(known).collect();
+        for (pool, differs, times_before, drift) in pools {
+            match drift {
+                None if differs && times_before > 0 => {
+                    let entry = self.tenant.pool(pool);
+                    let (before, after) = (entry.held(), entry.store_used.unwrap_or(0));
+                    let (before, after) = (Owned::Count(before), Owned::Count(after));
+                    let drift = DriftId::at(self.tenant.drifts.len());
+                    self.emit(Event::DriftFound { drift, pool, kind: DriftKind::StoreUsed, before, after });
+                }
+                Some(drift) if !differs => {
+                    self.emit(Event::DriftResolved { drift, resolution: DriftResolution::Agreed });
+                }
+                None | Some(_) => {}
+            }
+        }
+    }
+
     /// An app leaves the inventory: nobody waits for it any more; its seats stay counted until their holders lose them.
     pub(super) fn delist(&mut self, pool: PoolId, cause: CapacityCause) {
         let waiting: Vec<Holder> = self.tenant.pool(pool).queued.keys().copied().collect();
@@ -139,7 +165,8 @@ impl Judge<'_> {
         self.emit(Event::PoolDelisted { pool, cause });
     }
 
-    fn take_item(&mut self, item: &InventoryItem, language: &str, tally: &mut Tally) {
+    fn take_item(&mut self, item: &InventoryItem, inventory: &Inventory, tally: &mut Tally) {
+        let (language, is_complete) = (inventory.language.as_str(), inventory.is_complete);
         let ended = item.ends_on.is_some_and(|day| day.end() <= self.now);
         let owned = if ended { Owned::Count(0) } else { item.owned };
         let before = self.facts.len();
@@ -149,8 +176,7 @@ impl Judge<'_> {
             return;
         };
         let is_back = self.tenant.pool(pool).state == PoolState::Removed;
-        if is_back && self.lags_behind_refund(pool, owned) {
-            self.emit(Event::RefundLagSeen { pool, stated: owned });
+        if is_back && self.lags_behind_refund(pool, owned, is_complete) {
             tally.unchanged += 1;
             return;
         }
@@ -158,16 +184,31 @@ impl Judge<'_> {
             self.emit(Event::PoolRelisted { pool });
         }
         self.take_details(pool, item, language);
-        self.take_capacity(pool, owned, ended);
+        self.take_capacity(pool, owned, ended, is_complete);
         self.take_distribution(pool, item.distribution_policy);
         if let Some(used) = item.store_used.filter(|used| self.tenant.pool(pool).store_used != Some(*used)) {
             self.emit(Event::StoreUsedStated { pool, used });
+        }
+        if is_back {
+            self.provide_again(pool);
         }
         self.serve_queue(pool);
         if self.facts.len() > before {
             tally.changed += 1;
         } else {
             tally.unchanged += 1;
+        }
+    }
+
+    /// An app is back: whoever must have it is granted or queued, as one who joins.
+    fn provide_again(&mut self, pool: PoolId) {
+        let required: Vec<_> = self.tenant.assignments_with(pool, Intent::Required).cloned().collect();
+        for assignment in required {
+            for holder in self.candidates(&assignment).holders {
+                if self.tenant.coverage(pool, holder).is_required {
+                    self.provide(pool, holder, GrantCause::Coverage);
+                }
+            }
         }
     }
 
@@ -229,12 +270,22 @@ impl Judge<'_> {
         }
     }
 
-    /// A store that still states the count from before a refund is not believed the first time.
-    fn lags_behind_refund(&self, pool: PoolId, stated: Owned) -> bool {
-        self.tenant.pool(pool).refund_lag.is_some_and(|lag| lag.stated == stated && lag.times_seen == 0)
+    /// A store that does not show a refund yet is not believed until two complete syncs in a row state the same.
+    fn lags_behind_refund(&mut self, pool: PoolId, stated: Owned, is_complete: bool) -> bool {
+        let entry = self.tenant.pool(pool);
+        let Some(lag) = entry.refund_lag.filter(|lag| lag.is_denied_by(entry.owned, stated)) else {
+            return false;
+        };
+        if is_complete && lag.seen == Some(stated) {
+            return false;
+        }
+        if is_complete {
+            self.emit(Event::RefundLagSeen { pool, stated });
+        }
+        true
     }
 
-    fn take_capacity(&mut self, pool: PoolId, owned: Owned, has_ended: bool) {
+    fn take_capacity(&mut self, pool: PoolId, owned: Owned, has_ended: bool, is_complete: bool) {
         let entry = self.tenant.pool(pool);
         let (before, lag) = (entry.owned, entry.refund_lag);
         if owned == before {
@@ -243,11 +294,10 @@ impl Judge<'_> {
             }
             return;
         }
-        if self.lags_behind_refund(pool, owned) {
-            self.emit(Event::RefundLagSeen { pool, stated: owned });
+        if self.lags_behind_refund(pool, owned, is_complete) {
             return;
         }
-        let denies_refund = lag.is_some_and(|lag| lag.stated == owned);
+        let denies_refund = lag.is_some_and(|lag| lag.is_denied_by(before, owned));
         let falls = match (before, owned) {
             (Owned::Count(before), Owned::Count(now)) => now < before,
             (Owned::Unlimited, Owned::Count(_)) => true,

@@ -85,6 +85,8 @@ struct Judge<'a> {
     /// Pools whose queue may have to be looked at before the command ends.
     touched: BTreeSet<PoolId>,
     about: RefusedAbout,
+    /// Seats that this command ended and that the brake counts: one person's departure is judged without them.
+    own_endings: u64,
 }
 
 /// What a refusal will name.
@@ -105,6 +107,7 @@ impl<'a> Judge<'a> {
             facts: Vec::new(),
             touched: BTreeSet::new(),
             about: RefusedAbout::default(),
+            own_endings: 0,
             tenant,
         }
     }

@@ -20,16 +20,7 @@ impl Judge<'_> {
                     self.emit(Event::SeatReleaseRefused { pool, holder });
                 }
             }
-            ProviderReport::SeatSeen { holder } => {
-                if self.state_of(pool, holder).is_none() {
-                    let was_queued = self.tenant.pool(pool).queued.contains_key(&holder);
-                    self.emit(Event::ForeignSeatSeen { pool, holder });
-                    if was_queued {
-                        let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
-                        self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
-                    }
-                }
-            }
+            ProviderReport::SeatSeen { holder } => self.seat_seen(pool, holder),
             ProviderReport::SeatAbsent { holder } => self.seat_absent(pool, holder),
             ProviderReport::Suspended => {
                 if self.tenant.pool(pool).state == PoolState::Active {
@@ -62,6 +53,20 @@ impl Judge<'_> {
         }
     }
 
+    /// A read settles what was left unknown. A seat that is not ours is foreign, unless its holder waits for one.
+    fn seat_seen(&mut self, pool: PoolId, holder: Holder) {
+        if self.state_of(pool, holder).is_some() {
+            return self.grant_confirmed(pool, holder);
+        }
+        let was_queued = self.tenant.pool(pool).queued.contains_key(&holder);
+        self.emit(Event::ForeignSeatSeen { pool, holder });
+        if was_queued {
+            let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
+            self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+        }
+        self.reclaim_deficits([pool]);
+    }
+
     fn grant_refused(&mut self, pool: PoolId, holder: Holder, not_enough: bool) {
         let Some(seat) = self.tenant.pool(pool).seats.get(&holder) else {
             return;
@@ -77,9 +82,18 @@ impl Judge<'_> {
         }
         self.emit(Event::SeatReleased { pool, holder, cause, lapsed: is_covered && !not_enough });
         if not_enough && self.tenant.coverage(pool, holder).is_required {
-            self.emit(Event::Requeued { pool, holder, place });
+            self.requeue(pool, holder, place);
         }
         self.serve_queue(pool);
+    }
+
+    /// At this place, or at the nearest one before it that nobody has.
+    fn requeue(&mut self, pool: PoolId, holder: Holder, place: u64) {
+        let queue = &self.tenant.pool(pool).queue;
+        match (0..=place).rev().find(|place| !queue.contains_key(place)) {
+            Some(place) => self.emit(Event::Requeued { pool, holder, place }),
+            None => self.emit(Event::Queued { pool, holder }),
+        }
     }
 
     fn release_sent(&mut self, pool: PoolId, holder: Holder) {
@@ -95,9 +109,10 @@ impl Judge<'_> {
         else {
             return;
         };
-        let is_wanted = seat.is_regrant_wanted;
-        self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Reclaimed, lapsed: false });
-        if is_wanted {
+        let cause = seat.release_cause.unwrap_or(ReleaseCause::Reclaimed);
+        let is_flagged = seat.is_regrant_wanted;
+        self.emit(Event::SeatReleased { pool, holder, cause, lapsed: false });
+        if is_flagged && (self.is_offered(pool, holder) || self.tenant.coverage(pool, holder).is_covered()) {
             self.regrant(pool, holder);
         }
         self.serve_queue(pool);
@@ -110,13 +125,12 @@ impl Judge<'_> {
             self.grant(pool, holder, GrantCause::Regrant);
             return;
         }
+        if entry.state == PoolState::Removed {
+            return;
+        }
         let first = entry.queue.keys().next().copied();
         let place = first.map_or(self.tenant.next_position, |first| first.saturating_sub(1));
-        if self.tenant.pool(pool).queue.contains_key(&place) {
-            self.emit(Event::Queued { pool, holder });
-        } else {
-            self.emit(Event::Requeued { pool, holder, place });
-        }
+        self.requeue(pool, holder, place);
     }
 
     fn seat_absent(&mut self, pool: PoolId, holder: Holder) {
@@ -128,7 +142,9 @@ impl Judge<'_> {
             SeatState::Foreign => {
                 self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::EndedAtStore, lapsed: false });
             }
-            SeatState::Reserved | SeatState::InUse if is_confirmed => {
+            SeatState::Reserved | SeatState::InUse
+                if is_confirmed && !self.tenant.pool(pool).details.is_irrevocable =>
+            {
                 let lapsed = self.tenant.coverage(pool, holder).is_covered();
                 self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Lost, lapsed });
             }

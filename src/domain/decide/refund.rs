@@ -18,10 +18,10 @@ impl Judge<'_> {
         if order.ordered_on > today {
             return Err(Rejection::OrderedInFuture);
         }
-        if order.quantity == 0 {
+        let is_free = self.tenant.pool(pool).is_free_of_charge();
+        if order.quantity == 0 && !is_free {
             return Err(Rejection::QuantityZero);
         }
-        let is_free = self.tenant.pool(pool).is_free_of_charge();
         if is_free && order.amount.minor_units != 0 {
             return Err(Rejection::AmountNotZero);
         }

@@ -42,20 +42,21 @@ impl Judge<'_> {
     pub(super) fn grant_by_command(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
         let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
         let entry = self.tenant.pool(pool);
-        let is_offered = match holder {
+        match holder {
             Holder::User(user) if self.tenant.user(user).departed.is_some() => return Err(Rejection::UserDeparted),
-            Holder::User(user) => self.tenant.user(user).offered.contains(&pool),
             Holder::Device(_) if entry.is_user_only() => return Err(Rejection::HolderKindNotAllowed),
             Holder::Device(device) if self.tenant.device(device).is_retired => return Err(Rejection::DeviceRetired),
-            Holder::Device(_) => false,
-        };
-        if let Some(seat) = entry.seats.get(&holder) {
+            Holder::User(_) | Holder::Device(_) => {}
+        }
+        let seat = entry.seats.get(&holder);
+        let has_seat = seat.is_some_and(|seat| seat.state != SeatState::Releasing);
+        if !has_seat && !self.is_offered(pool, holder) && !self.tenant.coverage(pool, holder).is_covered() {
+            return Err(Rejection::NotAssigned);
+        }
+        if let Some(seat) = seat {
             let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
             self.regain(pool, holder, state, is_sent, is_flagged);
             return Ok(self.done_or(About::Seat { pool, holder }));
-        }
-        if !is_offered && !self.tenant.coverage(pool, holder).is_covered() {
-            return Err(Rejection::NotAssigned);
         }
         match entry.state {
             PoolState::Active => {}
@@ -67,6 +68,14 @@ impl Judge<'_> {
         }
         self.grant(pool, holder, GrantCause::Command);
         Ok(Verdict::Done)
+    }
+
+    /// A seat that a return offered and that nobody took yet.
+    pub(super) fn is_offered(&self, pool: PoolId, holder: Holder) -> bool {
+        match holder {
+            Holder::User(user) => self.tenant.user(user).offered.contains(&pool),
+            Holder::Device(_) => false,
+        }
     }
 
     /// Evidence that somebody carried an offline license off; no seat moves.
@@ -116,6 +125,17 @@ impl Judge<'_> {
         self.tenant.deficit_plan(pool).seats.into_iter().map(|(holder, _)| Ending { pool, holder, cause }).collect()
     }
 
+    /// What pools that reclaim by themselves take back, as far as the brake lets them. All of one provider.
+    pub(super) fn reclaim_deficits(&mut self, pools: impl IntoIterator<Item = PoolId>) {
+        let endings: Vec<Ending> = pools.into_iter().flat_map(|pool| self.automatic_reclaims(pool)).collect();
+        let Some(first) = endings.first() else {
+            return;
+        };
+        let provider = self.tenant.pool(first.pool).key.provider();
+        let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
+        self.end_seats(&endings, Brake::Automatic { sync: None, seats_held });
+    }
+
     pub(super) fn resolve_deficit(&mut self, pool: &PoolRef) -> Ruling {
         let pool = self.pool_id(pool)?;
         let endings = self.planned_endings(pool);
@@ -146,7 +166,6 @@ impl Judge<'_> {
 
     /// What was held back happens now, as far as it still holds.
     fn carry_out(&mut self, held: &HeldEndings) {
-        self.emit(Event::EndingsConfirmed { held: held.id });
         for pool in &held.removals {
             if self.tenant.pool(*pool).state != PoolState::Removed {
                 self.delist(*pool, CapacityCause::Delisted);
@@ -162,6 +181,8 @@ impl Judge<'_> {
         for pool in served {
             self.serve_queue(pool);
         }
+        // Last, so that what a person has confirmed does not count against the next hour.
+        self.emit(Event::EndingsConfirmed { held: held.id });
     }
 
     fn still_ends(&self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {

@@ -6,7 +6,7 @@ use crate::domain::coverage::Coverage;
 use crate::domain::event::Event;
 use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
-use crate::domain::state::{SeatState, Tenant};
+use crate::domain::state::{HeldEndings, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 use std::collections::BTreeSet;
 
@@ -53,10 +53,14 @@ impl Judge<'_> {
     /// After a change of coverage: first what ends, then what begins.
     pub(super) fn settle(&mut self, reaches: &[Reach], cause: ReleaseCause, brake: Brake) {
         self.settle_endings(reaches, cause, brake);
+        self.settle_beginnings(reaches, GrantCause::Coverage);
+    }
+
+    pub(super) fn settle_beginnings(&mut self, reaches: &[Reach], cause: GrantCause) {
         for reach in reaches {
             let after = self.tenant.coverage(reach.pool, reach.holder);
             if after.is_required && !reach.before.is_required {
-                self.provide(reach.pool, reach.holder, GrantCause::Coverage);
+                self.provide(reach.pool, reach.holder, cause);
             }
         }
     }
@@ -108,12 +112,14 @@ impl Judge<'_> {
     pub(super) fn provide(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
         self.touched.insert(pool);
         let entry = self.tenant.pool(pool);
+        if entry.lapsed.contains(&holder) && cause == GrantCause::Coverage {
+            return;
+        }
         if let Some(seat) = entry.seats.get(&holder) {
             let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
             return self.regain(pool, holder, state, is_sent, is_flagged);
         }
-        let is_lapsed = entry.lapsed.contains(&holder) && cause == GrantCause::Coverage;
-        if is_lapsed || entry.state == PoolState::Removed {
+        if entry.state == PoolState::Removed {
             return;
         }
         if entry.has_free_seat() && entry.is_serving() {
@@ -195,6 +201,7 @@ impl Judge<'_> {
         };
         let lapsed = lapses && self.tenant.coverage(pool, holder).is_covered();
         self.touched.insert(pool);
+        self.own_endings += u64::from(cause.is_counted_by_the_brake());
         if self.tenant.pool(pool).details.is_confirmed_by_provider {
             self.emit(Event::SeatReleasing { pool, holder, cause, lapsed });
         } else {
@@ -207,14 +214,14 @@ impl Judge<'_> {
             Brake::Off => return false,
             Brake::Automatic { sync: _, seats_held } => (0, seats_held),
             Brake::Directory | Brake::Departure => {
-                if self.tenant.held.values().any(|held| held.sync.is_none()) {
+                if self.tenant.held.values().any(HeldEndings::is_of_the_directory) {
                     return true;
                 }
                 let hour_ago = self.now.0 - HOUR_MICROS;
                 let mut recent = self.tenant.recent_endings.iter().filter(|ending| ending.at.0 > hour_ago).peekable();
                 let held_at_start = recent.peek().map_or(self.tenant.seats_held, |first| first.seats_held_before);
                 let ended: u64 = recent.map(|ending| ending.seats_ended).sum();
-                if brake == Brake::Departure && ended == 0 {
+                if brake == Brake::Departure && ended == self.own_endings {
                     return false;
                 }
                 (ended, held_at_start)

@@ -1,10 +1,10 @@
 //! What time itself brings about: graces end, entitlements end, reservations time out.
 
-use super::settle::Brake;
 use super::{Judge, Verdict};
 use crate::domain::event::{About, Event};
 use crate::domain::facts::{CapacityCause, Owned, PoolState, ReleaseCause};
 use crate::domain::ids::{Holder, PoolId, UserId};
+use crate::domain::key::Provider;
 use crate::domain::state::{Pool, Seat, SeatState};
 use crate::domain::time::Time;
 
@@ -30,6 +30,7 @@ impl Judge<'_> {
             .map(|(_, user)| *user)
             .collect();
         for user in due {
+            self.own_endings = 0;
             self.emit(Event::GraceEnded { user });
             self.release_departed(user);
         }
@@ -45,31 +46,23 @@ impl Judge<'_> {
             .take(DUE_MAX)
             .map(|(_, pool)| *pool)
             .collect();
-        for pool in due {
-            let provider = self.tenant.pool(pool).key.provider();
-            let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
-            self.emit(Event::CapacityChanged { pool, owned: Owned::Count(0), cause: CapacityCause::Expired });
-            let endings = self.automatic_reclaims(pool);
-            self.end_seats(&endings, Brake::Automatic { sync: None, seats_held });
+        for pool in &due {
+            self.emit(Event::CapacityChanged { pool: *pool, owned: Owned::Count(0), cause: CapacityCause::Expired });
+        }
+        for provider in Provider::ALL {
+            let of_provider: Vec<PoolId> =
+                due.iter().copied().filter(|pool| self.tenant.pool(*pool).key.provider() == provider).collect();
+            self.reclaim_deficits(of_provider);
         }
     }
 
     fn time_out_reservations(&mut self) {
         for id in 0..self.tenant.pools.len() {
             let pool = PoolId::at(id);
-            if self.may_time_out(pool) {
+            if may_time_out(self.tenant.pool(pool), self.now) {
                 self.time_out_in(pool);
             }
         }
-    }
-
-    fn may_time_out(&self, pool: PoolId) -> bool {
-        let entry = self.tenant.pool(pool);
-        entry.policy.reservation_timeout_days.is_some()
-            && entry.reserved > 0
-            && !entry.details.is_irrevocable
-            && entry.state != PoolState::Removed
-            && entry.next_timeout.is_none_or(|at| at <= self.now)
     }
 
     fn time_out_in(&mut self, pool: PoolId) {
@@ -96,6 +89,14 @@ impl Judge<'_> {
     }
 }
 
+fn may_time_out(pool: &Pool, now: Time) -> bool {
+    pool.policy.reservation_timeout_days.is_some()
+        && pool.reserved > 0
+        && !pool.details.is_irrevocable
+        && pool.state != PoolState::Removed
+        && pool.next_timeout.is_none_or(|at| at <= now)
+}
+
 /// From the last entry into `reserved`, or from the policy where that is younger; not while unconfirmed.
 fn times_out_at(pool: &Pool, seat: &Seat, days: u32) -> Option<Time> {
     (seat.state == SeatState::Reserved && seat.is_confirmed).then(|| seat.since.max(pool.policy_since).plus_days(days))
@@ -107,10 +108,6 @@ impl crate::domain::state::Tenant {
     pub fn is_due(&self, now: Time) -> bool {
         self.graces.first().is_some_and(|(until, _)| *until <= now)
             || self.entitlement_ends.first().is_some_and(|(end, _)| *end <= now)
-            || self.pools.iter().any(|pool| {
-                pool.policy.reservation_timeout_days.is_some()
-                    && pool.reserved > 0
-                    && pool.next_timeout.is_none_or(|at| at <= now)
-            })
+            || self.pools.iter().any(|pool| may_time_out(pool, now))
     }
 }

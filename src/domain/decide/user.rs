@@ -4,11 +4,11 @@ use super::settle::{Brake, Ending};
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::command::UserRef;
 use crate::domain::event::{About, Event};
-use crate::domain::facts::{AssignmentEndCause, DepartureCause, DequeueCause, PoolState, ReleaseCause};
+use crate::domain::facts::{AssignmentEndCause, DepartureCause, DequeueCause, GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{AssignmentId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Personal};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::SeatState;
+use crate::domain::state::{Seat, SeatState};
 
 impl Judge<'_> {
     pub(super) fn put_user(&mut self, user: UserRef, profile: &Personal) -> Ruling {
@@ -50,7 +50,7 @@ impl Judge<'_> {
             for device in
                 devices.into_iter().filter(|device| !self.tenant.device(*device).is_retired).collect::<Vec<_>>()
             {
-                self.retire_device(device);
+                self.retire_device(device, Brake::Departure);
             }
         }
         Ok(self.done_or(About::User(user)))
@@ -116,12 +116,14 @@ impl Judge<'_> {
         let is_in_window = self.now <= departed.at.plus_days(self.tenant.settings.return_window_days);
         let reaches = self.reaches(self.pools_around(holder).into_iter().map(|pool| (pool, holder)));
         self.emit(Event::UserReturned { user });
-        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        self.settle_endings(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        self.settle_beginnings(&reaches, GrantCause::Return);
         if is_in_window {
             let can_be_offered = |pool: &PoolId| {
                 let entry = self.tenant.pool(*pool);
+                let is_going = |seat: &Seat| seat.state == SeatState::Releasing && !seat.is_regrant_wanted;
                 entry.state != PoolState::Removed
-                    && !entry.seats.contains_key(&holder)
+                    && entry.seats.get(&holder).is_none_or(is_going)
                     && !entry.queued.contains_key(&holder)
             };
             let offered: Vec<PoolId> =

@@ -2,9 +2,11 @@
 
 use crate::domain::event::Event;
 use crate::domain::facts::{DepartureCause, DeviceFacts};
-use crate::domain::ids::{DeviceId, Holder, UserId};
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::personal::Personal;
-use crate::domain::state::{Departed, Device, Group, HeldEndings, Links, Membership, Meta, Tenant, User};
+use crate::domain::state::{
+    Departed, Device, Group, HeldEndings, Links, Membership, Meta, Seat, SeatState, Tenant, User,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -110,7 +112,7 @@ impl Tenant {
             Event::RemovalHeld { held, sync, pool } => self.held_entry(*held, Some(*sync), meta).removals.push(*pool),
             Event::EndingsConfirmed { held } => {
                 assert!(self.held.remove(held).is_some(), "{held} is confirmed once");
-                if self.held.is_empty() {
+                if !self.held.values().any(HeldEndings::is_of_the_directory) {
                     self.recent_endings.clear();
                 }
             }
@@ -159,6 +161,13 @@ impl Tenant {
         meta: &Meta,
     ) {
         let was = self.user(user).departed;
+        // What is ours to release now is what a return may offer, whenever it is released.
+        let is_ours = |pool: &&PoolId| {
+            let entry = self.pool(**pool);
+            let is_held = |seat: &Seat| matches!(seat.state, SeatState::Reserved | SeatState::InUse);
+            entry.seats.get(&user.into()).is_some_and(|seat| entry.is_revocable(seat) && is_held(seat))
+        };
+        let ours: BTreeSet<PoolId> = self.user(user).links.seats.iter().filter(is_ours).copied().collect();
         let entry = self.user_mut(user);
         entry.etag = meta.position;
         entry.offered.clear();
@@ -166,8 +175,7 @@ impl Tenant {
             None => {
                 entry.remembered.clear();
                 entry.departed = Some(Departed { cause, at: meta.recorded_at, grace_until });
-                // What is held now is what a return may offer, whenever it is released.
-                entry.remembered = entry.links.seats.clone();
+                entry.remembered = ours;
                 if let Some(until) = grace_until {
                     self.graces.insert((until, user));
                 }

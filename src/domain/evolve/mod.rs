@@ -8,6 +8,7 @@ mod stores;
 use super::event::Event;
 use super::facts::{AssignmentEndCause, Intent};
 use super::ids::{AssignmentId, PoolId};
+use super::rejection::RejectionClass;
 use super::state::{Assignment, Meta, RefusalKey, RefusalSeen, Tenant, Token, Tool};
 use super::time::Time;
 use std::sync::Arc;
@@ -149,6 +150,8 @@ impl Tenant {
             | Event::InstallLicensed { .. }
             | Event::Uninstalled { .. } => self.evolve_seat(event, meta),
 
+            // The receipt of a command that named nothing real or made no sense is no refusal.
+            Event::CommandRefused { rejection, .. } if rejection.class() != RejectionClass::Conflict => {}
             Event::CommandRefused { command, pool, holder, target, rejection } => {
                 if let Some(pool) = pool {
                     self.pool_mut(*pool).refused += 1;

@@ -19,12 +19,11 @@ impl Tenant {
             }
             Event::SeatReleasing { pool, holder, cause, lapsed } => {
                 self.note_ending(*cause, meta);
-                let was_in_use = self.seat(*pool, *holder).state == SeatState::InUse;
                 self.enter(*pool, *holder, &[SeatState::Reserved, SeatState::InUse], SeatState::Releasing, meta);
                 self.orphan_installs(*pool, *holder);
                 self.lapse(*pool, *holder, *lapsed);
                 let seat = self.seat_mut(*pool, *holder);
-                seat.was_in_use = was_in_use;
+                seat.release_cause = Some(*cause);
                 seat.is_release_sent = false;
                 seat.is_release_refused = false;
             }
@@ -55,7 +54,13 @@ impl Tenant {
                 self.released(*pool, *holder, *lapsed);
                 self.note_free(*pool, meta.position);
             }
-            Event::SeatConfirmed { pool, holder } => self.seat_mut(*pool, *holder).is_confirmed = true,
+            Event::SeatConfirmed { pool, holder } => {
+                let seat = self.seat_mut(*pool, *holder);
+                seat.is_confirmed = true;
+                if seat.state == SeatState::Reserved {
+                    seat.since = meta.recorded_at;
+                }
+            }
             Event::ForeignSeatSeen { pool, holder } => {
                 let seat = new_seat(SeatState::Foreign, meta, None, true);
                 self.insert_seat(*pool, *holder, seat);
@@ -66,6 +71,7 @@ impl Tenant {
                 self.seat_mut(*pool, *holder).granted_at = meta.position;
                 self.leave_queue(*pool, *holder);
                 self.lapse(*pool, *holder, false);
+                self.offer_taken(*pool, *holder);
                 if *in_use {
                     self.attach_installs(*pool, *holder);
                 }
@@ -91,7 +97,7 @@ impl Tenant {
 
     /// The brake's window: seats that directory changes ended within the last hour.
     fn note_ending(&mut self, cause: ReleaseCause, meta: &Meta) {
-        if !matches!(cause, ReleaseCause::Uncovered | ReleaseCause::Departed) {
+        if !cause.is_counted_by_the_brake() {
             return;
         }
         let hour_ago = meta.recorded_at.0 - HOUR_MICROS;
@@ -137,9 +143,14 @@ impl Tenant {
         if in_use {
             self.attach_installs(pool, holder);
         }
+        self.offer_taken(pool, holder);
+    }
+
+    fn offer_taken(&mut self, pool: PoolId, holder: Holder) {
         if let Holder::User(user) = holder {
-            let user = self.user_mut(user);
-            user.offered.remove(&pool);
+            if self.user(user).offered.contains(&pool) {
+                self.user_mut(user).offered.remove(&pool);
+            }
         }
     }
 
@@ -164,7 +175,9 @@ impl Tenant {
         let seat = self.seat_mut(pool, holder);
         seat.is_release_sent = false;
         seat.is_regrant_wanted = false;
+        seat.release_cause = None;
         self.lapse(pool, holder, false);
+        self.offer_taken(pool, holder);
         if has_install {
             self.attach_installs(pool, holder);
         }
@@ -198,6 +211,7 @@ impl Tenant {
         assert!(!entry.seats.contains_key(&holder), "{holder} holds a seat of {pool} and is queued");
         assert!(entry.queued.insert(holder, place).is_none(), "{holder} is queued twice for {pool}");
         assert!(entry.queue.insert(place, holder).is_none(), "two holders at place {place} of {pool}");
+        self.lapse(pool, holder, false);
         self.links_mut(holder).queued.insert(pool);
     }
 
@@ -300,7 +314,7 @@ fn new_seat(state: SeatState, meta: &Meta, queue_place: Option<u64>, is_confirme
         queue_place,
         installs: 0,
         is_confirmed,
-        was_in_use: false,
+        release_cause: None,
         is_release_sent: false,
         is_regrant_wanted: false,
         is_release_refused: false,

@@ -2,9 +2,11 @@
 
 use super::later;
 use crate::domain::event::Event;
-use crate::domain::facts::{AppPrice, CapacityCause, DistributionPolicy, EndsOn, Owned, PoolDetails, PoolState};
-use crate::domain::ids::PoolId;
-use crate::domain::key::PoolKey;
+use crate::domain::facts::{
+    AppPrice, CapacityCause, DistributionPolicy, DriftKind, EndsOn, Owned, PoolDetails, PoolState,
+};
+use crate::domain::ids::{PoolId, SyncId};
+use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::{Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncCounts, SyncState, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,13 +60,9 @@ impl Tenant {
                     unchanged: *unchanged,
                     pages: *pages,
                 };
-                let (provider, is_dry_run) = (entry.provider, entry.is_dry_run);
+                let (provider, is_full, is_dry_run) = (entry.provider, entry.is_full, entry.is_dry_run);
                 if !is_dry_run {
-                    for pool in &mut self.pools {
-                        if pool.key.provider() == provider && pool.state != PoolState::Removed {
-                            Arc::make_mut(pool).store_seen_at = Some(meta.recorded_at);
-                        }
-                    }
+                    self.synced(*sync, provider, is_full, meta);
                 }
             }
             Event::SyncFailed { sync, reason } => {
@@ -101,8 +99,9 @@ impl Tenant {
             Event::CapacityChanged { pool, owned, cause } => self.capacity_changed(*pool, *owned, *cause, meta),
             Event::RefundLagSeen { pool, stated } => {
                 let entry = self.pool_mut(*pool);
-                let times_seen = entry.refund_lag.map_or(0, |lag| lag.times_seen) + 1;
-                entry.refund_lag = Some(RefundLag { stated: *stated, times_seen });
+                if let Some(lag) = &mut entry.refund_lag {
+                    lag.seen = Some(*stated);
+                }
             }
             Event::RefundSettled { pool } => self.pool_mut(*pool).refund_lag = None,
             Event::DistributionPolicyChanged { pool, distribution_policy } => {
@@ -131,12 +130,17 @@ impl Tenant {
             }
             Event::PoolPolicyChanged { pool, policy } => {
                 let entry = self.touch(*pool, meta);
+                if entry.policy.reservation_timeout_days != policy.reservation_timeout_days {
+                    entry.policy_since = later(entry.policy_since, meta.recorded_at);
+                }
                 entry.policy = *policy;
-                entry.policy_since = later(entry.policy_since, meta.recorded_at);
                 entry.next_timeout = None;
             }
             Event::DriftFound { drift, pool, kind, before, after } => {
                 assert_eq!(drift.index(), self.drifts.len(), "{drift} is out of order");
+                if *kind == DriftKind::StoreUsed {
+                    self.pool_mut(*pool).used_drift = Some(*drift);
+                }
                 self.drifts.push(Drift {
                     id: *drift,
                     pool: *pool,
@@ -153,6 +157,10 @@ impl Tenant {
                 let entry = self.drifts.get_mut(drift.index()).expect("a drift is resolved after it was found");
                 entry.resolution = Some(*resolution);
                 entry.resolved_at = Some(meta.recorded_at);
+                let (pool, kind) = (entry.pool, entry.kind);
+                if kind == DriftKind::StoreUsed {
+                    self.pool_mut(pool).used_drift = None;
+                }
             }
             Event::RefundRecorded { pool, order, quantity: _, ordered_on: _, amount: _, explains: _ } => {
                 let entry = self.pool_mut(*pool);
@@ -160,6 +168,24 @@ impl Tenant {
                 assert!(self.orders_refunded.insert(order.clone()), "order {order} was refunded twice");
             }
             other => unreachable!("not about a store: {other:?}"),
+        }
+    }
+
+    /// A complete pass is what two of them can agree on, and what makes an older held one moot.
+    fn synced(&mut self, sync: SyncId, provider: Provider, is_full: bool, meta: &Meta) {
+        for pool in &mut self.pools {
+            if pool.key.provider() == provider && pool.state != PoolState::Removed {
+                let pool = Arc::make_mut(pool);
+                pool.store_seen_at = Some(meta.recorded_at);
+                if is_full {
+                    pool.used_differs = if pool.differs_on_used() { pool.used_differs + 1 } else { 0 };
+                }
+            }
+        }
+        if is_full {
+            let syncs = &self.syncs;
+            let is_moot = |older: SyncId| older != sync && syncs[older.index()].provider == provider;
+            self.held.retain(|_, held| !held.sync.is_some_and(is_moot));
         }
     }
 
@@ -183,7 +209,9 @@ impl Tenant {
         let entry = self.touch(pool, meta);
         let before = std::mem::replace(&mut entry.owned, owned);
         entry.refund_lag = match cause {
-            CapacityCause::Refund => Some(RefundLag { stated: before, times_seen: 0 }),
+            CapacityCause::Refund => {
+                Some(RefundLag { before: entry.refund_lag.map_or(before, |lag| lag.before), seen: None })
+            }
             CapacityCause::Purchase
             | CapacityCause::Transfer
             | CapacityCause::Expired
@@ -246,6 +274,8 @@ impl Tenant {
             store_used: None,
             store_seen_at: Some(meta.recorded_at),
             refund_lag: None,
+            used_differs: 0,
+            used_drift: None,
             next_timeout: None,
         }));
         self.note_free(pool, meta.position);

@@ -2,8 +2,9 @@
 
 use crate::domain::facts::{
     AppPrice, DeficitPolicy, DistributionPolicy, EndsOn, HeldBy, KeepOrRelease, Owned, Policy, PoolDetails, PoolState,
+    ReleaseCause,
 };
-use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use crate::domain::ids::{AssignmentId, DeviceId, DriftId, Holder, PoolId, UserId};
 use crate::domain::key::PoolKey;
 use crate::domain::rejection::Figures;
 use crate::domain::time::Time;
@@ -27,7 +28,7 @@ pub struct Seat {
     pub state: SeatState,
     /// The position of the grant, or of the first sight of a foreign seat.
     pub granted_at: u64,
-    /// When and where it entered its present state.
+    /// When and where it entered its present state; a reservation that the provider confirms begins with that.
     pub since: Time,
     pub since_position: u64,
     /// Its place in the queue, if it came from there.
@@ -36,8 +37,8 @@ pub struct Seat {
     pub installs: u32,
     /// The provider has said yes, or need not be asked.
     pub is_confirmed: bool,
-    /// Releasing only: it was in use before, and whether the provider was asked yet.
-    pub was_in_use: bool,
+    /// Releasing only: why, and whether the provider was asked yet.
+    pub release_cause: Option<ReleaseCause>,
     pub is_release_sent: bool,
     pub is_regrant_wanted: bool,
     pub is_release_refused: bool,
@@ -85,7 +86,7 @@ pub struct Pool {
     pub ends_on: EndsOn,
     pub state: PoolState,
     pub policy: Policy,
-    /// When the present policy was set: timers count from there at the earliest.
+    /// When the present timeout was set: reservations count from there at the earliest.
     pub policy_since: Time,
     pub etag: u64,
     pub seats: BTreeMap<Holder, Seat>,
@@ -111,8 +112,10 @@ pub struct Pool {
     pub last_free_position: u64,
     pub store_used: Option<u64>,
     pub store_seen_at: Option<Time>,
-    /// What was owned before a refund that the store has yet to show, and whether it stated the old count once since.
     pub refund_lag: Option<RefundLag>,
+    /// Complete syncs in a row after which the store and the ledger differed on what is used, and the drift they found.
+    pub used_differs: u32,
+    pub used_drift: Option<DriftId>,
     /// No reservation can time out before this instant. A cache: left out of snapshots and digests.
     #[serde(skip)]
     pub next_timeout: Option<Time>,
@@ -121,8 +124,21 @@ pub struct Pool {
 /// A refund was recorded before the store showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundLag {
-    pub stated: Owned,
-    pub times_seen: u32,
+    /// What was owned before it, and before any other that the store has yet to show.
+    pub before: Owned,
+    /// What the last complete sync stated instead.
+    pub seen: Option<Owned>,
+}
+
+impl RefundLag {
+    /// Whether a store that states this has some of the refund yet to show.
+    #[must_use]
+    pub fn is_denied_by(self, owned: Owned, stated: Owned) -> bool {
+        match (owned, stated, self.before) {
+            (Owned::Count(owned), Owned::Count(stated), Owned::Count(before)) => stated > owned && stated <= before,
+            (Owned::Count(_) | Owned::Unlimited, stated, before) => stated == before,
+        }
+    }
 }
 
 impl Pool {
@@ -198,6 +214,12 @@ impl Pool {
     #[must_use]
     pub fn is_revocable(&self, seat: &Seat) -> bool {
         !self.details.is_irrevocable && seat.state != SeatState::Foreign
+    }
+
+    /// What the provider says is used is not what is held here.
+    #[must_use]
+    pub fn differs_on_used(&self) -> bool {
+        self.store_used.is_some_and(|used| used != self.held())
     }
 
     /// The installs that a seat of this holder would license.

@@ -98,6 +98,14 @@ pub struct HeldEndings {
     pub removals: Vec<PoolId>,
 }
 
+impl HeldEndings {
+    /// Held from a change of membership, a departure or a device, not from a sync or a timer.
+    #[must_use]
+    pub fn is_of_the_directory(&self) -> bool {
+        self.sync.is_none() && self.seats.first().is_some_and(|(_, _, cause)| *cause != ReleaseCause::DeficitPlan)
+    }
+}
+
 /// What makes two refusals the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RefusalKey {

@@ -1,5 +1,6 @@
 //! Rules by example: given, when, then. Each file tells of one paragraph of the rules; `scenario` is how they tell it.
 
+mod at_the_store;
 mod scenario;
 mod steps;
 mod transitions;
