@@ -147,10 +147,11 @@ impl Tenant {
     }
 
     fn offer_taken(&mut self, pool: PoolId, holder: Holder) {
-        if let Holder::User(user) = holder {
-            if self.user(user).offered.contains(&pool) {
+        match holder {
+            Holder::User(user) if self.user(user).offered.contains(&pool) => {
                 self.user_mut(user).offered.remove(&pool);
             }
+            Holder::User(_) | Holder::Device(_) => {}
         }
     }
 

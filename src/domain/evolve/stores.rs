@@ -184,8 +184,8 @@ impl Tenant {
         }
         if is_full {
             let syncs = &self.syncs;
-            let is_moot = |older: SyncId| older != sync && syncs[older.index()].provider == provider;
-            self.held.retain(|_, held| !held.sync.is_some_and(is_moot));
+            let is_of_provider = |older: SyncId| syncs.get(older.index()).is_some_and(|sync| sync.provider == provider);
+            self.held.retain(|_, held| !held.sync.is_some_and(|older| older != sync && is_of_provider(older)));
         }
     }
 
