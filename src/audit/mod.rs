@@ -2,13 +2,17 @@
 //! here is a fold of the log through the ledger's door; nothing here writes to it.
 
 pub mod as_of;
+pub mod explain;
+pub mod sentence;
 pub mod simulate;
+pub mod timeline;
 
 #[cfg(test)]
 mod tests;
 
 use crate::domain::event::Recorded;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use std::ops::ControlFlow;
 
@@ -36,4 +40,28 @@ fn each_event(
         }
     }
     Ok(())
+}
+
+/// The events up to position `to` that are about one pool, in order, until the callback has enough. Blocking.
+fn each_pool_event(
+    ledger: &Ledger,
+    tenant: TenantId,
+    pool: PoolId,
+    to: u64,
+    mut each: impl FnMut(&Recorded) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    if to > ledger.head(tenant)? {
+        return Err(ReadError::NotReached(to));
+    }
+    let (mut next, end) = (0, to.saturating_add(1));
+    loop {
+        let positions = ledger.positions(tenant, Subject::Pool(pool), next..end, READ_EVENTS_MAX, false)?;
+        let Some(last) = positions.last() else { return Ok(()) };
+        next = last + 1;
+        for recorded in ledger.events_at(tenant, &positions)? {
+            if each(&recorded).is_break() {
+                return Ok(());
+            }
+        }
+    }
 }

@@ -1,8 +1,12 @@
-//! A pool's counts, as reads show them. Not here: who holds what.
+//! A pool's counts, as reads show them, and a fold that needs nothing but the pool's own events: what explains a number,
+//! and what draws it over time. Not here: rules; the history is taken as it is.
 
-use crate::domain::facts::Owned;
-use crate::domain::state::Pool;
+use crate::domain::event::Event;
+use crate::domain::facts::{DistributionPolicy, Owned};
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::state::{InstallKey, Pool, SeatState};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The counts of a pool at one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +41,276 @@ impl Figures {
             installed: pool.installs.len() as u64,
             unlicensed: pool.unlicensed,
             refused: pool.refused,
+        }
+    }
+}
+
+/// One pool's counts, folded from its own events. What is not of this pool changes nothing.
+#[derive(Debug, Clone)]
+pub struct PoolFigures {
+    pool: PoolId,
+    owned: Owned,
+    distribution_policy: DistributionPolicy,
+    seats: BTreeMap<Holder, SeatState>,
+    /// How many seats are in each state, in the order of [`SeatState`].
+    counts: [u64; 4],
+    queued: BTreeSet<Holder>,
+    installs: BTreeMap<InstallKey, Option<Holder>>,
+    devices_of: BTreeMap<UserId, BTreeSet<DeviceId>>,
+    unlicensed: u64,
+    refused: u64,
+}
+
+impl PoolFigures {
+    #[must_use]
+    pub fn new(pool: PoolId) -> Self {
+        Self {
+            pool,
+            owned: Owned::Count(0),
+            distribution_policy: DistributionPolicy::Restricted,
+            seats: BTreeMap::new(),
+            counts: [0; 4],
+            queued: BTreeSet::new(),
+            installs: BTreeMap::new(),
+            devices_of: BTreeMap::new(),
+            unlicensed: 0,
+            refused: 0,
+        }
+    }
+
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let [reserved, in_use, releasing, foreign] = self.counts;
+        let held = reserved + in_use + releasing + foreign;
+        let cap = match (self.distribution_policy, self.owned) {
+            (DistributionPolicy::Restricted, Owned::Count(owned)) => Some(owned),
+            (DistributionPolicy::Restricted, Owned::Unlimited)
+            | (DistributionPolicy::Open, Owned::Count(_) | Owned::Unlimited) => None,
+        };
+        Figures {
+            owned: self.owned,
+            held,
+            reserved,
+            in_use,
+            releasing,
+            foreign,
+            free: cap.map_or(Owned::Unlimited, |cap| Owned::Count(cap.saturating_sub(held))),
+            over_by: cap.map_or(0, |cap| held.saturating_sub(cap)),
+            queued: self.queued.len() as u64,
+            installed: self.installs.len() as u64,
+            unlicensed: self.unlicensed,
+            refused: self.refused,
+        }
+    }
+
+    /// Takes one fact.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::PoolListed { pool, owned, distribution_policy, .. } if self.is(*pool) => {
+                self.owned = *owned;
+                self.distribution_policy = *distribution_policy;
+            }
+            Event::CapacityChanged { pool, owned, .. } if self.is(*pool) => self.owned = *owned,
+            Event::DistributionPolicyChanged { pool, distribution_policy } if self.is(*pool) => {
+                self.distribution_policy = *distribution_policy;
+            }
+            Event::PoolDelisted { pool, .. } if self.is(*pool) => self.owned = Owned::Count(0),
+
+            Event::SeatGranted { pool, holder, in_use, .. } | Event::ForeignSeatAdopted { pool, holder, in_use }
+                if self.is(*pool) =>
+            {
+                self.queued.remove(holder);
+                self.enter(*holder, if *in_use { SeatState::InUse } else { SeatState::Reserved });
+                if *in_use {
+                    self.attach_installs(*holder);
+                }
+            }
+            Event::SeatTaken { pool, holder } if self.is(*pool) => self.enter(*holder, SeatState::InUse),
+            Event::SeatIdle { pool, holder } if self.is(*pool) => self.enter(*holder, SeatState::Reserved),
+            Event::SeatReleasing { pool, holder, .. } if self.is(*pool) => {
+                self.enter(*holder, SeatState::Releasing);
+                self.orphan_installs(*holder);
+            }
+            Event::SeatReleaseRefused { pool, holder } | Event::SeatTakenBack { pool, holder } if self.is(*pool) => {
+                let is_installed = self.installs_of(*holder).any(|key| self.installs.get(&key) == Some(&None));
+                self.enter(*holder, if is_installed { SeatState::InUse } else { SeatState::Reserved });
+                self.attach_installs(*holder);
+            }
+            Event::SeatReleased { pool, holder, .. } if self.is(*pool) => {
+                self.orphan_installs(*holder);
+                if let Some(state) = self.seats.remove(holder) {
+                    *self.count_mut(state) -= 1;
+                }
+            }
+            Event::ForeignSeatSeen { pool, holder } if self.is(*pool) => self.enter(*holder, SeatState::Foreign),
+            Event::Queued { pool, holder } | Event::Requeued { pool, holder, .. } if self.is(*pool) => {
+                self.queued.insert(*holder);
+            }
+            Event::Dequeued { pool, holder, .. } if self.is(*pool) => {
+                self.queued.remove(holder);
+            }
+
+            Event::Installed { pool, device, user, seat, .. } if self.is(*pool) => {
+                self.installs.insert(InstallKey { device: *device, user: *user }, *seat);
+                self.unlicensed += u64::from(seat.is_none());
+                if let Some(user) = user {
+                    self.devices_of.entry(*user).or_default().insert(*device);
+                }
+            }
+            Event::InstallLicensed { pool, device, user, seat } if self.is(*pool) => {
+                self.license(InstallKey { device: *device, user: *user }, *seat);
+            }
+            Event::Uninstalled { pool, device, user } if self.is(*pool) => {
+                let was = self.installs.remove(&InstallKey { device: *device, user: *user });
+                self.unlicensed -= u64::from(was == Some(None));
+                if let Some(devices) = user.as_ref().and_then(|user| self.devices_of.get_mut(user)) {
+                    devices.remove(device);
+                }
+            }
+
+            Event::CommandRefused { pool: Some(pool), .. } if self.is(*pool) => self.refused += 1,
+            Event::RefusalsCounted { pool: Some(pool), count, .. } if self.is(*pool) => self.refused += count,
+
+            // of another pool
+            Event::PoolListed { .. }
+            | Event::CapacityChanged { .. }
+            | Event::DistributionPolicyChanged { .. }
+            | Event::PoolDelisted { .. }
+            | Event::SeatGranted { .. }
+            | Event::ForeignSeatAdopted { .. }
+            | Event::SeatTaken { .. }
+            | Event::SeatIdle { .. }
+            | Event::SeatReleasing { .. }
+            | Event::SeatReleaseRefused { .. }
+            | Event::SeatTakenBack { .. }
+            | Event::SeatReleased { .. }
+            | Event::ForeignSeatSeen { .. }
+            | Event::Queued { .. }
+            | Event::Requeued { .. }
+            | Event::Dequeued { .. }
+            | Event::Installed { .. }
+            | Event::InstallLicensed { .. }
+            | Event::Uninstalled { .. }
+            | Event::CommandRefused { .. }
+            | Event::RefusalsCounted { .. }
+            // changes no count of any pool
+            | Event::TenantCreated { .. }
+            | Event::TenantRenamed { .. }
+            | Event::SettingsChanged { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. }
+            | Event::StoreAccountLinked { .. }
+            | Event::StoreAccountChanged { .. }
+            | Event::ToolActivated { .. }
+            | Event::ToolDeactivated { .. }
+            | Event::SyncStarted { .. }
+            | Event::SyncCompleted { .. }
+            | Event::SyncFailed { .. }
+            | Event::ItemSkipped { .. }
+            | Event::PoolDetailsChanged { .. }
+            | Event::PoolNamed { .. }
+            | Event::PackagesListed { .. }
+            | Event::PrivateStoreVisibilityChanged { .. }
+            | Event::EntitlementDated { .. }
+            | Event::RefundLagSeen { .. }
+            | Event::RefundSettled { .. }
+            | Event::PoolRelisted { .. }
+            | Event::PoolSuspended { .. }
+            | Event::PoolResumed { .. }
+            | Event::ServingPaused { .. }
+            | Event::ServingResumed { .. }
+            | Event::StoreUsedStated { .. }
+            | Event::PoolPolicyChanged { .. }
+            | Event::DriftFound { .. }
+            | Event::DriftResolved { .. }
+            | Event::UserAdded { .. }
+            | Event::UserChanged { .. }
+            | Event::UserDeparted { .. }
+            | Event::SeatsKept { .. }
+            | Event::GraceEnded { .. }
+            | Event::UserReturned { .. }
+            | Event::SeatsOffered { .. }
+            | Event::DeviceAdded { .. }
+            | Event::DeviceChanged { .. }
+            | Event::DeviceReincarnated { .. }
+            | Event::DeviceRetired { .. }
+            | Event::DeviceReturned { .. }
+            | Event::GroupAdded { .. }
+            | Event::MembersAdded { .. }
+            | Event::MembersRemoved { .. }
+            | Event::GroupDeleted { .. }
+            | Event::EndingsHeld { .. }
+            | Event::RemovalHeld { .. }
+            | Event::EndingsConfirmed { .. }
+            | Event::AssignmentMade { .. }
+            | Event::AssignmentEnded { .. }
+            | Event::MembersSkipped { .. }
+            | Event::SeatReleaseSent { .. }
+            | Event::RegrantFlagged { .. }
+            | Event::SeatConfirmed { .. }
+            | Event::LapseEnded { .. }
+            | Event::RefundRecorded { .. }
+            | Event::OfflineLicenseIssued { .. }
+            | Event::CommandUnchanged { .. } => {}
+        }
+    }
+
+    fn is(&self, pool: PoolId) -> bool {
+        self.pool == pool
+    }
+
+    fn count_mut(&mut self, state: SeatState) -> &mut u64 {
+        let [reserved, in_use, releasing, foreign] = &mut self.counts;
+        match state {
+            SeatState::Reserved => reserved,
+            SeatState::InUse => in_use,
+            SeatState::Releasing => releasing,
+            SeatState::Foreign => foreign,
+        }
+    }
+
+    fn enter(&mut self, holder: Holder, to: SeatState) {
+        if let Some(before) = self.seats.insert(holder, to) {
+            *self.count_mut(before) -= 1;
+        }
+        *self.count_mut(to) += 1;
+    }
+
+    /// The installs that a seat of this holder would license.
+    fn installs_of(&self, holder: Holder) -> impl Iterator<Item = InstallKey> + use<> {
+        let keys: Vec<_> = match holder {
+            Holder::User(user) => {
+                let devices = self.devices_of.get(&user).into_iter().flatten();
+                devices.map(|device| InstallKey { device: *device, user: Some(user) }).collect()
+            }
+            Holder::Device(device) => {
+                let (first, last) = (None, Some(UserId(u32::MAX)));
+                let range = InstallKey { device, user: first }..=InstallKey { device, user: last };
+                self.installs.range(range).map(|(key, _)| *key).collect()
+            }
+        };
+        keys.into_iter()
+    }
+
+    fn license(&mut self, key: InstallKey, holder: Holder) {
+        if let Some(seat) = self.installs.get_mut(&key).filter(|seat| seat.is_none()) {
+            *seat = Some(holder);
+            self.unlicensed -= 1;
+        }
+    }
+
+    fn attach_installs(&mut self, holder: Holder) {
+        for key in self.installs_of(holder) {
+            self.license(key, holder);
+        }
+    }
+
+    fn orphan_installs(&mut self, holder: Holder) {
+        for key in self.installs_of(holder) {
+            if let Some(seat) = self.installs.get_mut(&key).filter(|seat| **seat == Some(holder)) {
+                *seat = None;
+                self.unlicensed += 1;
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::time::Time;
 use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Submission};
+use crate::projection::View;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::path::Path;
@@ -70,7 +71,16 @@ pub(super) async fn life(seed: u64, steps: usize) -> World {
 }
 
 fn any_submission(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId, step: usize) -> Submission {
-    let ask = if step == 0 { inventory(random) } else { any_ask(random, ledger, tenant) };
+    let link = Command::LinkStoreAccount {
+        provider: Provider::AppleBusiness,
+        account_id: "1".into(),
+        settings: "{}".into(),
+        is_linked_elsewhere: false,
+    };
+    let ask = match step {
+        0 => Ask::Intake(Intake::Command(link)),
+        _ => any_ask(random, ledger, tenant),
+    };
     let id = random.random_bool(0.5).then(|| format!("command-{step}"));
     let reason = random.random_bool(0.1).then(|| "=because, \"of\"\nit".to_owned());
     let occurred_at = random.random_bool(0.1).then_some(Time(BORN.0 - 5_000_000));
@@ -146,8 +156,15 @@ fn any_ask(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId) -> Ask {
     let group = GroupRef::Name(format!("group{}", random.random_range(0..GROUPS)));
     let is_user = random.random_bool(0.6);
     let holder = if is_user { HolderRef::User(user) } else { HolderRef::Device(device) };
-    let id = Holder::User(UserId(random.random_range(0..USERS / 2)));
-    let id = if is_user { id } else { Holder::Device(DeviceId(random.random_range(0..DEVICES / 2))) };
+    let known = |view: &View| {
+        let at_store = view.state.pools_of(Provider::AppleBusiness).flat_map(|pool| pool.seats.keys().copied());
+        let people = (0..view.state.users.len()).map(|at| Holder::User(UserId::at(at)));
+        let devices = (0..view.state.devices.len()).map(|at| Holder::Device(DeviceId::at(at)));
+        (at_store.collect::<Vec<_>>(), people.chain(devices).collect::<Vec<_>>())
+    };
+    let (at_store, anybody) = ledger.read(tenant, known).unwrap();
+    let from = if at_store.is_empty() || random.random_bool(0.3) { anybody } else { at_store };
+    let id = (!from.is_empty()).then(|| from[random.random_range(0..from.len())]);
     let flag = random.random_bool(0.5);
     let observed = |observation| Ask::Intake(Intake::Observation(observation));
     let asked = |command| Ask::Intake(Intake::Command(command));
@@ -205,6 +222,7 @@ fn any_ask(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId) -> Ask {
             _ => Command::Grant { pool, holder },
         }),
         23..27 => {
+            let Some(id) = id else { return inventory(random) };
             let report = match random.random_range(0..11) {
                 0 => ProviderReport::GrantConfirmed { holder: id },
                 1 => ProviderReport::GrantRefused { holder: id, not_enough: flag },

@@ -1,4 +1,5 @@
 //! Lives of a small organization on real files, and what the audit says of them.
 
+mod figures;
 mod life;
 mod past;
