@@ -1,0 +1,171 @@
+//! What a judged command answers, by its kind. A function of the outcome alone, so that a repeat says the same.
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::wire::kind::Kind;
+use crate::domain::answer::{Answer, Status};
+use crate::domain::event::{About, Event};
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{Sync, SyncState};
+use crate::ledger::Outcome;
+use serde_json::{Map, Value, json};
+
+/// Pages of a sync's skipped items end here; the events hold the rest.
+const SKIPPED_MAX: usize = 1000;
+
+/// # Errors
+/// The problem that a refusal is.
+pub(super) async fn of(
+    caller: &Caller,
+    kind: Kind,
+    outcome: &Outcome,
+    members: &[String],
+) -> Result<Map<String, Value>, Problem> {
+    if let Some(rejection) = &outcome.answer.rejection {
+        return Err(refused(rejection, outcome.position, members));
+    }
+    let mut body = said(kind, &outcome.answer);
+    if let (Kind::PutInventory, Some(sync)) = (kind, outcome.answer.sync) {
+        let caller = caller.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let found = caller.service.ledger.read(caller.tenant, |view| view.state.syncs.get(sync.index()).cloned())?;
+            found.map(|sync| sync_json(&caller, &sync)).transpose()
+        });
+        body.extend(read.await.map_err(|error| Problem::internal(&error))??.unwrap_or_default());
+    }
+    Ok(body)
+}
+
+pub(super) fn refused(rejection: &Rejection, position: u64, members: &[String]) -> Problem {
+    let problem = Problem::of_rejection(rejection, position);
+    let named = |places: &[u32]| -> Vec<String> {
+        places.iter().filter_map(|place| members.get(usize::try_from(*place).ok()?).cloned()).collect()
+    };
+    match rejection {
+        Rejection::UnknownMembers { places } => problem.with("unknown", named(places)),
+        Rejection::MemberKindMismatch { places } => problem.with("mismatched", named(places)),
+        _ => problem,
+    }
+}
+
+fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
+    let status = match answer.status {
+        Status::Done => "done",
+        Status::Unchanged => "unchanged",
+        Status::Refused => "refused",
+    };
+    let held = answer.held.map(|held| json!({"id": held, "seats": answer.held_seats}));
+    let (pool, holder) = seat(answer.about);
+    let fields = match kind {
+        Kind::Assign => {
+            let skipped: Vec<Value> =
+                answer.skipped.iter().map(|(holder, reason)| json!({"holder": holder, "reason": reason})).collect();
+            json!({"assignment": answer.assignment, "reserved": answer.reserved, "queued": answer.queued, "skipped": skipped})
+        }
+        Kind::Unassign => json!({"released": answer.released, "queued": answer.queued, "held": held}),
+        Kind::Install => match (&answer.install, answer.about) {
+            (Some(install), _) => json!({
+                "pool": install.pool, "device": install.device, "user": install.user, "seat": install.seat,
+                "licensed": install.seat.is_some(),
+            }),
+            (None, Some(About::Install { pool, device, user })) => json!({"pool": pool, "device": device, "user": user}),
+            (None, _) => json!({}),
+        },
+        Kind::Uninstall => match answer.about {
+            Some(About::Install { pool, device, user }) => {
+                json!({"pool": pool, "device": device, "user": user, "released": answer.released})
+            }
+            _ => json!({"released": answer.released}),
+        },
+        Kind::Depart => {
+            json!({"user": answer.user, "seats_released": answer.released, "kept": answer.kept, "held": held})
+        }
+        Kind::Return => {
+            json!({"user": answer.user, "regranted": answer.reserved, "queued": answer.queued, "offered": answer.offered})
+        }
+        Kind::Refund => json!({"pool": pool}),
+        Kind::Reclaim | Kind::Adopt | Kind::Grant => {
+            json!({"pool": pool, "holder": holder, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released})
+        }
+        Kind::SetPolicy => json!({"pool": pool, "released": answer.released}),
+        Kind::ResolveDeficit => {
+            let seats: Vec<Value> =
+                answer.released_seats.iter().map(|(pool, holder)| json!({"pool": pool, "holder": holder})).collect();
+            json!({"released": answer.released, "seats": seats})
+        }
+        Kind::PutUser => json!({"user": answer.user}),
+        Kind::PutGroup | Kind::DeleteGroup => json!({
+            "group": answer.group, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released,
+            "held": held,
+        }),
+        Kind::PutDevice | Kind::RetireDevice => {
+            json!({"device": answer.device, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released})
+        }
+        Kind::IssueOfflineLicense => json!({"pool": pool, "holder": holder}),
+        Kind::ConfirmSync | Kind::ConfirmHeld => json!({"released": answer.released}),
+        Kind::PutInventory | Kind::StartSync => json!({"sync": answer.sync, "released": answer.released, "held": held}),
+        Kind::RevokeToken => json!({"token_id": answer.token}),
+        Kind::ChangeSettings | Kind::LinkStoreAccount | Kind::PutTool | Kind::DeleteTool => json!({}),
+    };
+    let mut body = match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    body.insert("status".into(), status.into());
+    body
+}
+
+fn seat(about: Option<About>) -> (Value, Value) {
+    match about {
+        Some(About::Seat { pool, holder }) => (json!(pool), json!(holder)),
+        Some(About::Pool(pool)) => (json!(pool), Value::Null),
+        _ => (Value::Null, Value::Null),
+    }
+}
+
+/// One pass over an inventory, with what it skipped and why. Blocking.
+pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Value>, Problem> {
+    let end = sync.ended_position.unwrap_or(sync.started_position);
+    let mut skipped = Vec::new();
+    let mut from = sync.started_position;
+    while sync.counts.skipped > 0 && from <= end && skipped.len() < SKIPPED_MAX {
+        let events = caller.service.ledger.events(caller.tenant, from, 1000)?;
+        let Some(last) = events.last() else { break };
+        from = last.position + 1;
+        skipped.extend(events.into_iter().filter(|event| event.position <= end).filter_map(|recorded| {
+            match recorded.event {
+                Event::ItemSkipped { key, reason, .. } => Some(json!({"key": key.to_string(), "reason": reason_word(reason)})),
+                _ => None,
+            }
+        }));
+    }
+    skipped.truncate(SKIPPED_MAX);
+    let state = match sync.state {
+        SyncState::Running => "running",
+        SyncState::Completed => "completed",
+        SyncState::Failed => "failed",
+    };
+    let counts = sync.counts;
+    let body = json!({
+        "sync": sync.id, "provider": sync.provider, "full": sync.is_full, "dry_run": sync.is_dry_run,
+        "language": sync.language, "state": state, "started_at": sync.started_at, "ended_at": sync.ended_at,
+        "started_position": sync.started_position, "ended_position": sync.ended_position, "failure": sync.failure,
+        "counts": {
+            "listed": counts.listed, "changed": counts.changed, "delisted": counts.delisted, "skipped": counts.skipped,
+            "unchanged": counts.unchanged, "pages": counts.pages,
+        },
+        "skipped": skipped,
+    });
+    match body {
+        Value::Object(fields) => Ok(fields),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// Reasons why an item makes no pool are written as the store writes them, with hyphens.
+fn reason_word(reason: crate::domain::facts::ItemSkipReason) -> &'static str {
+    match reason {
+        crate::domain::facts::ItemSkipReason::EncryptedPackage => "encrypted-package",
+        crate::domain::facts::ItemSkipReason::UnsupportedType => "unsupported-type",
+    }
+}

@@ -1,0 +1,106 @@
+//! What a request brings, bounded before it is parsed, with every refusal a problem that names the place. Not here: what
+//! it means.
+
+use super::Service;
+use super::problem::Problem;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request, path, query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The parts of a path, decoded.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match path::Path::<T>::from_request_parts(parts, state).await {
+            Ok(path::Path(found)) => Ok(Self(found)),
+            Err(error) => Err(Problem::unreadable(format!("the path: {}", error.body_text()))),
+        }
+    }
+}
+
+/// The query; parameters that a call does not know are left alone.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match <query::Query<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Ok(query::Query(found)) => Ok(Self(found)),
+            Err(error) => Err(Problem::new("invalid-query", error.body_text())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> OptionalFromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+    }
+}
+
+/// A JSON object; nothing at all counts as an empty one.
+pub(super) struct Body(pub(super) Map<String, Value>);
+
+impl FromRequest<Arc<Service>> for Body {
+    type Rejection = Problem;
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+        let has_type = request.headers().contains_key(header::CONTENT_TYPE);
+        let is_json = is_json(request.headers());
+        let bytes = read(request, service.limits.body_bytes_max).await?;
+        if bytes.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        if has_type && !is_json {
+            return Err(Problem::new("unsupported-media-type", "this call reads application/json"));
+        }
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
+            Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
+        }
+    }
+}
+
+/// A body of any kind, whole.
+pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large());
+    }
+    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<http_body_util::LengthLimitError>() {
+                return too_large();
+            }
+            cause = error.source();
+        }
+        Problem::unreadable("the body broke off")
+    })
+}
+
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+}
+
+/// The media type without its parameters, in small letters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
+}
+
+/// Fields into the shape that a call reads; an error names the place.
+pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let place = error.path().to_string();
+        let what = error.into_inner().to_string();
+        if place == "." { Problem::unreadable(what) } else { Problem::unreadable(format!("{place}: {what}")).with("field", place) }
+    })
+}

@@ -1,0 +1,300 @@
+//! How HTTP says that something was refused or broke: RFC 9457. Here: the shape, and the one place where a rejection, an
+//! error of the writer or of a read meets a status code. Not here: the texts of the pages (`problem_pages.rs`).
+
+use super::problem_pages::{self, Page};
+use super::request_id;
+use crate::domain::facts::Owned;
+use crate::domain::rejection::{Figures, Rejection, RejectionClass, Remedies};
+use crate::ledger::{ReadError, SubmitError};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// One problem, on its way out.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    page: &'static Page,
+    detail: String,
+    position: Option<u64>,
+    extra: Map<String, Value>,
+    retry_after_s: Option<u64>,
+}
+
+/// What a problem looks like outside; for the published contract alone.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// `/problems/<name>`: a page with the cause, the fix and an example
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference", examples("/problems/no-seat-available"))]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// The position at which the command was judged
+    pub position: Option<u64>,
+    pub request_id: Option<String>,
+    /// The pool's figures at that position, where seats are what is missing
+    #[schema(value_type = Option<Object>)]
+    pub owned: Option<Value>,
+    pub held: Option<u64>,
+    #[schema(value_type = Option<Object>)]
+    pub free: Option<Value>,
+    pub queued: Option<u64>,
+    pub short_by: Option<u64>,
+    pub remedies: Option<Vec<Remedy>>,
+}
+
+/// A way out of a shortage, with what it would free now; honest also when that is 0.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub struct Remedy {
+    /// `uninstall`, `narrow_target` or `buy_more`
+    pub action: &'static str,
+    pub would_free: u64,
+    pub detail: &'static str,
+}
+
+impl Problem {
+    /// # Panics
+    /// If there is no page of that name; a test opens every one.
+    #[must_use]
+    pub fn new(name: &str, detail: impl Into<String>) -> Self {
+        let page = problem_pages::find(name).unwrap_or_else(|| panic!("no page says what {name} means"));
+        Self { page, detail: detail.into(), position: None, extra: Map::new(), retry_after_s: None }
+    }
+
+    /// The request can't be read: what is wrong, and where.
+    #[must_use]
+    pub fn unreadable(detail: impl Into<String>) -> Self {
+        Self::new("unreadable-request", detail)
+    }
+
+    /// The request reads well and means nothing.
+    #[must_use]
+    pub fn meaningless(detail: impl Into<String>) -> Self {
+        Self::new("meaningless-request", detail)
+    }
+
+    #[must_use]
+    pub fn internal(why: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%why, "a request could not be answered");
+        Self::new("internal-error", "the service failed; its log names the cause under this request id")
+    }
+
+    #[must_use]
+    pub fn at(mut self, position: u64) -> Self {
+        self.position = Some(position);
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(field.into(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.page.name
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut body = self.extra.clone();
+        body.insert("type".into(), format!("/problems/{}", self.page.name).into());
+        body.insert("title".into(), self.page.title.into());
+        body.insert("status".into(), self.page.status.into());
+        body.insert("detail".into(), self.detail.clone().into());
+        if let Some(position) = self.position {
+            body.insert("position".into(), position.into());
+        }
+        if let Some(id) = request_id::current() {
+            body.insert("request_id".into(), id.into());
+        }
+        Value::Object(body)
+    }
+
+    /// How a command that was refused says so; `position` is where it was judged.
+    #[must_use]
+    pub fn of_rejection(rejection: &Rejection, position: u64) -> Self {
+        let problem = match rejection.class() {
+            RejectionClass::NotFound | RejectionClass::Precondition | RejectionClass::Meaningless | RejectionClass::Conflict => {
+                Self::new(rejection.name(), detail_of(rejection))
+            }
+        };
+        let problem = problem.at(position);
+        match rejection {
+            Rejection::NotEnoughSeats { short_by, figures, remedies } => {
+                problem.with("short_by", *short_by).figures(figures).remedies(remedies)
+            }
+            Rejection::NoSeatAvailable { figures, remedies } => problem.with("short_by", 1).figures(figures).remedies(remedies),
+            Rejection::RefundExceedsFreeSeats { quantity, figures } => problem.with("quantity", *quantity).figures(figures),
+            Rejection::SeatsStillHeld { held } => problem.with("held", *held),
+            Rejection::PreconditionFailed { etag } => problem.with("etag", etag.to_string()),
+            Rejection::UnknownMembers { places } | Rejection::MemberKindMismatch { places } => {
+                problem.with("places", places.clone())
+            }
+            Rejection::DriftOfAnotherPool { pool } => problem.with("pool", pool.to_string()),
+            Rejection::InventoryRepeatsKey { place } => problem.with("place", *place),
+            Rejection::TenantNotFound
+            | Rejection::PoolNotFound
+            | Rejection::UserNotFound
+            | Rejection::DeviceNotFound
+            | Rejection::GroupNotFound
+            | Rejection::AssignmentNotFound
+            | Rejection::SeatNotFound
+            | Rejection::SyncNotFound
+            | Rejection::HeldNotFound
+            | Rejection::DriftNotFound
+            | Rejection::TokenNotFound
+            | Rejection::ToolNotFound
+            | Rejection::ModeNotAllowed
+            | Rejection::LicensingNotAllowed
+            | Rejection::AllUsersNotAllowed
+            | Rejection::HolderKindNotAllowed
+            | Rejection::NameMismatch
+            | Rejection::OrderedInFuture
+            | Rejection::QuantityZero
+            | Rejection::AmountNotZero
+            | Rejection::NotAnOfflinePool
+            | Rejection::TenantExists
+            | Rejection::UserNameTaken
+            | Rejection::DeviceNameTaken
+            | Rejection::GroupKindFixed
+            | Rejection::StoreAccountAlreadyLinked
+            | Rejection::StoreAccountNotLinked
+            | Rejection::SyncDisabled
+            | Rejection::ConnectorNotRunning
+            | Rejection::NothingHeld
+            | Rejection::PoolRemoved
+            | Rejection::PoolSuspended
+            | Rejection::UserDeparted
+            | Rejection::DeviceRetired
+            | Rejection::AssignmentExists
+            | Rejection::DeviceNotEligible
+            | Rejection::NotAssigned
+            | Rejection::SeatNotRevocable
+            | Rejection::OrderAlreadyRefunded
+            | Rejection::RefundWindowClosed
+            | Rejection::DriftAlreadyResolved => problem,
+        }
+    }
+
+    fn figures(self, figures: &Figures) -> Self {
+        self.with("owned", owned_json(figures.owned))
+            .with("held", figures.held)
+            .with("free", owned_json(figures.free()))
+            .with("queued", figures.queued)
+    }
+
+    fn remedies(self, remedies: &Remedies) -> Self {
+        let remedies = [
+            Remedy {
+                action: "uninstall",
+                would_free: remedies.uninstall_would_free,
+                detail: "uninstall the app from devices: each seat whose last install goes comes back",
+            },
+            Remedy {
+                action: "narrow_target",
+                would_free: remedies.narrow_would_free,
+                detail: "narrow the assignment's target, or exclude a group from it",
+            },
+            Remedy { action: "buy_more", would_free: remedies.buy_would_free, detail: "buy more seats, then sync" },
+        ];
+        self.with("remedies", json!(remedies))
+    }
+}
+
+/// A count of seats as clients see it: a number, or the word `unlimited`.
+#[must_use]
+pub fn owned_json(owned: Owned) -> Value {
+    match owned {
+        Owned::Count(count) => count.into(),
+        Owned::Unlimited => "unlimited".into(),
+    }
+}
+
+fn detail_of(rejection: &Rejection) -> String {
+    let free = |figures: &Figures| match figures.free() {
+        Owned::Count(free) => free.to_string(),
+        Owned::Unlimited => "unlimited".into(),
+    };
+    let owned = |figures: &Figures| match figures.owned {
+        Owned::Count(owned) => owned.to_string(),
+        Owned::Unlimited => "unlimited".into(),
+    };
+    match rejection {
+        Rejection::NotEnoughSeats { short_by, figures, .. } => {
+            format!("{short_by} more seats are needed than are free: {} owned, {} held, {} free", owned(figures), figures.held, free(figures))
+        }
+        Rejection::NoSeatAvailable { figures, .. } => {
+            format!("no seat is free: {} owned, {} held, {} wait in the queue", owned(figures), figures.held, figures.queued)
+        }
+        Rejection::RefundExceedsFreeSeats { quantity, figures } => {
+            format!("{quantity} seats are to go back and {} are free of {} owned", free(figures), owned(figures))
+        }
+        Rejection::SeatsStillHeld { held } => format!("{held} seats are still held"),
+        Rejection::UnknownMembers { places } => format!("{} of the members are not known", places.len()),
+        Rejection::MemberKindMismatch { places } => format!("{} of the members are not of the group's kind", places.len()),
+        other => problem_pages::find(other.name()).map_or("", |page| page.cause).to_owned(),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.to_json().to_string();
+        let mut response = (self.status(), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(position) = self.position {
+            headers.insert("seatledger-position", HeaderValue::from(position));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"seatledger\""));
+        }
+        response
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let said = error.to_string();
+        match error {
+            SubmitError::TenantNotFound => Self::new("tenant-not-found", said),
+            SubmitError::Busy => Self::new("queue-full", said).retry_after(1),
+            SubmitError::Stopped => Self::new("log-stopped", said).retry_after(10),
+            SubmitError::DiskLow => Self::new("disk-low", said).retry_after(60),
+            SubmitError::ReceiptsNotWhole => Self::new("receipts-not-whole", said).retry_after(5),
+            SubmitError::IdReused => Self::new("idempotency-key-reused", said),
+            SubmitError::BatchRefused => Self::new("batch-refused", said),
+            SubmitError::TooLarge(_) => Self::new("too-large", said),
+            SubmitError::TenantExists => Self::new("tenant-exists", said),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let said = error.to_string();
+        match error {
+            ReadError::TenantNotFound => Self::new("tenant-not-found", said),
+            ReadError::NotReached(_) => Self::new("position-not-reached", said),
+            ReadError::Log(_) => Self::internal(&said),
+        }
+    }
+}

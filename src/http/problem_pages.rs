@@ -1,0 +1,348 @@
+//! The pages behind the `type` of every problem: cause, fix, and status. Not here: when a problem arises.
+
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+/// What one kind of problem means.
+#[derive(Debug)]
+pub struct Page {
+    pub name: &'static str,
+    pub status: u16,
+    pub title: &'static str,
+    pub cause: &'static str,
+    pub fix: &'static str,
+}
+
+const fn page(name: &'static str, status: u16, title: &'static str, cause: &'static str, fix: &'static str) -> Page {
+    Page { name, status, title, cause, fix }
+}
+
+/// Every problem there is, by status.
+#[rustfmt::skip]
+pub const PAGES: &[Page] = &[
+    page("idempotency-key-invalid", 400, "The idempotency key can't be used",
+        "A key is 1 to 64 printable ASCII characters; calls that make a secret take none.",
+        "Send another key, or none."),
+    page("invalid-cursor", 400, "The cursor is not one of this list",
+        "The cursor was changed, belongs to another list, or to the same list with other filters.",
+        "Start from the first page, and pass on next_cursor as it is."),
+    page("invalid-query", 400, "A query parameter can't be read",
+        "A parameter has a value that it can't have.",
+        "Change what the detail names."),
+    page("unreadable-request", 400, "The request can't be read",
+        "The body is no JSON, has the wrong shape, or names a field that this call does not know.",
+        "Send what the contract at /openapi.json says; the detail names the place."),
+    page("unauthorized", 401, "Nobody is known by this token",
+        "There is no token, or none that is good for this tenant, or it was revoked, or it has expired.",
+        "Send Authorization: Bearer <token> with a living token of this tenant."),
+    page("forbidden", 403, "The token's role does not allow this",
+        "Each call is for certain roles.",
+        "Use a token of a role that the detail names."),
+    page("app-not-found", 404, "No such app",
+        "No app has this id.",
+        "GET /apps lists them."),
+    page("assignment-not-found", 404, "No such assignment",
+        "No assignment has this id.",
+        "GET /assignments lists them."),
+    page("before-history", 404, "The history begins later",
+        "?as_of= names a time before the first event.",
+        "Ask for a later time."),
+    page("device-not-found", 404, "No such device",
+        "No device has this id, serial number or device id.",
+        "GET /devices lists them; PUT /devices/{device} makes one known."),
+    page("drift-not-found", 404, "No such drift",
+        "No drift has this id.",
+        "GET /drift lists them."),
+    page("group-not-found", 404, "No such group",
+        "No living group has this id.",
+        "GET /groups lists them."),
+    page("held-not-found", 404, "Nothing is held under this id",
+        "The id is unknown, or was confirmed already.",
+        "GET /directory/held lists what waits."),
+    page("not-found", 404, "There is nothing at this path",
+        "No call of the contract has this path.",
+        "See /openapi.json for the calls there are."),
+    page("pool-not-found", 404, "No such pool",
+        "No pool has this id or key.",
+        "GET /pools lists them."),
+    page("position-not-reached", 404, "The ledger has not reached this position",
+        "?as_of= or a range names a position or time that is not there yet.",
+        "Ask for a position up to the head; every answer names it."),
+    page("problem-not-found", 404, "No such problem",
+        "No problem has this name.",
+        "See /problems."),
+    page("seat-not-found", 404, "The holder has no seat of this pool",
+        "There is no seat to act on.",
+        "GET /pools/{pool}/seats lists the holders."),
+    page("store-account-not-found", 404, "No such store account",
+        "No account of this provider is linked.",
+        "PUT /store-accounts/{provider} links one."),
+    page("sync-not-found", 404, "No such sync",
+        "No sync has this id.",
+        "GET /syncs lists them."),
+    page("tenant-not-found", 404, "No such tenant",
+        "There is no tenant of this name.",
+        "Create it with PUT /v1/tenants/{tenant} by the root token."),
+    page("token-not-found", 404, "No such token",
+        "No token has this id.",
+        "GET /tokens lists them."),
+    page("tool-not-found", 404, "No such tool",
+        "No management tool has this name.",
+        "GET /tools lists them."),
+    page("user-not-found", 404, "No such user",
+        "No living user has this id or user name; a deleted user is not found by name.",
+        "GET /users lists them; PUT /users/{user} makes one known."),
+    page("method-not-allowed", 405, "The path is there, the method is not",
+        "The path takes other methods.",
+        "Use one of the methods in the Allow header."),
+    page("not-acceptable", 406, "No such form of the answer",
+        "The answer can't be given in what Accept or ?format= asks for.",
+        "Ask for one of the forms that the detail names."),
+    page("request-timeout", 408, "The request took too long to arrive",
+        "The body did not come in time.",
+        "Send it faster, or in smaller pieces."),
+    page("assignment-exists", 409, "The target has this app assigned in another way",
+        "The same pool and target are assigned with another intent, mode or licensing.",
+        "End that assignment first."),
+    page("batch-refused", 409, "Another command of the batch was refused",
+        "With ?atomic=true a batch is done as a whole or not at all.",
+        "Mend the command that has a problem of its own, and send the batch again."),
+    page("clock-not-manual", 409, "The clock is not manual",
+        "Time can be advanced only on a service started with --clock manual.",
+        "Start it so, for demos and tests."),
+    page("connector-not-running", 409, "No connector runs for this provider",
+        "A sync of a store is run by its connector; a declared inventory is sent with POST /inventory.",
+        "Start the connector, or send the inventory."),
+    page("device-name-taken", 409, "Another device has this name",
+        "A serial number or device id belongs to one device.",
+        "Retire or rename the other one first."),
+    page("device-not-eligible", 409, "The device may not carry this app",
+        "A Windows device has to be joined and at build 10586 or later, an Apple device enrolled.",
+        "See the device's facts with GET /devices/{device}."),
+    page("device-retired", 409, "The device is retired",
+        "A retired device carries no app.",
+        "PUT /devices/{device} enrols it again."),
+    page("drift-already-resolved", 409, "The drift is resolved",
+        "Something else explained it before.",
+        "Nothing is left to be explained."),
+    page("group-kind-fixed", 409, "The kind of a group is fixed",
+        "A group keeps the kind it was created with.",
+        "Delete it and make a new one."),
+    page("no-seat-available", 409, "No seat is free",
+        "All seats of the pool are held.",
+        "Take one of the remedies; a queued holder keeps the place."),
+    page("not-assigned", 409, "Nobody assigned this app to the holder",
+        "No assignment that prevails reaches the user or the device.",
+        "Assign it, or report the install as a fact with report: true."),
+    page("not-enough-seats", 409, "Not enough seats for everybody",
+        "The pool can't cover every holder of the target; nothing was reserved.",
+        "Take one of the remedies, or assign with mode fill."),
+    page("nothing-held", 409, "Nothing is held back",
+        "The brake holds nothing of this sync.",
+        "Nothing is to be confirmed."),
+    page("order-already-refunded", 409, "The order was refunded",
+        "There is one refund per order number.",
+        "See the refund in GET /events?type=refund_recorded."),
+    page("pool-removed", 409, "The pool was removed",
+        "The app has left the inventory.",
+        "Assign another pool, or sync again."),
+    page("pool-suspended", 409, "The pool is suspended",
+        "Its store account's token expired, or another tool took it over; figures are stale and grants are refused.",
+        "Renew the token, then sync."),
+    page("refund-exceeds-free-seats", 409, "More seats are to go back than are free",
+        "Only seats that nobody holds can be refunded.",
+        "Free seats first, or refund fewer."),
+    page("refund-window-closed", 409, "The refund comes too late",
+        "A paid order can be refunded from its day to the 29th day after it, UTC.",
+        "Nothing can be given back any more."),
+    page("seat-not-revocable", 409, "The seat can't be taken back",
+        "It is irrevocable (a book), or was granted by somebody else at the store.",
+        "An irrevocable seat counts for good; a foreign one is reclaimed at the store, or adopted."),
+    page("seats-still-held", 409, "Seats are still held",
+        "A refund that removes the app needs all its seats back first.",
+        "Unassign or reclaim them, then refund."),
+    page("store-account-already-linked", 409, "A store account is linked for good",
+        "The provider has another account linked here, or another tenant has linked this one.",
+        "An account can't be swapped."),
+    page("store-account-not-linked", 409, "No store account is linked",
+        "The provider's inventory needs a linked account.",
+        "PUT /store-accounts/{provider} first."),
+    page("sync-disabled", 409, "Syncing is switched off",
+        "The tenant's setting sync_enabled is false.",
+        "PATCH /settings with sync_enabled true."),
+    page("tenant-exists", 409, "The tenant is there already",
+        "A tenant of this name exists.",
+        "Choose another name."),
+    page("user-departed", 409, "The user has left",
+        "A departed user is given no seat.",
+        "POST /users/{user}/return if they are back."),
+    page("user-name-taken", 409, "Another user has this name",
+        "A user name belongs to one living user.",
+        "Rename or delete the other one first."),
+    page("precondition-failed", 412, "Somebody was faster",
+        "The resource has changed since the state that If-Match names.",
+        "Read it again, and decide again."),
+    page("too-large", 413, "The request is too large",
+        "The body, or one of its values, is above the bound of this call.",
+        "Send less at once; POST /commands and the lists of members can be cut into parts."),
+    page("unsupported-media-type", 415, "The body is of the wrong type",
+        "This call reads application/json; POST /commands reads application/x-ndjson too.",
+        "Set Content-Type accordingly."),
+    page("all-users-not-allowed", 422, "This pool is held by users alone",
+        "An install for all users needs a seat of the device.",
+        "Name the user."),
+    page("amount-not-zero", 422, "A free app is refunded with 0",
+        "The pool is free of charge, so its refund is of 0.",
+        "Send minor_units 0."),
+    page("drift-of-another-pool", 422, "The drift is of another pool",
+        "explains names a drift of a pool that this refund is not for.",
+        "Name a drift of this pool."),
+    page("holder-kind-not-allowed", 422, "This pool is not held by such a holder",
+        "The pool's seats are for users.",
+        "Name a user."),
+    page("idempotency-key-reused", 422, "The id was used for another command",
+        "Within a tenant an id belongs to one command for good.",
+        "Use a new id for a new command."),
+    page("inventory-repeats-key", 422, "The inventory names an item twice",
+        "Two items have the same sku and license type; nothing was taken.",
+        "Send each item once."),
+    page("licensing-not-allowed", 422, "This pool leaves no choice of licensing",
+        "Licensing by user or device can be chosen only where the pool allows both.",
+        "Leave licensing out."),
+    page("meaningless-request", 422, "The request reads well and means nothing",
+        "A value is out of its range, or two values contradict each other.",
+        "Change what the detail names."),
+    page("member-kind-mismatch", 422, "Some members are not of the group's kind",
+        "A group of users takes users, a group of devices takes devices.",
+        "Leave them out, or make a mixed group."),
+    page("mode-not-allowed", 422, "A mode goes with required alone",
+        "An available or uninstall assignment reserves nothing, so it has no mode.",
+        "Leave mode out."),
+    page("name-mismatch", 422, "The path and the body name different users",
+        "A new user is created under the name that the body gives.",
+        "Use the same user_name in both."),
+    page("not-an-offline-pool", 422, "The pool has no offline licenses",
+        "Offline licenses are issued for offline pools.",
+        "Use the pool with license_type offline."),
+    page("ordered-in-future", 422, "The order is dated in the future",
+        "ordered_on is after today (UTC).",
+        "Send the day of the order."),
+    page("quantity-zero", 422, "Nothing is to be refunded",
+        "quantity is 0.",
+        "Send the number of seats."),
+    page("unknown-members", 422, "Some members are not known",
+        "The list names users or devices that the ledger does not know; nothing was changed.",
+        "Make them known first, or leave them out; unknown names them."),
+    page("too-many-requests", 429, "Too many requests",
+        "This credential, or this address, asks more often than it may.",
+        "Wait as long as Retry-After says."),
+    page("internal-error", 500, "The service failed",
+        "Something broke that should not.",
+        "Look into the service's log for this request id, and report it."),
+    page("disk-low", 503, "The disk is nearly full",
+        "The floor of free disk space is reached; commands are refused before anything could be lost. Departures are still taken.",
+        "Make room on the disk of the data folder."),
+    page("log-stopped", 503, "The log has stopped",
+        "A write or a sync failed, or the service is stopping; the command may or may not have been recorded.",
+        "Send the command again under the same id once the service is back: it then gives its first answer."),
+    page("overloaded", 503, "Too many requests are under way",
+        "The bound on requests at once is reached.",
+        "Try again after Retry-After."),
+    page("queue-full", 503, "Too many commands wait",
+        "The queue of the writer is full; nothing of this command was recorded.",
+        "Try again after Retry-After; a command with an id can be sent again safely."),
+    page("receipts-not-whole", 503, "The index of command ids is being rebuilt",
+        "Whether this id was used before can't be said yet.",
+        "Try again after Retry-After."),
+    page("shutting-down", 503, "The service is stopping",
+        "It takes no new work.",
+        "Try again once it is back."),
+    page("position-timeout", 504, "The position was not reached in time",
+        "?at_least= names a position that the ledger has not reached within 5 s.",
+        "Ask again, or for an earlier position."),
+    page("request-too-slow", 504, "The answer took too long",
+        "The call did not end within its time.",
+        "Ask for less at once. A command with an id can be sent again safely."),
+];
+
+/// The page of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Page> {
+    PAGES.iter().find(|page| page.name == name)
+}
+
+impl Page {
+    fn example(&self) -> String {
+        let body = serde_json::json!({
+            "type": format!("/problems/{}", self.name), "title": self.title, "status": self.status, "detail": self.cause,
+        });
+        format!("{body:#}")
+    }
+
+    fn html(&self) -> String {
+        let Self { name, status, title, cause, fix } = self;
+        let example = escaped(&self.example());
+        document(
+            title,
+            &format!(
+                "<p><a href=\"/problems\">All problems</a></p><h1>{title}</h1><p><code>{name}</code>, status {status}</p>\
+                 <h2>Cause</h2><p>{}</p><h2>Fix</h2><p>{}</p><h2>Example</h2><pre>{example}</pre>",
+                escaped(cause),
+                escaped(fix)
+            ),
+        )
+    }
+}
+
+/// A page with the house's few lines of style.
+pub(super) fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} - seatledger</title><style>\
+         body{{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}\
+         pre{{background:#8882;padding:1em;overflow:auto}}td,th{{text-align:left;vertical-align:top;padding:.2em .8em .2em 0}}\
+         :root{{color-scheme:light dark}}</style></head><body>{body}</body></html>"
+    )
+}
+
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The page of one problem.
+#[utoipa::path(get, path = "/problems/{name}", tag = "problems", operation_id = "problem", security(()),
+    params(("name" = String, Path, description = "The last part of a problem's type", example = "no-seat-available")),
+    responses((status = 200, body = String, content_type = "text/html"), super::contract::ReadProblems))]
+pub(super) async fn show(super::inputs::Path(name): super::inputs::Path<String>) -> Response {
+    match find(&name) {
+        Some(page) => Html(page.html()).into_response(),
+        None => super::problem::Problem::new("problem-not-found", "no problem has this name").into_response(),
+    }
+}
+
+/// The list of all problems.
+#[utoipa::path(get, path = "/problems", tag = "problems", operation_id = "problems", security(()),
+    responses((status = 200, body = String, content_type = "text/html")))]
+pub(super) async fn list() -> Response {
+    let rows: String = PAGES
+        .iter()
+        .map(|Page { name, status, title, .. }| {
+            format!("<tr><td>{status}</td><td><a href=\"/problems/{name}\">{name}</a></td><td>{title}</td></tr>")
+        })
+        .collect();
+    let body = document("Problems", &format!("<h1>Problems</h1><table>{rows}</table>"));
+    ([(header::CACHE_CONTROL, "max-age=3600")], Html(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_once_and_says_what_to_do() {
+        for (at, page) in PAGES.iter().enumerate() {
+            assert!(PAGES[at + 1..].iter().all(|other| other.name != page.name), "{} stands twice", page.name);
+            assert!(!page.cause.is_empty() && !page.fix.is_empty(), "{}", page.name);
+            assert!((400..600).contains(&page.status));
+        }
+    }
+}

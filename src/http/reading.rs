@@ -1,0 +1,246 @@
+//! The way of a read through HTTP: what is shown, at which position, and how a list is paged. Not here: what a thing looks
+//! like.
+
+use super::Service;
+use super::auth::Caller;
+use super::inputs::Query;
+use super::problem::Problem;
+use crate::audit::At;
+use crate::projection::View;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+
+/// A read waits so long for `?at_least=`.
+const REACH_MAX: Duration = Duration::from_secs(5);
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+
+/// At which position a read looks.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadQuery {
+    /// Wait until this position can be read, at most 5 s
+    pub(super) at_least: Option<u64>,
+    /// A position, or a time: the state as it was
+    #[param(max_length = 64)]
+    pub(super) as_of: Option<String>,
+    #[param(ignore)]
+    pub(super) as_known_at: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Items at most
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub(super) limit: Option<usize>,
+    /// `next_cursor` of the page before
+    #[param(max_length = 1024)]
+    pub(super) cursor: Option<String>,
+}
+
+/// A page of a list
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    /// For the next page; null at the end
+    #[schema(required)]
+    pub(super) next_cursor: Option<String>,
+    pub(super) position: u64,
+}
+
+/// Items of a page, and after which key the next one goes on.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` of `all`, which begins behind the cursor's key.
+    pub(super) fn of<I>(all: impl Iterator<Item = I>, limit: usize, key: impl Fn(&I) -> String, show: impl Fn(I) -> T) -> Self {
+        let mut items = Vec::new();
+        let (mut last, mut next) = (None, None);
+        for one in all {
+            if items.len() == limit {
+                next = last;
+                break;
+            }
+            last = Some(key(&one));
+            items.push(show(one));
+        }
+        Self { items, next }
+    }
+}
+
+/// A caller who reads.
+pub(super) struct Reading {
+    pub(super) caller: Caller,
+    query: ReadQuery,
+    headers: HeaderMap,
+    path: String,
+}
+
+impl FromRequestParts<Arc<Service>> for Reading {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, service).await?;
+        let Query(query): Query<ReadQuery> = <Query<ReadQuery> as FromRequestParts<_>>::from_request_parts(parts, service).await?;
+        if query.as_known_at.is_some() {
+            return Err(Problem::new("invalid-query", "as_known_at is not served by this version"));
+        }
+        if let Some(position) = query.at_least {
+            caller.reach(position).await?;
+        }
+        Ok(Self { caller, query, headers: parts.headers.clone(), path: parts.uri.path().to_owned() })
+    }
+}
+
+impl Caller {
+    /// # Errors
+    /// When the position is not reached in time.
+    async fn reach(&self, position: u64) -> Result<(), Problem> {
+        if self.service.ledger.reach(self.tenant, position, REACH_MAX).await? {
+            return Ok(());
+        }
+        let head = self.service.ledger.head(self.tenant)?;
+        Err(Problem::new("position-timeout", format!("position {position} was not reached within 5 s; the head is {head}")).at(head))
+    }
+
+    /// The state as it was.
+    pub(super) async fn view_at(&self, at: At) -> Result<Arc<View>, Problem> {
+        let caller = self.clone();
+        let read = move || caller.service.as_of.view_at(&caller.service.ledger, caller.tenant, at);
+        let view = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
+        view.map_err(Problem::from)
+    }
+}
+
+impl Reading {
+    /// The position or time that the caller asks for.
+    pub(super) fn at(&self) -> Result<Option<At>, Problem> {
+        let Some(text) = &self.query.as_of else { return Ok(None) };
+        text.parse().map(Some).map_err(|error| Problem::new("invalid-query", format!("as_of: {error}")))
+    }
+
+    /// Looks, now or as of then; the position that was looked at comes with it.
+    pub(super) async fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&View) -> Result<R, Problem> + Send + 'static,
+    ) -> Result<(R, u64), Problem> {
+        match self.at()? {
+            Some(at) => self.look_at(at, look).await,
+            None => self.caller.service.ledger.read(self.caller.tenant, |view| seen(view, look))?,
+        }
+    }
+
+    async fn look_at<R>(&self, at: At, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
+        let view = self.caller.view_at(at).await?;
+        seen(&view, look)
+    }
+
+    /// One resource, with its ETag.
+    pub(super) async fn one<T: Serialize + Send + 'static>(
+        self,
+        look: impl FnOnce(&View) -> Result<(T, Option<u64>), Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let ((body, etag), position) = self.look(look).await?;
+        let etag = etag.map(|etag| format!("\"{etag}\""));
+        let asked = self.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let mut response = match (&etag, asked) {
+            (Some(etag), Some(asked)) if asked.split(',').any(|one| one.trim() == etag) => {
+                (StatusCode::NOT_MODIFIED, [("seatledger-position", position.to_string())]).into_response()
+            }
+            _ => shown(position, &body)?,
+        };
+        if let Some(value) = etag.and_then(|etag| etag.parse().ok()) {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        Ok(response)
+    }
+
+    /// A page of a list. `filter` is whatever narrows it: a cursor is good for the same list alone. A list is stable while
+    /// it is paged: every page after the first shows the position of the first.
+    pub(super) async fn list<T: Serialize + Send + 'static>(
+        self,
+        page: PageQuery,
+        filter: &str,
+        look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<T>, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(Problem::new("invalid-query", format!("limit is from 1 to {LIMIT_MAX}")));
+        }
+        let list = format!("{}\0{filter}", self.path);
+        let cursor = page.cursor.as_deref().map(|text| Cursor::read(text, &list)).transpose()?;
+        let (page, position) = match cursor {
+            Some(Cursor { position, after }) => {
+                self.look_at(At::Position(position), move |view| look(view, Some(&after), limit)).await?
+            }
+            None => self.look(move |view| look(view, None, limit)).await?,
+        };
+        let next_cursor = page.next.map(|after| Cursor { position, after }.write(&list));
+        let next = next_cursor.as_deref().map(|cursor| format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.path));
+        let mut response = shown(position, &Listed { items: page.items, next_cursor, position })?;
+        if let Some(link) = next.and_then(|link| link.parse().ok()) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
+    }
+}
+
+fn seen<R>(view: &View, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
+    let position = view.state.next_position.saturating_sub(1);
+    look(view).map(|found| (found, position)).map_err(|problem| problem.at(position))
+}
+
+/// A body that names its position, with the header that does.
+pub(super) fn shown(position: u64, body: &impl Serialize) -> Result<Response, Problem> {
+    let mut body = serde_json::to_value(body).map_err(|error| Problem::internal(&error))?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("position".into(), position.into());
+    }
+    let headers = [("seatledger-position", position.to_string()), ("content-type", "application/json".to_owned())];
+    Ok((headers, body.to_string()).into_response())
+}
+
+/// Where a list goes on. Opaque outside; inside: which list, at which position, behind which key.
+pub(super) struct Cursor {
+    pub(super) position: u64,
+    pub(super) after: String,
+}
+
+impl Cursor {
+    pub(super) fn write(&self, list: &str) -> String {
+        let mut bytes = mark(list).to_vec();
+        bytes.extend_from_slice(&self.position.to_be_bytes());
+        bytes.extend_from_slice(self.after.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    pub(super) fn read(text: &str, list: &str) -> Result<Self, Problem> {
+        let wrong = || Problem::new("invalid-cursor", "the cursor is not one that this list gave");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+        let (found, rest) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
+        let (position, after) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+        if *found != mark(list) {
+            return Err(wrong());
+        }
+        let after = String::from_utf8(after.to_vec()).map_err(|_| wrong())?;
+        Ok(Self { position: u64::from_be_bytes(*position), after })
+    }
+}
+
+fn mark(list: &str) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(list.as_bytes()).into();
+    [a, b, c, d, e, f, g, h]
+}

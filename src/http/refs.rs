@@ -1,0 +1,112 @@
+//! References as the outside writes them: the ledger's ids, or outside names. Not here: whether there is such a thing;
+//! `decide` looks that up in the state it judges, reads in the state they show.
+
+use super::auth::Caller;
+use super::problem::Problem;
+use crate::domain::command::{DeviceRef, GroupRef, HolderRef, PoolRef, UserRef};
+use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
+use crate::domain::key::PoolKey;
+use crate::domain::state::Tenant;
+
+/// Longer references name nothing.
+pub(super) const REF_BYTES_MAX: usize = 1024;
+
+fn bounded(field: &str, text: &str) -> Result<(), Problem> {
+    match text.len() {
+        0 => Err(Problem::meaningless(format!("{field} is empty")).with("field", field)),
+        1..=REF_BYTES_MAX => Ok(()),
+        _ => Err(Problem::meaningless(format!("{field} is longer than {REF_BYTES_MAX} bytes")).with("field", field)),
+    }
+}
+
+impl Caller {
+    pub(super) fn user(&self, text: &str) -> Result<UserRef, Problem> {
+        bounded("user", text)?;
+        Ok(self.service.ledger.user_ref(self.tenant, text))
+    }
+
+    pub(super) fn device(&self, text: &str) -> Result<DeviceRef, Problem> {
+        bounded("device", text)?;
+        Ok(self.service.ledger.device_ref(self.tenant, text))
+    }
+
+    /// `user:<ref>` or `device:<ref>`; the ledger's own ids need no prefix.
+    pub(super) fn holder(&self, text: &str) -> Result<HolderRef, Problem> {
+        bounded("holder", text)?;
+        if let Some(user) = text.strip_prefix("user:") {
+            return self.user(user).map(HolderRef::User);
+        }
+        if let Some(device) = text.strip_prefix("device:") {
+            return self.device(device).map(HolderRef::Device);
+        }
+        match (text.parse(), text.parse()) {
+            (Ok(user), _) => Ok(HolderRef::User(UserRef::Id(user))),
+            (_, Ok(device)) => Ok(HolderRef::Device(DeviceRef::Id(device))),
+            (Err(_), Err(_)) => Err(Problem::meaningless("a holder is written user:<ref> or device:<ref>").with("field", "holder")),
+        }
+    }
+}
+
+pub(super) fn group(text: &str) -> Result<GroupRef, Problem> {
+    bounded("group", text)?;
+    Ok(match (text.strip_prefix("name:"), text.parse()) {
+        (None, Ok(id)) => GroupRef::Id(id),
+        (forced, _) => GroupRef::Name(forced.unwrap_or(text).to_owned()),
+    })
+}
+
+pub(super) fn pool(text: &str) -> Result<PoolRef, Problem> {
+    bounded("pool", text)?;
+    Ok(match (text.strip_prefix("name:"), text.parse()) {
+        (None, Ok(id)) => PoolRef::Id(id),
+        // what is no key is the key of no pool
+        (forced, _) => forced.unwrap_or(text).parse::<PoolKey>().map_or(PoolRef::Id(PoolId(u32::MAX)), PoolRef::Key),
+    })
+}
+
+pub(super) fn assignment(text: &str) -> AssignmentId {
+    text.parse().unwrap_or(AssignmentId(u32::MAX))
+}
+
+/// What a reference names in a state that is read.
+pub(super) fn pool_in(state: &Tenant, pool: &PoolRef) -> Result<PoolId, Problem> {
+    let id = match pool {
+        PoolRef::Id(id) => Some(*id).filter(|id| id.index() < state.pools.len()),
+        PoolRef::Key(key) => state.pool_keys.get(key).copied(),
+    };
+    id.ok_or_else(|| Problem::new("pool-not-found", "no pool has this id or key"))
+}
+
+/// Also a deleted user, by id: history names them.
+pub(super) fn user_in(state: &Tenant, user: UserRef) -> Result<UserId, Problem> {
+    let id = match user {
+        UserRef::Id(id) => Some(id).filter(|id| id.index() < state.users.len()),
+        UserRef::Name(name) => state.names.user(name),
+    };
+    id.ok_or_else(|| Problem::new("user-not-found", "no user has this id or user name"))
+}
+
+pub(super) fn device_in(state: &Tenant, device: DeviceRef) -> Result<DeviceId, Problem> {
+    let id = match device {
+        DeviceRef::Id(id) => Some(id).filter(|id| id.index() < state.devices.len()),
+        DeviceRef::Name { serial, device_id } => {
+            state.names.device_by_serial(serial).or_else(|| state.names.device_by_device_id(device_id))
+        }
+    };
+    id.ok_or_else(|| Problem::new("device-not-found", "no device has this id, serial number or device id"))
+}
+
+pub(super) fn group_in(state: &Tenant, group: &GroupRef) -> Result<GroupId, Problem> {
+    let id = match group {
+        GroupRef::Id(id) => Some(*id).filter(|id| id.index() < state.groups.len()),
+        GroupRef::Name(name) => state.group_names.get(name).copied(),
+    };
+    id.ok_or_else(|| Problem::new("group-not-found", "no group has this id"))
+}
+
+pub(super) fn holder_in(state: &Tenant, holder: HolderRef) -> Result<Holder, Problem> {
+    match holder {
+        HolderRef::User(user) => user_in(state, user).map(Holder::User),
+        HolderRef::Device(device) => device_in(state, device).map(Holder::Device),
+    }
+}

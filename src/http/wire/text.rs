@@ -1,0 +1,96 @@
+//! Text and counts from outside, bounded by their types: what is too long, empty or full of control characters never
+//! becomes a value.
+
+use crate::domain::facts::Owned;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use utoipa::ToSchema;
+
+/// More seats than this are no count but a mistake.
+pub const OWNED_MAX: u64 = 1_000_000_000_000;
+
+macro_rules! bounded_text {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+        #[schema(value_type = String, min_length = 1, max_length = $max, pattern = $pattern)]
+        pub struct $name(pub String);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                checked(String::deserialize(d)?, $max).map(Self).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+// what `char::is_control` says no to, as a pattern
+bounded_text!(/** A name. */ Name, 256, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$");
+bounded_text!(/** A reference to something: an id of the ledger, or an outside name. */ Reference, 512, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$");
+bounded_text!(/** Some words. */ Word, 512, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$");
+
+fn checked(text: String, chars_max: usize) -> Result<String, String> {
+    let chars = text.chars().count();
+    if chars > chars_max {
+        return Err(format!("the text has {chars} characters, at most {chars_max} are taken"));
+    }
+    if text.trim().is_empty() {
+        return Err("the text is empty".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("the text has a control character in it".into());
+    }
+    Ok(text)
+}
+
+/// A number of seats, or the word `unlimited`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnedWord(pub Owned);
+
+impl<'de> Deserialize<'de> for OwnedWord {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(d)? {
+            serde_json::Value::String(word) if word == "unlimited" => Ok(Self(Owned::Unlimited)),
+            serde_json::Value::Number(number) => match number.as_u64() {
+                Some(count) if count <= OWNED_MAX => Ok(Self(Owned::Count(count))),
+                Some(_) => Err(D::Error::custom(format!("more than {OWNED_MAX} seats are no count"))),
+                None => Err(D::Error::custom("a count of seats is a whole number from 0 on")),
+            },
+            _ => Err(D::Error::custom("a count of seats is a whole number, or \"unlimited\"")),
+        }
+    }
+}
+
+impl utoipa::PartialSchema for OwnedWord {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+        let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(OWNED_MAX));
+        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["unlimited"]));
+        OneOfBuilder::new().item(count).item(word).into()
+    }
+}
+
+impl ToSchema for OwnedWord {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_bounded_and_speaks() {
+        let name = |text: &str| serde_json::from_value::<Name>(text.into()).map(|name| name.0);
+        assert_eq!(name("Ada Lovelace").unwrap(), "Ada Lovelace");
+        for bad in ["", "  ", "a\0b", "a\nb", &"x".repeat(257)] {
+            assert!(name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn unlimited_is_a_word_and_nothing_else_is() {
+        let owned = |text: &str| serde_json::from_str::<OwnedWord>(text).map(|owned| owned.0);
+        assert_eq!(owned("\"unlimited\"").unwrap(), Owned::Unlimited);
+        assert_eq!(owned("0").unwrap(), Owned::Count(0));
+        for bad in ["-1", "1.5", "1e30", "null", "\"many\"", "18446744073709551615"] {
+            assert!(owned(bad).is_err(), "{bad}");
+        }
+    }
+}
