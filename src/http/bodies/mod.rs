@@ -1,0 +1,3 @@
+//! What things look like in answers, converted by hand from the state that is shown. Not here: which of them is asked for.
+
+pub(super) mod pools;

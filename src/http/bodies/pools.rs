@@ -1,0 +1,134 @@
+//! A pool with its figures.
+
+use crate::domain::facts::Policy;
+use crate::domain::key::LicenseType;
+use crate::domain::state::{Pool, Tenant};
+use crate::domain::time::Time;
+use crate::http::problem::owned_json;
+use crate::http::wire::text::OwnedWord;
+use crate::http::wire::words;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// One counted stock of seats
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pool)]
+pub(in crate::http) struct PoolBody {
+    id: String,
+    key: String,
+    /// In the tenant's language, with (Online) or (Offline) behind it
+    name: String,
+    publisher: Option<String>,
+    #[schema(value_type = words::Provider)]
+    provider: crate::domain::key::Provider,
+    #[schema(value_type = words::LicenseType)]
+    license_type: LicenseType,
+    #[schema(value_type = words::InstalledBy)]
+    installed_by: crate::domain::facts::InstalledBy,
+    #[schema(value_type = words::DistributionPolicy)]
+    distribution_policy: crate::domain::facts::DistributionPolicy,
+    #[schema(value_type = OwnedWord)]
+    owned: Value,
+    held: u64,
+    reserved: u64,
+    in_use: u64,
+    releasing: u64,
+    foreign: u64,
+    #[schema(value_type = OwnedWord)]
+    free: Value,
+    over_by: u64,
+    queued: u64,
+    installed: u64,
+    unlicensed: u64,
+    refused: u64,
+    store_used: Option<u64>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    store_seen_at: Option<Time>,
+    policy: PolicyView,
+    #[schema(value_type = words::PoolState)]
+    state: crate::domain::facts::PoolState,
+    irrevocable: bool,
+    private_store_visible: bool,
+    price: Option<PriceView>,
+    #[schema(value_type = Option<String>, format = Date)]
+    ends_on: Option<crate::domain::time::Day>,
+    position: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Policy)]
+struct PolicyView {
+    #[schema(value_type = words::KeepOrRelease)]
+    on_uninstall: crate::domain::facts::KeepOrRelease,
+    #[schema(value_type = words::KeepOrRelease)]
+    untargeted: crate::domain::facts::KeepOrRelease,
+    #[schema(value_type = words::DeficitPolicy)]
+    deficit: crate::domain::facts::DeficitPolicy,
+    #[schema(value_type = Option<words::KeepOrRelease>)]
+    on_device_retirement: Option<crate::domain::facts::KeepOrRelease>,
+    reservation_timeout_days: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Price)]
+pub(in crate::http) struct PriceView {
+    currency: String,
+    minor_units: u64,
+}
+
+/// The name in the tenant's language, or in the first there is.
+pub(in crate::http) fn plain_name(state: &Tenant, pool: &Pool) -> String {
+    let names = &pool.names;
+    let named = names.get(&state.settings.language).or_else(|| names.values().next());
+    named.map_or_else(|| pool.key.to_string(), |named| named.name.clone())
+}
+
+pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
+    let kind = match pool.details.license_type {
+        LicenseType::Online => "Online",
+        LicenseType::Offline => "Offline",
+    };
+    format!("{} ({kind})", plain_name(state, pool))
+}
+
+impl PoolBody {
+    pub(in crate::http) fn of(state: &Tenant, pool: &Pool) -> Self {
+        let Policy { on_uninstall, untargeted, deficit, on_device_retirement, reservation_timeout_days } = pool.policy;
+        let named = pool.names.get(&state.settings.language).or_else(|| pool.names.values().next());
+        Self {
+            id: pool.id.to_string(),
+            key: pool.key.to_string(),
+            name: shown_name(state, pool),
+            publisher: named.and_then(|named| named.publisher.clone()),
+            provider: pool.key.provider(),
+            license_type: pool.details.license_type,
+            installed_by: pool.details.installed_by,
+            distribution_policy: pool.distribution_policy,
+            owned: owned_json(pool.owned),
+            held: pool.held(),
+            reserved: pool.reserved,
+            in_use: pool.in_use,
+            releasing: pool.releasing,
+            foreign: pool.foreign,
+            free: owned_json(pool.free()),
+            over_by: pool.over_by(),
+            queued: pool.queued.len() as u64,
+            installed: pool.installs.len() as u64,
+            unlicensed: pool.unlicensed,
+            refused: pool.refused,
+            store_used: pool.store_used,
+            store_seen_at: pool.store_seen_at,
+            policy: PolicyView { on_uninstall, untargeted, deficit, on_device_retirement, reservation_timeout_days },
+            state: pool.state,
+            irrevocable: pool.details.is_irrevocable,
+            private_store_visible: pool.is_private_store_visible,
+            price: pool
+                .price
+                .as_ref()
+                .map(|price| PriceView { currency: price.currency.clone(), minor_units: price.minor_units }),
+            ends_on: pool.ends_on,
+            position: None,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The published contract: OpenAPI 3.1, made from the handlers themselves. Here: what all calls share. Not here: the calls.
+
+use super::problem::ProblemBody;
+use super::wire::kind::Kind;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "seatledger",
+        description = "Who holds which seat, since when, and proof that no seat was handed out twice. Every answer names the \
+                       position that it speaks of; every refusal is a problem (RFC 9457) whose type is a page.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    components(schemas(ProblemBody, Kind)),
+    modifiers(&Security),
+    security(("token" = []))
+)]
+pub(super) struct Contract;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A tenant's token (POST /v1/tenants/{tenant}/tokens), or the root token"))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+fn problems(statuses: &[(u16, &str)]) -> Responses {
+    let body = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = |said: &str| ResponseBuilder::new().description(said).content("application/problem+json", body()).build();
+    statuses.iter().map(|(status, said)| (status.to_string(), response(said).into())).collect()
+}
+
+const ANY: [(u16, &str); 8] = [
+    (400, "The request can't be read"),
+    (401, "Nobody is known by this token"),
+    (403, "The token's role does not allow this"),
+    (404, "No such thing"),
+    (408, "The request took too long to arrive"),
+    (429, "Too many requests"),
+    (500, "The service failed"),
+    (503, "The service can't take this now"),
+];
+
+/// Problems of every read.
+pub(super) struct ReadProblems;
+
+impl IntoResponses for ReadProblems {
+    fn responses() -> Responses {
+        let mut all = problems(&ANY);
+        all.extend(problems(&[(422, "The request means nothing"), (504, "Not in time")]));
+        all
+    }
+}
+
+/// Problems of every command.
+pub(super) struct CommandProblems;
+
+impl IntoResponses for CommandProblems {
+    fn responses() -> Responses {
+        let mut all = problems(&ANY);
+        all.extend(problems(&[
+            (409, "The state forbids it"),
+            (412, "Somebody was faster"),
+            (413, "Too large"),
+            (415, "The body is of the wrong type"),
+            (422, "The request means nothing"),
+            (504, "Not in time"),
+        ]));
+        all
+    }
+}
+
+/// Headers of a command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the contract; the door reads the headers")]
+pub(super) struct CommandHeaders {
+    /// Within a tenant the same key with the same content gives the first answer again
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 64, pattern = "^[ -~]{1,64}$")]
+    idempotency_key: Option<String>,
+    /// The ETag of the state that the command was decided on
+    #[param(rename = "If-Match", pattern = "^(\\*|\"[0-9]{1,19}\")$")]
+    if_match: Option<String>,
+}
+
+/// What a command answered; which of the fields are there depends on the call
+#[derive(serde::Serialize, ToSchema)]
+#[expect(dead_code, reason = "for the contract; answers.rs writes the fields")]
+pub(super) struct CommandAnswer {
+    /// `done`, or `unchanged`: it was so already
+    status: String,
+    position: u64,
+    assignment: Option<String>,
+    user: Option<String>,
+    device: Option<String>,
+    group: Option<String>,
+    pool: Option<String>,
+    holder: Option<String>,
+    sync: Option<String>,
+    token_id: Option<String>,
+    reserved: Option<u64>,
+    queued: Option<u64>,
+    released: Option<u64>,
+    seats_released: Option<u64>,
+    regranted: Option<u64>,
+    /// Pools whose seats a departure could not release
+    kept: Option<Vec<String>>,
+    /// Pools whose seats a return offers
+    offered: Option<Vec<String>>,
+    /// Members of the target that get no seat, with the reason; a sync's items that make no pool
+    #[schema(value_type = Option<Vec<Object>>)]
+    skipped: Option<Vec<Value>>,
+    /// What the brake holds back until a person confirms it
+    #[schema(value_type = Option<Object>)]
+    held: Option<Value>,
+    /// Whose seat licenses an install
+    seat: Option<String>,
+    licensed: Option<bool>,
+}

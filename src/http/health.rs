@@ -1,0 +1,137 @@
+//! How the service is: alive, ready (with reasons), and its figures for Prometheus.
+
+use super::Service;
+use super::problem::Problem;
+use crate::domain::facts::Owned;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use utoipa::ToSchema;
+
+/// Pools whose figures are exported; beyond that a tenant's sums alone.
+const POOLS_EXPORTED_MAX: usize = 1000;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Live {
+    alive: bool,
+}
+
+/// Whether the service is ready, and why not
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    ready: bool,
+    /// What keeps it from being ready, or what a person should look at
+    reasons: Vec<String>,
+    clock: &'static str,
+    tenants: u64,
+}
+
+/// Whether the process answers at all.
+#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, body = Live)))]
+pub(super) async fn livez() -> Response {
+    axum::Json(Live { alive: true }).into_response()
+}
+
+/// Whether the service takes commands, with the reasons why not.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, body = Ready), (status = 503, body = Ready)))]
+pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
+    let health = service.ledger.health();
+    let mut reasons = Vec::new();
+    let is_stopping = service.is_stopping.load(Ordering::SeqCst);
+    let is_ready = !health.is_stopped && !health.is_disk_low && !is_stopping;
+    if is_stopping {
+        reasons.push("the service is stopping".to_owned());
+    }
+    if health.is_stopped {
+        reasons.push("the log has stopped".to_owned());
+    }
+    if health.is_disk_low {
+        reasons.push("the disk is nearly full: commands are refused with disk-low".to_owned());
+    }
+    if let Some(jump) = health.jump {
+        reasons.push(format!(
+            "the clock jumped from {} to {}: timers are stopped until POST /v1/clock/confirm",
+            jump.expected, jump.found
+        ));
+    }
+    let clock = if health.is_clock_manual { "manual" } else { "system" };
+    let body = Ready { ready: is_ready, reasons, clock, tenants: service.ledger.tenants().len() as u64 };
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(body)).into_response()
+}
+
+/// The service's figures in the Prometheus text format; for a scraper with the root token.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, body = String, content_type = "text/plain"), super::contract::ReadProblems))]
+pub(super) async fn metrics(root: super::auth::Root) -> Result<Response, Problem> {
+    let service = root.service;
+    let mut text = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
+    gauges(&service, &mut text).map_err(|error| Problem::internal(&error))?;
+    pools(&service, &mut text).map_err(|error| Problem::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
+    let health = service.ledger.health();
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        writeln!(text, "# HELP seatledger_{name} {help}\n# TYPE seatledger_{name} gauge\nseatledger_{name} {value}")
+    };
+    gauge("queue_jobs", "Commands that wait for the writer.", health.jobs_waiting as u64)?;
+    gauge("judged_commands", "Commands judged since the start.", health.commands)?;
+    gauge("groups", "Commit groups since the start.", health.groups)?;
+    gauge("group_commands_max", "The largest commit group since the start.", health.group_commands_max)?;
+    gauge("receipts", "Command ids that can be asked for again.", health.receipts)?;
+    gauge("disk_low", "1 while commands are refused for lack of disk space.", u64::from(health.is_disk_low))?;
+    gauge("log_stopped", "1 once the log has stopped.", u64::from(health.is_stopped))?;
+    gauge("clock_jumped", "1 while a jump of the clock waits for confirmation.", u64::from(health.jump.is_some()))
+}
+
+/// Per pool up to a bound, so that a scrape stays small; conservation is a number that must be 0.
+fn pools(service: &Service, text: &mut String) -> std::fmt::Result {
+    let tenants = service.ledger.tenants();
+    let mut left = POOLS_EXPORTED_MAX;
+    let mut broken = 0_u64;
+    for name in ["position", "seats_held"] {
+        writeln!(text, "# TYPE seatledger_{name} gauge")?;
+    }
+    for name in ["owned", "held", "free", "over_by"] {
+        writeln!(text, "# TYPE seatledger_pool_{name} gauge")?;
+    }
+    for (tenant, slug) in tenants {
+        let read = service.ledger.read(tenant, |view| -> std::fmt::Result {
+            let state = &view.state;
+            writeln!(text, "seatledger_position{{tenant=\"{slug}\"}} {}", state.next_position.saturating_sub(1))?;
+            writeln!(text, "seatledger_seats_held{{tenant=\"{slug}\"}} {}", state.seats_held)?;
+            for pool in &state.pools {
+                let parts = pool.reserved + pool.in_use + pool.releasing + pool.foreign;
+                let balance = match (pool.cap(), pool.free()) {
+                    (Some(cap), Owned::Count(free)) => i128::from(cap) + i128::from(pool.over_by()) - i128::from(parts) - i128::from(free),
+                    _ => 0,
+                };
+                broken += u64::from(balance != 0 || parts != pool.seats.len() as u64);
+                if left == 0 {
+                    continue;
+                }
+                left -= 1;
+                let id = pool.id;
+                for (name, value) in [("held", pool.held()), ("over_by", pool.over_by())] {
+                    writeln!(text, "seatledger_pool_{name}{{tenant=\"{slug}\",pool=\"{id}\"}} {value}")?;
+                }
+                for (name, value) in [("owned", pool.owned), ("free", pool.free())] {
+                    if let Owned::Count(count) = value {
+                        writeln!(text, "seatledger_pool_{name}{{tenant=\"{slug}\",pool=\"{id}\"}} {count}")?;
+                    }
+                }
+            }
+            Ok(())
+        });
+        read.unwrap_or(Ok(()))?;
+    }
+    writeln!(text, "# HELP seatledger_conservation_broken Pools whose figures contradict their seats: 0, always.")?;
+    writeln!(text, "# TYPE seatledger_conservation_broken gauge\nseatledger_conservation_broken {broken}")
+}

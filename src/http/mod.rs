@@ -1,0 +1,183 @@
+//! The HTTP contract: every route, who may call it, how problems are said. Handlers parse, submit to the ledger and
+//! render; nothing is decided here.
+
+mod answers;
+mod auth;
+mod bodies;
+mod contract;
+mod docs;
+mod door;
+mod health;
+mod inputs;
+mod listener;
+mod problem;
+mod problem_pages;
+mod rate;
+mod reading;
+mod refs;
+mod request_id;
+mod routes;
+mod wire;
+
+pub use listener::{ListenerLimits, serve};
+pub use rate::RateLimits;
+
+use crate::audit::AsOf;
+use crate::ledger::Ledger;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use contract::Contract;
+use metrics_exporter_prometheus::PrometheusHandle;
+use problem::Problem;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Bounds of single requests.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    pub body_bytes_max: usize,
+    /// Of `POST /commands`, `/simulations` and `/inventory`.
+    pub bulk_bytes_max: usize,
+    pub request_max: Duration,
+}
+
+/// What all handlers share.
+pub struct Service {
+    pub(crate) ledger: Ledger,
+    pub(crate) as_of: AsOf,
+    root_hash: [u8; 32],
+    limits: RequestLimits,
+    rate: rate::Rate,
+    metrics: Option<PrometheusHandle>,
+    /// One token is made at a time: its number stands in it.
+    tokens: tokio::sync::Mutex<()>,
+    is_stopping: AtomicBool,
+    /// Ends what would go on for ever, as an event stream.
+    stopping: tokio_util::sync::CancellationToken,
+}
+
+impl Service {
+    #[must_use]
+    pub fn new(
+        ledger: Ledger,
+        root_token: &str,
+        limits: RequestLimits,
+        rate: RateLimits,
+        metrics: Option<PrometheusHandle>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            ledger,
+            as_of: AsOf::new(),
+            root_hash: Sha256::digest(root_token.as_bytes()).into(),
+            limits,
+            rate: rate::Rate::new(rate),
+            metrics,
+            tokens: tokio::sync::Mutex::new(()),
+            is_stopping: AtomicBool::new(false),
+            stopping: tokio_util::sync::CancellationToken::new(),
+        })
+    }
+
+    /// No new work; what goes on for ever ends.
+    pub fn begin_stop(&self) {
+        self.is_stopping.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.stopping.cancel();
+    }
+}
+
+fn calls() -> OpenApiRouter<Arc<Service>> {
+    use routes::{assignments, devices, directory, pools, stores, tenants};
+    OpenApiRouter::with_openapi(Contract::openapi())
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(problem_pages::list))
+        .routes(routes!(problem_pages::show))
+        .routes(routes!(tenants::tenants))
+        .routes(routes!(tenants::put_tenant, tenants::tenant))
+        .routes(routes!(tenants::settings, tenants::change_settings))
+        .routes(routes!(tenants::issue_token, tenants::tokens))
+        .routes(routes!(tenants::revoke_token))
+        .routes(routes!(tenants::advance_clock))
+        .routes(routes!(tenants::confirm_clock))
+        .routes(routes!(stores::put_inventory))
+        .routes(routes!(stores::link_store_account))
+        .routes(routes!(stores::put_tool, stores::delete_tool))
+        .routes(routes!(stores::start_sync))
+        .routes(routes!(stores::confirm_sync))
+        .routes(routes!(directory::put_user))
+        .routes(routes!(directory::depart))
+        .routes(routes!(directory::return_user))
+        .routes(routes!(directory::put_group, directory::delete_group))
+        .routes(routes!(directory::confirm_held))
+        .routes(routes!(devices::put_device))
+        .routes(routes!(devices::retire_device))
+        .routes(routes!(assignments::assign))
+        .routes(routes!(assignments::unassign))
+        .routes(routes!(assignments::install))
+        .routes(routes!(assignments::uninstall))
+        .routes(routes!(pools::pools))
+        .routes(routes!(pools::pool))
+        .routes(routes!(pools::set_policy))
+        .routes(routes!(pools::refund))
+        .routes(routes!(pools::issue_offline_license))
+        .routes(routes!(pools::deficit_plan))
+        .routes(routes!(pools::resolve_deficit))
+        .routes(routes!(pools::reclaim))
+        .routes(routes!(pools::adopt))
+        .routes(routes!(pools::grant))
+}
+
+/// The published contract.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    calls().into_openapi()
+}
+
+/// Everything the service answers.
+pub fn router(service: Arc<Service>) -> Router {
+    let (router, document) = calls().split_for_parts();
+    router
+        .merge(docs::router(&document))
+        .fallback(|| async { Problem::new("not-found", "no call has this path") })
+        .method_not_allowed_fallback(|| async { Problem::new("method-not-allowed", "this path takes other methods") })
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), within_time))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::internal(&"a handler panicked").into_response()
+        }))
+        .layer(middleware::from_fn_with_state(request_id::Source::new(), request_id::layer))
+        .with_state(service)
+}
+
+/// A call ends within its time; what streams is through with its head by then.
+async fn within_time(
+    axum::extract::State(service): axum::extract::State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = match tokio::time::timeout(service.limits.request_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new("request-too-slow", "the call did not end within its time").into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers_retry(&mut response);
+    }
+    response
+}
+
+fn headers_retry(response: &mut Response) {
+    response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+}

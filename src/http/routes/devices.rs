@@ -1,0 +1,33 @@
+//! Devices.
+
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::door::Door;
+use crate::http::inputs::{Body, Path};
+use crate::http::problem::Problem;
+use crate::http::wire::kind::Kind;
+use axum::response::Response;
+use crate::http::wire::bodies::DeviceBody;
+/// Makes a device known, or tells what is true of it now.
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/devices/{device}", tag = "devices",
+    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders),
+    request_body = DeviceBody,
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn put_device(
+    door: Door,
+    Path((_, device)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::PutDevice, [("device", device)], body).await
+}
+
+/// Retires a device: its installs end, the seats it holds come back.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/devices/{device}/retirement", tag = "devices",
+    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn retire_device(
+    door: Door,
+    Path((_, device)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::RetireDevice, [("device", device)], body).await
+}

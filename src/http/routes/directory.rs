@@ -1,0 +1,83 @@
+//! People and groups, as the directory says they are.
+
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::door::Door;
+use crate::http::inputs::{Body, Path};
+use crate::http::problem::Problem;
+use crate::http::wire::kind::Kind;
+use axum::response::Response;
+use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
+/// Makes a person known, or renames one.
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "users",
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
+    request_body = UserBody,
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn put_user(
+    door: Door,
+    Path((_, user)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::PutUser, [("user", user)], body).await
+}
+
+/// A user has left: the seats the ledger granted come back.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/departure", tag = "users",
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
+    request_body = DepartureBody,
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn depart(
+    door: Door,
+    Path((_, user)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Depart, [("user", user)], body).await
+}
+
+/// A user is back.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/return", tag = "users",
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn return_user(
+    door: Door,
+    Path((_, user)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Return, [("user", user)], body).await
+}
+
+/// States who is in a group; every assignment that targets it is judged anew.
+#[utoipa::path(put, path = "/v1/tenants/{tenant}/groups/{group}", tag = "groups",
+    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders),
+    request_body = GroupBody,
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn put_group(
+    door: Door,
+    Path((_, group)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::PutGroup, [("group", group)], body).await
+}
+
+/// Empties a group and ends the assignments that target it.
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}/groups/{group}", tag = "groups",
+    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn delete_group(
+    door: Door,
+    Path((_, group)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::DeleteGroup, [("group", group)], body).await
+}
+
+/// Confirms what the brake held back.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/directory/held/{held}/confirm", tag = "directory",
+    params(("tenant" = String, Path), ("held" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn confirm_held(
+    door: Door,
+    Path((_, held)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::ConfirmHeld, [("held", held)], body).await
+}

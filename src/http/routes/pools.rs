@@ -1,0 +1,170 @@
+//! Pools: their policy, their seats one by one, refunds, deficits.
+
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::door::Door;
+use crate::domain::plan::PlanRank;
+use crate::http::bodies::pools::PoolBody;
+use crate::http::contract::ReadProblems;
+use crate::http::inputs::{Body, Path, Query};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::refs;
+use crate::http::problem::Problem;
+use crate::http::wire::kind::Kind;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
+/// Changes a pool's policy; what is not named stays, null sets back.
+#[utoipa::path(patch, path = "/v1/tenants/{tenant}/pools/{pool}/policy", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    request_body = PolicyBody,
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn set_policy(
+    door: Door,
+    Path((_, pool)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::SetPolicy, [("pool", pool)], body).await
+}
+
+/// Gives seats back to the store.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/refunds", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    request_body = RefundBody,
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn refund(
+    door: Door,
+    Path((_, pool)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Refund, [("pool", pool)], body).await
+}
+
+/// Records that an offline license was carried off.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/offline-licenses", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    request_body = OfflineLicenseBody,
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn issue_offline_license(
+    door: Door,
+    Path((_, pool)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::IssueOfflineLicense, [("pool", pool)], body).await
+}
+
+/// Carries the deficit plan out.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/deficit/resolve", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn resolve_deficit(
+    door: Door,
+    Path((_, pool)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::ResolveDeficit, [("pool", pool)], body).await
+}
+
+/// Takes a seat back from its holder.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/seats/{holder}/reclaim", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ("holder" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn reclaim(
+    door: Door,
+    Path((_, pool, holder)): Path<(String, String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Reclaim, [("pool", pool), ("holder", holder)], body).await
+}
+
+/// Makes a foreign seat ours.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/seats/{holder}/adopt", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ("holder" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn adopt(
+    door: Door,
+    Path((_, pool, holder)): Path<(String, String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Adopt, [("pool", pool), ("holder", holder)], body).await
+}
+
+/// Gives an offered or lapsed seat.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/seats/{holder}/grant", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ("holder" = String, Path), CommandHeaders),
+    responses((status = 200, body = CommandAnswer), CommandProblems))]
+pub(in crate::http) async fn grant(
+    door: Door,
+    Path((_, pool, holder)): Path<(String, String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    door.command(Kind::Grant, [("pool", pool), ("holder", holder)], body).await
+}
+
+/// The ordered plan for getting back under the cap; carries nothing out.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/pools/{pool}/deficit/plan", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery),
+    responses((status = 200, body = DeficitPlanBody), ReadProblems))]
+pub(in crate::http) async fn deficit_plan(
+    reading: Reading,
+    Path((_, pool)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let pool = refs::pool(&pool)?;
+    reading
+        .one(move |view| {
+            let id = refs::pool_in(&view.state, &pool)?;
+            let plan = view.state.deficit_plan(id);
+            let seats = plan.seats.into_iter().map(|(holder, rank)| PlannedSeat { holder: holder.to_string(), rank }).collect();
+            let over_by = view.state.pool(id).over_by();
+            Ok((DeficitPlanBody { pool: id.to_string(), over_by, seats, uncovered_by: plan.uncovered_by, position: 0 }, None))
+        })
+        .await
+}
+
+/// Seats to take, in order, and what that can't reach
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct DeficitPlanBody {
+    pool: String,
+    over_by: u64,
+    seats: Vec<PlannedSeat>,
+    uncovered_by: u64,
+    position: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PlannedSeat {
+    holder: String,
+    #[schema(value_type = String)]
+    rank: PlanRank,
+}
+
+/// The pools, in the order in which they were listed.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools", tag = "pools",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<PoolBody>), ReadProblems))]
+pub(in crate::http) async fn pools(reading: Reading, Query(page): Query<PageQuery>) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after + 1);
+            let rest = view.state.pools.iter().skip(from);
+            Ok(Page::of(rest, limit, |pool| pool.id.index().to_string(), |pool| PoolBody::of(&view.state, pool)))
+        })
+        .await
+}
+
+/// One pool, with its figures.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}", tag = "pools",
+    params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery),
+    responses((status = 200, body = PoolBody), ReadProblems))]
+pub(in crate::http) async fn pool(
+    reading: Reading,
+    Path((_, pool)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let pool = refs::pool(&pool)?;
+    reading
+        .one(move |view| {
+            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+            Ok((PoolBody::of(&view.state, pool), Some(pool.etag)))
+        })
+        .await
+}
