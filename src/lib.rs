@@ -6,10 +6,13 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod ledger;
 pub mod log;
 pub mod projection;
+pub mod telemetry;
 pub mod vault;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod load;
 mod output;
 mod progress;
 mod replay;
+mod serve;
 mod spawned;
 mod verify;
 
@@ -41,6 +42,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the ledger over HTTP until SIGTERM or SIGINT
+    Serve(serve::Args),
     /// Two years of an organization in fast motion on a service of its own, with figures and proof
     Demo(demo::Args),
     /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
+        Command::Serve(args) => wait_for(serve::run(args)),
         Command::Demo(args) => wait_for(demo::run(args)),
         Command::Load(args) => wait_for(load::run(*args)),
         Command::Verify(args) => verify::run(&args),

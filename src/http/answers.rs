@@ -28,7 +28,8 @@ pub(super) async fn of(
     if let (Kind::PutInventory, Some(sync)) = (kind, outcome.answer.sync) {
         let caller = caller.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let found = caller.service.ledger.read(caller.tenant, |view| view.state.syncs.get(sync.index()).cloned())?;
+            let found =
+                caller.service.ledger.read(caller.tenant, |view| view.state.syncs.get(sync.index()).cloned())?;
             found.map(|sync| sync_json(&caller, &sync)).transpose()
         });
         body.extend(read.await.map_err(|error| Problem::internal(&error))??.unwrap_or_default());
@@ -68,7 +69,9 @@ fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
                 "pool": install.pool, "device": install.device, "user": install.user, "seat": install.seat,
                 "licensed": install.seat.is_some(),
             }),
-            (None, Some(About::Install { pool, device, user })) => json!({"pool": pool, "device": device, "user": user}),
+            (None, Some(About::Install { pool, device, user })) => {
+                json!({"pool": pool, "device": device, "user": user})
+            }
             (None, _) => json!({}),
         },
         Kind::Uninstall => match answer.about {
@@ -134,7 +137,9 @@ pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Valu
         from = last.position + 1;
         skipped.extend(events.into_iter().filter(|event| event.position <= end).filter_map(|recorded| {
             match recorded.event {
-                Event::ItemSkipped { key, reason, .. } => Some(json!({"key": key.to_string(), "reason": reason_word(reason)})),
+                Event::ItemSkipped { key, reason, .. } => {
+                    Some(json!({"key": key.to_string(), "reason": reason_word(reason)}))
+                }
                 _ => None,
             }
         }));

@@ -34,8 +34,12 @@ impl Caller {
             None | Some(Role::Admin) => Ok(()),
             Some(role) if roles.contains(&role) => Ok(()),
             Some(role) => {
-                let words: Vec<&str> = std::iter::once(&Role::Admin).chain(roles).map(|role| role_name(*role)).collect();
-                Err(Problem::new("forbidden", format!("this call is for {}; the token is of {}", words.join(", "), role_name(role))))
+                let words: Vec<&str> =
+                    std::iter::once(&Role::Admin).chain(roles).map(|role| role_name(*role)).collect();
+                Err(Problem::new(
+                    "forbidden",
+                    format!("this call is for {}; the token is of {}", words.join(", "), role_name(role)),
+                ))
             }
         }
     }
@@ -142,7 +146,10 @@ impl FromRequestParts<Arc<Service>> for Caller {
             }
             // whether another tenant exists is none of this caller's business
             (Known::Token { .. }, _) => {
-                return Err(Problem::new("unauthorized", "the token is not known, not of this tenant, revoked or expired"));
+                return Err(Problem::new(
+                    "unauthorized",
+                    "the token is not known, not of this tenant, revoked or expired",
+                ));
             }
         };
         Ok(Self { service: Arc::clone(service), tenant, slug, actor, role })

@@ -38,7 +38,8 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 
 fn problems(statuses: &[(u16, &str)]) -> Responses {
     let body = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = |said: &str| ResponseBuilder::new().description(said).content("application/problem+json", body()).build();
+    let response =
+        |said: &str| ResponseBuilder::new().description(said).content("application/problem+json", body()).build();
     statuses.iter().map(|(status, said)| (status.to_string(), response(said).into())).collect()
 }
 

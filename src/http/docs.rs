@@ -37,7 +37,8 @@ fn page(contract: &Value) -> String {
     body.push_str("</p><p><a href=\"/openapi.json\">openapi.json</a>, <a href=\"/problems\">all problems</a></p>");
     for (path, methods) in contract.get("paths").and_then(Value::as_object).into_iter().flatten() {
         for (method, call) in methods.as_object().into_iter().flatten() {
-            let name = |pointer: &str| call.pointer(pointer).and_then(Value::as_str).and_then(|name| name.rsplit('/').next());
+            let name =
+                |pointer: &str| call.pointer(pointer).and_then(Value::as_str).and_then(|name| name.rsplit('/').next());
             let reads = name("/requestBody/content/application~1json/schema/$ref");
             let gives = ["200", "201"]
                 .iter()

@@ -1,6 +1,7 @@
 //! The way of a command through HTTP: who asks, under which key and precondition, read, submitted, answered. Not here:
 //! what the fields mean (`wire`), what an answer says (`answers.rs`).
 
+use super::Service;
 use super::answers;
 use super::auth::Caller;
 use super::inputs::Body;
@@ -8,7 +9,6 @@ use super::problem::Problem;
 use super::request_id;
 use super::wire::Wire;
 use super::wire::kind::Kind;
-use super::Service;
 use crate::domain::answer::Status;
 use crate::domain::command::Door as Through;
 use crate::ledger::{Outcome, Submission, SubmitError};
@@ -81,7 +81,8 @@ impl Door {
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;
         let outcome = noted(kind, judged)?;
         let body = answers::of(&caller, kind, &outcome, &members).await?;
-        let status = if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
+        let status =
+            if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
         Ok(answered(status, outcome.position, body))
     }
 }

@@ -110,7 +110,9 @@ fn pools(service: &Service, text: &mut String) -> std::fmt::Result {
             for pool in &state.pools {
                 let parts = pool.reserved + pool.in_use + pool.releasing + pool.foreign;
                 let balance = match (pool.cap(), pool.free()) {
-                    (Some(cap), Owned::Count(free)) => i128::from(cap) + i128::from(pool.over_by()) - i128::from(parts) - i128::from(free),
+                    (Some(cap), Owned::Count(free)) => {
+                        i128::from(cap) + i128::from(pool.over_by()) - i128::from(parts) - i128::from(free)
+                    }
                     _ => 0,
                 };
                 broken += u64::from(balance != 0 || parts != pool.seats.len() as u64);

@@ -4,7 +4,7 @@
 use super::Service;
 use super::problem::Problem;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request, path, query};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -12,35 +12,28 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The parts of a path, decoded.
-pub(super) struct Path<T>(pub(super) T);
+pub(super) struct Places<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Places<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match path::Path::<T>::from_request_parts(parts, state).await {
-            Ok(path::Path(found)) => Ok(Self(found)),
+        match extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(extract::Path(found)) => Ok(Self(found)),
             Err(error) => Err(Problem::unreadable(format!("the path: {}", error.body_text()))),
         }
     }
 }
 
 /// The query; parameters that a call does not know are left alone.
-pub(super) struct Query<T>(pub(super) T);
+pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match <query::Query<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
-            Ok(query::Query(found)) => Ok(Self(found)),
+        match extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(extract::Query(found)) => Ok(Self(found)),
             Err(error) => Err(Problem::new("invalid-query", error.body_text())),
         }
-    }
-}
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> OptionalFromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
-        <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
     }
 }
 
@@ -69,8 +62,10 @@ impl FromRequest<Arc<Service>> for Body {
 
 /// A body of any kind, whole.
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large =
+        || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
@@ -101,6 +96,10 @@ pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let place = error.path().to_string();
         let what = error.into_inner().to_string();
-        if place == "." { Problem::unreadable(what) } else { Problem::unreadable(format!("{place}: {what}")).with("field", place) }
+        if place == "." {
+            Problem::unreadable(what)
+        } else {
+            Problem::unreadable(format!("{place}: {what}")).with("field", place)
+        }
     })
 }

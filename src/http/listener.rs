@@ -56,7 +56,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
             Ok(service) => TowerToHyperService::new(service),
             Err(never) => match never {},
         };
-        let connection = graceful.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+        let connection =
+            graceful.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended badly");

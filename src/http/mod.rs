@@ -22,7 +22,7 @@ mod wire;
 pub use listener::{ListenerLimits, serve};
 pub use rate::RateLimits;
 
-use crate::audit::AsOf;
+use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};

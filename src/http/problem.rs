@@ -3,6 +3,7 @@
 
 use super::problem_pages::{self, Page};
 use super::request_id;
+use crate::audit::as_of::AsOfError;
 use crate::domain::facts::Owned;
 use crate::domain::rejection::{Figures, Rejection, RejectionClass, Remedies};
 use crate::ledger::{ReadError, SubmitError};
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 
 /// One problem, on its way out.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     page: &'static Page,
     detail: String,
     position: Option<u64>,
@@ -24,94 +25,94 @@ pub struct Problem {
 /// What a problem looks like outside; for the published contract alone.
 #[derive(Debug, serde::Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemBody {
+pub(crate) struct ProblemBody {
     /// `/problems/<name>`: a page with the cause, the fix and an example
     #[serde(rename = "type")]
     #[schema(format = "uri-reference", examples("/problems/no-seat-available"))]
-    pub kind: String,
-    pub title: String,
-    pub status: u16,
-    pub detail: String,
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
     /// The position at which the command was judged
-    pub position: Option<u64>,
-    pub request_id: Option<String>,
+    pub(crate) position: Option<u64>,
+    pub(crate) request_id: Option<String>,
     /// The pool's figures at that position, where seats are what is missing
     #[schema(value_type = Option<Object>)]
-    pub owned: Option<Value>,
-    pub held: Option<u64>,
+    pub(crate) owned: Option<Value>,
+    pub(crate) held: Option<u64>,
     #[schema(value_type = Option<Object>)]
-    pub free: Option<Value>,
-    pub queued: Option<u64>,
-    pub short_by: Option<u64>,
-    pub remedies: Option<Vec<Remedy>>,
+    pub(crate) free: Option<Value>,
+    pub(crate) queued: Option<u64>,
+    pub(crate) short_by: Option<u64>,
+    pub(crate) remedies: Option<Vec<Remedy>>,
 }
 
 /// A way out of a shortage, with what it would free now; honest also when that is 0.
 #[derive(Debug, serde::Serialize, ToSchema)]
-pub struct Remedy {
+pub(crate) struct Remedy {
     /// `uninstall`, `narrow_target` or `buy_more`
-    pub action: &'static str,
-    pub would_free: u64,
-    pub detail: &'static str,
+    pub(crate) action: &'static str,
+    pub(crate) would_free: u64,
+    pub(crate) detail: &'static str,
 }
 
 impl Problem {
     /// # Panics
     /// If there is no page of that name; a test opens every one.
     #[must_use]
-    pub fn new(name: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, detail: impl Into<String>) -> Self {
         let page = problem_pages::find(name).unwrap_or_else(|| panic!("no page says what {name} means"));
         Self { page, detail: detail.into(), position: None, extra: Map::new(), retry_after_s: None }
     }
 
     /// The request can't be read: what is wrong, and where.
     #[must_use]
-    pub fn unreadable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
         Self::new("unreadable-request", detail)
     }
 
     /// The request reads well and means nothing.
     #[must_use]
-    pub fn meaningless(detail: impl Into<String>) -> Self {
+    pub(crate) fn meaningless(detail: impl Into<String>) -> Self {
         Self::new("meaningless-request", detail)
     }
 
     #[must_use]
-    pub fn internal(why: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn internal(why: &dyn std::fmt::Display) -> Self {
         tracing::error!(%why, "a request could not be answered");
         Self::new("internal-error", "the service failed; its log names the cause under this request id")
     }
 
     #[must_use]
-    pub fn at(mut self, position: u64) -> Self {
+    pub(crate) fn at(mut self, position: u64) -> Self {
         self.position = Some(position);
         self
     }
 
     #[must_use]
-    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(field.into(), value.into());
         self
     }
 
     #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
     }
 
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.page.name
     }
 
     #[must_use]
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut body = self.extra.clone();
         body.insert("type".into(), format!("/problems/{}", self.page.name).into());
         body.insert("title".into(), self.page.title.into());
@@ -128,19 +129,24 @@ impl Problem {
 
     /// How a command that was refused says so; `position` is where it was judged.
     #[must_use]
-    pub fn of_rejection(rejection: &Rejection, position: u64) -> Self {
+    pub(crate) fn of_rejection(rejection: &Rejection, position: u64) -> Self {
         let problem = match rejection.class() {
-            RejectionClass::NotFound | RejectionClass::Precondition | RejectionClass::Meaningless | RejectionClass::Conflict => {
-                Self::new(rejection.name(), detail_of(rejection))
-            }
+            RejectionClass::NotFound
+            | RejectionClass::Precondition
+            | RejectionClass::Meaningless
+            | RejectionClass::Conflict => Self::new(rejection.name(), detail_of(rejection)),
         };
         let problem = problem.at(position);
         match rejection {
             Rejection::NotEnoughSeats { short_by, figures, remedies } => {
                 problem.with("short_by", *short_by).figures(figures).remedies(remedies)
             }
-            Rejection::NoSeatAvailable { figures, remedies } => problem.with("short_by", 1).figures(figures).remedies(remedies),
-            Rejection::RefundExceedsFreeSeats { quantity, figures } => problem.with("quantity", *quantity).figures(figures),
+            Rejection::NoSeatAvailable { figures, remedies } => {
+                problem.with("short_by", 1).figures(figures).remedies(remedies)
+            }
+            Rejection::RefundExceedsFreeSeats { quantity, figures } => {
+                problem.with("quantity", *quantity).figures(figures)
+            }
             Rejection::SeatsStillHeld { held } => problem.with("held", *held),
             Rejection::PreconditionFailed { etag } => problem.with("etag", etag.to_string()),
             Rejection::UnknownMembers { places } | Rejection::MemberKindMismatch { places } => {
@@ -219,7 +225,7 @@ impl Problem {
 
 /// A count of seats as clients see it: a number, or the word `unlimited`.
 #[must_use]
-pub fn owned_json(owned: Owned) -> Value {
+pub(crate) fn owned_json(owned: Owned) -> Value {
     match owned {
         Owned::Count(count) => count.into(),
         Owned::Unlimited => "unlimited".into(),
@@ -237,17 +243,29 @@ fn detail_of(rejection: &Rejection) -> String {
     };
     match rejection {
         Rejection::NotEnoughSeats { short_by, figures, .. } => {
-            format!("{short_by} more seats are needed than are free: {} owned, {} held, {} free", owned(figures), figures.held, free(figures))
+            format!(
+                "{short_by} more seats are needed than are free: {} owned, {} held, {} free",
+                owned(figures),
+                figures.held,
+                free(figures)
+            )
         }
         Rejection::NoSeatAvailable { figures, .. } => {
-            format!("no seat is free: {} owned, {} held, {} wait in the queue", owned(figures), figures.held, figures.queued)
+            format!(
+                "no seat is free: {} owned, {} held, {} wait in the queue",
+                owned(figures),
+                figures.held,
+                figures.queued
+            )
         }
         Rejection::RefundExceedsFreeSeats { quantity, figures } => {
             format!("{quantity} seats are to go back and {} are free of {} owned", free(figures), owned(figures))
         }
         Rejection::SeatsStillHeld { held } => format!("{held} seats are still held"),
         Rejection::UnknownMembers { places } => format!("{} of the members are not known", places.len()),
-        Rejection::MemberKindMismatch { places } => format!("{} of the members are not of the group's kind", places.len()),
+        Rejection::MemberKindMismatch { places } => {
+            format!("{} of the members are not of the group's kind", places.len())
+        }
         other => problem_pages::find(other.name()).map_or("", |page| page.cause).to_owned(),
     }
 }
@@ -295,6 +313,17 @@ impl From<ReadError> for Problem {
             ReadError::TenantNotFound => Self::new("tenant-not-found", said),
             ReadError::NotReached(_) => Self::new("position-not-reached", said),
             ReadError::Log(_) => Self::internal(&said),
+        }
+    }
+}
+
+impl From<AsOfError> for Problem {
+    fn from(error: AsOfError) -> Self {
+        let said = error.to_string();
+        match error {
+            AsOfError::Read(error) => error.into(),
+            AsOfError::BeforeFirst { .. } => Self::new("before-history", said),
+            AsOfError::InFuture { .. } => Self::new("position-not-reached", said),
         }
     }
 }

@@ -5,12 +5,12 @@ use axum::response::{Html, IntoResponse, Response};
 
 /// What one kind of problem means.
 #[derive(Debug)]
-pub struct Page {
-    pub name: &'static str,
-    pub status: u16,
-    pub title: &'static str,
-    pub cause: &'static str,
-    pub fix: &'static str,
+pub(crate) struct Page {
+    pub(crate) name: &'static str,
+    pub(crate) status: u16,
+    pub(crate) title: &'static str,
+    pub(crate) cause: &'static str,
+    pub(crate) fix: &'static str,
 }
 
 const fn page(name: &'static str, status: u16, title: &'static str, cause: &'static str, fix: &'static str) -> Page {
@@ -19,7 +19,7 @@ const fn page(name: &'static str, status: u16, title: &'static str, cause: &'sta
 
 /// Every problem there is, by status.
 #[rustfmt::skip]
-pub const PAGES: &[Page] = &[
+pub(crate) const PAGES: &[Page] = &[
     page("idempotency-key-invalid", 400, "The idempotency key can't be used",
         "A key is 1 to 64 printable ASCII characters; calls that make a secret take none.",
         "Send another key, or none."),
@@ -267,7 +267,7 @@ pub const PAGES: &[Page] = &[
 
 /// The page of a name.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Page> {
+pub(crate) fn find(name: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.name == name)
 }
 
@@ -312,7 +312,7 @@ pub(super) fn escaped(text: &str) -> String {
 #[utoipa::path(get, path = "/problems/{name}", tag = "problems", operation_id = "problem", security(()),
     params(("name" = String, Path, description = "The last part of a problem's type", example = "no-seat-available")),
     responses((status = 200, body = String, content_type = "text/html"), super::contract::ReadProblems))]
-pub(super) async fn show(super::inputs::Path(name): super::inputs::Path<String>) -> Response {
+pub(super) async fn show(super::inputs::Places(name): super::inputs::Places<String>) -> Response {
     match find(&name) {
         Some(page) => Html(page.html()).into_response(),
         None => super::problem::Problem::new("problem-not-found", "no problem has this name").into_response(),

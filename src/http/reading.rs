@@ -3,9 +3,9 @@
 
 use super::Service;
 use super::auth::Caller;
-use super::inputs::Query;
+use super::inputs::Asked;
 use super::problem::Problem;
-use crate::audit::At;
+use crate::audit::as_of::At;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -67,7 +67,12 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// The first `limit` of `all`, which begins behind the cursor's key.
-    pub(super) fn of<I>(all: impl Iterator<Item = I>, limit: usize, key: impl Fn(&I) -> String, show: impl Fn(I) -> T) -> Self {
+    pub(super) fn of<I>(
+        all: impl Iterator<Item = I>,
+        limit: usize,
+        key: impl Fn(&I) -> String,
+        show: impl Fn(I) -> T,
+    ) -> Self {
         let mut items = Vec::new();
         let (mut last, mut next) = (None, None);
         for one in all {
@@ -94,7 +99,7 @@ impl FromRequestParts<Arc<Service>> for Reading {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, service).await?;
-        let Query(query): Query<ReadQuery> = <Query<ReadQuery> as FromRequestParts<_>>::from_request_parts(parts, service).await?;
+        let Asked(query) = Asked::<ReadQuery>::from_request_parts(parts, service).await?;
         if query.as_known_at.is_some() {
             return Err(Problem::new("invalid-query", "as_known_at is not served by this version"));
         }
@@ -113,7 +118,11 @@ impl Caller {
             return Ok(());
         }
         let head = self.service.ledger.head(self.tenant)?;
-        Err(Problem::new("position-timeout", format!("position {position} was not reached within 5 s; the head is {head}")).at(head))
+        Err(Problem::new(
+            "position-timeout",
+            format!("position {position} was not reached within 5 s; the head is {head}"),
+        )
+        .at(head))
     }
 
     /// The state as it was.
@@ -189,7 +198,8 @@ impl Reading {
             None => self.look(move |view| look(view, None, limit)).await?,
         };
         let next_cursor = page.next.map(|after| Cursor { position, after }.write(&list));
-        let next = next_cursor.as_deref().map(|cursor| format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.path));
+        let next =
+            next_cursor.as_deref().map(|cursor| format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.path));
         let mut response = shown(position, &Listed { items: page.items, next_cursor, position })?;
         if let Some(link) = next.and_then(|link| link.parse().ok()) {
             response.headers_mut().insert(header::LINK, link);

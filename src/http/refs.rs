@@ -42,7 +42,9 @@ impl Caller {
         match (text.parse(), text.parse()) {
             (Ok(user), _) => Ok(HolderRef::User(UserRef::Id(user))),
             (_, Ok(device)) => Ok(HolderRef::Device(DeviceRef::Id(device))),
-            (Err(_), Err(_)) => Err(Problem::meaningless("a holder is written user:<ref> or device:<ref>").with("field", "holder")),
+            (Err(_), Err(_)) => {
+                Err(Problem::meaningless("a holder is written user:<ref> or device:<ref>").with("field", "holder"))
+            }
         }
     }
 }

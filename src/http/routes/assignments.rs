@@ -2,20 +2,17 @@
 
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
 use crate::http::door::Door;
-use crate::http::inputs::{Body, Path};
+use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
+use crate::http::wire::bodies::{AssignBody, InstallBody};
 use crate::http::wire::kind::Kind;
 use axum::response::Response;
-use crate::http::wire::bodies::{AssignBody, InstallBody};
 /// States that a target should have an app, or should not.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/assignments", tag = "assignments",
     params(("tenant" = String, Path), CommandHeaders),
     request_body = AssignBody,
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn assign(
-    door: Door,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn assign(door: Door, body: Body) -> Result<Response, Problem> {
     door.command(Kind::Assign, [], body).await
 }
 
@@ -25,9 +22,10 @@ pub(in crate::http) async fn assign(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn unassign(
     door: Door,
-    Path((_, assignment)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, assignment)) = places;
     door.command(Kind::Unassign, [("assignment", assignment)], body).await
 }
 
@@ -36,10 +34,7 @@ pub(in crate::http) async fn unassign(
     params(("tenant" = String, Path), CommandHeaders),
     request_body = InstallBody,
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn install(
-    door: Door,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn install(door: Door, body: Body) -> Result<Response, Problem> {
     door.command(Kind::Install, [], body).await
 }
 
@@ -48,9 +43,6 @@ pub(in crate::http) async fn install(
     params(("tenant" = String, Path), CommandHeaders),
     request_body = InstallBody,
     responses((status = 200, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn uninstall(
-    door: Door,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn uninstall(door: Door, body: Body) -> Result<Response, Problem> {
     door.command(Kind::Uninstall, [], body).await
 }

@@ -2,11 +2,11 @@
 
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
 use crate::http::door::Door;
-use crate::http::inputs::{Body, Path};
+use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
+use crate::http::wire::bodies::DeviceBody;
 use crate::http::wire::kind::Kind;
 use axum::response::Response;
-use crate::http::wire::bodies::DeviceBody;
 /// Makes a device known, or tells what is true of it now.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/devices/{device}", tag = "devices",
     params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders),
@@ -14,9 +14,10 @@ use crate::http::wire::bodies::DeviceBody;
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn put_device(
     door: Door,
-    Path((_, device)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, device)) = places;
     door.command(Kind::PutDevice, [("device", device)], body).await
 }
 
@@ -26,8 +27,9 @@ pub(in crate::http) async fn put_device(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn retire_device(
     door: Door,
-    Path((_, device)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, device)) = places;
     door.command(Kind::RetireDevice, [("device", device)], body).await
 }

@@ -2,11 +2,11 @@
 
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
 use crate::http::door::Door;
-use crate::http::inputs::{Body, Path};
+use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
+use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
 use crate::http::wire::kind::Kind;
 use axum::response::Response;
-use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
 /// Makes a person known, or renames one.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "users",
     params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
@@ -14,9 +14,10 @@ use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn put_user(
     door: Door,
-    Path((_, user)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, user)) = places;
     door.command(Kind::PutUser, [("user", user)], body).await
 }
 
@@ -27,9 +28,10 @@ pub(in crate::http) async fn put_user(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn depart(
     door: Door,
-    Path((_, user)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, user)) = places;
     door.command(Kind::Depart, [("user", user)], body).await
 }
 
@@ -39,9 +41,10 @@ pub(in crate::http) async fn depart(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn return_user(
     door: Door,
-    Path((_, user)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, user)) = places;
     door.command(Kind::Return, [("user", user)], body).await
 }
 
@@ -52,9 +55,10 @@ pub(in crate::http) async fn return_user(
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn put_group(
     door: Door,
-    Path((_, group)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, group)) = places;
     door.command(Kind::PutGroup, [("group", group)], body).await
 }
 
@@ -64,9 +68,10 @@ pub(in crate::http) async fn put_group(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn delete_group(
     door: Door,
-    Path((_, group)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, group)) = places;
     door.command(Kind::DeleteGroup, [("group", group)], body).await
 }
 
@@ -76,8 +81,9 @@ pub(in crate::http) async fn delete_group(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn confirm_held(
     door: Door,
-    Path((_, held)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, held)) = places;
     door.command(Kind::ConfirmHeld, [("held", held)], body).await
 }

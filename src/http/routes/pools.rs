@@ -1,19 +1,19 @@
 //! Pools: their policy, their seats one by one, refunds, deficits.
 
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
-use crate::http::door::Door;
 use crate::domain::plan::PlanRank;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
-use crate::http::inputs::{Body, Path, Query};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::door::Door;
+use crate::http::inputs::{Asked, Body, Places};
+use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::refs;
-use crate::http::problem::Problem;
+use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
 use crate::http::wire::kind::Kind;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
-use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
 /// Changes a pool's policy; what is not named stays, null sets back.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}/pools/{pool}/policy", tag = "pools",
     params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
@@ -21,9 +21,10 @@ use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn set_policy(
     door: Door,
-    Path((_, pool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     door.command(Kind::SetPolicy, [("pool", pool)], body).await
 }
 
@@ -34,9 +35,10 @@ pub(in crate::http) async fn set_policy(
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn refund(
     door: Door,
-    Path((_, pool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     door.command(Kind::Refund, [("pool", pool)], body).await
 }
 
@@ -47,9 +49,10 @@ pub(in crate::http) async fn refund(
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn issue_offline_license(
     door: Door,
-    Path((_, pool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     door.command(Kind::IssueOfflineLicense, [("pool", pool)], body).await
 }
 
@@ -59,9 +62,10 @@ pub(in crate::http) async fn issue_offline_license(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn resolve_deficit(
     door: Door,
-    Path((_, pool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     door.command(Kind::ResolveDeficit, [("pool", pool)], body).await
 }
 
@@ -71,9 +75,10 @@ pub(in crate::http) async fn resolve_deficit(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn reclaim(
     door: Door,
-    Path((_, pool, holder)): Path<(String, String, String)>,
+    places: Places<(String, String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool, holder)) = places;
     door.command(Kind::Reclaim, [("pool", pool), ("holder", holder)], body).await
 }
 
@@ -83,9 +88,10 @@ pub(in crate::http) async fn reclaim(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn adopt(
     door: Door,
-    Path((_, pool, holder)): Path<(String, String, String)>,
+    places: Places<(String, String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool, holder)) = places;
     door.command(Kind::Adopt, [("pool", pool), ("holder", holder)], body).await
 }
 
@@ -95,9 +101,10 @@ pub(in crate::http) async fn adopt(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn grant(
     door: Door,
-    Path((_, pool, holder)): Path<(String, String, String)>,
+    places: Places<(String, String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, pool, holder)) = places;
     door.command(Kind::Grant, [("pool", pool), ("holder", holder)], body).await
 }
 
@@ -107,16 +114,21 @@ pub(in crate::http) async fn grant(
     responses((status = 200, body = DeficitPlanBody), ReadProblems))]
 pub(in crate::http) async fn deficit_plan(
     reading: Reading,
-    Path((_, pool)): Path<(String, String)>,
+    places: Places<(String, String)>,
 ) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     let pool = refs::pool(&pool)?;
     reading
         .one(move |view| {
             let id = refs::pool_in(&view.state, &pool)?;
             let plan = view.state.deficit_plan(id);
-            let seats = plan.seats.into_iter().map(|(holder, rank)| PlannedSeat { holder: holder.to_string(), rank }).collect();
+            let seats =
+                plan.seats.into_iter().map(|(holder, rank)| PlannedSeat { holder: holder.to_string(), rank }).collect();
             let over_by = view.state.pool(id).over_by();
-            Ok((DeficitPlanBody { pool: id.to_string(), over_by, seats, uncovered_by: plan.uncovered_by, position: 0 }, None))
+            Ok((
+                DeficitPlanBody { pool: id.to_string(), over_by, seats, uncovered_by: plan.uncovered_by, position: 0 },
+                None,
+            ))
         })
         .await
 }
@@ -142,7 +154,7 @@ struct PlannedSeat {
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/pools", tag = "pools",
     params(("tenant" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<PoolBody>), ReadProblems))]
-pub(in crate::http) async fn pools(reading: Reading, Query(page): Query<PageQuery>) -> Result<Response, Problem> {
+pub(in crate::http) async fn pools(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after + 1);
@@ -156,10 +168,8 @@ pub(in crate::http) async fn pools(reading: Reading, Query(page): Query<PageQuer
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}", tag = "pools",
     params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery),
     responses((status = 200, body = PoolBody), ReadProblems))]
-pub(in crate::http) async fn pool(
-    reading: Reading,
-    Path((_, pool)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
     let pool = refs::pool(&pool)?;
     reading
         .one(move |view| {

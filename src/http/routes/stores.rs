@@ -2,20 +2,17 @@
 
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
 use crate::http::door::Door;
-use crate::http::inputs::{Body, Path};
+use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
+use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolBody};
 use crate::http::wire::kind::Kind;
 use axum::response::Response;
-use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolBody};
 /// A declared inventory, whole or in part; answers with the sync's result.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/inventory", tag = "inventory",
     params(("tenant" = String, Path), CommandHeaders),
     request_body = InventoryBody,
     responses((status = 200, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn put_inventory(
-    door: Door,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn put_inventory(door: Door, body: Body) -> Result<Response, Problem> {
     door.command(Kind::PutInventory, [], body).await
 }
 
@@ -26,9 +23,10 @@ pub(in crate::http) async fn put_inventory(
     responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn link_store_account(
     door: Door,
-    Path((_, provider)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, provider)) = places;
     door.command(Kind::LinkStoreAccount, [("provider", provider)], body).await
 }
 
@@ -39,9 +37,10 @@ pub(in crate::http) async fn link_store_account(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn put_tool(
     door: Door,
-    Path((_, tool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, tool)) = places;
     door.command(Kind::PutTool, [("tool", tool)], body).await
 }
 
@@ -51,9 +50,10 @@ pub(in crate::http) async fn put_tool(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn delete_tool(
     door: Door,
-    Path((_, tool)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, tool)) = places;
     door.command(Kind::DeleteTool, [("tool", tool)], body).await
 }
 
@@ -62,10 +62,7 @@ pub(in crate::http) async fn delete_tool(
     params(("tenant" = String, Path), CommandHeaders),
     request_body = SyncBody,
     responses((status = 200, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn start_sync(
-    door: Door,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn start_sync(door: Door, body: Body) -> Result<Response, Problem> {
     door.command(Kind::StartSync, [], body).await
 }
 
@@ -75,8 +72,9 @@ pub(in crate::http) async fn start_sync(
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn confirm_sync(
     door: Door,
-    Path((_, sync)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, sync)) = places;
     door.command(Kind::ConfirmSync, [("sync", sync)], body).await
 }

@@ -7,7 +7,7 @@ use crate::domain::time::Time;
 use crate::http::auth::{self, Caller, Root};
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
 use crate::http::door::{Door, answered};
-use crate::http::inputs::{Body, Path, Query, shaped};
+use crate::http::inputs::{Asked, Body, Places, shaped};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::wire::bodies::{ClockBody, SettingsBody, TenantBody, TokenBody};
@@ -49,12 +49,14 @@ fn is_slug(text: &str) -> bool {
     responses((status = 200, body = TenantView), (status = 201, body = TenantView), CommandProblems))]
 pub(in crate::http) async fn put_tenant(
     Root { service }: Root,
-    Path(slug): Path<String>,
+    Places(slug): Places<String>,
     Body(fields): Body,
 ) -> Result<Response, Problem> {
     let TenantBody { name } = shaped(fields)?;
     if !is_slug(&slug) {
-        return Err(Problem::meaningless("a tenant's name is 1 to 63 small letters, digits and hyphens, with no hyphen at an end"));
+        return Err(Problem::meaningless(
+            "a tenant's name is 1 to 63 small letters, digits and hyphens, with no hyphen at an end",
+        ));
     }
     let (tenant, outcome) = service.ledger.create_tenant(Actor::Root, Through::Http, &slug, &name.0).await?;
     let status = if outcome.answer.is_created { StatusCode::CREATED } else { StatusCode::OK };
@@ -68,7 +70,10 @@ pub(in crate::http) async fn put_tenant(
 /// The tenants, in the order in which they were created.
 #[utoipa::path(get, path = "/v1/tenants", tag = "tenants", params(PageQuery),
     responses((status = 200, body = Listed<TenantView>), ReadProblems))]
-pub(in crate::http) async fn tenants(Root { service }: Root, Query(page): Query<PageQuery>) -> Result<Response, Problem> {
+pub(in crate::http) async fn tenants(
+    Root { service }: Root,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
     let limit = page.limit.unwrap_or(100);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::new("invalid-query", "limit is from 1 to 1000"));
@@ -176,7 +181,10 @@ pub(in crate::http) async fn issue_token(
 ) -> Result<Response, Problem> {
     caller.must_be(&[])?;
     if headers.contains_key("idempotency-key") {
-        return Err(Problem::new("idempotency-key-invalid", "a token is shown once, so this call takes no idempotency key"));
+        return Err(Problem::new(
+            "idempotency-key-invalid",
+            "a token is shown once, so this call takes no idempotency key",
+        ));
     }
     let TokenBody { name, role, expires_at } = shaped(fields)?;
     // the number in the token is a guess at its id: whoever else makes one in this moment is told to try again
@@ -222,7 +230,7 @@ pub(in crate::http) struct TokenView {
 /// The tokens of the tenant, without their secrets.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/tokens", tag = "tokens",
     params(("tenant" = String, Path), ReadQuery, PageQuery), responses((status = 200, body = Listed<TokenView>), ReadProblems))]
-pub(in crate::http) async fn tokens(reading: Reading, Query(page): Query<PageQuery>) -> Result<Response, Problem> {
+pub(in crate::http) async fn tokens(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading.caller.must_be(&[Role::Auditor])?;
     reading
         .list(page, "", |view, after, limit| {
@@ -246,9 +254,10 @@ pub(in crate::http) async fn tokens(reading: Reading, Query(page): Query<PageQue
     responses((status = 200, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn revoke_token(
     door: Door,
-    Path((_, token)): Path<(String, String)>,
+    places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Places((_, token)) = places;
     door.command(Kind::RevokeToken, [("token", token)], body).await
 }
 
@@ -283,5 +292,6 @@ pub(in crate::http) async fn confirm_clock(Root { service }: Root) -> Result<Res
     let clock = service.ledger.clock();
     let confirmed = clock.confirm();
     tracing::warn!(confirmed, "the clock was confirmed");
-    Ok(axum::Json(ClockView { now: clock.now(), manual: clock.is_manual(), confirmed: Some(confirmed) }).into_response())
+    Ok(axum::Json(ClockView { now: clock.now(), manual: clock.is_manual(), confirmed: Some(confirmed) })
+        .into_response())
 }

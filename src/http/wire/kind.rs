@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// One kind of command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     Assign,
     Unassign,
     Install,
@@ -41,13 +41,13 @@ pub enum Kind {
 impl Kind {
     /// The kind as it is written, if it may stand in `POST /commands`.
     #[must_use]
-    pub fn of_bulk(name: &str) -> Option<Self> {
+    pub(crate) fn of_bulk(name: &str) -> Option<Self> {
         let kind: Self = serde_json::from_value(name.into()).ok()?;
         kind.is_bulk().then_some(kind)
     }
 
     #[must_use]
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
@@ -85,7 +85,7 @@ impl Kind {
 
     /// Who may send it, besides an admin and root.
     #[must_use]
-    pub fn roles(self) -> &'static [Role] {
+    pub(crate) fn roles(self) -> &'static [Role] {
         match self {
             Self::Assign
             | Self::Unassign
@@ -113,7 +113,7 @@ impl Kind {
 
     /// Whether something that is new answers 201.
     #[must_use]
-    pub fn makes_something(self) -> bool {
+    pub(crate) fn makes_something(self) -> bool {
         match self {
             Self::Assign
             | Self::Install

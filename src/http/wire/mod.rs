@@ -1,11 +1,11 @@
 //! Commands as HTTP writes them, turned into what the ledger takes. A single call and a line of `POST /commands` come
 //! through the same way: the call's path becomes fields, and [`Wire::read`] reads the fields. Not here: what is answered.
 
-pub mod bodies;
+pub(crate) mod bodies;
 mod inventory;
-pub mod kind;
-pub mod text;
-pub mod words;
+pub(crate) mod kind;
+pub(crate) mod text;
+pub(crate) mod words;
 
 use super::auth::Caller;
 use super::inputs::shaped;
@@ -140,8 +140,7 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
         Kind::Refund => {
             let pool = refs::pool(&taken(f, "pool")?)?;
             let body: RefundBody = shaped(fields)?;
-            let explains =
-                body.explains.map(|drift| drift.0.parse().unwrap_or(DriftId(u32::MAX)));
+            let explains = body.explains.map(|drift| drift.0.parse().unwrap_or(DriftId(u32::MAX)));
             let (quantity, ordered_on) = (body.quantity, body.ordered_on);
             let amount = money(body.amount)?;
             command(Command::Refund(RefundOrder { pool, order: body.order.0, quantity, ordered_on, amount, explains }))

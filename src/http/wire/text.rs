@@ -6,14 +6,14 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::ToSchema;
 
 /// More seats than this are no count but a mistake.
-pub const OWNED_MAX: u64 = 1_000_000_000_000;
+pub(crate) const OWNED_MAX: u64 = 1_000_000_000_000;
 
 macro_rules! bounded_text {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max:tt, $pattern:tt) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
         #[schema(value_type = String, min_length = 1, max_length = $max, pattern = $pattern)]
-        pub struct $name(pub String);
+        pub(crate) struct $name(pub String);
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -44,7 +44,7 @@ fn checked(text: String, chars_max: usize) -> Result<String, String> {
 
 /// A number of seats, or the word `unlimited`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwnedWord(pub Owned);
+pub(crate) struct OwnedWord(pub(crate) Owned);
 
 impl<'de> Deserialize<'de> for OwnedWord {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {

@@ -7,7 +7,7 @@ macro_rules! words {
         $(
             #[derive(Debug, serde::Serialize, serde::Deserialize, ToSchema)]
             #[serde(rename_all = $case)]
-            pub enum $name { $($word),+ }
+            pub(crate) enum $name { $($word),+ }
         )+
     };
 }

@@ -1,0 +1,212 @@
+//! `serve`: the composition root. Opens the ledger, says where it listens, serves until it is told to stop, and lets go of
+//! everything in order. Not here: what any of the parts does.
+
+use super::exit::{self, Failure, Finished};
+use super::output;
+use crate::clock::Clock;
+use crate::config::{self, ClockKind, Config, LogFormat};
+use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
+use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, Progress};
+use crate::telemetry;
+use serde::Serialize;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+const AFTER_HELP: &str = "\
+Settings come from defaults, then --config FILE (TOML), then SEATLEDGER_<NAME> in the environment, then these flags.
+The root token comes from SEATLEDGER_ROOT_TOKEN; without it the first start writes one to root.token in the data folder.
+The master key comes from SEATLEDGER_MASTER_KEY (64 hexadecimal digits), master_key_file or master_key_command;
+without any of them the first start writes one to master.key in the data folder. Back it up apart from the log.
+
+Examples:
+  seatledger serve --data ledger-data --listen 127.0.0.1:8080
+  seatledger serve --data ledger-data --listen 127.0.0.1:0 --log-format json
+  seatledger serve --config /etc/seatledger.toml";
+
+#[derive(Debug, clap::Args, Serialize)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The data folder; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<String>,
+    /// Whose time is told; manual is for demos and tests [default: system]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<ClockKind>,
+    /// For people, or for programs [default: human]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+    /// What is logged, as in info or warn,seatledger=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// Connections at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections_max: Option<usize>,
+    /// Requests of one caller each second; 0 is without limit [default: 0]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_second: Option<u32>,
+    /// Free disk space below which commands are refused [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_floor_bytes: Option<u64>,
+    /// A file with settings
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
+    let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
+    telemetry::start_log(config.log_format, &config.log).map_err(Failure::Usage)?;
+    let metrics = telemetry::start_metrics().map_err(Failure::File)?;
+    // taken before anything is touched: a port in use is found out at once
+    let listener = tokio::net::TcpListener::bind(&config.listen)
+        .await
+        .map_err(|error| Failure::File(format!("{} can't be listened at: {error}", config.listen)))?;
+    let address = listener.local_addr().map_err(|error| Failure::File(error.to_string()))?;
+    let ledger = open(&config).await?;
+    let root_token = root_token(&config)?;
+    let limits = RequestLimits {
+        body_bytes_max: config.body_bytes_max,
+        bulk_bytes_max: config.bulk_bytes_max,
+        request_max: Duration::from_secs(config.request_seconds_max),
+    };
+    let rate =
+        RateLimits { requests_per_s: config.requests_per_second, strangers_per_s: config.stranger_requests_per_second };
+    let service = Service::new(ledger.clone(), &root_token, limits, rate, Some(metrics));
+    let router = crate::http::router(std::sync::Arc::clone(&service));
+    let url = format!("http://{address}");
+    let address_file = AddressFile::write(&config.data, &url)?;
+    output::line(&format!("listening on {url}"))?;
+    tracing::info!(%url, data = %config.data.display(), clock = ?config.clock, "ready");
+    let stop = {
+        let service = std::sync::Arc::clone(&service);
+        async move {
+            let signal = asked_to_stop().await;
+            tracing::info!(signal, "stopping: no new work is taken");
+            service.begin_stop();
+        }
+    };
+    let limits = ListenerLimits {
+        connections_max: config.connections_max,
+        head_max: Duration::from_secs(30),
+        drain_max: Duration::from_secs(config.drain_seconds_max),
+    };
+    crate::http::serve(listener, router, limits, stop).await;
+    drop(address_file);
+    ledger.stop().await;
+    Ok(Finished::Well)
+}
+
+async fn open(config: &Config) -> Result<Ledger, Failure> {
+    let clock = match config.clock {
+        ClockKind::System => Clock::system(),
+        // a manual clock of an old folder goes on from its last record
+        ClockKind::Manual => Clock::manual(Clock::system().now()),
+    };
+    let master_key = match (&config.master_key, &config.master_key_file, &config.master_key_command) {
+        (Some(text), _, _) => MasterKeySource::Text(text.clone().into()),
+        (None, Some(file), _) => MasterKeySource::File(file.clone()),
+        (None, None, Some(argv)) => MasterKeySource::Command(argv.clone()),
+        (None, None, None) => MasterKeySource::DataFolder,
+    };
+    let log = LogOptions {
+        segment_bytes: config.segment_bytes,
+        disk_floor_bytes: config.disk_floor_bytes,
+        sled_cache_bytes: config.sled_cache_bytes,
+        checkpoint_seconds: config.checkpoint_seconds,
+        ..LogOptions::new(&config.data)
+    };
+    let options = LedgerOptions { log, master_key, clock };
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(options, &Steps::default())).await;
+    let ledger = opened
+        .map_err(|error| Failure::File(error.to_string()))?
+        .map_err(|error| Failure::File(format!("{} can't be served: {error}", config.data.display())))?;
+    tracing::info!(report = ?ledger.open_report(), "the ledger is open");
+    Ok(ledger)
+}
+
+/// Long steps of opening, a line every few seconds.
+#[derive(Default)]
+struct Steps(Mutex<Option<std::time::Instant>>);
+
+impl Progress for Steps {
+    fn step(&self, what: &str, done: u64, total: u64) {
+        let Ok(mut said) = self.0.lock() else { return };
+        if said.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
+            *said = Some(crate::clock::monotonic());
+            tracing::info!(done, total, "{what}");
+        }
+    }
+}
+
+/// The root token as it was configured, or the one in the data folder, made at the first start.
+fn root_token(config: &Config) -> Result<String, Failure> {
+    if let Some(token) = &config.root_token {
+        return Ok(token.clone());
+    }
+    let path = config.data.join("root.token");
+    match std::fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(exit::file(&path, "the root token can't be read", error)),
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| Failure::File(format!("no random bytes can be had: {error}")))?;
+    let token = hex::encode(secret);
+    let written = write_aside(&path, &format!("{token}\n"), 0o600);
+    written.map_err(|error| exit::file(&path, "the root token can't be written", error))?;
+    tracing::info!(path = %path.display(), "a root token was made");
+    Ok(token)
+}
+
+fn write_aside(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)
+}
+
+/// Where the service can be reached, for commands on the same machine; gone once it stops.
+struct AddressFile(PathBuf);
+
+impl AddressFile {
+    fn write(data: &Path, url: &str) -> Result<Self, Failure> {
+        let path = data.join("service.json");
+        let text = format!("{}\n", serde_json::json!({"url": url}));
+        write_aside(&path, &text, 0o644).map_err(|error| exit::file(&path, "can't be written", error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        // left behind it names a service that is not there, which whoever reads it finds out
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn asked_to_stop() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        },
+        _ => std::future::pending().await,
+    }
+}

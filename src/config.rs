@@ -1,0 +1,190 @@
+//! What the service may be told: defaults, then a file, then the environment, then flags; the last word counts. The only
+//! reader of the environment. Not here: what any of it does.
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What `serve` runs with.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data: PathBuf,
+    pub listen: String,
+    pub clock: ClockKind,
+    pub log_format: LogFormat,
+    /// What is logged, as in `info` or `warn,seatledger=debug`.
+    pub log: String,
+    /// Without one, the first start makes it and writes it to `root.token` in the data folder.
+    pub root_token: Option<String>,
+    pub master_key: Option<String>,
+    pub master_key_file: Option<PathBuf>,
+    pub master_key_command: Option<Vec<String>>,
+    pub connections_max: usize,
+    /// Of one caller, each second; 0 is without limit.
+    pub requests_per_second: u32,
+    pub stranger_requests_per_second: u32,
+    pub body_bytes_max: usize,
+    pub bulk_bytes_max: usize,
+    pub request_seconds_max: u64,
+    pub drain_seconds_max: u64,
+    pub disk_floor_bytes: u64,
+    pub segment_bytes: u64,
+    pub sled_cache_bytes: u64,
+    pub checkpoint_seconds: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockKind {
+    System,
+    /// Stands still until `POST /v1/clock` advances it: for demos and tests.
+    Manual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "ledger-data".into(),
+            listen: "127.0.0.1:8080".into(),
+            clock: ClockKind::System,
+            log_format: LogFormat::Human,
+            log: "info".into(),
+            root_token: None,
+            master_key: None,
+            master_key_file: None,
+            master_key_command: None,
+            connections_max: 4096,
+            requests_per_second: 0,
+            stranger_requests_per_second: 20,
+            body_bytes_max: 2 << 20,
+            bulk_bytes_max: 32 << 20,
+            request_seconds_max: 60,
+            drain_seconds_max: 30,
+            disk_floor_bytes: 256 << 20,
+            segment_bytes: 64 << 20,
+            sled_cache_bytes: 64 << 20,
+            checkpoint_seconds: 30,
+        }
+    }
+}
+
+/// What may stand in the environment, each as `SEATLEDGER_<NAME>`.
+const ENVIRONMENT: &[&str] = &[
+    "data",
+    "listen",
+    "clock",
+    "log_format",
+    "log",
+    "root_token",
+    "master_key",
+    "master_key_file",
+    "connections_max",
+    "requests_per_second",
+    "stranger_requests_per_second",
+    "body_bytes_max",
+    "bulk_bytes_max",
+    "request_seconds_max",
+    "drain_seconds_max",
+    "disk_floor_bytes",
+    "segment_bytes",
+    "sled_cache_bytes",
+    "checkpoint_seconds",
+];
+
+/// Secrets are taken as they are written, also where they look like numbers.
+const SECRETS: &[&str] = &["root_token", "master_key"];
+
+/// Puts the layers together; `flags` holds only what was said on the command line.
+///
+/// # Errors
+/// What is wrong, and where it was said; never a secret's value.
+pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String> {
+    let mut layers = Figment::from(Serialized::defaults(Config::default()));
+    if let Some(file) = file {
+        if !file.is_file() {
+            return Err(format!("{}: there is no such file", file.display()));
+        }
+        layers = layers.merge(Toml::file_exact(file));
+    }
+    layers =
+        layers.merge(Env::prefixed("SEATLEDGER_").only(ENVIRONMENT).filter(|key| !SECRETS.iter().any(|s| key == s)));
+    for name in SECRETS {
+        let variable = format!("SEATLEDGER_{}", name.to_uppercase());
+        #[expect(clippy::disallowed_methods, reason = "this file is the reader of the environment")]
+        if let Ok(value) = std::env::var(&variable) {
+            layers = layers.merge(Serialized::default(name, value));
+        }
+    }
+    let config: Config = layers.merge(Serialized::defaults(flags)).extract().map_err(|error| {
+        // an error of a secret would show it
+        match error.path.iter().find(|part| SECRETS.contains(&part.as_str())) {
+            Some(name) => format!("{name} can't be used"),
+            None => error.to_string(),
+        }
+    })?;
+    config.checked()
+}
+
+impl Config {
+    fn checked(self) -> Result<Self, String> {
+        const ROOT_TOKEN_CHARS_MIN: usize = 16;
+        if self.root_token.as_ref().is_some_and(|token| token.len() < ROOT_TOKEN_CHARS_MIN || !token.is_ascii()) {
+            return Err(format!("the root token has fewer than {ROOT_TOKEN_CHARS_MIN} characters, or odd ones"));
+        }
+        let sources = [self.master_key.is_some(), self.master_key_file.is_some(), self.master_key_command.is_some()];
+        if sources.iter().filter(|is_there| **is_there).count() > 1 {
+            return Err("give the master key in one way: master_key, master_key_file or master_key_command".into());
+        }
+        for (name, value) in [
+            ("connections_max", self.connections_max as u64),
+            ("body_bytes_max", self.body_bytes_max as u64),
+            ("bulk_bytes_max", self.bulk_bytes_max as u64),
+            ("request_seconds_max", self.request_seconds_max),
+        ] {
+            if value == 0 {
+                return Err(format!("{name} is 0, so nothing could be served"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_prevail_over_a_file_and_a_file_over_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("seatledger.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nconnections_max = 7\n").unwrap();
+        let config = load(Some(&file), serde_json::json!({"listen": "127.0.0.1:2"})).ok().unwrap();
+        assert_eq!((config.listen.as_str(), config.connections_max, config.drain_seconds_max), ("127.0.0.1:2", 7, 30));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_and_no_secret_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("seatledger.toml");
+        for (text, named) in [
+            ("connections_max = \"many\"", "connections_max"),
+            ("colour = 1", "colour"),
+            ("root_token = \"hush\"", "root token"),
+            ("master_key = \"a\"\nmaster_key_file = \"b\"", "one way"),
+            ("body_bytes_max = 0", "body_bytes_max"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = load(Some(&file), serde_json::json!({})).err().unwrap();
+            assert!(error.contains(named) && !error.contains("hush"), "{text}: {error}");
+        }
+    }
+}
