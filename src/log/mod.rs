@@ -30,6 +30,7 @@ pub mod receipts;
 pub mod record;
 mod recovery;
 mod replay;
+mod runs;
 mod scan;
 mod segment;
 mod shared;

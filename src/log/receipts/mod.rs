@@ -7,16 +7,18 @@
 mod filter;
 mod run;
 
+pub use super::runs::Tally;
+
+use super::runs::{self, Run as _};
 use parking_lot::RwLock;
 use run::Run;
-use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a command's records are, and what was asked under its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Receipt {
     pub first_position: u64,
     pub records: u32,
@@ -35,8 +37,6 @@ pub struct NotWhole;
 
 /// The folder of the runs, within the data folder.
 const FOLDER: &str = "receipts";
-/// Runs of about one size are merged when there are so many.
-const RUNS_MAX: usize = 8;
 
 /// Clones are one index: the writer's, and those of who reads beside it.
 #[derive(Clone)]
@@ -66,22 +66,14 @@ pub struct Flush {
 pub struct Flushed(Vec<Arc<Run>>);
 
 impl Receipts {
-    /// Opens the runs in a data folder. They cover the log up to [`Self::covered_group`]; the caller inserts the rest.
-    /// Damaged runs are removed, and nothing is covered then.
+    /// Opens the runs in a data folder, whose log ends with `last_group`. They cover the log up to
+    /// [`Self::covered_group`]; the caller inserts the rest.
     ///
     /// # Errors
     /// When the folder can't be read or written.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path, last_group: u64) -> io::Result<Self> {
         let folder = dir.join(FOLDER);
-        std::fs::create_dir_all(&folder)?;
-        let runs = match run::open_all(&folder)? {
-            Some(runs) => runs.into_iter().map(Arc::new).collect(),
-            None => {
-                tracing::warn!("the index of command ids is damaged or incomplete; it is made anew from the log");
-                run::remove_all(&folder)?;
-                Arc::default()
-            }
-        };
+        let runs = runs::open_or_clear(&folder, last_group, "of command ids")?;
         let held = Held { fresh: Table::default(), flushing: None, runs, is_whole: true };
         Ok(Self { held: Arc::new(RwLock::new(held)), folder })
     }
@@ -111,7 +103,7 @@ impl Receipts {
                 Ok(found) => return Ok(found),
                 Err(error) => {
                     tracing::error!(%error, "a run of the index of command ids can't be read; commands with an id have to wait for a restart");
-                    run.spoil();
+                    run.file().spoil();
                     self.held.write().is_whole = false;
                     return Err(NotWhole);
                 }
@@ -135,7 +127,7 @@ impl Receipts {
     pub fn len(&self) -> u64 {
         let held = self.held.read();
         let in_memory = held.fresh.len() + held.flushing.as_ref().map_or(0, |table| table.len());
-        in_memory as u64 + held.runs.iter().map(|run| run.entries()).sum::<u64>()
+        in_memory as u64 + held.runs.iter().map(|run| run.file().entries).sum::<u64>()
     }
 
     #[must_use]
@@ -175,7 +167,7 @@ impl Receipts {
 
 impl Held {
     fn covered_group(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.last_group)
+        self.runs.last().map_or(0, |run| run.file().last_group)
     }
 }
 
@@ -195,40 +187,13 @@ impl Flush {
             entries.len() as u64,
             entries.into_iter().map(Ok),
         )?;
-        let mut runs = self.runs.to_vec();
-        runs.push(Arc::new(fresh));
-        while runs.len() > RUNS_MAX {
-            let at = cheapest_pair(&runs);
-            let (Some(left), Some(right)) = (runs.get(at).cloned(), runs.get(at + 1).cloned()) else { break };
-            let merged = run::merge(&self.folder, &left, &right)?;
-            runs.splice(at..at + 2, [Arc::new(merged)]);
-            left.remove()?;
-            right.remove()?;
-        }
-        Ok(Flushed(runs))
+        Ok(Flushed(runs::grown(&self.folder, &self.runs, fresh)))
     }
-}
-
-/// The neighbours that are the least to merge.
-fn cheapest_pair(runs: &[Arc<Run>]) -> usize {
-    let pairs = runs.windows(2).map(|pair| pair.iter().map(|run| run.entries()).sum::<u64>());
-    pairs.enumerate().min_by_key(|(_, entries)| *entries).map_or(0, |(at, _)| at)
-}
-
-/// What the runs hold, in figures that a history can be compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    pub entries: u64,
-    /// A sum of hashes: equal for the same entries in any order.
-    pub sum: u128,
 }
 
 impl Tally {
     pub fn add(&mut self, key: ReceiptKey, receipt: Receipt) {
-        let hash = Sha256::digest(run::bytes_of(key, receipt));
-        let half = hash.first_chunk::<16>().expect("a SHA-256 has 32 bytes");
-        self.entries += 1;
-        self.sum = self.sum.wrapping_add(u128::from_be_bytes(*half));
+        self.add_entry(&run::bytes_of(key, receipt));
     }
 }
 
@@ -238,11 +203,9 @@ impl Tally {
 /// # Errors
 /// When the folder can't be read.
 pub fn verify(dir: &Path) -> io::Result<Result<(u64, Tally), String>> {
-    let folder = dir.join(FOLDER);
-    if !folder.exists() {
-        return Ok(Ok((0, Tally::default())));
-    }
-    run::verify_all(&folder)
+    let mut tally = Tally::default();
+    let covered = runs::verify_all::<Run>(&dir.join(FOLDER), &mut |(key, receipt)| tally.add(key, receipt))?;
+    Ok(covered.map(|covered| (covered, tally)))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ proptest! {
     #[test]
     fn the_index_answers_like_a_plain_table(batches in prop::collection::vec(prop::collection::vec(0_u64..5000, 0..400), 1..14)) {
         let dir = tempfile::tempdir().unwrap();
-        let mut receipts = Receipts::open(dir.path()).unwrap();
+        let mut receipts = Receipts::open(dir.path(), 100).unwrap();
         let mut plain = std::collections::BTreeMap::new();
         for (group, batch) in (1_u64..).zip(batches) {
             for n in batch {
@@ -35,7 +35,7 @@ proptest! {
             }
             flush(&receipts, group);
             if group % 4 == 0 {
-                receipts = Receipts::open(dir.path()).unwrap();
+                receipts = Receipts::open(dir.path(), 100).unwrap();
             }
             prop_assert_eq!(receipts.covered_group(), group);
         }
@@ -52,7 +52,7 @@ proptest! {
 #[test]
 fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
     for n in 0..500 {
         receipts.insert([(key(n), receipt(n))]);
     }
@@ -62,25 +62,25 @@ fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
     bytes[4096 + 30] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert!(verify(dir.path()).unwrap().is_err());
-    let receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
     assert_eq!(receipts.get(key(0)), Err(NotWhole));
     assert_eq!(receipts.get(key(499)), Err(NotWhole), "not whole is not whole for any id");
-    let receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
     assert_eq!((receipts.covered_group(), receipts.len()), (0, 0));
 }
 
 #[test]
 fn a_kill_between_a_merge_and_its_clean_up_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
     for group in 1..=2 {
         receipts.insert([(key(group), receipt(group))]);
         flush(&receipts, group);
     }
     let runs = Arc::clone(&receipts.held.read().runs);
-    run::merge(&dir.path().join(FOLDER), &runs[0], &runs[1]).unwrap();
+    Run::merge(&dir.path().join(FOLDER), &runs[0], &runs[1]).unwrap();
     std::fs::write(dir.path().join(FOLDER).join("x.new"), b"half a run").unwrap();
-    let receipts = Receipts::open(dir.path()).unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
     assert_eq!((receipts.len(), receipts.covered_group(), receipts.held.read().runs.len()), (2, 2, 1));
     assert_eq!(receipts.get(key(2)).unwrap(), Some(receipt(2)));
 }

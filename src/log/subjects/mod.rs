@@ -3,13 +3,21 @@
 //! What is new is in memory; the rest lies in sorted runs on disk, like the receipts. Runs are caches: a damaged one is
 //! set aside and made anew from the log at the next start.
 
+mod run;
+
+pub use super::runs::Tally;
+
+use super::runs::{self, Run as _};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::subject::{Subject, name_subjects};
+use crate::domain::subject::{Subject, name_subjects, subjects_of};
 use parking_lot::RwLock;
+use run::Run;
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The index can't say where a subject's events are: a run is damaged.
@@ -23,17 +31,39 @@ type Key = (u32, u64);
 /// Positions of a key, ascending.
 type Table = HashMap<Key, Vec<u64>, foldhash::quality::RandomState>;
 
-/// Clones are one index: the writer's, and those of who reads beside it.
-#[derive(Clone, Default)]
-pub struct Subjects(Arc<RwLock<Held>>);
+/// The folder of the runs, within the data folder.
+const FOLDER: &str = "subjects";
 
-#[derive(Default)]
+/// Clones are one index: the writer's, and those of who reads beside it.
+#[derive(Clone)]
+pub struct Subjects {
+    held: Arc<RwLock<Held>>,
+    folder: PathBuf,
+}
+
 struct Held {
     fresh: Table,
     /// Positions in `fresh`, over all keys.
     fresh_entries: usize,
+    /// On its way into a run.
+    flushing: Option<Arc<Table>>,
+    runs: Arc<[Arc<Run>]>,
+    /// Once it is not, nothing more is taken: the next start makes everything anew.
+    is_whole: bool,
     named: Vec<Subject>,
 }
+
+/// A table that waits to be written as a run, with what it takes to do so on another thread.
+pub struct Flush {
+    table: Arc<Table>,
+    runs: Arc<[Arc<Run>]>,
+    folder: PathBuf,
+    first_group: u64,
+    last_group: u64,
+}
+
+/// What a flush made: the runs that now stand.
+pub struct Flushed(Vec<Arc<Run>>);
 
 /// By kind, then by id; stands in files.
 fn code(subject: Subject) -> u64 {
@@ -53,9 +83,37 @@ fn code(subject: Subject) -> u64 {
 }
 
 impl Subjects {
+    /// Opens the runs in a data folder, whose log ends with `last_group`. They cover the log up to
+    /// [`Self::covered_group`]; the caller hands over the rest.
+    ///
+    /// # Errors
+    /// When the folder can't be read or written.
+    pub fn open(dir: &Path, last_group: u64) -> io::Result<Self> {
+        let folder = dir.join(FOLDER);
+        let runs = runs::open_or_clear(&folder, last_group, "of subjects")?;
+        let held =
+            Held { fresh: Table::default(), fresh_entries: 0, flushing: None, runs, is_whole: true, named: Vec::new() };
+        Ok(Self { held: Arc::new(RwLock::new(held)), folder })
+    }
+
+    /// The newest group whose events are found through runs.
+    #[must_use]
+    pub fn covered_group(&self) -> u64 {
+        self.held.read().covered_group()
+    }
+
+    /// Positions in memory that no run holds yet, over all subjects.
+    #[must_use]
+    pub fn fresh(&self) -> usize {
+        self.held.read().fresh_entries
+    }
+
     /// Takes durable events in their order.
     pub fn take(&self, records: &[(TenantId, Recorded)]) {
-        let held = &mut *self.0.write();
+        let held = &mut *self.held.write();
+        if !held.is_whole {
+            return;
+        }
         for (tenant, recorded) in records {
             name_subjects(recorded, &mut held.named);
             held.fresh_entries += held.named.len();
@@ -79,10 +137,121 @@ impl Subjects {
         newest_first: bool,
     ) -> Result<Vec<u64>, NotWhole> {
         let key = (tenant.0, code(subject));
-        let mut found = Vec::new();
-        take_within(self.0.read().fresh.get(&key), &range, max, newest_first, &mut found);
+        // Positions ascend from the oldest run to the newest, from there to what is on its way, and to what is fresh.
+        let mut in_memory = Vec::new();
+        let runs = {
+            let held = self.held.read();
+            if !held.is_whole {
+                return Err(NotWhole);
+            }
+            let mut tables = [held.flushing.as_deref(), Some(&held.fresh)];
+            if newest_first {
+                tables.reverse();
+            }
+            for table in tables.into_iter().flatten() {
+                take_within(table.get(&key), &range, max, newest_first, &mut in_memory);
+            }
+            Arc::clone(&held.runs)
+        };
+        let (mut found, behind) = if newest_first { (in_memory, Vec::new()) } else { (Vec::new(), in_memory) };
+        for at in 0..runs.len() {
+            let at = if newest_first { runs.len() - 1 - at } else { at };
+            let Some(run) = runs.get(at).filter(|_| found.len() < max) else { break };
+            if let Err(error) = run.positions(key, &range, max, newest_first, &mut found) {
+                tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
+                self.give_up(run);
+                return Err(NotWhole);
+            }
+        }
+        let wanted = max.saturating_sub(found.len());
+        found.extend(behind.into_iter().take(wanted));
         Ok(found)
     }
+
+    fn give_up(&self, run: &Run) {
+        run.file().spoil();
+        let mut held = self.held.write();
+        held.is_whole = false;
+        held.fresh = Table::default();
+        held.fresh_entries = 0;
+    }
+
+    /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.
+    pub fn begin_flush(&self, last_group: u64) -> Option<Flush> {
+        let mut held = self.held.write();
+        if held.flushing.is_some() || !held.is_whole || last_group <= held.covered_group() {
+            return None;
+        }
+        let table = Arc::new(std::mem::take(&mut held.fresh));
+        held.fresh_entries = 0;
+        held.flushing = Some(Arc::clone(&table));
+        let first_group = held.covered_group() + 1;
+        Some(Flush { table, runs: Arc::clone(&held.runs), folder: self.folder.clone(), first_group, last_group })
+    }
+
+    /// The flush is on disk, or failed: then its entries go back into memory.
+    pub fn end_flush(&self, flushed: Option<Flushed>) {
+        let mut held = self.held.write();
+        let Some(table) = held.flushing.take() else { return };
+        match flushed {
+            Some(Flushed(runs)) => held.runs = runs.into(),
+            None => {
+                let mut table = Arc::unwrap_or_clone(table);
+                held.fresh_entries += table.values().map(Vec::len).sum::<usize>();
+                for (key, newer) in std::mem::take(&mut held.fresh) {
+                    table.entry(key).or_default().extend(newer);
+                }
+                held.fresh = table;
+            }
+        }
+    }
+}
+
+impl Held {
+    fn covered_group(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.file().last_group)
+    }
+}
+
+impl Flush {
+    /// Writes the run, and merges runs where there are many. Blocking; on any thread.
+    ///
+    /// # Errors
+    /// When the disk says no; the folder holds what it held then.
+    pub fn run(self) -> io::Result<Flushed> {
+        let mut keys: Vec<_> = self.table.iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| **key);
+        let entries = keys.into_iter().flat_map(|(key, positions)| positions.iter().map(|at| Ok((*key, *at))));
+        let fresh = run::write(&self.folder, self.first_group, self.last_group, entries)?;
+        Ok(Flushed(runs::grown(&self.folder, &self.runs, fresh)))
+    }
+}
+
+impl Tally {
+    /// What an event adds to the index.
+    pub fn add_subjects_of(&mut self, tenant: TenantId, recorded: &Recorded) {
+        for subject in subjects_of(recorded) {
+            self.add_position((tenant.0, code(subject)), recorded.position);
+        }
+    }
+
+    fn add_position(&mut self, (tenant, code): Key, position: u64) {
+        let mut bytes = tenant.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&code.to_be_bytes());
+        bytes.extend_from_slice(&position.to_be_bytes());
+        self.add_entry(&bytes);
+    }
+}
+
+/// Reads every entry of every run and changes nothing: the last group that is covered, and the tally of the entries; or
+/// the first bad place in words. Blocking.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn verify(dir: &Path) -> io::Result<Result<(u64, Tally), String>> {
+    let mut tally = Tally::default();
+    let covered = runs::verify_all::<Run>(&dir.join(FOLDER), &mut |(key, at)| tally.add_position(key, at))?;
+    Ok(covered.map(|covered| (covered, tally)))
 }
 
 /// Adds what lies in the range, in the order asked for, until there are `max`.
@@ -94,3 +263,6 @@ fn take_within(sorted: Option<&Vec<u64>>, range: &Range<u64>, max: usize, newest
     let wanted = max.saturating_sub(found.len());
     if newest_first { found.extend(within.rev().take(wanted)) } else { found.extend(within.take(wanted)) }
 }
+
+#[cfg(test)]
+mod tests;

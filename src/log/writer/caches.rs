@@ -1,9 +1,10 @@
-//! Snapshots and receipt runs, written beside the writer from copies that it hands over between two groups. They are
+//! Snapshots and the runs of the indexes, written beside the writer from copies that it hands over between two groups. They are
 //! caches: what goes wrong with them is said, and costs time at the next start, nothing else.
 
-use crate::log::receipts::{Flush, Flushed};
+use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
+use crate::log::subjects::{self, Subjects};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -13,17 +14,57 @@ pub const SCHEMA: u32 = 1;
 
 /// A snapshot is taken when so many records were appended since the last one.
 const RECORDS_BETWEEN: u64 = 100_000;
+/// Earlier, when an index holds so many entries in memory: some records name thousands of members.
+pub(super) const ENTRIES_IN_MEMORY: usize = 2_000_000;
+/// But never at once again, when a round failed.
+const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
+
+/// What of the indexes goes to disk in one round.
+pub(super) struct Flush {
+    receipts: Option<receipts::Flush>,
+    subjects: Option<subjects::Flush>,
+}
 
 /// What one round made.
-struct Done {
-    flushed: Option<Flushed>,
+#[derive(Default)]
+pub(super) struct Flushed {
+    receipts: Option<receipts::Flushed>,
+    subjects: Option<subjects::Flushed>,
+}
+
+impl Flush {
+    /// Takes what the indexes hold in memory, up to a group.
+    pub(super) fn of(receipts: &Receipts, subjects: &Subjects, group: u64) -> Self {
+        Self { receipts: receipts.begin_flush(group), subjects: subjects.begin_flush(group) }
+    }
+
+    /// Blocking.
+    pub(super) fn run(self) -> Flushed {
+        let receipts = self.receipts.map(receipts::Flush::run).transpose();
+        let subjects = self.subjects.map(subjects::Flush::run).transpose();
+        Flushed {
+            receipts: receipts.inspect_err(|error| said(error, "of command ids")).ok().flatten(),
+            subjects: subjects.inspect_err(|error| said(error, "of subjects")).ok().flatten(),
+        }
+    }
+}
+
+impl Flushed {
+    pub(super) fn hand_over(self, receipts: &Receipts, subjects: &Subjects) {
+        receipts.end_flush(self.receipts);
+        subjects.end_flush(self.subjects);
+    }
+}
+
+fn said(error: &std::io::Error, index: &str) {
+    tracing::warn!(%error, index, "an index could not be written; it stays in memory");
 }
 
 /// At most one round at a time.
 pub(super) struct Caches {
     dir: PathBuf,
     records_since: u64,
-    running: Option<Receiver<Done>>,
+    running: Option<Receiver<Flushed>>,
 }
 
 impl Caches {
@@ -35,8 +76,9 @@ impl Caches {
         self.records_since += records as u64;
     }
 
-    pub(super) fn is_due(&self) -> bool {
-        self.running.is_none() && self.records_since >= RECORDS_BETWEEN
+    pub(super) fn is_due(&self, entries_in_memory: usize) -> bool {
+        let is_early = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since >= RECORDS_BETWEEN_MIN;
+        self.running.is_none() && (self.records_since >= RECORDS_BETWEEN || is_early)
     }
 
     pub(super) fn has_news(&self) -> bool {
@@ -44,7 +86,7 @@ impl Caches {
     }
 
     /// Starts a round; its outcome is asked for with [`Self::finished`].
-    pub(super) fn begin<C: Serialize + Send + 'static>(&mut self, meta: SnapshotMeta, copy: C, flush: Option<Flush>) {
+    pub(super) fn begin<C: Serialize + Send + 'static>(&mut self, meta: SnapshotMeta, copy: C, flush: Flush) {
         self.records_since = 0;
         let (done, running) = bounded(1);
         let dir = self.dir.clone();
@@ -55,31 +97,25 @@ impl Caches {
         }
     }
 
-    /// The outcome of a round that ended: the inner value is for the receipts.
-    pub(super) fn finished(&mut self, wait: bool) -> Option<Option<Flushed>> {
+    /// What a round made that ended.
+    pub(super) fn finished(&mut self, wait: bool) -> Option<Flushed> {
         let running = self.running.as_ref()?;
         let done = if wait { running.recv().ok() } else { running.try_recv().ok() };
         if done.is_none() && !wait {
             return None;
         }
         self.running = None;
-        Some(done.and_then(|done| done.flushed))
+        Some(done.unwrap_or_default())
     }
 }
 
-fn run<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, flush: Option<Flush>, done: &Sender<Done>) {
-    let flushed = flush.and_then(|flush| match flush.run() {
-        Ok(flushed) => Some(flushed),
-        Err(error) => {
-            tracing::warn!(%error, "the index of command ids could not be written; it stays in memory");
-            None
-        }
-    });
+fn run<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, flush: Flush, done: &Sender<Flushed>) {
+    let flushed = flush.run();
     let written = snapshot::write(dir, meta, &mut |mut out| record::encode_cache(copy, &mut out));
     match written {
         Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
         Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
     }
     // The writer may have stopped waiting.
-    let _gone = done.send(Done { flushed });
+    let _gone = done.send(flushed);
 }

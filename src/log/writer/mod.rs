@@ -330,23 +330,23 @@ impl<A: Audience> Writer<A> {
     /// Between two groups: takes over what the last round made, and starts the next one.
     fn look_after_caches(&mut self) {
         if let Some(flushed) = self.caches.finished(false) {
-            self.bench.receipts().end_flush(flushed);
+            flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
-        if self.caches.is_due() {
+        if self.caches.is_due(self.subjects.fresh()) {
             self.begin_caches();
         }
     }
 
     fn begin_caches(&mut self) {
         let meta = SnapshotMeta { schema: caches::SCHEMA, group: self.log.last_group(), heads: self.log.heads() };
-        let flush = self.bench.receipts().begin_flush(meta.group);
+        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, meta.group);
         self.caches.begin(meta, self.audience.copy(), flush);
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         if let Some(flushed) = self.caches.finished(true) {
-            self.bench.receipts().end_flush(flushed);
+            flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
         if self.caches.has_news() {
             self.begin_caches();

@@ -1,7 +1,7 @@
 //! Bringing the writer up: the log is opened, the history folded into states, and the thread started.
 
 use super::bench::Bench;
-use super::caches::Caches;
+use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
@@ -50,21 +50,24 @@ pub fn start<A: Audience + 'static>(
     let StartOptions { log, clock, vault } = options;
     let dir = log.dir.clone();
     let (log, report) = Log::open(log, progress)?;
-    let receipts = Receipts::open(&dir).map_err(StartError::Caches)?;
-    let subjects = Subjects::default();
+    let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
+    let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let (tenants, snapshot_group) = restore(&dir, &mut audience)?;
     let mut fold = Fold {
         tenants,
         snapshot_group,
-        receipts_group: receipts.covered_group().min(log.last_group()),
+        receipts_group: receipts.covered_group(),
+        subjects_group: subjects.covered_group(),
         receipts: receipts.clone(),
         subjects: subjects.clone(),
         vault: Arc::clone(&vault),
         records: 0,
+        in_memory_max: ENTRIES_IN_MEMORY,
         error: None,
     };
     let last = log.last_group();
-    replay_groups(&dir, 1, &mut |group| {
+    let from = fold.snapshot_group.min(fold.receipts_group).min(fold.subjects_group) + 1;
+    replay_groups(&dir, from, &mut |group| {
         if group.number % 4096 == 0 {
             progress.step("folding the history", group.number, last);
         }
@@ -136,7 +139,10 @@ struct Fold {
     tenants: Vec<Tenant>,
     snapshot_group: u64,
     receipts_group: u64,
+    subjects_group: u64,
+    /// What any of the caches did not hold.
     records: u64,
+    in_memory_max: usize,
     receipts: Receipts,
     subjects: Subjects,
     vault: Arc<Vault>,
@@ -161,14 +167,21 @@ impl Fold {
                 }
             }
         }
-        self.subjects.take(&records);
+        if group.number > self.subjects_group {
+            self.subjects.take(&records);
+        }
         if group.number > self.receipts_group {
             self.take_receipts(&records);
+        }
+        self.records += records.len() as u64;
+        if self.in_memory() >= self.in_memory_max {
+            Flush::of(&self.receipts, &self.subjects, group.number).run().hand_over(&self.receipts, &self.subjects);
+            // where the disk says no, memory has to do
+            self.in_memory_max = ENTRIES_IN_MEMORY.max(self.in_memory() * 2);
         }
         if group.number <= self.snapshot_group {
             return ControlFlow::Continue(());
         }
-        self.records += records.len() as u64;
         for (tenant, recorded) in &records {
             while self.tenants.len() <= tenant.index() {
                 self.tenants.push(Tenant::default());
@@ -179,6 +192,10 @@ impl Fold {
         }
         audience.take(group.number, &records);
         ControlFlow::Continue(())
+    }
+
+    fn in_memory(&self) -> usize {
+        self.receipts.fresh().max(self.subjects.fresh())
     }
 
     /// A command's records stand together.

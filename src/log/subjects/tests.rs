@@ -1,0 +1,216 @@
+//! The index against a plain table, over flushes, merges, restarts, damage and kills between steps.
+
+use super::*;
+use crate::domain::command::{Door, Envelope};
+use crate::domain::event::Event;
+use crate::domain::ids::{PoolId, TokenId, UserId};
+use crate::domain::time::Time;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+type Plain = BTreeMap<(TenantId, Subject), Vec<u64>>;
+
+fn recorded(position: u64, pool: u32, user: u32) -> Recorded {
+    let envelope = Envelope {
+        recorded_at: Time(0),
+        occurred_at: None,
+        actor: Actor::Token(TokenId(pool % 2)),
+        door: Door::Http,
+        command_id: None,
+        content_hash: 0,
+        reason: None,
+    };
+    Recorded { position, envelope, event: Event::SeatTaken { pool: PoolId(pool), holder: UserId(user).into() } }
+}
+
+/// A group of records for two tenants, into both tables.
+fn take(subjects: &Subjects, plain: &mut Plain, next: &mut [u64; 2], seats: &[(u32, u32)]) {
+    let mut records = Vec::new();
+    for (pool, user) in seats {
+        let tenant = pool % 3 % 2;
+        let position = &mut next[tenant as usize];
+        // other events lie between, so that steps of more than a byte occur
+        *position += u64::from(pool * user % 300) + 1;
+        records.push((TenantId(tenant), recorded(*position, *pool, *user)));
+    }
+    for (tenant, recorded) in &records {
+        for subject in subjects_of(recorded) {
+            plain.entry((*tenant, subject)).or_default().push(recorded.position);
+        }
+    }
+    subjects.take(&records);
+}
+
+fn flush(subjects: &Subjects, group: u64) {
+    let flush = subjects.begin_flush(group).unwrap();
+    subjects.end_flush(Some(flush.run().unwrap()));
+}
+
+fn tally(plain: &Plain) -> Tally {
+    let mut tally = Tally::default();
+    for ((tenant, subject), positions) in plain {
+        positions.iter().for_each(|position| tally.add_position((tenant.0, code(*subject)), *position));
+    }
+    tally
+}
+
+fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
+    for ((tenant, subject), positions) in plain {
+        let within: Vec<u64> = positions.iter().copied().filter(|position| range.contains(position)).collect();
+        let ask = |newest_first| subjects.positions(*tenant, *subject, range.clone(), max, newest_first).unwrap();
+        assert_eq!(ask(false), within.iter().copied().take(max).collect::<Vec<_>>(), "{subject:?} in {range:?}");
+        assert_eq!(ask(true), within.iter().copied().rev().take(max).collect::<Vec<_>>(), "{subject:?} in {range:?}");
+    }
+    let nobody = subjects.positions(TenantId(7), Subject::Pool(PoolId(0)), 0..u64::MAX, max, false);
+    assert_eq!(nobody, Ok(vec![]));
+}
+
+/// An index with a run a group, and what it should say.
+fn filled(dir: &Path, groups: u64) -> (Subjects, Plain) {
+    let (subjects, mut plain, mut next) = (Subjects::open(dir, groups).unwrap(), Plain::new(), [0; 2]);
+    for group in 1..=groups {
+        let seats: Vec<_> = (0..2500).map(|n| (n % 7, n * 31 % 60)).collect();
+        take(&subjects, &mut plain, &mut next, &seats);
+        flush(&subjects, group);
+    }
+    (subjects, plain)
+}
+
+fn run_files(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = std::fs::read_dir(dir.join(FOLDER)).unwrap().map(|found| found.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_answers_like_a_plain_table(
+        groups in prop::collection::vec((prop::collection::vec((0_u32..6, 0_u32..20), 0..250), 0_u8..4), 1..20),
+        range in (0_u64..5_000, 0_u64..20_000),
+        max in 1_usize..50,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut subjects, mut plain, mut next) = (Subjects::open(dir.path(), 100).unwrap(), Plain::new(), [0; 2]);
+        let mut on_disk = (0, Tally::default());
+        for (group, (seats, then)) in (1_u64..).zip(&groups) {
+            take(&subjects, &mut plain, &mut next, seats);
+            match then {
+                0 => {}
+                // a disk that said no, while more came in
+                1 => {
+                    let _lost = subjects.begin_flush(group).unwrap();
+                    take(&subjects, &mut plain, &mut next, seats);
+                    compare(&subjects, &plain, &(range.0..range.1), max);
+                    subjects.end_flush(None);
+                }
+                _ => {
+                    flush(&subjects, group);
+                    on_disk = (group, tally(&plain));
+                }
+            }
+            if *then == 3 {
+                subjects = Subjects::open(dir.path(), 100).unwrap();
+                prop_assert_eq!(subjects.covered_group(), group);
+            }
+        }
+        compare(&subjects, &plain, &(range.0..range.1), max);
+        compare(&subjects, &plain, &(0..u64::MAX), usize::MAX);
+        prop_assert!(run_files(dir.path()).len() <= runs::RUNS_MAX);
+        prop_assert_eq!(verify(dir.path()).unwrap(), Ok(on_disk));
+    }
+}
+
+#[test]
+fn an_entry_costs_few_bytes_and_many_blocks_are_searched_from_both_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (subjects, plain) = filled(dir.path(), 3);
+    for range in [0..u64::MAX, 5_000..5_001, 50_000..150_000] {
+        compare(&subjects, &plain, &range, 700);
+    }
+    let entries: usize = plain.values().map(Vec::len).sum();
+    let bytes: u64 = run_files(dir.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(bytes < entries as u64 * 5, "{bytes} bytes for {entries} entries");
+}
+
+#[test]
+fn an_empty_run_covers_its_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let subjects = Subjects::open(dir.path(), 9).unwrap();
+    assert!(subjects.begin_flush(0).is_none());
+    flush(&subjects, 4);
+    assert!(subjects.begin_flush(4).is_none());
+    let subjects = Subjects::open(dir.path(), 9).unwrap();
+    assert_eq!(subjects.covered_group(), 4);
+    assert_eq!(subjects.positions(TenantId(0), Subject::Refusals, 0..9, 9, true), Ok(vec![]));
+    assert_eq!(verify(dir.path()).unwrap(), Ok((4, Tally::default())));
+}
+
+#[test]
+fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2);
+    let path = run_files(dir.path()).remove(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096 + 30] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(verify(dir.path()).unwrap().is_err());
+    let subjects = Subjects::open(dir.path(), 2).unwrap();
+    assert_eq!(subjects.covered_group(), 2);
+    let ask = |subject| subjects.positions(TenantId(0), subject, 0..u64::MAX, 9, false);
+    assert_eq!(ask(Subject::Pool(PoolId(0))), Err(NotWhole));
+    assert_eq!(ask(Subject::Refusals), Err(NotWhole), "not whole is not whole for any subject");
+    subjects.take(&[(TenantId(0), recorded(1, 1, 1))]);
+    assert_eq!((subjects.fresh(), subjects.begin_flush(3).is_none()), (0, true));
+    let subjects = Subjects::open(dir.path(), 2).unwrap();
+    assert_eq!((subjects.covered_group(), run_files(dir.path()).len()), (0, 0));
+}
+
+#[test]
+fn whatever_bit_flips_and_whichever_run_is_missing_no_wrong_position_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, plain) = filled(dir.path(), 2);
+    let paths = run_files(dir.path());
+    let whole: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let restore = || {
+        let _gone = std::fs::remove_dir_all(dir.path().join(FOLDER));
+        std::fs::create_dir_all(dir.path().join(FOLDER)).unwrap();
+        paths.iter().zip(&whole).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    };
+    for at in (0..whole[0].len()).step_by(611).chain(0..60) {
+        restore();
+        let mut bad = whole[0].clone();
+        bad[at] ^= 1 << (at % 8);
+        std::fs::write(&paths[0], bad).unwrap();
+        let subjects = Subjects::open(dir.path(), 2).unwrap();
+        let mut is_noticed = subjects.covered_group() == 0;
+        for ((tenant, subject), positions) in plain.iter().filter(|_| subjects.covered_group() > 0) {
+            match subjects.positions(*tenant, *subject, 0..u64::MAX, usize::MAX, false) {
+                Ok(found) => assert_eq!(found, *positions, "byte {at}"),
+                Err(NotWhole) => is_noticed = true,
+            }
+        }
+        assert!(is_noticed, "byte {at}");
+    }
+    for missing in &paths {
+        restore();
+        std::fs::remove_file(missing).unwrap();
+        let covered = Subjects::open(dir.path(), 2).unwrap().covered_group();
+        assert_eq!(covered, u64::from(missing == &paths[1]), "what is behind a hole is of no use");
+    }
+    restore();
+    assert_eq!(Subjects::open(dir.path(), 1).unwrap().covered_group(), 0, "runs of a longer log");
+}
+
+#[test]
+fn a_kill_between_a_merge_and_its_clean_up_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (subjects, plain) = filled(dir.path(), 2);
+    let runs = Arc::clone(&subjects.held.read().runs);
+    Run::merge(&dir.path().join(FOLDER), &runs[0], &runs[1]).unwrap();
+    std::fs::write(dir.path().join(FOLDER).join("x.new"), b"half a run").unwrap();
+    let subjects = Subjects::open(dir.path(), 2).unwrap();
+    assert_eq!((subjects.covered_group(), run_files(dir.path()).len()), (2, 1));
+    compare(&subjects, &plain, &(0..u64::MAX), usize::MAX);
+}
