@@ -1,1 +1,4 @@
 //! The integration and property tests, one target. Here: the list of suites. Not here: tests.
+
+mod harness;
+mod seed;

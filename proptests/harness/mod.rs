@@ -1,0 +1,10 @@
+//! The real program under test: started on a folder of its own, spoken to over HTTP, stopped or killed, started again.
+//! Here also the words in which the suites say what an organization is. Not here: anything that knows the ledger from inside.
+
+mod client;
+mod organization;
+mod service;
+
+pub(crate) use client::{Answer, Client, block_on, encode};
+pub(crate) use organization::Tenant;
+pub(crate) use service::{Options, ROOT_TOKEN, Service};
