@@ -5,6 +5,7 @@ pub mod replay;
 pub mod verify;
 
 pub use crate::clock::Clock;
+pub use crate::log::record::RECORD_VERSION;
 pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};

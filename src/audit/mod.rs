@@ -2,7 +2,9 @@
 //! here is a fold of the log through the ledger's door; nothing here writes to it.
 
 pub mod as_of;
+pub mod events;
 pub mod explain;
+pub mod export;
 pub mod sentence;
 pub mod simulate;
 pub mod timeline;

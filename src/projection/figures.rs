@@ -4,6 +4,7 @@
 use crate::domain::event::Event;
 use crate::domain::facts::{DistributionPolicy, Owned};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::rejection::RejectionClass;
 use crate::domain::state::{InstallKey, Pool, SeatState};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +169,10 @@ impl PoolFigures {
                 }
             }
 
-            Event::CommandRefused { pool: Some(pool), .. } if self.is(*pool) => self.refused += 1,
+            Event::CommandRefused { pool: Some(pool), rejection, .. } if self.is(*pool) => {
+                // the receipt of a command that named nothing real or made no sense is no refusal
+                self.refused += u64::from(rejection.class() == RejectionClass::Conflict);
+            }
             Event::RefusalsCounted { pool: Some(pool), count, .. } if self.is(*pool) => self.refused += count,
 
             // of another pool

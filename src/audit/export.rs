@@ -1,0 +1,202 @@
+//! A history as a file: CloudEvents 1.0, one JSON object a line, which an import reads back; or CSV for a spreadsheet.
+//! Written in batches from any position on, so that a broken transfer goes on where it stopped.
+
+use super::each_event;
+use super::events::EventView;
+use crate::domain::event::Recorded;
+use crate::domain::ids::TenantId;
+use crate::ledger::{Ledger, ReadError};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+/// What a history is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Ndjson,
+    Csv,
+}
+
+impl Format {
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            _ => Err("there is no such format; use ndjson or csv".into()),
+        }
+    }
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("writing the export failed: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// The version of the extension attributes below, and of `data`.
+pub(super) const EVENT_TYPE_PREFIX: &str = "seatledger.";
+
+/// One line of an export. Extension attributes are in lower case without separators, as CloudEvents wants them;
+/// positions are text, because its integers end at 2^31.
+#[derive(Debug, Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    time: &'a str,
+    datacontenttype: &'static str,
+    position: String,
+    eventversion: u8,
+    actor: &'a str,
+    door: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurredat: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commandid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contenthash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    data: &'a serde_json::Map<String, Value>,
+}
+
+/// Writes the events of positions `from` to `to`, both included, and answers with the position behind the last one. A CSV
+/// begins with its header only where `from` is 0. Blocking.
+///
+/// # Errors
+/// When there is no such tenant or position, the log can't be read, or the output takes no more.
+pub fn export(
+    ledger: &Ledger,
+    tenant: TenantId,
+    from: u64,
+    to: u64,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<u64, ExportError> {
+    let slug = ledger.read(tenant, |view| view.state.slug.clone())?;
+    let mut line = Vec::new();
+    let mut failure = None;
+    let mut next = from;
+    if format == Format::Csv && from == 0 {
+        csv_line(&mut line, &CSV_COLUMNS.map(str::to_owned))?;
+        out.write_all(&line)?;
+    }
+    each_event(ledger, tenant, from, to, |recorded| {
+        let view = EventView::of(ledger, &recorded);
+        line.clear();
+        let written = match format {
+            Format::Ndjson => ndjson_line(&mut line, &slug, &recorded, &view),
+            Format::Csv => csv_line(&mut line, &csv_cells(&view)),
+        };
+        match written.and_then(|()| out.write_all(&line)) {
+            Ok(()) => {
+                next = recorded.position + 1;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    out.flush()?;
+    Ok(next)
+}
+
+fn ndjson_line(line: &mut Vec<u8>, slug: &str, recorded: &Recorded, view: &EventView) -> io::Result<()> {
+    let id = view.command_id.as_deref();
+    let event = CloudEvent {
+        specversion: "1.0",
+        id: format!("{slug}/{}", view.position),
+        source: format!("/v1/tenants/{slug}"),
+        kind: format!("{EVENT_TYPE_PREFIX}{}", view.kind),
+        time: &view.recorded_at,
+        datacontenttype: "application/json",
+        position: view.position.to_string(),
+        eventversion: view.version,
+        actor: &view.actor,
+        door: &view.door,
+        occurredat: view.occurred_at.as_deref(),
+        commandid: id,
+        contenthash: id.map(|_| format!("{:016x}", recorded.envelope.content_hash)),
+        reason: view.reason.as_deref(),
+        data: &view.data,
+    };
+    serde_json::to_writer(&mut *line, &event)?;
+    line.push(b'\n');
+    Ok(())
+}
+
+const CSV_COLUMNS: [&str; 16] = [
+    "position",
+    "recorded_at",
+    "occurred_at",
+    "type",
+    "version",
+    "actor",
+    "door",
+    "command_id",
+    "reason",
+    "pool",
+    "holder",
+    "user",
+    "device",
+    "group",
+    "assignment",
+    "data",
+];
+
+fn csv_cells(view: &EventView) -> [String; 16] {
+    let part = |name: &str| view.data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    [
+        view.position.to_string(),
+        view.recorded_at.clone(),
+        view.occurred_at.clone().unwrap_or_default(),
+        view.kind.clone(),
+        view.version.to_string(),
+        view.actor.clone(),
+        view.door.clone(),
+        defused(view.command_id.as_deref()),
+        defused(view.reason.as_deref()),
+        part("pool"),
+        part("holder"),
+        part("user"),
+        part("device"),
+        part("group"),
+        part("assignment"),
+        Value::Object(view.data.clone()).to_string(),
+    ]
+}
+
+/// A spreadsheet takes a cell that begins so for a formula; an apostrophe in front makes it text.
+fn defused(cell: Option<&str>) -> String {
+    let cell = cell.unwrap_or_default();
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+fn csv_line(line: &mut Vec<u8>, cells: &[String; 16]) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(line);
+    writer.write_record(cells).map_err(io::Error::other)?;
+    writer.flush()
+}
