@@ -1,7 +1,9 @@
 //! The only door: submit, observe, read. HTTP, CLI and store workers hold a [`Ledger`] and nothing below it.
 
+pub mod backup;
 mod fold;
 pub mod replay;
+pub mod restore;
 pub mod verify;
 
 pub use crate::clock::Clock;

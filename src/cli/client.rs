@@ -12,6 +12,8 @@ use std::time::Duration;
 const ATTEMPTS_MAX: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// However long an answer is, after this long it is none.
+const STREAM_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Commands in one request of [`Client::commands`].
 pub(crate) const BATCH_COMMANDS_MAX: usize = 500;
 
@@ -307,6 +309,21 @@ impl Client {
             .await
             .map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
         Ok((status, headers, text))
+    }
+
+    /// The body of a long answer, as it comes. Whoever reads it notices by itself when nothing comes any more.
+    pub(crate) async fn stream(&self, path: &str, accept: &str) -> Result<reqwest::Response, CallError> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).header("Accept", accept);
+        let response =
+            request.timeout(STREAM_MAX).send().await.map_err(|error| {
+                CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)))
+            })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        Err(CallError::Problem(Problem::of(status, &text)))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
 
+mod backup;
 mod client;
 mod demo;
 mod exit;
@@ -10,6 +11,7 @@ mod load;
 mod output;
 mod progress;
 mod replay;
+mod restore;
 mod serve;
 mod spawned;
 mod verify;
@@ -31,7 +33,8 @@ Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080
   seatledger load --licenses licenses.csv --people people.csv --url http://127.0.0.1:8080 --tenant contoso --token-file root.token
   seatledger demo
-  seatledger verify --data ledger-data";
+  seatledger verify --data ledger-data
+  seatledger backup --data ledger-data --to ledger.tar";
 
 #[derive(Debug, Parser)]
 #[command(name = "seatledger", version, about, after_help = AFTER_HELP, propagate_version = true)]
@@ -52,6 +55,10 @@ enum Command {
     Verify(verify::Args),
     /// Fold the history from nothing and print its figures and digest
     Replay(replay::Args),
+    /// Copy everything into one file, of a stopped folder or of a running service
+    Backup(backup::Args),
+    /// Put a backup into an empty folder
+    Restore(restore::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -89,6 +96,8 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Load(args) => wait_for(load::run(*args)),
         Command::Verify(args) => verify::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

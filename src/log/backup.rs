@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 use super::anchor::ANCHOR;
 use super::error::OpenError;
-use super::manifest::manifest_name;
+use super::manifest::{is_manifest, manifest_name};
 use super::medium::{FileMedium, Medium, read_file};
-use super::ready::READY;
+use super::ready::{self, READY, Ready};
 use super::recovery::{checked_segments, read_anchor};
 use super::scan::{Extent, read_groups};
-use super::segment::segment_name;
+use super::segment::{JOURNAL, segment_id, segment_name};
 use super::shared::Shared;
 
 /// What to copy. The small files are as they were when the plan was made; the segments only grow behind the given
 /// lengths, so they may be copied at leisure while the service goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupPlan {
+    pub log_id: [u8; 16],
     /// The last group that the backup holds.
     pub last_group: u64,
     /// Names relative to the data folder, and contents.
@@ -61,6 +62,13 @@ pub(crate) fn backup_of(shared: &Shared, dir: &Path) -> Result<BackupPlan, OpenE
     plan(shared.medium.as_ref(), dir, small, &ids, files.live_end, last_group)
 }
 
+/// Whether a backup's log may hold a file of this name.
+#[must_use]
+pub fn is_in_backups(name: &str) -> bool {
+    let segment = name.strip_prefix(JOURNAL).and_then(|rest| rest.strip_prefix('/'));
+    [READY, ANCHOR].contains(&name) || is_manifest(name) || segment.is_some_and(|file| segment_id(file).is_some())
+}
+
 fn small_files(medium: &dyn Medium) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
     let slots = read_anchor(medium)?.anchor.newest_first();
     let mut names = vec![READY.to_owned(), ANCHOR.to_owned()];
@@ -94,5 +102,8 @@ fn plan(
         let bytes = if at + 1 == ids.len() { live_end } else { len };
         segments.push(BackupSegment { path: dir.join(&name), name, bytes });
     }
-    Ok(BackupPlan { last_group, small, segments })
+    let Ready::LogId(log_id) = ready::read(medium).map_err(OpenError::io("reading READY"))? else {
+        return Err(OpenError::corrupt(medium.describe(READY), "it is not the line that was written into it"));
+    };
+    Ok(BackupPlan { log_id, last_group, small, segments })
 }

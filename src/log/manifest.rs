@@ -125,6 +125,10 @@ pub(crate) fn manifest_name(number: u64) -> String {
     format!("{PREFIX}{number:016}")
 }
 
+pub(crate) fn is_manifest(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Removes every manifest that no anchor slot names. Harmless if it fails: a later one takes them away.
 pub(crate) fn remove_others(medium: &dyn Medium, keep: &[u64]) -> io::Result<()> {
     for file in medium.list(TOP)? {

@@ -30,6 +30,7 @@ pub mod receipts;
 pub mod record;
 mod recovery;
 mod replay;
+mod restored;
 mod runs;
 mod scan;
 mod segment;
@@ -61,7 +62,7 @@ use recovery::Opened;
 use shared::{Files, Shared};
 use window::Window;
 
-pub use backup::{BackupPlan, BackupSegment, backup_files};
+pub use backup::{BackupPlan, BackupSegment, backup_files, is_in_backups};
 pub use checkpoint::CheckpointInfo;
 pub use error::{AppendError, Damage, OpenError, ReadError};
 pub use frame::{Head, RECORD_BYTES_MAX, Records};
@@ -70,6 +71,7 @@ pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{ReplayEnd, Still, chain_at, checkpointed_group, hold_still, replay_groups};
+pub use restored::RestoredMark;
 pub use walk::{EachGroup, WalkReport, walk};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.

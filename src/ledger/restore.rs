@@ -1,0 +1,284 @@
+//! A backup back into a data folder, or only looked at. Everything in it is checked before it stands under a name that a
+//! service would open, and a refusal leaves nothing behind. What is restored may be older than what was acknowledged, so
+//! it is a new log: it gets an id of its own, and a file that tells the next start to say so in its first events.
+
+use super::backup::{ABOUT, About, FORMAT, Hashing, SUMS};
+use super::verify::{Verification, verify};
+use crate::log::{Damage, Progress, RestoredMark, is_in_backups, start_new_origin};
+use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The folder in which the files stand until all of them are checked.
+const ASIDE: &str = "restoring";
+/// What may stand in a folder that is called empty: our lock, what a cut restore left, and what a file system makes.
+const NOTHING: &[&str] = &["LOCK", ASIDE, "lost+found"];
+/// `backup.json` and the sums are read into memory: a sum takes about a hundred bytes a segment.
+const SMALL_BYTES_MAX: u64 = 16 << 20;
+
+/// Why a backup was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("{dir} is not empty (it holds {found}). Restore into a folder of its own; nothing was changed")]
+    NotEmpty { dir: String, found: String },
+    #[error("{dir} is in use by another seatledger; nothing was changed")]
+    InUse { dir: String },
+    /// What was read is no whole backup.
+    #[error("the backup is not usable: {0}")]
+    Unusable(String),
+    /// Every file is what was written, and what was written is no sound ledger.
+    #[error("the backup holds a log that is not whole: {0}")]
+    NotWhole(Box<Damage>),
+    #[error("{doing} failed: {error}")]
+    Io { doing: String, error: io::Error },
+}
+
+impl RestoreError {
+    fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |error| Self::Io { doing, error }
+    }
+}
+
+/// What was restored.
+#[derive(Debug)]
+pub struct Restored {
+    pub about: About,
+    /// The id of the new log.
+    pub log_id: [u8; 16],
+    pub seen: Verification,
+}
+
+/// Reads a backup to its end and compares every file with its sum. Writes nothing.
+///
+/// # Errors
+/// When it is not whole.
+pub fn check(from: &mut dyn Read, bytes: u64, progress: &dyn Progress) -> Result<About, RestoreError> {
+    read_archive(from, bytes, progress, &mut |_| Ok(Box::new(io::sink())))
+}
+
+/// Restores a backup of so many bytes into a folder that is empty or not there yet. With a master key the seals are
+/// opened, too.
+///
+/// # Errors
+/// See [`RestoreError`]; the folder is as it was then.
+pub fn restore(
+    from: &mut dyn Read,
+    bytes: u64,
+    dir: &Path,
+    master_key: Option<&MasterKeySource>,
+    progress: &dyn Progress,
+) -> Result<Restored, RestoreError> {
+    let mut place = Place::take(dir)?;
+    let aside = dir.join(ASIDE);
+    std::fs::create_dir_all(aside.join("journal")).map_err(RestoreError::io(format!("making {}", aside.display())))?;
+    let mut files: Vec<File> = vec![];
+    let about = read_archive(from, bytes, progress, &mut |name| {
+        if [ABOUT, SUMS].contains(&name) {
+            return Ok(Box::new(io::sink()));
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside.join(name))?;
+        files.push(file.try_clone()?);
+        Ok(Box::new(file))
+    })?;
+    let synced = files.iter().try_for_each(File::sync_all);
+    synced.map_err(RestoreError::io("syncing the restored files"))?;
+    let inside = about.is_master_key_inside.then_some(MasterKeySource::DataFolder);
+    let seen = verify(&aside, inside.as_ref().or(master_key), false, progress);
+    if let Some(first) = seen.findings.first() {
+        return Err(RestoreError::NotWhole(Box::new(first.clone())));
+    }
+    if hex::encode(seen.log.log_id.unwrap_or_default()) != about.log_id || seen.log.last_group != about.last_group {
+        return Err(RestoreError::Unusable(format!("{ABOUT} speaks of another log than the one in it")));
+    }
+    let log_id = begin_anew(&aside, &seen).map_err(RestoreError::io("beginning the new log"))?;
+    move_up(&aside, dir).map_err(RestoreError::io(format!("moving the files into {}", dir.display())))?;
+    place.is_taken = true;
+    Ok(Restored { about, log_id, seen })
+}
+
+/// Draws the id of the new log, and notes what its first events have to say.
+fn begin_anew(aside: &Path, seen: &Verification) -> io::Result<[u8; 16]> {
+    let log_id_before = seen.log.log_id.unwrap_or_default();
+    let log_id = start_new_origin(aside)?;
+    let heads = seen.log.tenants.iter().map(|(tenant, (head, _))| (*tenant, head.next_position)).collect();
+    RestoredMark { log_id_before, log_id, heads }.write(aside)?;
+    Ok(log_id)
+}
+
+/// `READY` comes last: a folder without it is never served.
+fn move_up(aside: &Path, dir: &Path) -> io::Result<()> {
+    File::open(aside.join("journal"))?.sync_all()?;
+    File::open(aside)?.sync_all()?;
+    let mut names = vec![];
+    for entry in std::fs::read_dir(aside)? {
+        names.push(entry?.file_name());
+    }
+    names.sort_by_key(|name| name == "READY");
+    for name in names {
+        if name == "READY" {
+            File::open(dir)?.sync_all()?;
+        }
+        std::fs::rename(aside.join(&name), dir.join(&name))?;
+    }
+    std::fs::remove_dir(aside)?;
+    File::open(dir)?.sync_all()?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // somebody else made the folder for us, in a place that we may not look at
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The folder to restore into, kept from others while this is held, and emptied again if it comes to nothing.
+struct Place {
+    dir: PathBuf,
+    was_there: bool,
+    is_taken: bool,
+    _lock: File,
+}
+
+impl Place {
+    fn take(dir: &Path) -> Result<Self, RestoreError> {
+        let was_there = dir.exists();
+        let io = || RestoreError::io(format!("making {}", dir.display()));
+        std::fs::create_dir_all(dir).map_err(io())?;
+        for entry in std::fs::read_dir(dir).map_err(io())? {
+            let name = entry.map_err(io())?.file_name();
+            if !NOTHING.iter().any(|nothing| name == **nothing) {
+                let (dir, found) = (dir.display().to_string(), name.to_string_lossy().into_owned());
+                return Err(RestoreError::NotEmpty { dir, found });
+            }
+        }
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("LOCK")).map_err(io())?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RestoreError::InUse { dir: dir.display().to_string() }),
+            Err(TryLockError::Error(error)) => return Err(io()(error)),
+        }
+        let place = Self { dir: dir.to_path_buf(), was_there, is_taken: false, _lock: lock };
+        place.clear().map_err(io())?;
+        Ok(place)
+    }
+
+    /// Takes away what stands there: it was found empty, so all of it is ours.
+    fn clear(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if ["LOCK", "lost+found"].iter().any(|kept| entry.file_name() == *kept) {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                std::fs::remove_dir_all(entry.path())?;
+            } else {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.is_taken {
+            return;
+        }
+        let cleared = self
+            .clear()
+            .and_then(|()| std::fs::remove_file(self.dir.join("LOCK")))
+            .and_then(|()| if self.was_there { Ok(()) } else { std::fs::remove_dir(&self.dir) });
+        if let Err(error) = cleared {
+            tracing::warn!(%error, dir = %self.dir.display(), "what a restore left behind could not be removed");
+        }
+    }
+}
+
+type Sink<'s> = dyn FnMut(&str) -> io::Result<Box<dyn Write>> + 's;
+
+/// Reads the archive; every file goes to what `sink` opens for it, and its sum is compared at the end.
+fn read_archive(
+    from: &mut dyn Read,
+    total: u64,
+    progress: &dyn Progress,
+    sink: &mut Sink<'_>,
+) -> Result<About, RestoreError> {
+    let unusable = |what: String| RestoreError::Unusable(what);
+    let unreadable = |error: io::Error| RestoreError::Unusable(format!("it can't be read: {error}"));
+    let mut archive = tar::Archive::new(from);
+    let (mut seen, mut small): (BTreeMap<String, String>, BTreeMap<String, Vec<u8>>) = Default::default();
+    let mut done = 0;
+    // raw: no long names, links or attributes; a backup has none of them
+    for entry in archive.entries().map_err(unreadable)?.raw(true) {
+        let mut entry = entry.map_err(unreadable)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let is_known = is_in_backups(&name) || [ABOUT, SUMS, KEYS_FILE, MASTER_KEY_FILE].contains(&name.as_str());
+        if !is_known || !entry.header().entry_type().is_file() {
+            return Err(unusable(format!("{name:?} does not belong into a backup")));
+        }
+        if small.contains_key(SUMS) || seen.contains_key(&name) {
+            return Err(unusable(format!("{name} stands in it twice, or behind the sums")));
+        }
+        let size = entry.size();
+        let is_small = [ABOUT, SUMS].contains(&name.as_str());
+        if is_small && size > SMALL_BYTES_MAX {
+            return Err(unusable(format!("{name} has {size} bytes, which is too much")));
+        }
+        let mut kept = vec![];
+        let mut from = Hashing { from: &mut entry, hash: Sha256::new(), bytes: 0 };
+        if is_small {
+            from.read_to_end(&mut kept).map_err(unreadable)?;
+        } else {
+            let mut out = sink(&name).map_err(RestoreError::io(format!("making {name}")))?;
+            io::copy(&mut from, &mut out).map_err(RestoreError::io(format!("copying {name} out of the backup")))?;
+        }
+        if from.bytes != size {
+            return Err(unusable(format!("it is cut off in {name}")));
+        }
+        done += size;
+        progress.step("reading the backup", done, total.max(done));
+        let sum = hex::encode(from.hash.finalize());
+        if is_small {
+            small.insert(name.clone(), kept);
+        }
+        if name != SUMS {
+            seen.insert(name, sum);
+        }
+    }
+    let sums = small.get(SUMS).ok_or_else(|| unusable(format!("it is cut off: {SUMS} is missing")))?;
+    compare(sums, &seen).map_err(RestoreError::Unusable)?;
+    let about = small.get(ABOUT).ok_or_else(|| unusable(format!("{ABOUT} is missing")))?;
+    let about: About = serde_json::from_slice(about).map_err(|error| unusable(format!("{ABOUT}: {error}")))?;
+    if about.format != FORMAT {
+        return Err(unusable(format!("it has format {}, and this program reads {FORMAT}", about.format)));
+    }
+    Ok(about)
+}
+
+/// What is listed must be there as it is listed, and nothing else.
+fn compare(sums: &[u8], seen: &BTreeMap<String, String>) -> Result<(), String> {
+    let text = std::str::from_utf8(sums).map_err(|_| format!("{SUMS} is no text"))?;
+    let mut listed = BTreeMap::new();
+    for line in text.lines() {
+        let (sum, name) = line.split_once("  ").ok_or_else(|| format!("{SUMS} has a line that is none"))?;
+        listed.insert(name.to_owned(), sum.to_owned());
+    }
+    for (name, sum) in &listed {
+        match seen.get(name) {
+            None => return Err(format!("{name} is missing")),
+            Some(found) if found != sum => return Err(format!("{name} is not what was written")),
+            Some(_) => {}
+        }
+    }
+    match seen.keys().find(|name| !listed.contains_key(*name)) {
+        Some(name) => Err(format!("{name} has no sum in {SUMS}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

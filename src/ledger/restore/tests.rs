@@ -1,0 +1,187 @@
+//! Backups of real folders, stopped and running, there and back; and what is no backup.
+
+use super::*;
+use crate::domain::command::{Actor, Door};
+use crate::ledger::backup::{BackupError, backup_folder};
+use crate::ledger::replay::{ReplayOptions, replay};
+use crate::ledger::tests::{inventory, lived_in, open, submission, user};
+use crate::ledger::{Ledger, NoProgress};
+
+fn backup(dir: &Path, master_key: Option<&Path>) -> Result<Vec<u8>, BackupError> {
+    let mut bytes = vec![];
+    backup_folder(dir, master_key, &mut bytes, &NoProgress).map(|_| bytes)
+}
+
+fn put_back(bytes: &[u8], dir: &Path) -> Result<Restored, RestoreError> {
+    restore(&mut &bytes[..], bytes.len() as u64, dir, None, &NoProgress)
+}
+
+fn told(dir: &Path) -> Vec<(String, u64, [u8; 32])> {
+    let replayed = replay(dir, &ReplayOptions::default(), &NoProgress).unwrap();
+    replayed.into_iter().map(|r| (r.state.slug.clone(), r.state.next_position - 1, r.digest)).collect()
+}
+
+fn said(ledger: &Ledger) -> Vec<(String, u64, [u8; 32])> {
+    let of = |(tenant, slug)| {
+        let (position, digest) = ledger.digest(tenant).unwrap();
+        (slug, position, digest)
+    };
+    ledger.tenants().into_iter().map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_backup_is_a_new_log_with_the_same_history() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    assert_eq!(backup(dir.path(), None).unwrap(), bytes, "the same folder gives the same backup");
+    let to = parent.path().join("new");
+    let restored = put_back(&bytes, &to).unwrap();
+    assert_eq!(check(&mut &bytes[..], 0, &NoProgress).unwrap(), restored.about);
+    assert_ne!(hex::encode(restored.log_id), restored.about.log_id);
+    assert!(!restored.seen.are_seals_opened);
+    assert_eq!(told(&to), expected);
+    let mark = RestoredMark::read(&to).unwrap().unwrap();
+    assert_eq!((mark.log_id, hex::encode(mark.log_id_before)), (restored.log_id, restored.about.log_id));
+    assert_eq!(mark.heads, [(0, expected[0].1 + 1), (1, expected[1].1 + 1)].into());
+    assert!(!to.join(MASTER_KEY_FILE).exists() && !to.join(ASIDE).exists());
+    // with the master key, which is kept apart, the names are there again
+    std::fs::copy(dir.path().join(MASTER_KEY_FILE), to.join(MASTER_KEY_FILE)).unwrap();
+    let ledger = open(&to);
+    let name = ledger.read(crate::domain::ids::TenantId(0), |view| {
+        let stored = view.state.names.user_profile(crate::domain::ids::UserId(7)).unwrap();
+        ledger.user_profile(&stored.personal).unwrap().user_name
+    });
+    assert_eq!(name.unwrap(), "user7");
+    ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_ledger_is_backed_up_while_it_goes_on() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lived_in(dir.path()).await;
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "busy", "Busy").await.unwrap();
+    ledger.submit(tenant, submission(None, inventory(5))).await.unwrap();
+    let working = tokio::spawn({
+        let ledger = ledger.clone();
+        async move {
+            for n in 0.. {
+                let name = format!("busy{n}");
+                ledger.submit(tenant, submission(None, user(&ledger, tenant, &name))).await.unwrap();
+            }
+        }
+    });
+    for round in 0..5 {
+        let before = said(&ledger);
+        let mut bytes = vec![];
+        let about = ledger.backup(&mut bytes, &NoProgress).unwrap();
+        let after = said(&ledger);
+        let to = parent.path().join(round.to_string());
+        let restored = put_back(&bytes, &to).unwrap();
+        assert_eq!(restored.about, about);
+        for ((found, before), after) in told(&to).into_iter().zip(before).zip(after) {
+            assert!(before.1 <= found.1 && found.1 <= after.1, "{found:?} is not between {before:?} and {after:?}");
+        }
+    }
+    working.abort();
+    let _aborted = working.await;
+    let end = said(&ledger);
+    let mut bytes = vec![];
+    ledger.backup(&mut bytes, &NoProgress).unwrap();
+    ledger.stop().await;
+    let to = parent.path().join("end");
+    put_back(&bytes, &to).unwrap();
+    assert_eq!(told(&to), end);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_master_key_is_in_a_backup_only_if_it_was_asked_for() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lived_in(dir.path()).await;
+    let key = std::fs::read(dir.path().join(MASTER_KEY_FILE)).unwrap();
+    let holds_key = |bytes: &[u8]| bytes.windows(key.len()).any(|part| part == key);
+    assert!(!holds_key(&backup(dir.path(), None).unwrap()));
+    let bytes = backup(dir.path(), Some(&dir.path().join(MASTER_KEY_FILE))).unwrap();
+    assert!(holds_key(&bytes));
+    let to = parent.path().join("new");
+    assert!(put_back(&bytes, &to).unwrap().seen.are_seals_opened);
+    assert_eq!(std::fs::read(to.join(MASTER_KEY_FILE)).unwrap(), key);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    let to = parent.path().join("new");
+    let mut cuts: Vec<usize> = (0..40).map(|n| bytes.len() * n / 40).collect();
+    cuts.extend((1..6).map(|blocks| bytes.len() - 512 * blocks - 700));
+    for cut in cuts {
+        let outcome = put_back(&bytes[..cut], &to);
+        assert!(matches!(outcome, Err(RestoreError::Unusable(_))), "cut at {cut} of {}: {outcome:?}", bytes.len());
+        assert!(!to.exists(), "cut at {cut}");
+    }
+    let mut harmless = 0;
+    for n in 0..60 {
+        let mut bad = bytes.clone();
+        let at = bad.len() * n / 60 + 40;
+        bad[at] ^= 1;
+        match put_back(&bad, &to) {
+            Err(_) => assert!(!to.exists(), "flip at {at}"),
+            Ok(_) => {
+                // between two files nothing counts
+                assert_eq!(told(&to), expected, "flip at {at}");
+                std::fs::remove_dir_all(&to).unwrap();
+                harmless += 1;
+            }
+        }
+    }
+    assert!(harmless < 30, "{harmless}");
+    std::fs::create_dir(&to).unwrap();
+    assert!(put_back(b"no tar at all", &to).is_err());
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), 0, "a folder that was there stays, empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_something_in_it_is_left_alone() {
+    let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    std::fs::write(to.path().join("letter"), b"dear").unwrap();
+    assert!(matches!(put_back(&bytes, to.path()), Err(RestoreError::NotEmpty { found, .. }) if found == "letter"));
+    assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 1);
+    std::fs::remove_file(to.path().join("letter")).unwrap();
+    // what a cut restore left is no content
+    std::fs::create_dir_all(to.path().join(ASIDE).join("journal")).unwrap();
+    put_back(&bytes, to.path()).unwrap();
+    assert!(matches!(put_back(&bytes, to.path()), Err(RestoreError::NotEmpty { .. })));
+}
+
+#[test]
+fn an_archive_with_foreign_names_is_refused() {
+    let to = tempfile::tempdir().unwrap();
+    for name in ["../escaped", "/tmp/escaped", "journal/../../escaped", "sled/db", "root.token"] {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(3);
+        header.set_cksum();
+        let mut builder = tar::Builder::new(vec![]);
+        builder.append(&header, &b"bad"[..]).unwrap();
+        let outcome = put_back(&builder.into_inner().unwrap(), &to.path().join("new"));
+        assert!(
+            matches!(&outcome, Err(RestoreError::Unusable(what)) if what.contains("belong")),
+            "{name}: {outcome:?}"
+        );
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_path("READY").unwrap();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_link_name("/etc/passwd").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    let mut builder = tar::Builder::new(vec![]);
+    builder.append(&header, io::empty()).unwrap();
+    assert!(put_back(&builder.into_inner().unwrap(), &to.path().join("new")).is_err());
+    assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 0);
+}
