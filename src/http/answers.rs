@@ -49,7 +49,7 @@ pub(super) fn refused(rejection: &Rejection, position: u64, members: &[String]) 
     }
 }
 
-fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
+pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
     let status = match answer.status {
         Status::Done => "done",
         Status::Unchanged => "unchanged",

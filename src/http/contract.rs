@@ -96,6 +96,16 @@ pub(super) struct CommandHeaders {
     if_match: Option<String>,
 }
 
+/// Headers of many commands.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the contract; lines.rs reads the header")]
+pub(super) struct BulkHeaders {
+    /// A command without an id of its own takes this, with `#` and its place in the list behind it
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 59, pattern = "^[ -~]{1,59}$")]
+    idempotency_key: Option<String>,
+}
+
 /// What a command answered; which of the fields are there depends on the call
 #[derive(serde::Serialize, ToSchema)]
 #[expect(dead_code, reason = "for the contract; answers.rs writes the fields")]

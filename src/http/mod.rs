@@ -9,6 +9,7 @@ mod docs;
 mod door;
 mod health;
 mod inputs;
+mod lines;
 mod listener;
 mod problem;
 mod problem_pages;
@@ -95,7 +96,7 @@ impl Service {
 }
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
-    use routes::{assignments, devices, directory, pools, stores, tenants};
+    use routes::{assignments, commands, devices, directory, pools, stores, tenants};
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
@@ -135,6 +136,8 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(pools::reclaim))
         .routes(routes!(pools::adopt))
         .routes(routes!(pools::grant))
+        .routes(routes!(commands::commands))
+        .routes(routes!(commands::simulate))
 }
 
 /// The published contract.

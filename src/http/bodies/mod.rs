@@ -1,3 +1,4 @@
 //! What things look like in answers, converted by hand from the state that is shown. Not here: which of them is asked for.
 
+pub(super) mod commands;
 pub(super) mod pools;

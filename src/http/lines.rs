@@ -1,0 +1,247 @@
+//! Many commands in one body: an array or NDJSON, each line read for itself, and one result a line on the way out. Not here:
+//! what a command's fields mean (`wire`), how a good answer looks (`answers.rs`), who judges (`routes/commands.rs`).
+
+use super::Service;
+use super::answers;
+use super::auth::Caller;
+use super::door::{KEY, KEY_CHARS_MAX, checked_key};
+use super::inputs;
+use super::problem::Problem;
+use super::wire::Wire;
+use super::wire::kind::Kind;
+use crate::domain::answer::Answer;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+
+/// Commands in one call.
+pub(super) const COMMANDS_MAX: usize = 10_000;
+
+/// How the commands are written, and their results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Array,
+    Ndjson,
+}
+
+/// A body of commands, whole, not yet read.
+pub(super) struct Lines {
+    pub(super) form: Form,
+    bytes: Bytes,
+    /// The call's own key: a line without an id takes it, with the line's place behind it.
+    key: Option<String>,
+    line_bytes_max: usize,
+}
+
+/// One command of many.
+pub(super) struct Line {
+    pub(super) id: Option<String>,
+    pub(super) read: Result<Wire, Problem>,
+}
+
+impl FromRequest<Arc<Service>> for Lines {
+    type Rejection = Problem;
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+        let form = match inputs::media_type(request.headers()).as_deref() {
+            None => Form::Array,
+            Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Form::Ndjson,
+            Some(_) if inputs::is_json(request.headers()) => Form::Array,
+            Some(_) => {
+                let detail = "commands are read as application/json or application/x-ndjson";
+                return Err(Problem::new("unsupported-media-type", detail));
+            }
+        };
+        let key = request.headers().get(KEY).map(|value| value.to_str().unwrap_or("")).map(checked_key).transpose()?;
+        if key.as_ref().is_some_and(|key| key.len() + "#9999".len() > KEY_CHARS_MAX) {
+            let detail =
+                "the key of many commands has at most 59 characters: each takes its place behind it, as in #17";
+            return Err(Problem::new("idempotency-key-invalid", detail));
+        }
+        let bytes = inputs::read(request, service.limits.bulk_bytes_max).await?;
+        Ok(Self { form, bytes, key, line_bytes_max: service.limits.body_bytes_max })
+    }
+}
+
+impl Lines {
+    /// Reads every line. What is wrong with one of them is that one's; the rest goes on. Blocking, some milliseconds for
+    /// thousands. `may` says whether the caller may send such a command.
+    pub(super) fn read(
+        &self,
+        caller: &Caller,
+        may: impl Fn(Kind) -> Result<(), Problem>,
+    ) -> Result<Vec<Line>, Problem> {
+        let texts: Vec<&[u8]> = match self.form {
+            Form::Array => array(&self.bytes)?,
+            Form::Ndjson => {
+                let lines = self.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                lines.filter(|line| !line.is_empty()).take(COMMANDS_MAX + 1).collect()
+            }
+        };
+        if texts.len() > COMMANDS_MAX {
+            let detail = format!("a call has at most {COMMANDS_MAX} commands");
+            return Err(Problem::new("too-large", detail).with("commands_max", COMMANDS_MAX));
+        }
+        Ok(texts.into_iter().enumerate().map(|(place, text)| self.line(caller, place, text, &may)).collect())
+    }
+
+    fn line(&self, caller: &Caller, place: usize, text: &[u8], may: &impl Fn(Kind) -> Result<(), Problem>) -> Line {
+        let mut fields = match self.fields(text) {
+            Ok(fields) => fields,
+            Err(problem) => return Line { id: None, read: Err(problem) },
+        };
+        let id = match fields.remove("id") {
+            None | Some(Value::Null) => Ok(self.key.as_ref().map(|key| format!("{key}#{place}"))),
+            Some(Value::String(id)) => checked_key(&id).map(Some),
+            Some(_) => Err(Problem::unreadable("id: the id of a command is a string").with("field", "id")),
+        };
+        let id = match id {
+            Ok(id) => id,
+            Err(problem) => return Line { id: None, read: Err(problem) },
+        };
+        let read = kind_of(&mut fields).and_then(|kind| {
+            may(kind)?;
+            Wire::read(caller, kind, fields)
+        });
+        Line { id, read }
+    }
+
+    fn fields(&self, text: &[u8]) -> Result<Map<String, Value>, Problem> {
+        if text.len() > self.line_bytes_max {
+            let detail = format!("the command is larger than {} bytes", self.line_bytes_max);
+            return Err(Problem::new("too-large", detail).with("bytes_max", self.line_bytes_max));
+        }
+        match serde_json::from_slice(text) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(_) => Err(Problem::unreadable("the command is JSON, but no object")),
+            Err(error) => Err(Problem::unreadable(format!("the command is no JSON: {error}"))),
+        }
+    }
+}
+
+fn kind_of(fields: &mut Map<String, Value>) -> Result<Kind, Problem> {
+    match fields.remove("type") {
+        Some(Value::String(name)) => Kind::of_bulk(&name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).filter(|c| !c.is_control()).collect();
+            Problem::unreadable(format!("type: no command is called `{shown}` here")).with("field", "type")
+        }),
+        Some(_) => Err(Problem::unreadable("type: the type of a command is a string").with("field", "type")),
+        None => Err(Problem::unreadable("missing field `type`").with("field", "type")),
+    }
+}
+
+/// The commands of an array, or of an object that has them under `commands`; one more than there may be at most.
+fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        commands: Raw<'a>,
+    }
+    let raw = if bytes.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<Wrapped<'_>>(bytes).map(|wrapped| wrapped.commands)
+    } else {
+        serde_json::from_slice(bytes)
+    };
+    let Raw(texts) = raw.map_err(|error| Problem::unreadable(format!("the body is no array of commands: {error}")))?;
+    Ok(texts.into_iter().map(|text| text.get().as_bytes()).collect())
+}
+
+struct Raw<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Texts<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Texts<'a> {
+            type Value = Raw<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of commands")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw<'a>, A::Error> {
+                let mut texts = Vec::new();
+                while texts.len() <= COMMANDS_MAX {
+                    match seq.next_element()? {
+                        Some(text) => texts.push(text),
+                        None => return Ok(Raw(texts)),
+                    }
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Raw(texts))
+            }
+        }
+        d.deserialize_seq(Texts(std::marker::PhantomData))
+    }
+}
+
+/// Results, in the order of the commands.
+pub(super) struct Results {
+    form: Form,
+    out: Vec<u8>,
+}
+
+impl Results {
+    pub(super) fn new(form: Form) -> Self {
+        let out = if form == Form::Array { b"{\"results\":[".to_vec() } else { Vec::new() };
+        Self { form, out }
+    }
+
+    /// A command that was judged at `position`, or tried there.
+    pub(super) fn judged(
+        &mut self,
+        id: Option<String>,
+        kind: Kind,
+        answer: &Answer,
+        position: u64,
+        is_recorded: bool,
+        members: &[String],
+    ) {
+        match &answer.rejection {
+            Some(rejection) => {
+                let problem = answers::refused(rejection, position, members);
+                self.refused(id, &problem, is_recorded.then_some(position));
+            }
+            None => self.add(id, answers::said(kind, answer), is_recorded.then_some(position), Value::Null),
+        }
+    }
+
+    pub(super) fn refused(&mut self, id: Option<String>, problem: &Problem, position: Option<u64>) {
+        let body = Map::from_iter([("status".to_owned(), Value::from("refused"))]);
+        self.add(id, body, position, problem.to_json());
+    }
+
+    fn add(&mut self, id: Option<String>, mut body: Map<String, Value>, position: Option<u64>, problem: Value) {
+        body.insert("id".to_owned(), id.into());
+        body.insert("position".to_owned(), position.into());
+        body.insert("problem".to_owned(), problem);
+        if self.form == Form::Array && !self.out.ends_with(b"[") {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(Value::Object(body).to_string().as_bytes());
+        if self.form == Form::Ndjson {
+            self.out.push(b'\n');
+        }
+    }
+
+    /// The body, and what it is. `rest` stands beside the results of an array.
+    pub(super) fn finish(mut self, rest: &Map<String, Value>) -> ([(header::HeaderName, &'static str); 1], Vec<u8>) {
+        let media_type = match self.form {
+            Form::Ndjson => "application/x-ndjson",
+            Form::Array => {
+                self.out.push(b']');
+                for (name, value) in rest {
+                    self.out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
+                }
+                self.out.push(b'}');
+                "application/json"
+            }
+        };
+        ([(header::CONTENT_TYPE, media_type)], self.out)
+    }
+}
