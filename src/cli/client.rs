@@ -187,6 +187,10 @@ impl Client {
         self.call(Method::PUT, path, &Body::Json(body), key).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::DELETE, path, &Body::None, None).await
+    }
+
     /// Sends commands in one stream and gives their results in order. Lines that were turned away only for now are sent
     /// again under their ids.
     pub(crate) async fn commands(&self, tenant: &str, commands: &[Value]) -> Result<Vec<Value>, CallError> {

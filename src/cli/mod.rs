@@ -3,6 +3,7 @@
 //! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
 
 mod backup;
+mod bench;
 mod client;
 mod demo;
 mod exit;
@@ -14,6 +15,7 @@ mod replay;
 mod restore;
 mod serve;
 mod spawned;
+mod token;
 mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -59,6 +61,10 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup into an empty folder
     Restore(restore::Args),
+    /// Make, list and revoke the tokens of a tenant
+    Token(token::Args),
+    /// Measure this machine's service beside what HTTP and the disk alone allow
+    Bench(bench::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -92,6 +98,8 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
         Command::Serve(args) => wait_for(serve::run(args)),
+        Command::Token(args) => wait_for(token::run(args)),
+        Command::Bench(args) => wait_for(bench::run(args)),
         Command::Demo(args) => wait_for(demo::run(args)),
         Command::Load(args) => wait_for(load::run(*args)),
         Command::Verify(args) => verify::run(&args),

@@ -31,6 +31,7 @@ impl Default for Options {
 pub(crate) struct Spawned {
     child: Child,
     client: Client,
+    token: String,
     /// Kept open, so that the service may print more.
     _lines: Lines<BufReader<ChildStdout>>,
 }
@@ -71,7 +72,21 @@ impl Spawned {
             return Err(Failure::Unreachable(format!("the service on {} did not come up{hint}", data.display())));
         };
         let token = read_token(&data.join("root.token"))?;
-        Ok(Self { child, client: Client::new(&url, &token)?, _lines: lines })
+        Ok(Self { child, client: Client::new(&url, &token)?, token, _lines: lines })
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(mut self) -> Result<(), Failure> {
+        self.child.kill().await.map_err(|error| Failure::Unreachable(format!("the service can't be killed: {error}")))
     }
 
     pub(crate) fn client(&self) -> &Client {
