@@ -5,8 +5,8 @@
 
 use super::event::Target;
 use super::facts::{Intent, Join, Licensing};
-use super::ids::{DeviceId, Holder, PoolId, UserId};
-use super::state::{Assignment, Device, Pool, Tenant};
+use super::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use super::state::{Assignment, Device, Links, Pool, Tenant};
 use serde::{Deserialize, Serialize};
 
 /// The first Windows 10 build that may carry a store app: version 1511.
@@ -104,8 +104,8 @@ impl Tenant {
         if self.user(user).departed.is_some() {
             return own;
         }
-        for id in &pool.assignments {
-            let assignment = self.assignment(*id);
+        for id in self.assignments_near(pool, user.into()) {
+            let assignment = self.assignment(id);
             if self.target_holds(assignment, user.into()) {
                 own.add(assignment.intent);
             } else if Self::seats_go_to_users(pool, assignment) && self.reaches_through_a_device(pool, assignment, user)
@@ -137,8 +137,8 @@ impl Tenant {
 
     fn device_coverage(&self, pool: &Pool, device: DeviceId) -> Coverage {
         let mut coverage = Coverage::default();
-        for id in &pool.assignments {
-            let assignment = self.assignment(*id);
+        for id in self.assignments_near(pool, device.into()) {
+            let assignment = self.assignment(id);
             if !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device) {
                 coverage.add(assignment.intent);
             }
@@ -151,8 +151,8 @@ impl Tenant {
     pub fn coverage_of_device(&self, pool: PoolId, device: DeviceId) -> Coverage {
         let pool = self.pool(pool);
         let mut coverage = Coverage::default();
-        for id in &pool.assignments {
-            let assignment = self.assignment(*id);
+        for id in self.assignments_near(pool, device.into()) {
+            let assignment = self.assignment(id);
             if self.device_is_reached(pool, assignment, device) {
                 coverage.add(assignment.intent);
             }
@@ -162,7 +162,7 @@ impl Tenant {
 
     /// The assignments that reach a holder, oldest first.
     #[must_use]
-    pub fn assignments_of(&self, pool: PoolId, holder: Holder) -> Vec<super::ids::AssignmentId> {
+    pub fn assignments_of(&self, pool: PoolId, holder: Holder) -> Vec<AssignmentId> {
         let pool = self.pool(pool);
         let reached = |assignment: &Assignment| match holder {
             Holder::User(user) => {
@@ -175,7 +175,34 @@ impl Tenant {
                 !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device)
             }
         };
-        pool.assignments.iter().copied().filter(|id| reached(self.assignment(*id))).collect()
+        self.assignments_near(pool, holder).into_iter().filter(|id| reached(self.assignment(*id))).collect()
+    }
+
+    /// The assignments of a pool that could reach a holder, oldest first: those that name it, its groups or its devices.
+    /// What it costs does not grow with the pool.
+    fn assignments_near(&self, pool: &Pool, holder: Holder) -> Vec<AssignmentId> {
+        /// So few are looked at faster than for.
+        const FEW: usize = 8;
+        if pool.assignments.len() <= FEW {
+            return pool.assignments.iter().copied().collect();
+        }
+        let mut near = Vec::new();
+        self.add_near(pool, self.links(holder), &mut near);
+        if let Holder::User(user) = holder {
+            let installed_on = pool.installs_by_user.get(&user).into_iter().flatten();
+            for device in self.user(user).devices.iter().chain(installed_on) {
+                self.add_near(pool, self.links(Holder::Device(*device)), &mut near);
+            }
+        }
+        near.sort_unstable();
+        near.dedup();
+        near
+    }
+
+    fn add_near(&self, pool: &Pool, links: &Links, near: &mut Vec<AssignmentId>) {
+        let through_groups = links.groups.iter().flat_map(|group| &self.group(*group).targeted_by);
+        let all = links.assignments.iter().chain(through_groups).copied();
+        near.extend(all.filter(|id| self.assignment(*id).pool == pool.id));
     }
 
     /// Who would hold a seat for a member of a target: the user, the device, or the device's people.

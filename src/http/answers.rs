@@ -42,11 +42,13 @@ pub(super) fn refused(rejection: &Rejection, position: u64, members: &[String]) 
     let named = |places: &[u32]| -> Vec<String> {
         places.iter().filter_map(|place| members.get(usize::try_from(*place).ok()?).cloned()).collect()
     };
-    match rejection {
-        Rejection::UnknownMembers { places } => problem.with("unknown", named(places)),
-        Rejection::MemberKindMismatch { places } => problem.with("mismatched", named(places)),
-        _ => problem,
+    if let Rejection::UnknownMembers { places } = rejection {
+        return problem.with("unknown", named(places));
     }
+    if let Rejection::MemberKindMismatch { places } = rejection {
+        return problem.with("mismatched", named(places));
+    }
+    problem
 }
 
 pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
@@ -110,10 +112,7 @@ pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
         Kind::RevokeToken => json!({"token_id": answer.token}),
         Kind::ChangeSettings | Kind::LinkStoreAccount | Kind::PutTool | Kind::DeleteTool => json!({}),
     };
-    let mut body = match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
+    let mut body = fields_of(fields);
     body.insert("status".into(), status.into());
     body
 }
@@ -136,12 +135,8 @@ pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Valu
         let Some(last) = events.last() else { break };
         from = last.position + 1;
         skipped.extend(events.into_iter().filter(|event| event.position <= end).filter_map(|recorded| {
-            match recorded.event {
-                Event::ItemSkipped { key, reason, .. } => {
-                    Some(json!({"key": key.to_string(), "reason": reason_word(reason)}))
-                }
-                _ => None,
-            }
+            let Event::ItemSkipped { key, reason, .. } = recorded.event else { return None };
+            Some(json!({"key": key.to_string(), "reason": reason_word(reason)}))
         }));
     }
     skipped.truncate(SKIPPED_MAX);
@@ -161,10 +156,7 @@ pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Valu
         },
         "skipped": skipped,
     });
-    match body {
-        Value::Object(fields) => Ok(fields),
-        _ => Ok(Map::new()),
-    }
+    Ok(fields_of(body))
 }
 
 /// Reasons why an item makes no pool are written as the store writes them, with hyphens.
@@ -173,4 +165,9 @@ fn reason_word(reason: crate::domain::facts::ItemSkipReason) -> &'static str {
         crate::domain::facts::ItemSkipReason::EncryptedPackage => "encrypted-package",
         crate::domain::facts::ItemSkipReason::UnsupportedType => "unsupported-type",
     }
+}
+
+/// The fields of a value that was written as an object.
+pub(super) fn fields_of(value: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = value { fields } else { Map::new() }
 }

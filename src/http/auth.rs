@@ -20,7 +20,6 @@ use subtle::ConstantTimeEq;
 pub(super) struct Caller {
     pub(super) service: Arc<Service>,
     pub(super) tenant: TenantId,
-    pub(super) slug: String,
     pub(super) actor: Actor,
     /// `None` is root, good for everything.
     pub(super) role: Option<Role>,
@@ -152,7 +151,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
                 ));
             }
         };
-        Ok(Self { service: Arc::clone(service), tenant, slug, actor, role })
+        Ok(Self { service: Arc::clone(service), tenant, actor, role })
     }
 }
 

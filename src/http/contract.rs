@@ -108,7 +108,6 @@ pub(super) struct BulkHeaders {
 
 /// What a command answered; which of the fields are there depends on the call
 #[derive(serde::Serialize, ToSchema)]
-#[expect(dead_code, reason = "for the contract; answers.rs writes the fields")]
 pub(super) struct CommandAnswer {
     /// `done`, or `unchanged`: it was so already
     status: String,

@@ -5,7 +5,7 @@ use super::problem_pages::{self, Page};
 use super::request_id;
 use crate::audit::as_of::AsOfError;
 use crate::domain::facts::Owned;
-use crate::domain::rejection::{Figures, Rejection, RejectionClass, Remedies};
+use crate::domain::rejection::{Figures, Rejection, Remedies};
 use crate::ledger::{ReadError, SubmitError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -130,30 +130,37 @@ impl Problem {
     /// How a command that was refused says so; `position` is where it was judged.
     #[must_use]
     pub(crate) fn of_rejection(rejection: &Rejection, position: u64) -> Self {
-        let problem = match rejection.class() {
-            RejectionClass::NotFound
-            | RejectionClass::Precondition
-            | RejectionClass::Meaningless
-            | RejectionClass::Conflict => Self::new(rejection.name(), detail_of(rejection)),
-        };
-        let problem = problem.at(position);
+        let said = |detail: String| Self::new(rejection.name(), detail).at(position);
         match rejection {
             Rejection::NotEnoughSeats { short_by, figures, remedies } => {
-                problem.with("short_by", *short_by).figures(figures).remedies(remedies)
+                let detail = format!("{short_by} more seats are needed than are free: {}", in_words(figures));
+                said(detail).with("short_by", *short_by).figures(figures).remedies(remedies)
             }
             Rejection::NoSeatAvailable { figures, remedies } => {
-                problem.with("short_by", 1).figures(figures).remedies(remedies)
+                let detail = format!("no seat is free: {}, {} wait in the queue", in_words(figures), figures.queued);
+                said(detail).with("short_by", 1).figures(figures).remedies(remedies)
             }
             Rejection::RefundExceedsFreeSeats { quantity, figures } => {
-                problem.with("quantity", *quantity).figures(figures)
+                let detail = format!("{quantity} seats are to go back: {}", in_words(figures));
+                said(detail).with("quantity", *quantity).figures(figures)
             }
-            Rejection::SeatsStillHeld { held } => problem.with("held", *held),
-            Rejection::PreconditionFailed { etag } => problem.with("etag", etag.to_string()),
-            Rejection::UnknownMembers { places } | Rejection::MemberKindMismatch { places } => {
-                problem.with("places", places.clone())
+            Rejection::SeatsStillHeld { held } => said(format!("{held} seats are still held")).with("held", *held),
+            Rejection::PreconditionFailed { etag } => {
+                said(format!("the resource is at \"{etag}\" by now")).with("etag", etag.to_string())
             }
-            Rejection::DriftOfAnotherPool { pool } => problem.with("pool", pool.to_string()),
-            Rejection::InventoryRepeatsKey { place } => problem.with("place", *place),
+            Rejection::UnknownMembers { places } => {
+                said(format!("{} of the members are not known", places.len())).with("places", places.clone())
+            }
+            Rejection::MemberKindMismatch { places } => {
+                said(format!("{} of the members are not of the group's kind", places.len()))
+                    .with("places", places.clone())
+            }
+            Rejection::DriftOfAnotherPool { pool } => {
+                said(format!("the drift is of {pool}")).with("pool", pool.to_string())
+            }
+            Rejection::InventoryRepeatsKey { place } => {
+                said(format!("item {place} has the key of an earlier one")).with("place", *place)
+            }
             Rejection::TenantNotFound
             | Rejection::PoolNotFound
             | Rejection::UserNotFound
@@ -194,7 +201,9 @@ impl Problem {
             | Rejection::SeatNotRevocable
             | Rejection::OrderAlreadyRefunded
             | Rejection::RefundWindowClosed
-            | Rejection::DriftAlreadyResolved => problem,
+            | Rejection::DriftAlreadyResolved => {
+                said(problem_pages::find(rejection.name()).map_or("", |page| page.cause).to_owned())
+            }
         }
     }
 
@@ -232,42 +241,12 @@ pub(crate) fn owned_json(owned: Owned) -> Value {
     }
 }
 
-fn detail_of(rejection: &Rejection) -> String {
-    let free = |figures: &Figures| match figures.free() {
-        Owned::Count(free) => free.to_string(),
+fn in_words(figures: &Figures) -> String {
+    let count = |owned: Owned| match owned {
+        Owned::Count(count) => count.to_string(),
         Owned::Unlimited => "unlimited".into(),
     };
-    let owned = |figures: &Figures| match figures.owned {
-        Owned::Count(owned) => owned.to_string(),
-        Owned::Unlimited => "unlimited".into(),
-    };
-    match rejection {
-        Rejection::NotEnoughSeats { short_by, figures, .. } => {
-            format!(
-                "{short_by} more seats are needed than are free: {} owned, {} held, {} free",
-                owned(figures),
-                figures.held,
-                free(figures)
-            )
-        }
-        Rejection::NoSeatAvailable { figures, .. } => {
-            format!(
-                "no seat is free: {} owned, {} held, {} wait in the queue",
-                owned(figures),
-                figures.held,
-                figures.queued
-            )
-        }
-        Rejection::RefundExceedsFreeSeats { quantity, figures } => {
-            format!("{quantity} seats are to go back and {} are free of {} owned", free(figures), owned(figures))
-        }
-        Rejection::SeatsStillHeld { held } => format!("{held} seats are still held"),
-        Rejection::UnknownMembers { places } => format!("{} of the members are not known", places.len()),
-        Rejection::MemberKindMismatch { places } => {
-            format!("{} of the members are not of the group's kind", places.len())
-        }
-        other => problem_pages::find(other.name()).map_or("", |page| page.cause).to_owned(),
-    }
+    format!("{} owned, {} held, {} free", count(figures.owned), figures.held, count(figures.free()))
 }
 
 impl IntoResponse for Problem {

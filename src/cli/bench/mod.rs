@@ -64,16 +64,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if args.noop_server {
         return noop::serve().await;
     }
-    let folder = tempfile::Builder::new().prefix("seatledger-bench-");
     let folder = match &args.folder {
-        Some(parent) => std::fs::create_dir_all(parent).and_then(|()| {
-            let mut folder = folder;
-            folder.tempdir_in(parent)
-        }),
-        None => {
-            let mut folder = folder;
-            folder.tempdir()
-        }
+        Some(parent) => std::fs::create_dir_all(parent).and_then(|()| tempfile::tempdir_in(parent)),
+        None => tempfile::tempdir(),
     };
     let folder = folder.map_err(|error| Failure::File(format!("no folder can be made: {error}")))?;
     let bench = Bench { args, data: folder.path().join("ledger") };

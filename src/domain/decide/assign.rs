@@ -191,7 +191,7 @@ impl Judge<'_> {
         self.tenant.holders_for(pool, assignment, member).is_empty().then_some(SkipReason::NoPrimaryUser)
     }
 
-    fn guard_seats(&self, pool: PoolId, made: &Assignment, candidates: &Candidates) -> Result<(), Rejection> {
+    fn guard_seats(&mut self, pool: PoolId, made: &Assignment, candidates: &Candidates) -> Result<(), Rejection> {
         let entry = self.tenant.pool(pool);
         let Some(cap) = entry.cap() else {
             return Ok(());
@@ -207,28 +207,45 @@ impl Judge<'_> {
         if needed <= free {
             return Ok(());
         }
-        let short_by = needed - free;
-        Err(Rejection::NotEnoughSeats { short_by, figures: entry.figures(), remedies: self.remedies(pool, short_by) })
+        let (short_by, figures) = (needed - free, entry.figures());
+        Err(Rejection::NotEnoughSeats { short_by, figures, remedies: self.remedies(pool, short_by) })
     }
 
-    /// The ways out of a shortage, honest also where one would free nothing.
-    pub(super) fn remedies(&self, pool: PoolId, short_by: u64) -> Remedies {
+    /// The ways out of a shortage, honest also where one would free nothing. Counted anew only when pool or directory
+    /// have changed: a pool that is sold out is asked for again and again.
+    pub(super) fn remedies(&mut self, pool: PoolId, short_by: u64) -> Remedies {
+        let changed = (self.tenant.pool(pool).changed, self.tenant.directory_changed);
+        let counted = match self.tenant.remedies_counted.get(&pool) {
+            Some((at, directory_at, counted)) if (*at, *directory_at) == changed => *counted,
+            Some(_) | None => {
+                let counted = self.count_remedies(pool);
+                self.tenant.remedies_counted.insert(pool, (changed.0, changed.1, counted));
+                counted
+            }
+        };
+        Remedies { buy_would_free: short_by, ..counted }
+    }
+
+    fn count_remedies(&self, pool: PoolId) -> Remedies {
         let entry = self.tenant.pool(pool);
-        let of_ours = |state: SeatState| {
-            entry.seats.iter().filter(move |(_, seat)| seat.state == state && entry.is_revocable(seat))
-        };
-        let is_covered = |holder: &Holder| self.tenant.coverage(pool, *holder).is_covered();
-        let releases_on_uninstall = entry.policy.on_uninstall == KeepOrRelease::Release;
-        let uninstall_would_free =
-            of_ours(SeatState::InUse).filter(|(holder, _)| releases_on_uninstall || !is_covered(holder)).count() as u64;
-        // A seat that nothing targets is not freed by targeting less.
-        let narrow_in_use = match entry.policy.untargeted {
-            KeepOrRelease::Release => of_ours(SeatState::InUse).filter(|(holder, _)| is_covered(holder)).count() as u64,
-            KeepOrRelease::Keep => 0,
-        };
-        let narrow_reserved = of_ours(SeatState::Reserved).filter(|(holder, _)| is_covered(holder)).count() as u64;
-        let narrow_would_free = narrow_reserved + narrow_in_use;
-        Remedies { uninstall_would_free, narrow_would_free, buy_would_free: short_by }
+        let uninstalls = entry.policy.on_uninstall == KeepOrRelease::Release;
+        // a seat that nothing targets is not freed by targeting less
+        let narrows = entry.policy.untargeted == KeepOrRelease::Release;
+        let mut remedies = Remedies { uninstall_would_free: 0, narrow_would_free: 0, buy_would_free: 0 };
+        for (holder, seat) in entry.seats.iter().filter(|(_, seat)| entry.is_revocable(seat)) {
+            let is_covered = || self.tenant.coverage(pool, *holder).is_covered();
+            match seat.state {
+                SeatState::Reserved => remedies.narrow_would_free += u64::from(is_covered()),
+                SeatState::InUse if uninstalls && !narrows => remedies.uninstall_would_free += 1,
+                SeatState::InUse => {
+                    let is_covered = is_covered();
+                    remedies.uninstall_would_free += u64::from(uninstalls || !is_covered);
+                    remedies.narrow_would_free += u64::from(narrows && is_covered);
+                }
+                SeatState::Releasing | SeatState::Foreign => {}
+            }
+        }
+        remedies
     }
 
     fn make(&mut self, made: &Assignment, candidates: &Candidates) {

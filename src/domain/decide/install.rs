@@ -52,7 +52,7 @@ impl Judge<'_> {
     }
 
     /// Which seat an install would use: a held device seat, a held user seat, device coverage, user coverage.
-    fn license_for(&self, pool: PoolId, device: DeviceId, user: Option<UserId>) -> Result<License, Rejection> {
+    fn license_for(&mut self, pool: PoolId, device: DeviceId, user: Option<UserId>) -> Result<License, Rejection> {
         let entry = self.tenant.pool(pool);
         let machine = self.tenant.device(device);
         if machine.is_retired {

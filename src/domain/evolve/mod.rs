@@ -154,7 +154,7 @@ impl Tenant {
             Event::CommandRefused { rejection, .. } if rejection.class() != RejectionClass::Conflict => {}
             Event::CommandRefused { command, pool, holder, target, rejection } => {
                 if let Some(pool) = pool {
-                    self.pool_mut(*pool).refused += 1;
+                    self.count_refusals(*pool, 1);
                 }
                 let rule = rejection.name().to_owned();
                 let key = RefusalKey {
@@ -169,7 +169,7 @@ impl Tenant {
             }
             Event::RefusalsCounted { position: _, actor: _, pool, count } => {
                 if let Some(pool) = pool {
-                    self.pool_mut(*pool).refused += count;
+                    self.count_refusals(*pool, *count);
                 }
             }
             Event::CommandUnchanged { .. } => {}

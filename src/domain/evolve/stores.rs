@@ -270,6 +270,7 @@ impl Tenant {
             unlicensed: 0,
             assignments: BTreeSet::new(),
             refused: 0,
+            changed: 0,
             last_free_position: 0,
             store_used: None,
             store_seen_at: Some(meta.recorded_at),

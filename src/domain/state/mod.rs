@@ -18,6 +18,7 @@ use super::command::Actor;
 use super::facts::Settings;
 use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, UserId};
 use super::key::{PoolKey, Provider};
+use super::rejection::Remedies;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -63,6 +64,13 @@ pub struct Tenant {
     pub recent_endings: VecDeque<RecentEnding>,
     pub seats_held: u64,
     pub refusals: Refusals,
+    /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
+    /// digests.
+    #[serde(skip)]
+    pub directory_changed: u64,
+    /// The ways out of a shortage as they were counted last, with the changes of pool and directory that they know of.
+    #[serde(skip)]
+    pub remedies_counted: BTreeMap<PoolId, (u64, u64, Remedies)>,
     /// Look-ups by outside name and sealed names: not part of the digest, so that an erasure leaves it as it was.
     pub names: Names,
 }
@@ -123,18 +131,29 @@ impl Tenant {
     }
 
     pub(super) fn pool_mut(&mut self, pool: PoolId) -> &mut Pool {
-        Arc::make_mut(&mut self.pools[pool.index()])
+        let changed = self.next_position;
+        let pool = Arc::make_mut(&mut self.pools[pool.index()]);
+        pool.changed = changed;
+        pool
+    }
+
+    /// So many refusals more: no change of anything that a rule reads.
+    pub(super) fn count_refusals(&mut self, pool: PoolId, refusals: u64) {
+        Arc::make_mut(&mut self.pools[pool.index()]).refused += refusals;
     }
 
     pub(super) fn user_mut(&mut self, user: UserId) -> &mut User {
+        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.users[user.index()])
     }
 
     pub(super) fn device_mut(&mut self, device: DeviceId) -> &mut Device {
+        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.devices[device.index()])
     }
 
     pub(super) fn group_mut(&mut self, group: GroupId) -> &mut Group {
+        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.groups[group.index()])
     }
 
@@ -144,8 +163,8 @@ impl Tenant {
 
     pub(super) fn links_mut(&mut self, holder: Holder) -> &mut Links {
         match holder {
-            Holder::User(user) => &mut self.user_mut(user).links,
-            Holder::Device(device) => &mut self.device_mut(device).links,
+            Holder::User(user) => &mut Arc::make_mut(&mut self.users[user.index()]).links,
+            Holder::Device(device) => &mut Arc::make_mut(&mut self.devices[device.index()]).links,
         }
     }
 

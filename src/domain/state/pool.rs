@@ -116,6 +116,9 @@ pub struct Pool {
     /// Complete syncs in a row after which the store and the ledger differed on what is used, and the drift they found.
     pub used_differs: u32,
     pub used_drift: Option<DriftId>,
+    /// The last position that changed this pool in what a rule reads. Like the next one a cache.
+    #[serde(skip)]
+    pub changed: u64,
     /// No reservation can time out before this instant. A cache: left out of snapshots and digests.
     #[serde(skip)]
     pub next_timeout: Option<Time>,

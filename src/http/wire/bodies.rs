@@ -193,6 +193,7 @@ pub(crate) struct ToolBody {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "a declared inventory is sent, not fetched; the stores' connectors will read how")]
 pub(crate) struct SyncBody {
     #[schema(value_type = super::words::Provider)]
     pub(crate) provider: crate::domain::key::Provider,

@@ -32,7 +32,6 @@ const MEMBERS_MAX: usize = 200_000;
 
 /// One command, read.
 pub(super) struct Wire {
-    pub(super) kind: Kind,
     pub(super) ask: Ask,
     pub(super) occurred_at: Option<Time>,
     pub(super) reason: Option<String>,
@@ -52,7 +51,6 @@ impl Wire {
         let aside: Aside = shaped(aside)?;
         let (ask, members) = ask(caller, kind, fields)?;
         Ok(Self {
-            kind,
             ask,
             occurred_at: aside.occurred_at,
             reason: aside.reason.map(|reason| reason.0),
@@ -148,10 +146,12 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
         Kind::Reclaim | Kind::Adopt | Kind::Grant => {
             let (pool, holder) = (refs::pool(&taken(f, "pool")?)?, caller.holder(&taken(f, "holder")?)?);
             nothing_else(f)?;
-            command(match kind {
-                Kind::Reclaim => Command::Reclaim { pool, holder },
-                Kind::Adopt => Command::Adopt { pool, holder },
-                _ => Command::Grant { pool, holder },
+            command(if kind == Kind::Reclaim {
+                Command::Reclaim { pool, holder }
+            } else if kind == Kind::Adopt {
+                Command::Adopt { pool, holder }
+            } else {
+                Command::Grant { pool, holder }
             })
         }
         Kind::SetPolicy => {

@@ -48,14 +48,14 @@ pub(crate) struct OwnedWord(pub(crate) Owned);
 
 impl<'de> Deserialize<'de> for OwnedWord {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(d)? {
-            serde_json::Value::String(word) if word == "unlimited" => Ok(Self(Owned::Unlimited)),
-            serde_json::Value::Number(number) => match number.as_u64() {
-                Some(count) if count <= OWNED_MAX => Ok(Self(Owned::Count(count))),
-                Some(_) => Err(D::Error::custom(format!("more than {OWNED_MAX} seats are no count"))),
-                None => Err(D::Error::custom("a count of seats is a whole number from 0 on")),
-            },
-            _ => Err(D::Error::custom("a count of seats is a whole number, or \"unlimited\"")),
+        let value = serde_json::Value::deserialize(d)?;
+        if value.as_str() == Some("unlimited") {
+            return Ok(Self(Owned::Unlimited));
+        }
+        match value.as_u64() {
+            Some(count) if count <= OWNED_MAX => Ok(Self(Owned::Count(count))),
+            Some(_) => Err(D::Error::custom(format!("more than {OWNED_MAX} seats are no count"))),
+            None => Err(D::Error::custom("a count of seats is a whole number from 0 on, or \"unlimited\"")),
         }
     }
 }
