@@ -163,13 +163,18 @@ impl Reading {
         look: impl FnOnce(&View) -> Result<(T, Option<u64>), Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let ((body, etag), position) = self.look(look).await?;
+        self.found(&body, etag, position)
+    }
+
+    /// What was looked at, or that the caller has it already.
+    pub(super) fn found(&self, body: &impl Serialize, etag: Option<u64>, position: u64) -> Result<Response, Problem> {
         let etag = etag.map(|etag| format!("\"{etag}\""));
         let asked = self.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let mut response = match (&etag, asked) {
             (Some(etag), Some(asked)) if asked.split(',').any(|one| one.trim() == etag) => {
                 (StatusCode::NOT_MODIFIED, [("seatledger-position", position.to_string())]).into_response()
             }
-            _ => shown(position, &body)?,
+            _ => shown(position, body)?,
         };
         if let Some(value) = etag.and_then(|etag| etag.parse().ok()) {
             response.headers_mut().insert(header::ETAG, value);
@@ -177,31 +182,86 @@ impl Reading {
         Ok(response)
     }
 
-    /// A page of a list. `filter` is whatever narrows it: a cursor is good for the same list alone. A list is stable while
-    /// it is paged: every page after the first shows the position of the first.
+    /// A page of a list. `filter` is the part of the query that narrows it: a cursor is good for the same list alone. A
+    /// list is stable while it is paged: every page after the first shows the position of the first.
     pub(super) async fn list<T: Serialize + Send + 'static>(
         self,
         page: PageQuery,
         filter: &str,
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<T>, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
+        let place = Place::of(&self, page, filter)?;
+        let (Page { items, next }, position) = self.page(&place, look).await?;
+        place.listed(items, next, position)
+    }
+
+    /// The same where an item takes time to show, as one whose names are sealed: nobody waits for the state meanwhile.
+    pub(super) async fn list_shown<I: Send + 'static, T: Serialize + Send + 'static>(
+        self,
+        page: PageQuery,
+        filter: &str,
+        look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<I>, Problem> + Send + 'static,
+        show: impl Fn(&Caller, I) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let place = Place::of(&self, page, filter)?;
+        let (Page { items, next }, position) = self.page(&place, look).await?;
+        let caller = self.caller;
+        let shown = move || items.into_iter().map(|item| show(&caller, item)).collect::<Result<Vec<T>, Problem>>();
+        let items = tokio::task::spawn_blocking(shown).await.map_err(|error| Problem::internal(&error))??;
+        place.listed(items, next, position)
+    }
+
+    async fn page<I: Send + 'static>(
+        &self,
+        place: &Place,
+        look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<I>, Problem> + Send + 'static,
+    ) -> Result<(Page<I>, u64), Problem> {
+        let limit = place.limit;
+        let Some(Cursor { position, after }) = &place.cursor else {
+            return self.look(move |view| look(view, None, limit)).await;
+        };
+        // most pages follow at once: then the state is still the one of the first page
+        let (service, tenant) = (&self.caller.service, self.caller.tenant);
+        let now = service.ledger.read(tenant, |view| {
+            let is_same = view.state.next_position == position + 1;
+            if is_same { Ok(seen(view, |view| look(view, Some(after), limit))) } else { Err(look) }
+        })?;
+        match now {
+            Ok(found) => found,
+            Err(look) => self.look_at(At::Position(*position), |view| look(view, Some(after), limit)).await,
+        }
+    }
+}
+
+/// Which page of which list is asked for.
+struct Place {
+    path: String,
+    filter: String,
+    list: String,
+    limit: usize,
+    cursor: Option<Cursor>,
+}
+
+impl Place {
+    fn of(reading: &Reading, page: PageQuery, filter: &str) -> Result<Self, Problem> {
         let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::new("invalid-query", format!("limit is from 1 to {LIMIT_MAX}")));
         }
-        let list = format!("{}\0{filter}", self.path);
+        let list = format!("{}\0{filter}", reading.path);
         let cursor = page.cursor.as_deref().map(|text| Cursor::read(text, &list)).transpose()?;
-        let (page, position) = match cursor {
-            Some(Cursor { position, after }) => {
-                self.look_at(At::Position(position), move |view| look(view, Some(&after), limit)).await?
-            }
-            None => self.look(move |view| look(view, None, limit)).await?,
-        };
-        let next_cursor = page.next.map(|after| Cursor { position, after }.write(&list));
-        let next =
-            next_cursor.as_deref().map(|cursor| format!("<{}?limit={limit}&cursor={cursor}>; rel=\"next\"", self.path));
-        let mut response = shown(position, &Listed { items: page.items, next_cursor, position })?;
-        if let Some(link) = next.and_then(|link| link.parse().ok()) {
+        Ok(Self { path: reading.path.clone(), filter: filter.to_owned(), list, limit, cursor })
+    }
+
+    fn listed<T: Serialize>(&self, items: Vec<T>, next: Option<String>, position: u64) -> Result<Response, Problem> {
+        let Self { path, filter, limit, .. } = self;
+        let next_cursor = next.map(|after| Cursor { position, after }.write(&self.list));
+        let and = if filter.is_empty() { "" } else { "&" };
+        let link = next_cursor
+            .as_deref()
+            .map(|cursor| format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\""));
+        let mut response = shown(position, &Listed { items, next_cursor, position })?;
+        if let Some(link) = link.and_then(|link| link.parse().ok()) {
             response.headers_mut().insert(header::LINK, link);
         }
         Ok(response)

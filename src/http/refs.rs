@@ -6,7 +6,7 @@ use super::problem::Problem;
 use crate::domain::command::{DeviceRef, GroupRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::key::PoolKey;
-use crate::domain::state::Tenant;
+use crate::domain::state::{Group, Tenant};
 
 /// Longer references name nothing.
 pub(super) const REF_BYTES_MAX: usize = 1024;
@@ -104,6 +104,15 @@ pub(super) fn group_in(state: &Tenant, group: &GroupRef) -> Result<GroupId, Prob
         GroupRef::Name(name) => state.group_names.get(name).copied(),
     };
     id.ok_or_else(|| Problem::new("group-not-found", "no group has this id"))
+}
+
+/// A deleted group is as if it were not there.
+pub(super) fn living_group_in<'s>(state: &'s Tenant, group: &GroupRef) -> Result<&'s Group, Problem> {
+    let group = state.group(group_in(state, group)?);
+    if group.is_deleted {
+        return Err(Problem::new("group-not-found", "the group was deleted"));
+    }
+    Ok(group)
 }
 
 pub(super) fn holder_in(state: &Tenant, holder: HolderRef) -> Result<Holder, Problem> {

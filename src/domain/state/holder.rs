@@ -113,6 +113,11 @@ impl Membership {
         self.order.values().copied()
     }
 
+    /// The same from a place on, each with its place.
+    pub fn iter_from(&self, place: u64) -> impl Iterator<Item = (u64, Holder)> + '_ {
+        self.order.range(place..).map(|(place, holder)| (*place, *holder))
+    }
+
     pub(in crate::domain) fn join(&mut self, holder: Holder) -> bool {
         if self.joined.contains_key(&holder) {
             return false;

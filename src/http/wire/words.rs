@@ -3,7 +3,7 @@
 use utoipa::ToSchema;
 
 macro_rules! words {
-    ($case:literal: $($name:ident { $($word:ident),+ })+) => {
+    ($case:literal: $($name:ident { $($word:ident),+ $(,)? })+) => {
         $(
             #[derive(Debug, serde::Serialize, serde::Deserialize, ToSchema)]
             #[serde(rename_all = $case)]
@@ -27,9 +27,17 @@ words! { "snake_case":
     LicenseType { Online, Offline }
     SeatState { Reserved, InUse, Releasing, Foreign }
     PoolState { Active, Suspended, Removed }
+    SyncState { Running, Completed, Failed }
+    DriftKind { OwnedFell, RefundNotSeen, StoreUsed }
+    DriftResolution { Refund, Agreed }
+    ReleaseCause {
+        Uninstalled, Unassigned, Uncovered, TimedOut, Departed, DeviceRetired, Reclaimed, DeficitPlan, RefusedByProvider,
+        NotEnoughAtProvider, Lost, EndedAtStore
+    }
 }
 
 words! { "kebab-case":
+    ItemSkipReason { EncryptedPackage, UnsupportedType }
     Provider { MicrosoftStore, AppleBusiness, Declared }
 }
 
@@ -62,6 +70,23 @@ mod tests {
         same::<_, key::LicenseType>([LicenseType::Online, LicenseType::Offline]);
         same::<_, state::SeatState>([SeatState::Reserved, SeatState::InUse, SeatState::Releasing, SeatState::Foreign]);
         same::<_, facts::PoolState>([PoolState::Active, PoolState::Suspended, PoolState::Removed]);
+        same::<_, state::SyncState>([SyncState::Running, SyncState::Completed, SyncState::Failed]);
+        same::<_, facts::DriftKind>([DriftKind::OwnedFell, DriftKind::RefundNotSeen, DriftKind::StoreUsed]);
+        same::<_, facts::DriftResolution>([DriftResolution::Refund, DriftResolution::Agreed]);
+        same::<_, facts::ReleaseCause>([
+            ReleaseCause::Uninstalled,
+            ReleaseCause::Unassigned,
+            ReleaseCause::Uncovered,
+            ReleaseCause::TimedOut,
+            ReleaseCause::Departed,
+            ReleaseCause::DeviceRetired,
+            ReleaseCause::Reclaimed,
+            ReleaseCause::DeficitPlan,
+            ReleaseCause::RefusedByProvider,
+            ReleaseCause::NotEnoughAtProvider,
+            ReleaseCause::Lost,
+            ReleaseCause::EndedAtStore,
+        ]);
         same::<_, key::Provider>([Provider::MicrosoftStore, Provider::AppleBusiness, Provider::Declared]);
     }
 }

@@ -1,0 +1,192 @@
+//! Reads of who holds, who waits and what is installed.
+
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::state::{Install, InstallKey, Tenant};
+use crate::http::bodies::seats::{InstallBody, QueuedBody, SeatBody};
+use crate::http::contract::ReadProblems;
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::Problem;
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::refs;
+use axum::response::Response;
+use std::ops::Bound;
+
+/// What follows a key of the page before.
+fn behind<T>(key: Option<T>) -> (Bound<T>, Bound<T>) {
+    (key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+fn seats_of(state: &Tenant, holder: Holder, after: Option<&str>, limit: usize) -> Page<SeatBody> {
+    let pools = state.links(holder).seats.range(behind(after.and_then(|after| after.parse::<PoolId>().ok())));
+    let seats = pools.filter_map(|pool| {
+        let pool = state.pool(*pool);
+        pool.seats.get(&holder).map(|seat| (pool, seat))
+    });
+    Page::of(seats, limit, |(pool, _)| pool.id.to_string(), |(pool, seat)| SeatBody::of(state, pool, holder, seat))
+}
+
+/// The seats of a pool: users by their ids, then devices.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/seats", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
+pub(in crate::http) async fn of_pool(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
+    let pool = refs::pool(&pool)?;
+    reading
+        .list(page, "", move |view, after, limit| {
+            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+            let seats = pool.seats.range(behind(after.and_then(|after| after.parse::<Holder>().ok())));
+            Ok(Page::of(
+                seats,
+                limit,
+                |(holder, _)| holder.to_string(),
+                |(holder, seat)| SeatBody::of(&view.state, pool, *holder, seat),
+            ))
+        })
+        .await
+}
+
+/// The seats that a user holds.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/users/{user}/seats", tag = "seats",
+    params(("tenant" = String, Path), ("user" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
+pub(in crate::http) async fn of_user(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, user)) = places;
+    let user = reading.caller.user(&user)?;
+    reading
+        .list(page, "", move |view, after, limit| {
+            Ok(seats_of(&view.state, refs::user_in(&view.state, user)?.into(), after, limit))
+        })
+        .await
+}
+
+/// The seats that a device itself holds.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/devices/{device}/seats", tag = "seats",
+    params(("tenant" = String, Path), ("device" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
+pub(in crate::http) async fn of_device(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, device)) = places;
+    let device = reading.caller.device(&device)?;
+    reading
+        .list(page, "", move |view, after, limit| {
+            Ok(seats_of(&view.state, refs::device_in(&view.state, device)?.into(), after, limit))
+        })
+        .await
+}
+
+/// Who waits for a seat of a pool, in the order in which they will be served.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/queue", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<QueuedBody>), ReadProblems))]
+pub(in crate::http) async fn queue(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
+    let pool = refs::pool(&pool)?;
+    reading
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| {
+                let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+                // the cursor knows how many stood before it
+                let last = after.and_then(|after| after.split_once(':'));
+                let last = last.and_then(|(at, place)| Some((at.parse::<u64>().ok()?, place.parse::<u64>().ok()?)));
+                let waiting = pool.queue.range(behind(last.map(|(at, _)| at)));
+                let placed = waiting.zip(last.map_or(0, |(_, place)| place) + 1..);
+                Ok(Page::of(
+                    placed,
+                    limit,
+                    |((at, _), place)| format!("{at}:{place}"),
+                    |((at, holder), place)| QueuedBody::of(&view.state, pool, place, *at, *holder),
+                ))
+            },
+            |caller, queued| {
+                let events = caller.service.ledger.events(caller.tenant, queued.since_position, 1)?;
+                let since = events.first().map(|recorded| recorded.envelope.recorded_at).unwrap_or_default();
+                Ok(queued.queued_at(since))
+            },
+        )
+        .await
+}
+
+/// Where a page of installs begins: behind a device and, of it, a user (`-` for all of its users).
+fn install_key(after: &str) -> Option<InstallKey> {
+    let (device, user) = after.split_once(' ')?;
+    let user = if user == "-" { None } else { Some(user.parse::<UserId>().ok()?) };
+    Some(InstallKey { device: device.parse::<DeviceId>().ok()?, user })
+}
+
+fn install_text(key: InstallKey) -> String {
+    key.user.map_or_else(|| format!("{} -", key.device), |user| format!("{} {user}", key.device))
+}
+
+/// Where a pool's app is installed, by device.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/installs", tag = "installs",
+    params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<InstallBody>), ReadProblems))]
+pub(in crate::http) async fn installs_of_pool(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, pool)) = places;
+    let pool = refs::pool(&pool)?;
+    reading
+        .list(page, "", move |view, after, limit| {
+            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+            let installs = pool.installs.range(behind(after.and_then(install_key)));
+            let show = |(key, install): (&InstallKey, &Install)| InstallBody::of(pool, *key, install);
+            Ok(Page::of(installs, limit, |(key, _)| install_text(**key), show))
+        })
+        .await
+}
+
+/// What is installed on a device, by pool.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/devices/{device}/installs", tag = "installs",
+    params(("tenant" = String, Path), ("device" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<InstallBody>), ReadProblems))]
+pub(in crate::http) async fn installs_on_device(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    let Places((_, device)) = places;
+    let device = reading.caller.device(&device)?;
+    reading
+        .list(page, "", move |view, after, limit| {
+            let state = &view.state;
+            let device = refs::device_in(state, device)?;
+            let last = after.and_then(|after| {
+                let (pool, key) = after.split_once(' ')?;
+                Some((pool.parse::<PoolId>().ok()?, install_key(key)?))
+            });
+            let pools = last.map_or(PoolId(0), |(pool, _)| pool);
+            let installs = state.device(device).links.installed.range(pools..).flat_map(|id| {
+                let pool = state.pool(*id);
+                pool.installs_on(device).into_iter().filter_map(move |key| Some((pool, key, pool.installs.get(&key)?)))
+            });
+            let rest = installs.filter(|(pool, key, _)| last.is_none_or(|last| (pool.id, *key) > last));
+            Ok(Page::of(
+                rest,
+                limit,
+                |(pool, key, _)| format!("{} {}", pool.id, install_text(*key)),
+                |(pool, key, install)| InstallBody::of(pool, key, install),
+            ))
+        })
+        .await
+}
