@@ -80,6 +80,7 @@ fn text(dir: &Path, found: &Verification) -> String {
     let _ = writeln!(out, "{}", log.sled_words());
     let _ = writeln!(out, "snapshots: {} equal to the history", found.snapshots);
     let _ = writeln!(out, "command ids on disk: {}, each in the history", grouped(found.receipts));
+    let _ = writeln!(out, "positions of subjects on disk: {}, each in the history", grouped(found.positions));
     if let Some(keys) = found.keys {
         let how = if found.are_seals_opened { "opened, and every seal with its own" } else { "not opened" };
         let _ = writeln!(out, "keys: {} subjects, {} erased; {how}", grouped(keys.subjects), grouped(keys.erased));
@@ -119,6 +120,7 @@ fn as_json(found: &Verification) -> Value {
         "sled_frames_lacking": log.sled_frames_lacking,
         "snapshots_equal": found.snapshots,
         "command_ids": found.receipts,
+        "subject_positions": found.positions,
         "subjects": found.keys.map(|keys| keys.subjects),
         "subjects_erased": found.keys.map(|keys| keys.erased),
         "are_seals_opened": found.are_seals_opened,

@@ -4,9 +4,11 @@
 
 use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
+use crate::domain::ids::TenantId;
 use crate::domain::personal::Personal;
 use crate::domain::state::Tenant;
 use crate::log::receipts::{self, Receipt, Tally};
+use crate::log::subjects;
 use crate::log::writer::SNAPSHOT_SCHEMA;
 use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk};
 use crate::projection::View;
@@ -26,6 +28,8 @@ pub struct Verification {
     pub are_seals_opened: bool,
     /// Command ids in the index on disk, each of them compared with the history.
     pub receipts: u64,
+    /// Positions in the index of subjects on disk, each of them compared with the history.
+    pub positions: u64,
     /// Snapshots that are equal to the history.
     pub snapshots: u64,
     /// Everything that is not as it was written or not as the rest says, what counts most first.
@@ -64,11 +68,14 @@ pub fn verify(
     let mut found = Verification::default();
     let (mut keys, mut indexes, mut caches) = (vec![], vec![], vec![]);
     let vault = look_at_keys(dir, master_key, &mut found, &mut keys);
-    let (covered_group, receipts) = look_at_receipts(dir, is_beside_service, &mut indexes);
+    let mut look_at = |folder, read: ReadIndex| look_at_index(dir, folder, read, is_beside_service, &mut indexes);
+    let receipts = look_at("receipts", receipts::verify);
+    let positions = look_at("subjects", subjects::verify);
     let snapshots = look_at_snapshots(dir, &mut found.notes, &mut caches);
     let mut history = History {
         vault: vault.as_ref(),
-        covered_group,
+        receipts,
+        positions,
         snapshots: snapshots.iter().map(|(_, meta)| (meta.group, None)).collect(),
         subjects: Subjects { known: found.keys.map_or(0, |keys| keys.subjects), ..Subjects::default() },
         ..History::default()
@@ -93,19 +100,29 @@ pub fn verify(
     }));
     history.end(dir, is_beside_service, &mut found, &mut keys);
     found.findings.append(&mut keys);
-    if covered_group > found.log.last_group {
-        if is_walked && !is_beside_service {
-            let what = format!("it covers groups up to {covered_group}, the log ends with {}", found.log.last_group);
-            indexes.push(damage(&dir.join("receipts"), what));
+    for (folder, what, index) in
+        [("receipts", "command ids", history.receipts), ("subjects", "positions of subjects", history.positions)]
+    {
+        let covered_group = index.covered_group;
+        if covered_group > found.log.last_group {
+            if is_walked && !is_beside_service {
+                let what =
+                    format!("it covers groups up to {covered_group}, the log ends with {}", found.log.last_group);
+                indexes.push(damage(&dir.join(folder), what));
+            } else {
+                found.notes.push(format!("the index of {what} is ahead of what was walked: not compared"));
+            }
+        } else if is_walked && index.on_disk != index.in_history {
+            let what = format!(
+                "its entries are not the {what} of the history; the next start should make it anew: remove this folder \
+                 while the service is stopped"
+            );
+            indexes.push(damage(&dir.join(folder), what));
+        } else if folder == "receipts" {
+            found.receipts = index.on_disk.entries;
         } else {
-            found.notes.push("the index of command ids is ahead of what was walked: not compared".into());
+            found.positions = index.on_disk.entries;
         }
-    } else if is_walked && receipts != history.receipts {
-        let what = "its entries are not the command ids of the history; the next start should make it anew: remove \
-                    this folder while the service is stopped";
-        indexes.push(damage(&dir.join("receipts"), what.into()));
-    } else {
-        found.receipts = receipts.entries;
     }
     for (path, meta) in &snapshots {
         match history.snapshots.get(&meta.group).and_then(Option::as_ref) {
@@ -166,19 +183,36 @@ fn look_at_keys(
     vault
 }
 
-fn look_at_receipts(dir: &Path, is_beside_service: bool, findings: &mut Vec<Damage>) -> (u64, Tally) {
+/// An index on disk and what the history says should be in it.
+#[derive(Clone, Copy, Default)]
+struct Index {
+    /// The group up to which it goes.
+    covered_group: u64,
+    on_disk: Tally,
+    in_history: Tally,
+}
+
+type ReadIndex = fn(&Path) -> std::io::Result<Result<(u64, Tally), String>>;
+
+fn look_at_index(
+    dir: &Path,
+    folder: &str,
+    read: ReadIndex,
+    is_beside_service: bool,
+    findings: &mut Vec<Damage>,
+) -> Index {
     let mut looks = if is_beside_service { 5 } else { 1 };
     loop {
         looks -= 1;
-        let why = match receipts::verify(dir) {
-            Ok(Ok(tally)) => return tally,
+        let why = match read(dir) {
+            Ok(Ok((covered_group, on_disk))) => return Index { covered_group, on_disk, ..Index::default() },
             Ok(Err(what)) => what,
             Err(error) => error.to_string(),
         };
         // a service may have merged two runs while they were read
         if looks == 0 {
-            findings.push(damage(&dir.join("receipts"), format!("{why}; the next start makes it anew")));
-            return (0, Tally::default());
+            findings.push(damage(&dir.join(folder), format!("{why}; the next start makes it anew")));
+            return Index::default();
         }
     }
 }
@@ -226,9 +260,8 @@ struct History<'v> {
     states: BTreeMap<u32, Tenant>,
     heads: BTreeMap<u32, Head>,
     misfits: BTreeMap<u32, Damage>,
-    /// The group up to which the index on disk goes, and the tally of the command ids up to there.
-    covered_group: u64,
-    receipts: Tally,
+    receipts: Index,
+    positions: Index,
     snapshots: BTreeMap<u64, Option<Moment>>,
     subjects: Subjects,
 }
@@ -254,7 +287,8 @@ struct Command {
 impl History<'_> {
     fn take(&mut self, group: &ReplayedGroup<'_>) {
         let mut command: Option<Command> = None;
-        let is_covered = group.number <= self.covered_group;
+        let has_receipts = group.number <= self.receipts.covered_group;
+        let has_positions = group.number <= self.positions.covered_group;
         for frame in group.frames() {
             let tenant = frame.tenant;
             let next_position = frame.first_position + u64::from(frame.count);
@@ -263,10 +297,14 @@ impl History<'_> {
                 continue;
             }
             let state = self.states.entry(tenant).or_default();
-            let (vault, subjects, receipts) = (self.vault, &mut self.subjects, &mut self.receipts);
+            let (vault, subjects) = (self.vault, &mut self.subjects);
+            let (receipts, positions) = (&mut self.receipts.in_history, &mut self.positions.in_history);
             let folded = fold_frame(state, frame, To::End, &mut |recorded| {
-                if is_covered {
+                if has_receipts {
                     count(tenant, recorded, &mut command, receipts);
+                }
+                if has_positions {
+                    positions.add_subjects_of(TenantId(tenant), recorded);
                 }
                 subjects.look_at(vault, tenant, recorded)
             });
@@ -278,7 +316,7 @@ impl History<'_> {
             }
         }
         if let Some(last) = command {
-            self.receipts.add((last.tenant, record::command_key(&last.id)), last.receipt);
+            self.receipts.in_history.add((last.tenant, record::command_key(&last.id)), last.receipt);
         }
         if let Some(moment) = self.snapshots.get_mut(&group.number) {
             let digests = self.states.values().map(record::digest).collect();

@@ -40,6 +40,7 @@ async fn a_whole_folder_is_found_whole_and_left_as_it_is() {
     let seen: Vec<_> = found.tenants.iter().map(|t| (t.slug.clone(), t.events - 1, t.digest)).collect();
     assert_eq!(seen, told);
     assert_eq!((found.receipts, found.snapshots), (33, 1));
+    assert!(found.positions > 2 * told.iter().map(|(_, head, _)| head).sum::<u64>(), "an actor and a type an event");
     assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0 }));
     assert!(found.are_seals_opened && found.log.sled_frames_equal > 0);
     let without_key = verify(dir.path(), None, false, &NoProgress);
@@ -52,7 +53,8 @@ async fn a_flipped_bit_in_any_kind_of_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;
     let whole = contents(dir.path());
-    let kinds = ["journal/", "sled/db", "anchor", "manifest-", "READY", "snapshots/", "receipts/", KEYS_FILE];
+    let kinds =
+        ["journal/", "sled/db", "anchor", "manifest-", "READY", "snapshots/", "receipts/", "subjects/", KEYS_FILE];
     for kind in kinds {
         let path = whole.keys().find(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().starts_with(kind));
         let path = path.unwrap_or_else(|| panic!("no file of the kind {kind}"));
@@ -91,7 +93,7 @@ async fn missing_files_are_named() {
         std::fs::rename(&aside, &path).unwrap();
     }
     // caches may be missing
-    for folder in ["sled", "snapshots", "receipts"] {
+    for folder in ["sled", "snapshots", "receipts", "subjects"] {
         std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
     }
     assert_eq!(look(dir.path()).findings, []);

@@ -131,7 +131,7 @@ fn an_entry_costs_few_bytes_and_many_blocks_are_searched_from_both_ends() {
     }
     let entries: usize = plain.values().map(Vec::len).sum();
     let bytes: u64 = run_files(dir.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
-    assert!(bytes < entries as u64 * 5, "{bytes} bytes for {entries} entries");
+    assert!(bytes < entries as u64 * 3, "{bytes} bytes for {entries} entries");
 }
 
 #[test]
