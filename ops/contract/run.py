@@ -1,0 +1,138 @@
+"""Starts the service, gives it a small organization, lets schemathesis loose on it, and counts what it did."""
+
+import collections
+import json
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+
+program, schemathesis, cases_min = sys.argv[1], sys.argv[2], int(sys.argv[3])
+# never 2xx here, and why
+NEVER_2XX = {
+    "start_sync": "a sync is run by a store's connector; there is none for a declared inventory",
+}
+token = secrets.token_hex(24)
+folder = tempfile.TemporaryDirectory(prefix="seatledger-contract-")
+root = pathlib.Path(folder.name)
+service = subprocess.Popen(
+    [program, "serve", "--data", str(root / "ledger"), "--listen", "127.0.0.1:0", "--clock", "manual", "--log", "warn"],
+    env={**os.environ, "SEATLEDGER_ROOT_TOKEN": token, "SEATLEDGER_STRANGER_REQUESTS_PER_SECOND": "0"},
+    stdout=subprocess.PIPE, stderr=open(root / "service.log", "w"), text=True,
+)
+
+
+def call(method, path, body=None, url=None):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{method} {path}: {error.code} {error.read().decode()}")
+
+
+def found(url):
+    """What the examples of the contract name."""
+    tenant = lambda path: "/v1/tenants/contoso" + path
+    ask = lambda method, path, body=None: call(method, tenant(path), body, url)
+    ask("PUT", "", {"name": "Contoso"})
+    item = lambda sku, owned, **more: {"sku": sku, "license_type": "online", "name": sku.title(), "publisher": "Contoso", "owned": owned,
+        "distribution_policy": "restricted", "price": {"currency": "EUR", "minor_units": 4900}, "encrypted": False, "related_set": None, **more}
+    ask("POST", "/inventory", {"complete": True, "items": [item("editor", 100000), item("viewer", 500, license_type="offline"),
+        item("crowd", 60), item("shrinking", 5), item("short", 1)]})
+    people = ["ada", "bob", "carl", "dora"] + [f"u{n}" for n in range(60)]
+    for name in people:
+        user = f"{name}@contoso.example"
+        ask("PUT", f"/users/{user}", {"user_name": user})
+    for serial in ["D1", "D2", "D3"]:
+        ask("PUT", f"/devices/{serial}", {"platform": "windows", "join": "entra", "enrolled": True, "os_build": 22631, "serial": serial,
+            "primary_user": "ada@contoso.example"})
+    ask("PUT", "/groups/office", {"kind": "users", "members": ["ada@contoso.example", "bob@contoso.example"]})
+    ask("PUT", "/groups/leavers", {"kind": "users", "members": []})
+    ask("PUT", "/groups/crowd", {"kind": "users", "members": [f"u{n}@contoso.example" for n in range(60)]})
+    assign = lambda pool, target, **more: ask("POST", "/assignments", {"pool": f"declared:{pool}", "target": target, "intent": "required", **more})
+    assign("editor", {"group": "office"})
+    assign("viewer", {"user": "dora@contoso.example"})
+    assign("crowd", {"group": "crowd"})
+    assign("short", {"group": "office"}, mode="fill")
+    ask("POST", "/installs", {"pool": "declared:editor", "device": "D1", "user": "ada@contoso.example"})
+    ask("POST", "/pools/declared:short/seats/user:ada@contoso.example/reclaim", {})
+    # the brake holds what a careless directory would end: held_0
+    ask("PUT", "/groups/crowd", {"kind": "users", "members": []})
+    # and what a careless inventory would: sync_1 waits
+    for role in ["auditor", "operator"]:
+        ask("POST", "/tokens", {"name": role, "role": role})
+    ask("POST", "/users/carl@contoso.example/departure", {"cause": "deactivated"})
+    ask("PUT", "/tools/intune", {"name": "Intune"})
+    ask("PUT", "/tools/old-tool", {"name": "Old"})
+    ask("PUT", "/store-accounts/microsoft-store", {"account_id": "contoso-msfb"})
+
+
+def main():
+    line = service.stdout.readline().strip()
+    if not line.startswith("listening on "):
+        sys.exit(f"the service did not come up: {line}\n{(root / 'service.log').read_text()}")
+    url = line.removeprefix("listening on ")
+    found(url)
+    document = json.load(urllib.request.urlopen(url + "/openapi.json"))
+    operations = {}
+    for path, calls in document["paths"].items():
+        for method, one in calls.items():
+            operations[(method.upper(), path)] = one["operationId"]
+    report = root / "report"
+    each = max(20, -(-cases_min // len(operations)))
+    asked = subprocess.run([
+        schemathesis, "run", url + "/openapi.json", "--url", url, "-H", f"Authorization: Bearer {token}", "--phases", "examples,coverage,fuzzing",
+        "--max-examples", str(each), "--seed", "1", "--report", "ndjson", "--report-dir", str(report), "--workers", "2",
+        "--suppress-health-check", "all", "--exclude-checks", "unsupported_method", "--continue-on-failure", "--request-timeout", "20",
+        "--exclude-path-regex", "^/v1/tenants/\\{tenant\\}/events/stream$", "--no-color",
+    ], stdout=open(root / "schemathesis.log", "w"), stderr=subprocess.STDOUT, check=False)
+    cases, good = 0, collections.Counter()
+    for file in report.glob("*.ndjson"):
+        for text in file.open():
+            cases += count(json.loads(text), operations, good)
+    said = (root / "schemathesis.log").read_text()
+    bad = [name for name in operations.values() if not good[name] and name not in NEVER_2XX and name != "stream"]
+    print(said[-6000:] if asked.returncode else said[-1200:])
+    print(f"{cases} requests to {len(operations)} operations; without a 2xx: {', '.join(bad) or 'none'}")
+    for name, why in NEVER_2XX.items():
+        print(f"never 2xx: {name}: {why}")
+    service.terminate()
+    ended = service.wait(60)
+    log = (root / "service.log").read_text()
+    if ended or "panicked" in log:
+        print(log[-4000:])
+    is_good = asked.returncode == 0 and cases >= cases_min and not bad and ended == 0 and "panicked" not in log
+    keep = os.environ.get("SEATLEDGER_CONTRACT_LOG")
+    if keep:
+        pathlib.Path(keep).write_text(said)
+    sys.exit(0 if is_good else 1)
+
+
+def count(event, operations, good):
+    """Requests in one event of the report; their 2xx answers are counted by operation."""
+    scenario = event.get("ScenarioFinished")
+    if not scenario:
+        return 0
+    recorder = scenario.get("recorder") or {}
+    cases = {key: value.get("value", value) for key, value in (recorder.get("cases") or {}).items()}
+    interactions = recorder.get("interactions") or {}
+    for key, interaction in interactions.items():
+        answer = interaction.get("response") or {}
+        case = cases.get(key) or {}
+        name = operations.get((str(case.get("method", "")).upper(), case.get("path") or case.get("path_template") or ""))
+        if name and 200 <= (answer.get("status_code") or 0) < 300:
+            good[name] += 1
+    return len(interactions)
+
+
+try:
+    main()
+finally:
+    service.kill()
