@@ -32,6 +32,7 @@ const MEMBERS_MAX: usize = 200_000;
 
 /// One command, read.
 pub(super) struct Wire {
+    pub(super) kind: Kind,
     pub(super) ask: Ask,
     pub(super) occurred_at: Option<Time>,
     pub(super) reason: Option<String>,
@@ -51,6 +52,7 @@ impl Wire {
         let aside: Aside = shaped(aside)?;
         let (ask, members) = ask(caller, kind, fields)?;
         Ok(Self {
+            kind,
             ask,
             occurred_at: aside.occurred_at,
             reason: aside.reason.map(|reason| reason.0),
