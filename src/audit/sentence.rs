@@ -217,5 +217,8 @@ pub fn sentence(event: &Event) -> String {
             format!("The refusal at position {position}{} was repeated {count} times", of_pool(*pool))
         }
         Event::CommandUnchanged { command, .. } => format!("{} changed nothing", word(command)),
+        Event::LogRestored { log_id_before, log_id } => {
+            format!("A backup of log {log_id_before} was restored, and log {log_id} goes on from here")
+        }
     }
 }

@@ -231,7 +231,8 @@ impl Answer {
             | Event::LapseEnded { .. }
             | Event::Requeued { .. }
             | Event::Dequeued { .. }
-            | Event::RefusalsCounted { .. } => {}
+            | Event::RefusalsCounted { .. }
+            | Event::LogRestored { .. } => {}
         }
     }
 }

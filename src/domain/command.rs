@@ -29,7 +29,7 @@ pub struct Envelope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
-    /// The ledger itself: timers, and nothing else.
+    /// The ledger itself: timers, and the note that its log was restored.
     Ledger,
     Root,
     Token(TokenId),

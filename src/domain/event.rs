@@ -465,6 +465,13 @@ pub enum Event {
         command: CommandKind,
         about: About,
     },
+
+    /// From here on the history is another log's: a backup was put back, and what the log before it acknowledged later is
+    /// not in this one. Ids are hexadecimal digits.
+    LogRestored {
+        log_id_before: String,
+        log_id: String,
+    },
 }
 
 /// A fact in its place: what the log holds, and all that anything outside the writer sees of it.

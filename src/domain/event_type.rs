@@ -121,6 +121,7 @@ event_types! {
     CommandRefused => "command_refused",
     RefusalsCounted => "refusals_counted",
     CommandUnchanged => "command_unchanged",
+    LogRestored => "log_restored",
 }
 
 impl EventType {

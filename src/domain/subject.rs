@@ -64,7 +64,8 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::SyncFailed { .. }
         | Event::ItemSkipped { .. }
         | Event::DriftResolved { .. }
-        | Event::EndingsConfirmed { .. } => {}
+        | Event::EndingsConfirmed { .. }
+        | Event::LogRestored { .. } => {}
 
         Event::PoolListed { pool, .. }
         | Event::PoolDetailsChanged { pool, .. }

@@ -84,7 +84,7 @@ pub fn verify(
         history.take(group);
         ControlFlow::Continue(())
     });
-    let is_walked = found.log.damages.is_empty();
+    let is_walked = found.log.damages.is_empty() && history.misfits.is_empty();
     found.notes.extend(found.log.notes.iter().filter(|note| !note.starts_with("slot ")).cloned());
     found.findings.append(&mut found.log.damages.clone());
     found.findings.extend(found.log.bad_anchor_slot.map(|slot| {

@@ -255,7 +255,8 @@ impl PoolFigures {
             | Event::LapseEnded { .. }
             | Event::RefundRecorded { .. }
             | Event::OfflineLicenseIssued { .. }
-            | Event::CommandUnchanged { .. } => {}
+            | Event::CommandUnchanged { .. }
+            | Event::LogRestored { .. } => {}
         }
     }
 

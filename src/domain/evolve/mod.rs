@@ -172,7 +172,7 @@ impl Tenant {
                     self.count_refusals(*pool, *count);
                 }
             }
-            Event::CommandUnchanged { .. } => {}
+            Event::CommandUnchanged { .. } | Event::LogRestored { .. } => {}
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::domain::command::{Actor, Door};
+use crate::domain::event::Event;
+use crate::domain::ids::{TenantId, UserId};
 use crate::ledger::backup::{BackupError, backup_folder};
 use crate::ledger::replay::{ReplayOptions, replay};
 use crate::ledger::tests::{inventory, lived_in, open, submission, user};
@@ -42,18 +44,33 @@ async fn a_restored_backup_is_a_new_log_with_the_same_history() {
     assert!(!restored.seen.are_seals_opened);
     assert_eq!(told(&to), expected);
     let mark = RestoredMark::read(&to).unwrap().unwrap();
-    assert_eq!((mark.log_id, hex::encode(mark.log_id_before)), (restored.log_id, restored.about.log_id));
+    assert_eq!((mark.log_id, &hex::encode(mark.log_id_before)), (restored.log_id, &restored.about.log_id));
     assert_eq!(mark.heads, [(0, expected[0].1 + 1), (1, expected[1].1 + 1)].into());
     assert!(!to.join(MASTER_KEY_FILE).exists() && !to.join(ASIDE).exists());
     // with the master key, which is kept apart, the names are there again
     std::fs::copy(dir.path().join(MASTER_KEY_FILE), to.join(MASTER_KEY_FILE)).unwrap();
     let ledger = open(&to);
-    let name = ledger.read(crate::domain::ids::TenantId(0), |view| {
-        let stored = view.state.names.user_profile(crate::domain::ids::UserId(7)).unwrap();
+    for (tenant, (_, position, _)) in (0..).map(TenantId).zip(&expected) {
+        let events = ledger.events(tenant, position + 1, 10).unwrap();
+        let [first] = &events[..] else { panic!("the restore is the only news: {events:?}") };
+        let (log_id_before, log_id) = (restored.about.log_id.clone(), hex::encode(restored.log_id));
+        assert_eq!(first.event, Event::LogRestored { log_id_before, log_id });
+    }
+    let name = ledger.read(TenantId(0), |view| {
+        let stored = view.state.names.user_profile(UserId(7)).unwrap();
         ledger.user_profile(&stored.personal).unwrap().user_name
     });
     assert_eq!(name.unwrap(), "user7");
     ledger.stop().await;
+    // once
+    let noted = told(&to);
+    open(&to).stop().await;
+    assert_eq!(told(&to), noted);
+    assert_eq!(verify(&to, Some(&MasterKeySource::DataFolder), false, &NoProgress).findings, []);
+    // also if the kill came before the file was removed
+    mark.write(&to).unwrap();
+    open(&to).stop().await;
+    assert_eq!((told(&to), RestoredMark::read(&to).unwrap()), (noted, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 mod bench;
 mod caches;
 mod judge;
+mod origin;
 mod start;
 mod subjects;
 

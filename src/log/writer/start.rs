@@ -2,6 +2,7 @@
 
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
+use super::origin::note_restore;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
@@ -28,6 +29,8 @@ pub enum StartError {
     Record { tenant: u32, position: u64, error: RecordError },
     #[error("reading or clearing the caches in the data folder failed: {0}")]
     Caches(std::io::Error),
+    #[error("noting in the log that it was restored from a backup failed: {0}")]
+    Restored(String),
     #[error("the writer's thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -49,7 +52,7 @@ pub fn start<A: Audience + 'static>(
 ) -> Result<(WriterHandle, OpenReport), StartError> {
     let StartOptions { log, clock, vault } = options;
     let dir = log.dir.clone();
-    let (log, report) = Log::open(log, progress)?;
+    let (mut log, report) = Log::open(log, progress)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let (tenants, snapshot_group) = restore(&dir, &mut audience)?;
@@ -76,10 +79,15 @@ pub fn start<A: Audience + 'static>(
     if let Some(error) = fold.error {
         return Err(error);
     }
-    let caches = Caches::new(dir, fold.records);
     if let Some(newest) = fold.tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
+    if let Some((group, noted)) = note_restore(&dir, &mut log, &mut fold.tenants, clock.now())? {
+        fold.records += noted.len() as u64;
+        subjects.take(&noted);
+        audience.take(group, &noted);
+    }
+    let caches = Caches::new(dir, fold.records);
     let (jobs, waiting) = crossbeam_channel::bounded(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
     let handle = WriterHandle {
