@@ -1,6 +1,6 @@
 //! The bodies of commands as they are written, unknown fields refused. Not here: what they come to (`mod.rs`).
 
-use super::text::{Name, OwnedWord, Reference, Word};
+use super::text::{Label, Name, OwnedWord, Reference, Word};
 use crate::domain::facts::{
     DeficitPolicy, DepartureCause, DistributionPolicy, GroupKind, InstalledBy, Intent, Join, KeepOrRelease, Licensing,
     Mode, Role,
@@ -114,8 +114,8 @@ pub(crate) struct PolicyBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserBody {
     pub(crate) user_name: Name,
-    pub(crate) external_id: Option<Name>,
-    pub(crate) display_name: Option<Name>,
+    pub(crate) external_id: Option<Label>,
+    pub(crate) display_name: Option<Label>,
     #[serde(default)]
     #[schema(max_items = 20)]
     pub(crate) emails: Vec<Name>,
@@ -248,14 +248,14 @@ pub(crate) struct ItemBody {
     #[schema(value_type = super::words::LicenseType)]
     pub(crate) license_type: LicenseType,
     pub(crate) name: Name,
-    pub(crate) publisher: Option<Name>,
+    pub(crate) publisher: Option<Label>,
     pub(crate) owned: OwnedWord,
     #[schema(value_type = super::words::DistributionPolicy)]
     pub(crate) distribution_policy: DistributionPolicy,
     pub(crate) price: Option<MoneyBody>,
     #[serde(default)]
     pub(crate) encrypted: bool,
-    pub(crate) related_set: Option<Name>,
+    pub(crate) related_set: Option<Label>,
     /// What the app consists of, each an object of the vendor's making
     #[serde(default)]
     #[schema(value_type = Vec<Object>, max_items = 64)]

@@ -3,6 +3,7 @@
 use super::super::auth::Caller;
 use super::super::problem::Problem;
 use super::bodies::{InventoryBody, ItemBody};
+use super::text::Label;
 use super::{money, within};
 use crate::domain::command::{Inventory, InventoryItem};
 use crate::domain::facts::{HeldBy, InstalledBy, KeepOrRelease, PoolDetails};
@@ -57,13 +58,13 @@ fn item(body: ItemBody) -> Result<InventoryItem, Problem> {
         requires_windows_1511: body.requires_windows_1511,
         requires_eligible_device: false,
         on_uninstall: KeepOrRelease::Release,
-        related_set: body.related_set.map(|set| set.0),
+        related_set: body.related_set.and_then(Label::text),
     };
     Ok(InventoryItem {
         key: PoolKey::Declared { sku: body.sku.0 },
         details,
         name: body.name.0,
-        publisher: body.publisher.map(|publisher| publisher.0),
+        publisher: body.publisher.and_then(Label::text),
         owned: body.owned.0,
         distribution_policy: body.distribution_policy,
         price: body.price.map(money).transpose()?,

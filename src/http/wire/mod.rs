@@ -25,7 +25,7 @@ use bodies::{
 use kind::Kind;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use text::{Name, Reference};
+use text::{Label, Reference};
 
 const DAYS_MAX: u32 = 3650;
 const MEMBERS_MAX: usize = 200_000;
@@ -180,7 +180,7 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
             let user = caller.user(&taken(f, "user")?)?;
             let body: UserBody = shaped(fields)?;
             within("emails", body.emails.len() as u64, 0, 20)?;
-            let plain = |name: Option<Name>| name.map(|name| name.0);
+            let plain = |label: Option<Label>| label.and_then(Label::text);
             let profile = UserProfile {
                 user_name: body.user_name.0,
                 external_id: plain(body.external_id),

@@ -28,6 +28,27 @@ bounded_text!(/** A name. */ Name, 256, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\
 bounded_text!(/** A reference to something: an id of the ledger, or an outside name. */ Reference, 512, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$");
 bounded_text!(/** Some words. */ Word, 512, "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$");
 
+/// Text that describes and identifies nothing: blank is as good as absent.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 256, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
+pub(crate) struct Label(Option<String>);
+
+impl Label {
+    pub(crate) fn text(self) -> Option<String> {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        if text.is_empty() || text.chars().all(|c| c == ' ') {
+            return if text.len() <= 256 { Ok(Self(None)) } else { Err(D::Error::custom("the text is too long")) };
+        }
+        checked(text, 256).map(|text| Self(Some(text))).map_err(D::Error::custom)
+    }
+}
+
 fn checked(text: String, chars_max: usize) -> Result<String, String> {
     let chars = text.chars().count();
     if chars > chars_max {
