@@ -166,7 +166,16 @@ impl Step {
     /// The same for another pool.
     pub(super) fn of(mut self, name: &str) -> Self {
         let place = POOLS.iter().position(|known| *known == name).unwrap_or_else(|| panic!("no pool is called {name}"));
-        let other = PoolRef::Id(PoolId::at(place));
+        *self.pool_mut().expect("a step about a pool") = PoolRef::Id(PoolId::at(place));
+        self
+    }
+
+    /// The same for another pool, where it is about one at all.
+    pub(super) fn of_if_it_can(mut self, name: &str) -> Self {
+        if self.pool_mut().is_some() { self.of(name) } else { self }
+    }
+
+    fn pool_mut(&mut self) -> Option<&mut PoolRef> {
         match &mut self.intake {
             Intake::Command(
                 Command::Assign { pool, .. }
@@ -180,10 +189,9 @@ impl Step {
                 | Command::SetPolicy { pool, .. }
                 | Command::ResolveDeficit { pool },
             )
-            | Intake::Observation(Observation::Provider { pool, .. }) => *pool = other,
-            step => panic!("not about a pool: {step:?}"),
+            | Intake::Observation(Observation::Provider { pool, .. }) => Some(pool),
+            Intake::Command(_) | Intake::Observation(_) => None,
         }
-        self
     }
 }
 

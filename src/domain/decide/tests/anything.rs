@@ -1,0 +1,172 @@
+//! Anything at all may happen to a small organization: the laws hold after every step, and the history folds to the same
+//! state. The laws are asked by `scenario` itself.
+
+use super::scenario::{POOLS, Scenario, Step};
+use super::steps::*;
+use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport};
+use crate::domain::facts::{Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, SettingsPatch};
+use crate::domain::ids::HeldId;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+fn person() -> impl Strategy<Value = &'static str> {
+    select(vec!["ada", "bob", "cy", "dee", "eve"])
+}
+
+fn machine() -> impl Strategy<Value = &'static str> {
+    select(vec!["laptop", "tablet", "desk", "kiosk", "old", "byod"])
+}
+
+fn anyone() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => person(), 1 => machine()]
+}
+
+fn target() -> impl Strategy<Value = &'static str> {
+    prop_oneof![2 => person(), 2 => machine(), 3 => select(vec!["staff", "fleet", "all"])]
+}
+
+fn word() -> impl Strategy<Value = KeepOrRelease> {
+    select(vec![KeepOrRelease::Keep, KeepOrRelease::Release])
+}
+
+fn members() -> impl Strategy<Value = Step> {
+    let users = subsequence(vec!["ada", "bob", "cy", "dee", "eve"], 0..=5);
+    let devices = subsequence(vec!["laptop", "tablet", "desk", "kiosk", "old", "byod"], 0..=6);
+    (users, devices, 0..3_u8).prop_map(|(users, devices, which)| match which {
+        0 => people("staff", &users),
+        1 => machines("fleet", &devices),
+        2.. => group(GroupKind::Mixed, "all", &[users, devices].concat()),
+    })
+}
+
+/// Two pools of one provider, both, one or none of them in an inventory.
+fn stock(kind: Kind) -> impl Strategy<Value = Vec<InventoryItem>> {
+    let one = move |name: &'static str| {
+        (0..6_u64, 0..8_u8, any::<bool>(), prop::option::of(0..4_u64)).prop_map(
+            move |(owned, odd, is_there, store_used)| {
+                let mut item = item(kind, name, owned);
+                item.store_used = store_used;
+                match odd {
+                    0 => item.distribution_policy = DistributionPolicy::Open,
+                    1 => item.owned = Owned::Unlimited,
+                    2 => item.ends_on = Some(on("2026-06-20")),
+                    3 => item.is_encrypted = true,
+                    4.. => {}
+                }
+                is_there.then_some(item)
+            },
+        )
+    };
+    (one("office"), one("visio")).prop_map(|(office, visio)| office.into_iter().chain(visio).collect())
+}
+
+fn by_an_administrator() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => target().prop_map(required),
+        4 => target().prop_map(required_as_far_as_it_goes),
+        3 => target().prop_map(available),
+        2 => target().prop_map(to_be_uninstalled),
+        1 => Just(required_but_for("all", "staff")),
+        1 => (machine(), any::<bool>()).prop_map(|(machine, is_user)| {
+            required(machine).licensed_to(if is_user { Licensing::User } else { Licensing::Device })
+        }),
+        4 => (0..12_u32).prop_map(unassigned),
+        3 => anyone().prop_map(reclaimed),
+        2 => anyone().prop_map(adopted),
+        3 => anyone().prop_map(granted),
+        1 => Just(deficit_resolved()),
+        1 => Just(deficits_are_reclaimed()),
+        1 => word().prop_map(on_uninstall),
+        1 => word().prop_map(untargeted),
+        1 => (1..9_u32).prop_map(reservations_time_out_after),
+        1 => (0..4_u32).prop_map(grace_of),
+        2 => (0..5_u64, 0..50_u32).prop_map(|(quantity, order)| refunded(&format!("order-{order}"), quantity, "2026-06-01")),
+        1 => (0..3_u64).prop_map(|at_least| settings(SettingsPatch {
+            brake: Some(Brake { share_percent: 20, at_least }),
+            ..SettingsPatch::default()
+        })),
+        1 => (0..4_u32).prop_map(|held| Intake::Command(Command::ConfirmHeld { held: HeldId(held) }).into()),
+    ]
+}
+
+fn by_the_outside() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => members(),
+        1 => select(vec!["staff", "fleet", "all"]).prop_map(group_deleted),
+        6 => (machine(), person(), any::<bool>()).prop_map(|(machine, who, is_report)| {
+            if is_report { reported_installed(machine, who) } else { installed(machine, who) }
+        }),
+        2 => machine().prop_map(|machine| reported_installed(machine, "")),
+        4 => (machine(), person()).prop_map(|(machine, who)| uninstalled(machine, who)),
+        1 => machine().prop_map(|machine| uninstalled(machine, "")),
+        2 => person().prop_map(deactivated),
+        1 => person().prop_map(deactivated_with_devices),
+        3 => person().prop_map(returned),
+        1 => machine().prop_map(retired),
+        1 => machine().prop_map(wiped),
+        2 => machine().prop_map(|machine| device_put(machine, |_| {})),
+        1 => machine().prop_map(|machine| device_put(machine, |facts| facts.os_build = None)),
+        2 => (0..5_i64).prop_map(days_pass),
+    ]
+}
+
+fn by_the_store() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => anyone().prop_map(confirmed),
+        1 => anyone().prop_map(grant_refused),
+        2 => anyone().prop_map(not_enough),
+        3 => anyone().prop_map(release_sent),
+        3 => anyone().prop_map(release_confirmed),
+        1 => anyone().prop_map(release_refused),
+        2 => anyone().prop_map(seen),
+        2 => anyone().prop_map(absent),
+        1 => Just(store(ProviderReport::Suspended)),
+        2 => Just(store(ProviderReport::Resumed)),
+        2 => Just(store(ProviderReport::SyncedWhole)),
+    ]
+}
+
+fn step(kind: Kind) -> impl Strategy<Value = Step> {
+    let about_a_pool = prop_oneof![5 => by_an_administrator(), 5 => by_the_outside(), 3 => by_the_store()];
+    let spread =
+        (about_a_pool, any::<bool>()).prop_map(|(step, other)| if other { step.of_if_it_can(POOLS[1]) } else { step });
+    prop_oneof![
+        9 => spread,
+        1 => (stock(kind), any::<bool>()).prop_map(move |(items, is_complete)| {
+            if is_complete { synced(kind, items) } else { told_of(kind, items) }
+        }),
+    ]
+}
+
+fn life() -> impl Strategy<Value = (Kind, Vec<Step>)> {
+    select(Kind::ALL.to_vec()).prop_flat_map(|kind| (Just(kind), prop::collection::vec(step(kind), 100)))
+}
+
+/// What PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).
+fn cases() -> u32 {
+    let asked = ProptestConfig::default().cases;
+    if asked == 256 { 64 } else { asked }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        failure_persistence: None,
+        max_shrink_iters: 4096,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_laws_hold_whatever_happens((kind, steps) in life()) {
+        let mut scenario = Scenario::after(&[
+            told_of(kind, vec![item(kind, "office", 3), item(kind, "visio", 2)]),
+            people("staff", &["ada", "bob"]),
+            machines("fleet", &["laptop", "desk"]),
+            group(GroupKind::Mixed, "all", &["cy", "kiosk"]),
+        ]);
+        for step in &steps {
+            scenario.play(step);
+        }
+        scenario.assert_the_fold_is_the_state();
+    }
+}
