@@ -81,7 +81,8 @@ impl Judge<'_> {
             self.emit(Event::ServingPaused { pool });
         }
         self.emit(Event::SeatReleased { pool, holder, cause, lapsed: is_covered && !not_enough });
-        if not_enough && self.tenant.coverage(pool, holder).is_required {
+        let is_listed = self.tenant.pool(pool).state != PoolState::Removed;
+        if not_enough && is_listed && self.tenant.coverage(pool, holder).is_required {
             self.requeue(pool, holder, place);
         }
         self.serve_queue(pool);

@@ -204,9 +204,12 @@ impl Judge<'_> {
             ReleaseCause::Uncovered | ReleaseCause::Unassigned => {
                 !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
             }
+            ReleaseCause::DeviceRetired => match holder {
+                Holder::User(_) => false,
+                Holder::Device(device) => self.tenant.device(device).is_retired,
+            },
             ReleaseCause::Uninstalled
             | ReleaseCause::TimedOut
-            | ReleaseCause::DeviceRetired
             | ReleaseCause::Reclaimed
             | ReleaseCause::RefusedByProvider
             | ReleaseCause::NotEnoughAtProvider

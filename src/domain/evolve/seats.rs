@@ -192,8 +192,8 @@ impl Tenant {
         entry.regrants.retain(|_, waiting| *waiting != holder);
         self.links_mut(holder).seats.remove(&pool);
         self.seats_held -= 1;
-        if seat.state != SeatState::Releasing || lapsed {
-            self.lapse(pool, holder, lapsed);
+        if lapsed {
+            self.lapse(pool, holder, true);
         }
     }
 

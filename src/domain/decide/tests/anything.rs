@@ -4,8 +4,11 @@
 use super::scenario::{POOLS, Scenario, Step};
 use super::steps::*;
 use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport};
-use crate::domain::facts::{Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, SettingsPatch};
-use crate::domain::ids::HeldId;
+use crate::domain::facts::{
+    Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch,
+};
+use crate::domain::ids::{HeldId, Holder};
+use crate::domain::state::Tenant;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -139,7 +142,34 @@ fn step(kind: Kind) -> impl Strategy<Value = Step> {
 }
 
 fn life() -> impl Strategy<Value = (Kind, Vec<Step>)> {
-    select(Kind::ALL.to_vec()).prop_flat_map(|kind| (Just(kind), prop::collection::vec(step(kind), 100)))
+    select(Kind::ALL.to_vec()).prop_flat_map(|kind| (Just(kind), prop::collection::vec(step(kind), 1..=200)))
+}
+
+/// What the rules promise of a state beyond the laws: who waits must have the app, who lapsed is covered, and whoever
+/// must have the app has a seat, a place, or lapsed.
+fn broken_rule(tenant: &Tenant) -> Option<String> {
+    let users = tenant.users.iter().map(|user| Holder::User(user.id));
+    let everyone: Vec<Holder> = users.chain(tenant.devices.iter().map(|device| Holder::Device(device.id))).collect();
+    let pairs = tenant.pools.iter().flat_map(|pool| everyone.iter().map(move |holder| (pool, *holder)));
+    pairs.into_iter().find_map(|(pool, holder)| {
+        let coverage = tenant.coverage(pool.id, holder);
+        let (waits, lapsed) = (pool.queued.contains_key(&holder), pool.lapsed.contains(&holder));
+        let seat = pool.seats.get(&holder);
+        let flagged = seat.is_some_and(|seat| seat.is_regrant_wanted);
+        let broken = [
+            (waits && !coverage.is_required, "waits and need not have it"),
+            (waits && pool.state == PoolState::Removed, "waits for an app that is gone"),
+            (lapsed && !coverage.is_covered(), "lapsed and is not covered"),
+            (lapsed && waits, "lapsed and waits"),
+            (flagged != pool.regrants.values().any(|other| *other == holder), "is flagged in one place"),
+            (
+                coverage.is_required && seat.is_none() && !waits && !lapsed && pool.state != PoolState::Removed,
+                "must have it, and nothing is done about it",
+            ),
+        ];
+        let (_, what) = broken.into_iter().find(|(is_broken, _)| *is_broken)?;
+        Some(format!("{}: {holder} {what}", pool.id))
+    })
 }
 
 /// What PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).
@@ -152,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: cases(),
         failure_persistence: None,
-        max_shrink_iters: 4096,
+        max_shrink_iters: 1024,
         ..ProptestConfig::default()
     })]
 
@@ -166,6 +196,7 @@ proptest! {
         ]);
         for step in &steps {
             scenario.play(step);
+            prop_assert_eq!(broken_rule(&scenario.tenant), None, "after {:?}", step);
         }
         scenario.assert_the_fold_is_the_state();
     }

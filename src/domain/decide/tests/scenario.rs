@@ -12,6 +12,7 @@ use crate::domain::state::{Meta, Pool, Tenant};
 use crate::domain::time::Time;
 use expect_test::Expect;
 use serde_json::Value;
+use std::fmt;
 
 pub(super) const PEOPLE: [&str; 5] = ["ada", "bob", "cy", "dee", "eve"];
 
@@ -31,12 +32,19 @@ pub(super) const POOLS: [&str; 3] = ["office", "visio", "notes"];
 pub(super) const START: Time = Time(1_780_304_400_000_000);
 
 /// One thing that happens, some time after the one before.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Step {
     pub(super) intake: Intake,
     pub(super) after_micros: i64,
     pub(super) command_id: Option<String>,
     pub(super) if_match: Option<u64>,
+}
+
+/// On one line, however it is asked for: a hundred of them must fit a screen.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after {} s: {:?}", self.after_micros / 1_000_000, self.intake)
+    }
 }
 
 impl From<Intake> for Step {

@@ -1,0 +1,158 @@
+//! rules.md §4 *Installing*: which seat an install uses, what is refused, what a report records.
+
+use super::scenario::{check, check_each};
+use super::steps::*;
+use crate::domain::facts::GroupKind;
+use expect_test::expect;
+
+#[test]
+fn a_covered_holder_takes_a_free_seat_and_finds_none_when_all_are_held() {
+    check(&[listed(Kind::Declared, 1), available("ada")], installed("laptop", "ada"), expect![[""]]);
+    check(&[listed(Kind::Declared, 1), available("ada"), required("bob")], installed("laptop", "ada"), expect![[""]]);
+}
+
+#[test]
+fn a_queued_holder_finds_none_and_keeps_its_place() {
+    check(
+        &[listed(Kind::Declared, 1), required("bob"), required_as_far_as_it_goes("ada")],
+        installed("laptop", "ada"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn an_uncovered_install_is_refused_unless_it_holds_the_seat() {
+    check(&[listed(Kind::Declared, 1)], installed("laptop", "ada"), expect![[""]]);
+    check(
+        &[listed(Kind::Declared, 1), required("ada"), installed("laptop", "ada"), unassigned(0)],
+        installed("tablet", "ada"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn three_devices_are_one_seat() {
+    check(
+        &[listed(Kind::Online, 1), available("ada"), installed("laptop", "ada"), installed("tablet", "ada")],
+        installed("desk", "ada"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_report_that_would_be_refused_is_an_unlicensed_install() {
+    check(&[listed(Kind::Declared, 1)], reported_installed("laptop", "ada"), expect![[""]]);
+    check(
+        &[listed(Kind::Declared, 2), available("ada"), required("bob"), required("cy")],
+        reported_installed("laptop", "ada"),
+        expect![[""]],
+    );
+    check(&[listed(Kind::Offline, 1), required("ada")], reported_installed("old", "ada"), expect![[""]]);
+}
+
+#[test]
+fn a_report_of_what_may_be_is_like_the_command() {
+    check(&[listed(Kind::Declared, 1), available("ada")], reported_installed("laptop", "ada"), expect![[""]]);
+}
+
+#[test]
+fn an_unlicensed_install_is_in_use_once_it_must_be_there() {
+    let given = [listed(Kind::Declared, 1), reported_installed("laptop", "ada"), people("staff", &[]), required("staff")];
+    check(&given, people("staff", &["ada"]), expect![[""]]);
+    // What is only available to it leaves it as it is, until it is installed again.
+    let given = [listed(Kind::Declared, 1), reported_installed("laptop", "ada"), available("ada")];
+    check(&given, installed("laptop", "ada"), expect![[""]]);
+}
+
+#[test]
+fn an_ineligible_device_is_refused() {
+    check(&[listed(Kind::Online, 1), required("cy")], installed("old", "cy"), expect![[""]]);
+}
+
+#[test]
+fn an_install_for_all_users_needs_a_pool_that_devices_hold() {
+    check(&[listed(Kind::Online, 1)], installed("laptop", ""), expect![[""]]);
+    check_each(
+        &[Kind::Offline, Kind::Apple, Kind::Declared],
+        |kind| vec![listed(kind, 1), required("laptop")],
+        installed("laptop", ""),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn per_user_installs_attach_to_the_seat_of_the_device() {
+    check(
+        &[listed(Kind::Declared, 2), required("laptop"), installed("laptop", ""), available("eve")],
+        installed("laptop", "eve"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn an_install_prefers_a_held_device_seat_then_a_held_user_seat_then_device_coverage_then_user_coverage() {
+    let two = group(GroupKind::Mixed, "all", &["ada", "laptop"]);
+    // Both held: the device's.
+    check(&[listed(Kind::Declared, 2), two.clone(), required("all")], installed("laptop", "ada"), expect![[""]]);
+    // Only the user's held, the device covered: the user's.
+    check(
+        &[listed(Kind::Declared, 2), required("ada"), available("laptop")],
+        installed("laptop", "ada"),
+        expect![[""]],
+    );
+    // None held, both covered: the device takes one.
+    check(&[listed(Kind::Declared, 2), two, available("all")], installed("laptop", "ada"), expect![[""]]);
+    // Only the user covered.
+    check(&[listed(Kind::Declared, 2), available("ada")], installed("laptop", "ada"), expect![[""]]);
+}
+
+#[test]
+fn across_kinds_required_prevails_and_then_what_is_available_to_the_user() {
+    // The user must have it, the device must not: the user's seat.
+    check(
+        &[listed(Kind::Declared, 2), required("ada"), to_be_uninstalled("laptop")],
+        installed("laptop", "ada"),
+        expect![[""]],
+    );
+    // The user must not have it, the device must: the device's seat.
+    check(
+        &[listed(Kind::Declared, 2), to_be_uninstalled("ada"), required("laptop")],
+        installed("laptop", "ada"),
+        expect![[""]],
+    );
+    // Available to the user, uninstalled from the device: available.
+    check(
+        &[listed(Kind::Declared, 2), available("ada"), to_be_uninstalled("laptop")],
+        installed("laptop", "ada"),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_foreign_seat_is_taken_by_an_install_of_its_holder() {
+    check(&[listed(Kind::Online, 1), seen("ada"), available("ada")], installed("laptop", "ada"), expect![[""]]);
+}
+
+#[test]
+fn what_is_unknown_is_not_found_and_leaves_no_refusal() {
+    use crate::domain::command::{Command, DeviceRef, Intake, PoolRef, UserRef};
+    use crate::domain::ids::{DeviceId, PoolId, UserId};
+    let given = [listed(Kind::Declared, 1)];
+    let install = |pool: u32, device: u32, user: u32| {
+        let (pool, device) = (PoolRef::Id(PoolId(pool)), DeviceRef::Id(DeviceId(device)));
+        Intake::Command(Command::Install { pool, device, user: Some(UserRef::Id(UserId(user))), is_report: false })
+    };
+    for (step, rule) in [
+        (install(9, 0, 0), "pool-not-found"),
+        (install(0, 99, 0), "device-not-found"),
+        (install(0, 0, 99), "user-not-found"),
+    ] {
+        let mut scenario = super::scenario::Scenario::after(&given);
+        let judged = scenario.play(&step.clone().into());
+        assert_eq!(judged.answer().rejection.map(|rejection| rejection.name()), Some(rule));
+        assert_eq!((judged.events.len(), scenario.tenant.pool(PoolId(0)).refused), (0, 0), "{rule}");
+        // With an id it leaves the receipt, and still counts as no refusal.
+        let judged = scenario.play(&super::scenario::Step::from(step).with_id("once"));
+        assert_eq!((judged.events.len(), scenario.tenant.pool(PoolId(0)).refused), (1, 0), "{rule}");
+    }
+}
