@@ -1,8 +1,17 @@
 //! Rules by example: given, when, then. Each file tells of one paragraph of the rules; `scenario` is how they tell it.
 
 mod anything;
+mod assigning;
 mod at_the_store;
+mod braking;
+mod covering;
 mod every_pair;
+mod giving_back;
+mod installing;
+mod leaving;
+mod refunding;
+mod refusing;
 mod scenario;
 mod steps;
+mod syncing;
 mod transitions;

@@ -1,0 +1,69 @@
+//! Law 8: refusals are facts, and equal ones are counted.
+
+use super::scenario::{Scenario, check};
+use super::steps::*;
+use crate::domain::ids::PoolId;
+use expect_test::expect;
+
+#[test]
+fn a_refusal_is_a_fact_with_the_figures() {
+    check(
+        &[listed(Kind::Declared, 1), required("ada")],
+        required("bob"),
+        expect![[r#"
+        command_refused assign user bob not_enough_seats figures (held 1 owned count 1 queued 0) remedies (buy_would_free 1 narrow_would_free 1 uninstall_would_free 0) short_by 1
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn an_equal_refusal_for_lack_of_seats_is_counted_until_a_seat_was_free() {
+    let mut scenario = Scenario::after(&[listed(Kind::Declared, 1), required("ada")]);
+    let first = scenario.play(&required("bob"));
+    assert_eq!((first.events.len(), first.counts_at.is_some()), (1, false));
+    let second = scenario.play(&required("bob").days_later(3));
+    assert_eq!((second.events.len(), second.counts_at.is_some()), (0, true));
+    let other = scenario.play(&required("cy"));
+    assert_eq!((other.events.len(), other.counts_at.is_some()), (1, false));
+    // A seat was free for a moment.
+    scenario.play(&unassigned(0));
+    scenario.play(&required("ada"));
+    let third = scenario.play(&required("bob"));
+    assert_eq!((third.events.len(), third.counts_at.is_some()), (1, false));
+    assert_eq!(scenario.tenant.pool(PoolId(0)).refused, 3);
+}
+
+#[test]
+fn another_equal_refusal_is_counted_for_an_hour() {
+    let mut scenario = Scenario::after(&[listed(Kind::Declared, 1)]);
+    for (minutes, is_counted) in [(0, false), (59, true), (1, false)] {
+        let judged = scenario.play(&installed("laptop", "ada").minutes_later(minutes));
+        assert_eq!(judged.counts_at.is_some(), is_counted, "after {minutes} minutes more");
+    }
+}
+
+#[test]
+fn with_an_id_every_refusal_and_every_unchanged_is_a_record() {
+    let given = [listed(Kind::Declared, 1), required("ada")];
+    check(
+        &given,
+        required("bob").with_id("a"),
+        expect![[r#"
+        command_refused assign user bob not_enough_seats figures (held 1 owned count 1 queued 0) remedies (buy_would_free 1 narrow_would_free 1 uninstall_would_free 0) short_by 1
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+    check(
+        &given,
+        required("ada").with_id("b"),
+        expect![[r#"
+        command_unchanged assign about assignment assignment_0
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+    let mut scenario = Scenario::after(&given);
+    for id in ["a", "b"] {
+        assert_eq!(scenario.play(&required("bob").with_id(id)).events.len(), 1);
+    }
+}
