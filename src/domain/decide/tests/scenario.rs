@@ -257,7 +257,9 @@ fn told_fields(fields: &Value) -> String {
         match value {
             Value::Null | Value::Bool(false) => {}
             Value::Bool(true) => line += &format!(" {key}"),
-            other => line += &format!(" {key} {}", told_value(other)),
+            Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                line += &format!(" {key} {}", told_value(value));
+            }
         }
     }
     line

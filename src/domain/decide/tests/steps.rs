@@ -329,10 +329,10 @@ pub(super) fn required_but_for(name: &str, exclude: &str) -> Step {
 
 impl Step {
     pub(super) fn licensed_to(mut self, who: Licensing) -> Self {
-        match &mut self.intake {
-            Intake::Command(Command::Assign { licensing, .. }) => *licensing = Some(who),
-            step => panic!("not an assignment: {step:?}"),
-        }
+        let Intake::Command(Command::Assign { licensing, .. }) = &mut self.intake else {
+            panic!("not an assignment: {self:?}");
+        };
+        *licensing = Some(who);
         self
     }
 }
