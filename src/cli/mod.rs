@@ -65,6 +65,9 @@ enum Command {
     Token(token::Args),
     /// Measure this machine's service beside what HTTP and the disk alone allow
     Bench(bench::Args),
+    /// Print the published contract, as schemas/openapi.json keeps it
+    #[command(hide = true)]
+    Openapi,
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -106,6 +109,11 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Replay(args) => replay::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Openapi => {
+            let text = crate::http::openapi_text().map_err(|error| Failure::File(error.to_string()))?;
+            output::write(text.as_bytes())?;
+            Ok(Finished::Well)
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -1,12 +1,13 @@
 //! What a judged command answers, by its kind. A function of the outcome alone, so that a repeat says the same.
 
 use super::auth::Caller;
+use super::bodies::syncs::{SkippedBody, SyncBody};
 use super::problem::Problem;
 use super::wire::kind::Kind;
 use crate::domain::answer::{Answer, Status};
 use crate::domain::event::{About, Event};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{Sync, SyncState};
+use crate::domain::state::Sync;
 use crate::ledger::Outcome;
 use serde_json::{Map, Value, json};
 
@@ -125,8 +126,8 @@ fn seat(about: Option<About>) -> (Value, Value) {
     }
 }
 
-/// One pass over an inventory, with what it skipped and why. Blocking.
-pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Value>, Problem> {
+/// What a sync skipped and why, as far as a page goes. Blocking.
+pub(super) fn skipped_by(caller: &Caller, sync: &Sync) -> Result<Vec<SkippedBody>, Problem> {
     let end = sync.ended_position.unwrap_or(sync.started_position);
     let mut skipped = Vec::new();
     let mut from = sync.started_position;
@@ -136,35 +137,20 @@ pub(super) fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Valu
         from = last.position + 1;
         skipped.extend(events.into_iter().filter(|event| event.position <= end).filter_map(|recorded| {
             let Event::ItemSkipped { key, reason, .. } = recorded.event else { return None };
-            Some(json!({"key": key.to_string(), "reason": reason_word(reason)}))
+            Some(SkippedBody::of(&key, reason))
         }));
     }
     skipped.truncate(SKIPPED_MAX);
-    let state = match sync.state {
-        SyncState::Running => "running",
-        SyncState::Completed => "completed",
-        SyncState::Failed => "failed",
-    };
-    let counts = sync.counts;
-    let body = json!({
-        "sync": sync.id, "provider": sync.provider, "full": sync.is_full, "dry_run": sync.is_dry_run,
-        "language": sync.language, "state": state, "started_at": sync.started_at, "ended_at": sync.ended_at,
-        "started_position": sync.started_position, "ended_position": sync.ended_position, "failure": sync.failure,
-        "counts": {
-            "listed": counts.listed, "changed": counts.changed, "delisted": counts.delisted, "skipped": counts.skipped,
-            "unchanged": counts.unchanged, "pages": counts.pages,
-        },
-        "skipped": skipped,
-    });
-    Ok(fields_of(body))
+    Ok(skipped)
 }
 
-/// Reasons why an item makes no pool are written as the store writes them, with hyphens.
-fn reason_word(reason: crate::domain::facts::ItemSkipReason) -> &'static str {
-    match reason {
-        crate::domain::facts::ItemSkipReason::EncryptedPackage => "encrypted-package",
-        crate::domain::facts::ItemSkipReason::UnsupportedType => "unsupported-type",
-    }
+/// A sync's result as the answer to the inventory that it was. Blocking.
+fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Value>, Problem> {
+    let skipped = skipped_by(caller, sync)?;
+    let mut fields = fields_of(json!(SyncBody::of(sync)));
+    fields.remove("id");
+    fields.insert("skipped".into(), json!(skipped));
+    Ok(fields)
 }
 
 /// The fields of a value that was written as an object.

@@ -18,6 +18,8 @@ mod reading;
 mod refs;
 mod request_id;
 mod routes;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use listener::{ListenerLimits, serve};
@@ -96,7 +98,7 @@ impl Service {
 }
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
-    use routes::{assignments, commands, devices, directory, people, pools, seats, stores, tenants};
+    use routes::{assignments, commands, devices, directory, inventory, people, pools, seats, stores, tenants};
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
@@ -111,9 +113,16 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(tenants::advance_clock))
         .routes(routes!(tenants::confirm_clock))
         .routes(routes!(stores::put_inventory))
-        .routes(routes!(stores::link_store_account))
+        .routes(routes!(stores::link_store_account, inventory::store_account))
+        .routes(routes!(inventory::store_accounts))
         .routes(routes!(stores::put_tool, stores::delete_tool))
-        .routes(routes!(stores::start_sync))
+        .routes(routes!(inventory::tools))
+        .routes(routes!(inventory::apps))
+        .routes(routes!(inventory::app))
+        .routes(routes!(stores::start_sync, inventory::syncs))
+        .routes(routes!(inventory::sync))
+        .routes(routes!(inventory::drift))
+        .routes(routes!(inventory::held))
         .routes(routes!(stores::confirm_sync))
         .routes(routes!(directory::put_user, people::user))
         .routes(routes!(people::users))
@@ -154,6 +163,14 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     calls().into_openapi()
+}
+
+/// The same as the file `schemas/openapi.json` has it.
+///
+/// # Errors
+/// If it can't be written as JSON.
+pub fn openapi_text() -> Result<String, serde_json::Error> {
+    openapi().to_pretty_json().map(|text| text + "\n")
 }
 
 /// Everything the service answers.

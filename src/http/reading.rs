@@ -93,6 +93,7 @@ pub(super) struct Reading {
     query: ReadQuery,
     headers: HeaderMap,
     path: String,
+    query_text: Option<String>,
 }
 
 impl FromRequestParts<Arc<Service>> for Reading {
@@ -106,7 +107,8 @@ impl FromRequestParts<Arc<Service>> for Reading {
         if let Some(position) = query.at_least {
             caller.reach(position).await?;
         }
-        Ok(Self { caller, query, headers: parts.headers.clone(), path: parts.uri.path().to_owned() })
+        let (path, query_text) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
+        Ok(Self { caller, query, headers: parts.headers.clone(), path, query_text })
     }
 }
 
@@ -155,6 +157,13 @@ impl Reading {
     async fn look_at<R>(&self, at: At, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
         let view = self.caller.view_at(at).await?;
         seen(&view, look)
+    }
+
+    /// Where another thing of this kind is, asked for in the same way.
+    pub(super) fn beside(&self, id: &impl std::fmt::Display) -> String {
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let query = self.query_text.as_deref().map_or_else(String::new, |query| format!("?{query}"));
+        format!("{folder}/{id}{query}")
     }
 
     /// One resource, with its ETag.

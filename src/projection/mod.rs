@@ -1,5 +1,6 @@
 //! What questions read: pure folds of the history, taken after it is durable. A rule never reads one.
 
+pub mod apps;
 pub mod figures;
 
 use crate::domain::event::Recorded;

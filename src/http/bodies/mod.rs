@@ -1,6 +1,8 @@
 //! What things look like in answers, converted by hand from the state that is shown. Not here: which of them is asked for.
 
+pub(super) mod apps;
 pub(super) mod commands;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod seats;
+pub(super) mod syncs;

@@ -2,7 +2,7 @@
 
 use crate::domain::facts::Policy;
 use crate::domain::key::LicenseType;
-use crate::domain::state::{Pool, Tenant};
+use crate::domain::state::{Pool, PoolName, Tenant};
 use crate::domain::time::Time;
 use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
@@ -53,6 +53,7 @@ pub(in crate::http) struct PoolBody {
     price: Option<PriceView>,
     #[schema(value_type = Option<String>, format = Date)]
     ends_on: Option<crate::domain::time::Day>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
 }
 
@@ -77,11 +78,13 @@ pub(in crate::http) struct PriceView {
     minor_units: u64,
 }
 
-/// The name in the tenant's language, or in the first there is.
+/// Name and publisher in the tenant's language, or in the first there is.
+pub(in crate::http) fn named<'s>(state: &Tenant, pool: &'s Pool) -> Option<&'s PoolName> {
+    pool.names.get(&state.settings.language).or_else(|| pool.names.values().next())
+}
+
 pub(in crate::http) fn plain_name(state: &Tenant, pool: &Pool) -> String {
-    let names = &pool.names;
-    let named = names.get(&state.settings.language).or_else(|| names.values().next());
-    named.map_or_else(|| pool.key.to_string(), |named| named.name.clone())
+    named(state, pool).map_or_else(|| pool.key.to_string(), |named| named.name.clone())
 }
 
 pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
@@ -95,7 +98,7 @@ pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
 impl PoolBody {
     pub(in crate::http) fn of(state: &Tenant, pool: &Pool) -> Self {
         let Policy { on_uninstall, untargeted, deficit, on_device_retirement, reservation_timeout_days } = pool.policy;
-        let named = pool.names.get(&state.settings.language).or_else(|| pool.names.values().next());
+        let named = named(state, pool);
         Self {
             id: pool.id.to_string(),
             key: pool.key.to_string(),

@@ -4,6 +4,7 @@ pub(super) mod assignments;
 pub(super) mod commands;
 pub(super) mod devices;
 pub(super) mod directory;
+pub(super) mod inventory;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod seats;

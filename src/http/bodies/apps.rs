@@ -1,0 +1,51 @@
+//! An app: the pools that belong together, with what is contained in them.
+
+use super::pools::{PoolBody, plain_name};
+use crate::domain::facts::PoolState;
+use crate::domain::ids::{AppId, PoolId};
+use crate::domain::key::Provider;
+use crate::domain::state::{Pool, Tenant};
+use crate::http::wire::words;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What an administrator sees as one app
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = App)]
+pub(in crate::http) struct AppBody {
+    /// Of the oldest of its pools; an id that merged into an older one redirects to it
+    #[schema(value_type = String)]
+    id: AppId,
+    name: String,
+    publisher: Option<String>,
+    #[schema(value_type = Option<words::Provider>)]
+    provider: Option<Provider>,
+    related_set: Option<String>,
+    pools: Vec<PoolBody>,
+    /// What the pools contain, as their provider describes it
+    #[schema(value_type = Vec<Object>)]
+    packages: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+}
+
+impl AppBody {
+    pub(in crate::http) fn of(state: &Tenant, app: AppId, pools: &[PoolId]) -> Self {
+        let pools: Vec<&Pool> = pools.iter().map(|pool| state.pool(*pool)).collect();
+        // named by the oldest pool that is still there
+        let speaker = pools.iter().find(|pool| pool.state != PoolState::Removed).or(pools.first()).copied();
+        let named = speaker.and_then(|pool| super::pools::named(state, pool));
+        let packages = pools.iter().flat_map(|pool| &pool.packages);
+        Self {
+            id: app,
+            name: speaker.map(|pool| plain_name(state, pool)).unwrap_or_default(),
+            publisher: named.and_then(|named| named.publisher.clone()),
+            provider: speaker.map(|pool| pool.key.provider()),
+            related_set: pools.iter().find_map(|pool| pool.details.related_set.clone()),
+            packages: packages.filter_map(|text| serde_json::from_str(text).ok()).collect(),
+            pools: pools.into_iter().map(|pool| PoolBody::of(state, pool)).collect(),
+            position: None,
+        }
+    }
+}

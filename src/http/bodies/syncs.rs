@@ -1,0 +1,278 @@
+//! Syncs with what they skipped, what the brake holds back, drift; accounts and tools.
+
+use crate::domain::facts::{DriftKind, DriftResolution, ItemSkipReason, ReleaseCause};
+use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
+use crate::domain::key::{PoolKey, Provider};
+use crate::domain::state::{Drift, HeldEndings, StoreAccount, Sync, SyncState, Tenant, Tool};
+use crate::domain::time::Time;
+use crate::http::problem::owned_json;
+use crate::http::wire::text::OwnedWord;
+use crate::http::wire::words;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// So many held seats are shown; the count is of all.
+const HELD_SHOWN_MAX: usize = 1000;
+const SECOND_MICROS: i64 = 1_000_000;
+
+/// One pass over a provider's inventory
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Sync)]
+pub(in crate::http) struct SyncBody {
+    #[schema(value_type = String)]
+    id: SyncId,
+    #[schema(value_type = words::Provider)]
+    provider: Provider,
+    full: bool,
+    dry_run: bool,
+    language: String,
+    #[schema(value_type = words::SyncState)]
+    state: SyncState,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Time,
+    started_position: u64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Time>,
+    ended_position: Option<u64>,
+    failure: Option<String>,
+    counts: CountsView,
+}
+
+/// What a sync found, in items
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SyncCounts)]
+struct CountsView {
+    listed: u32,
+    changed: u32,
+    delisted: u32,
+    skipped: u32,
+    unchanged: u32,
+    pages: u32,
+}
+
+impl SyncBody {
+    pub(in crate::http) fn of(sync: &Sync) -> Self {
+        let counts = sync.counts;
+        Self {
+            id: sync.id,
+            provider: sync.provider,
+            full: sync.is_full,
+            dry_run: sync.is_dry_run,
+            language: sync.language.clone(),
+            state: sync.state,
+            started_at: sync.started_at,
+            started_position: sync.started_position,
+            ended_at: sync.ended_at,
+            ended_position: sync.ended_position,
+            failure: sync.failure.clone(),
+            counts: CountsView {
+                listed: counts.listed,
+                changed: counts.changed,
+                delisted: counts.delisted,
+                skipped: counts.skipped,
+                unchanged: counts.unchanged,
+                pages: counts.pages,
+            },
+        }
+    }
+}
+
+/// An item that makes no pool
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkippedItem)]
+pub(in crate::http) struct SkippedBody {
+    key: String,
+    reason: words::ItemSkipReason,
+}
+
+impl SkippedBody {
+    pub(in crate::http) fn of(key: &PoolKey, reason: ItemSkipReason) -> Self {
+        let reason = match reason {
+            ItemSkipReason::EncryptedPackage => words::ItemSkipReason::EncryptedPackage,
+            ItemSkipReason::UnsupportedType => words::ItemSkipReason::UnsupportedType,
+        };
+        Self { key: key.to_string(), reason }
+    }
+}
+
+/// A sync, what it skipped, and what of it waits for a person
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SyncDetail)]
+pub(in crate::http) struct SyncDetail {
+    #[serde(flatten)]
+    pub(in crate::http) sync: SyncBody,
+    /// At most 1000; the events have them all
+    pub(in crate::http) skipped: Vec<SkippedBody>,
+    pub(in crate::http) held: Vec<HeldBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) position: Option<u64>,
+}
+
+/// Seat endings and removals that the brake holds back until a person confirms them
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Held)]
+pub(in crate::http) struct HeldBody {
+    #[schema(value_type = String)]
+    id: HeldId,
+    #[schema(value_type = Option<String>)]
+    sync: Option<SyncId>,
+    #[schema(value_type = String, format = DateTime)]
+    since: Time,
+    since_position: u64,
+    seats_count: u64,
+    /// At most 1000
+    seats: Vec<HeldSeatView>,
+    /// Pools that would be removed
+    #[schema(value_type = Vec<String>)]
+    removals: Vec<PoolId>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HeldSeat)]
+struct HeldSeatView {
+    #[schema(value_type = String)]
+    pool: PoolId,
+    #[schema(value_type = String)]
+    holder: Holder,
+    #[schema(value_type = words::ReleaseCause)]
+    cause: ReleaseCause,
+}
+
+impl HeldBody {
+    pub(in crate::http) fn of(held: &HeldEndings) -> Self {
+        let shown = held.seats.iter().take(HELD_SHOWN_MAX);
+        Self {
+            id: held.id,
+            sync: held.sync,
+            since: held.at,
+            since_position: held.position,
+            seats_count: held.seats.len() as u64,
+            seats: shown
+                .map(|(pool, holder, cause)| HeldSeatView { pool: *pool, holder: *holder, cause: *cause })
+                .collect(),
+            removals: held.removals.clone(),
+        }
+    }
+}
+
+/// Why store and ledger differ, as far as it is known.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DriftCause {
+    /// A refund that was recorded here explains it
+    Refund,
+    /// A refund was recorded here, and the store does not show it
+    RefundDenied,
+    /// The store counts other seats as used than are held here
+    SeatsDiffer,
+    Unexplained,
+}
+
+/// A difference between what the store says and what the ledger says
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Drift)]
+pub(in crate::http) struct DriftBody {
+    #[schema(value_type = String)]
+    id: DriftId,
+    #[schema(value_type = String)]
+    pool: PoolId,
+    pool_key: String,
+    #[schema(value_type = words::DriftKind)]
+    kind: DriftKind,
+    cause: DriftCause,
+    /// What the ledger said
+    #[schema(value_type = OwnedWord)]
+    before: Value,
+    /// What the store said
+    #[schema(value_type = OwnedWord)]
+    after: Value,
+    #[schema(value_type = String, format = DateTime)]
+    found_at: Time,
+    found_position: u64,
+    /// Until it was resolved, or until now
+    age_seconds: u64,
+    #[schema(value_type = Option<words::DriftResolution>)]
+    resolution: Option<DriftResolution>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Time>,
+}
+
+impl DriftBody {
+    pub(in crate::http) fn of(state: &Tenant, drift: &Drift, now: Time) -> Self {
+        let cause = match (drift.kind, drift.resolution) {
+            (DriftKind::OwnedFell, Some(DriftResolution::Refund)) => DriftCause::Refund,
+            (DriftKind::OwnedFell, Some(DriftResolution::Agreed) | None) => DriftCause::Unexplained,
+            (DriftKind::RefundNotSeen, _) => DriftCause::RefundDenied,
+            (DriftKind::StoreUsed, _) => DriftCause::SeatsDiffer,
+        };
+        let age = drift.resolved_at.unwrap_or(now).0.saturating_sub(drift.found_at.0);
+        Self {
+            id: drift.id,
+            pool: drift.pool,
+            pool_key: state.pool(drift.pool).key.to_string(),
+            kind: drift.kind,
+            cause,
+            before: owned_json(drift.before),
+            after: owned_json(drift.after),
+            found_at: drift.found_at,
+            found_position: drift.found_position,
+            age_seconds: u64::try_from(age / SECOND_MICROS).unwrap_or(0),
+            resolution: drift.resolution,
+            resolved_at: drift.resolved_at,
+        }
+    }
+}
+
+/// The provider's account that the tenant is linked to
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoreAccount)]
+pub(in crate::http) struct StoreAccountBody {
+    #[schema(value_type = words::Provider)]
+    provider: Provider,
+    /// Null for declared inventories, which are linked always
+    account_id: Option<String>,
+    #[schema(value_type = Object)]
+    settings: Value,
+    #[schema(value_type = String, format = DateTime)]
+    since: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+}
+
+impl StoreAccountBody {
+    /// The account of a provider with its ETag, where one is linked.
+    pub(in crate::http) fn of(state: &Tenant, provider: Provider) -> Option<(Self, u64)> {
+        let body = |account_id: Option<&String>, settings: &str, since| Self {
+            provider,
+            account_id: account_id.cloned(),
+            settings: serde_json::from_str(settings).unwrap_or_else(|_| serde_json::json!({})),
+            since,
+            position: None,
+        };
+        match (state.accounts.get(&provider), provider) {
+            (Some(StoreAccount { account_id, settings, since, etag }), _) => {
+                Some((body(Some(account_id), settings, *since), *etag))
+            }
+            (None, Provider::Declared) => Some((body(None, "{}", state.created_at), 0)),
+            (None, Provider::MicrosoftStore | Provider::AppleBusiness) => None,
+        }
+    }
+}
+
+/// A client that may act for the store account
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tool)]
+pub(in crate::http) struct ToolBody {
+    tool: String,
+    name: String,
+    active: bool,
+    #[schema(value_type = String, format = DateTime)]
+    since: Time,
+}
+
+impl ToolBody {
+    pub(in crate::http) fn of(tool: &str, entry: &Tool) -> Self {
+        Self { tool: tool.to_owned(), name: entry.name.clone(), active: entry.is_active, since: entry.since }
+    }
+}

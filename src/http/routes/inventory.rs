@@ -1,0 +1,185 @@
+//! Reads of what is bought and where: apps, syncs, what is held back, drift, accounts, tools.
+
+use crate::domain::ids::{AppId, DriftId, HeldId, SyncId};
+use crate::domain::key::Provider;
+use crate::http::answers;
+use crate::http::bodies::apps::AppBody;
+use crate::http::bodies::syncs::{DriftBody, HeldBody, StoreAccountBody, SyncBody, SyncDetail, ToolBody};
+use crate::http::contract::ReadProblems;
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::Problem;
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::projection::apps::Apps;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::ops::Bound;
+
+/// The apps, oldest first: what belongs together is one entry.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/apps", tag = "apps",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<AppBody>), ReadProblems))]
+pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let apps = Apps::of(&view.state);
+            let after = after.and_then(|after| after.parse::<AppId>().ok());
+            let from = after.map_or(AppId(0), |after| AppId(after.0.saturating_add(1)));
+            Ok(Page::of(
+                apps.iter_from(from),
+                limit,
+                |(app, _)| app.to_string(),
+                |(app, pools)| AppBody::of(&view.state, app, pools),
+            ))
+        })
+        .await
+}
+
+/// One app with its pools. The id of an entry that merged into an older one leads there.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/apps/{app}", tag = "apps",
+    params(("tenant" = String, Path), ("app" = String, Path), ReadQuery),
+    responses((status = 200, body = AppBody), (status = 308, description = "The entry's older id, in Location"), ReadProblems))]
+pub(in crate::http) async fn app(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
+    let Places((_, app)) = places;
+    let asked: Option<AppId> = app.parse().ok();
+    let look = reading.look(move |view| {
+        let apps = Apps::of(&view.state);
+        let found = asked.and_then(|app| apps.entry(app));
+        let entry = found.ok_or_else(|| Problem::new("app-not-found", "no app has this id"))?;
+        if asked != Some(entry) {
+            return Ok(Err(entry));
+        }
+        let pools = apps.pools(entry);
+        let etag = pools.iter().map(|pool| view.state.pool(*pool).etag).max();
+        Ok(Ok((AppBody::of(&view.state, entry, pools), etag)))
+    });
+    match look.await? {
+        (Ok((body, etag)), position) => reading.found(&body, etag, position),
+        (Err(older), position) => {
+            let headers =
+                [("seatledger-position", position.to_string()), (header::LOCATION.as_str(), reading.beside(&older))];
+            Ok((StatusCode::PERMANENT_REDIRECT, headers).into_response())
+        }
+    }
+}
+
+/// The syncs, oldest first.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/syncs", tag = "syncs",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<SyncBody>), ReadProblems))]
+pub(in crate::http) async fn syncs(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let from = after.and_then(|after| after.parse::<SyncId>().ok()).map_or(0, |after| after.index() + 1);
+            Ok(Page::of(view.state.syncs.iter().skip(from), limit, |sync| sync.id.to_string(), SyncBody::of))
+        })
+        .await
+}
+
+/// One sync: its result, what it skipped and why, and what the brake holds back of it.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/syncs/{sync}", tag = "syncs",
+    params(("tenant" = String, Path), ("sync" = String, Path), ReadQuery),
+    responses((status = 200, body = SyncDetail), ReadProblems))]
+pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
+    let Places((_, sync)) = places;
+    let id: Option<SyncId> = sync.parse().ok();
+    let look = reading.look(move |view| {
+        let state = &view.state;
+        let found = id.and_then(|id| state.syncs.get(id.index()));
+        let sync = found.ok_or_else(|| Problem::new("sync-not-found", "no sync has this id"))?;
+        let held: Vec<_> = state.held.values().filter(|held| held.sync == Some(sync.id)).map(HeldBody::of).collect();
+        Ok((sync.clone(), held))
+    });
+    let ((sync, held), position) = look.await?;
+    let etag = sync.ended_position.unwrap_or(sync.started_position);
+    let caller = reading.caller.clone();
+    let read = move || {
+        let skipped = answers::skipped_by(&caller, &sync)?;
+        Ok::<_, Problem>(SyncDetail { sync: SyncBody::of(&sync), skipped, held, position: None })
+    };
+    let body = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??;
+    reading.found(&body, Some(etag), position)
+}
+
+/// Differences between store and ledger that two complete syncs agreed on, oldest first.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/drift", tag = "syncs",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<DriftBody>), ReadProblems))]
+pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    // in the past it was as old as it was then
+    let is_past = reading.at()?.is_some();
+    let now = reading.caller.service.ledger.clock().now();
+    reading
+        .list(page, "", move |view, after, limit| {
+            let now = if is_past { view.state.last_recorded_at } else { now };
+            let from = after.and_then(|after| after.parse::<DriftId>().ok()).map_or(0, |after| after.index() + 1);
+            let rest = view.state.drifts.iter().skip(from);
+            Ok(Page::of(rest, limit, |drift| drift.id.to_string(), |drift| DriftBody::of(&view.state, drift, now)))
+        })
+        .await
+}
+
+/// What the brake holds back of the directory's changes until a person confirms it.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/directory/held", tag = "directory",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<HeldBody>), ReadProblems))]
+pub(in crate::http) async fn held(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let after = after.and_then(|after| after.parse::<HeldId>().ok());
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rest = view.state.held.range((from, Bound::Unbounded)).map(|(_, held)| held);
+            let rest = rest.filter(|held| held.is_of_the_directory());
+            Ok(Page::of(rest, limit, |held| held.id.to_string(), HeldBody::of))
+        })
+        .await
+}
+
+/// The linked store accounts.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/store-accounts", tag = "stores",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<StoreAccountBody>), ReadProblems))]
+pub(in crate::http) async fn store_accounts(
+    reading: Reading,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let after = after.and_then(|after| after.parse::<Provider>().ok());
+            let rest = Provider::ALL.into_iter().filter(|provider| after.is_none_or(|after| *provider > after));
+            let linked = rest.filter_map(|provider| Some((provider, StoreAccountBody::of(&view.state, provider)?)));
+            Ok(Page::of(linked, limit, |(provider, _)| provider.name().to_owned(), |(_, (body, _))| body))
+        })
+        .await
+}
+
+/// The account that the tenant is linked to at a provider.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/store-accounts/{provider}", tag = "stores",
+    params(("tenant" = String, Path), ("provider" = String, Path), ReadQuery),
+    responses((status = 200, body = StoreAccountBody), ReadProblems))]
+pub(in crate::http) async fn store_account(
+    reading: Reading,
+    places: Places<(String, String)>,
+) -> Result<Response, Problem> {
+    let Places((_, provider)) = places;
+    reading
+        .one(move |view| {
+            let found = provider.parse().ok().and_then(|provider| StoreAccountBody::of(&view.state, provider));
+            let linked = found.map(|(body, etag)| (body, Some(etag)));
+            linked.ok_or_else(|| Problem::new("store-account-not-found", "no account of this provider is linked"))
+        })
+        .await
+}
+
+/// The management tools, also those that were deactivated.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/tools", tag = "stores",
+    params(("tenant" = String, Path), ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<ToolBody>), ReadProblems))]
+pub(in crate::http) async fn tools(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    reading
+        .list(page, "", |view, after, limit| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rest = view.state.tools.range::<str, _>((from, Bound::Unbounded));
+            Ok(Page::of(rest, limit, |(tool, _)| (*tool).clone(), |(tool, entry)| ToolBody::of(tool, entry)))
+        })
+        .await
+}
