@@ -145,6 +145,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(pools::pools))
         .routes(routes!(pools::pool))
         .routes(routes!(seats::of_pool))
+        .routes(routes!(seats::seat))
         .routes(routes!(seats::queue))
         .routes(routes!(seats::installs_of_pool))
         .routes(routes!(pools::set_policy))

@@ -81,6 +81,8 @@ pub(in crate::http) struct SeatBody {
     /// Where the app is installed under this seat
     #[schema(value_type = Vec<String>)]
     devices: Vec<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
 }
 
 impl SeatBody {
@@ -96,6 +98,7 @@ impl SeatBody {
             granted_position: seat.granted_at,
             assignments: state.assignments_of(pool.id, holder),
             devices: devices_of(pool, holder),
+            position: None,
         }
     }
 }

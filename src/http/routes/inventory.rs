@@ -100,7 +100,7 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
     reading.found(&body, Some(etag), position)
 }
 
-/// Differences between store and ledger that two complete syncs agreed on, oldest first.
+/// What the store and the ledger differ on, also what was resolved, oldest first.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/drift", tag = "syncs",
     params(("tenant" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<DriftBody>), ReadProblems))]

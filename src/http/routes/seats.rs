@@ -50,6 +50,27 @@ pub(in crate::http) async fn of_pool(
         .await
 }
 
+/// One seat, by its holder: `user:<ref>` or `device:<ref>`.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/seats/{holder}", tag = "seats",
+    params(("tenant" = String, Path), ("pool" = String, Path), ("holder" = String, Path), ReadQuery),
+    responses((status = 200, body = SeatBody), ReadProblems))]
+pub(in crate::http) async fn seat(
+    reading: Reading,
+    places: Places<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let Places((_, pool, holder)) = places;
+    let (pool, holder) = (refs::pool(&pool)?, reading.caller.holder(&holder)?);
+    reading
+        .one(move |view| {
+            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+            let holder = refs::holder_in(&view.state, holder)?;
+            let found = pool.seats.get(&holder);
+            let seat = found.ok_or_else(|| Problem::new("seat-not-found", "the holder has no seat of this pool"))?;
+            Ok((SeatBody::of(&view.state, pool, holder, seat), Some(seat.since_position)))
+        })
+        .await
+}
+
 /// The seats that a user holds.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/users/{user}/seats", tag = "seats",
     params(("tenant" = String, Path), ("user" = String, Path), ReadQuery, PageQuery),
