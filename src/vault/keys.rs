@@ -4,7 +4,7 @@
 //! header  "SLKEYS01" generation:u32 0:u32 master-key-id:16 nonce:24 wrapped index key:48 crc32:4  = 108, padded to 128
 //! slot    status:1 0:3 nonce:24 wrapped key:48 crc32:4                                             = 80
 //! ```
-//! Numbers are big-endian; status is 1 for a key and 2 for an erased one. A torn last slot was never used by any event.
+//! Numbers are big-endian; status is 1 for a key and 2 for an erased one. What is torn at the end was never used by any event.
 
 use super::{NONCE_BYTES, OpenSealError, Secret, VaultError, cipher, derived, mac, truncated};
 use crate::domain::ids::SubjectId;
@@ -44,9 +44,12 @@ pub(super) struct KeyFile {
     /// As on disk: a key is unwrapped when it is used.
     slots: Vec<Slot>,
     synced: usize,
+    /// Bytes behind the last slot of the unbroken run from the beginning.
+    torn_bytes: u64,
 }
 
 impl KeyFile {
+    /// Changes nothing in a file that is there: whether its end is torn or damaged, [`Self::settle`] says.
     pub(super) fn open(path: &Path, master: Secret) -> Result<(Self, Secret), VaultError> {
         let io = |error| VaultError::Io { doing: format!("opening the key file {}", path.display()), error };
         if !path.exists() {
@@ -55,14 +58,28 @@ impl KeyFile {
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
-        let (index_key, slots, torn) = read(path, &bytes, &master)?;
-        if torn > 0 {
-            tracing::warn!(bytes = torn, "the end of the key file was torn; no event used that key");
-            file.set_len((HEADER_BYTES + slots.len() * SLOT_BYTES) as u64).map_err(io)?;
-            file.sync_all().map_err(io)?;
-        }
+        let (index_key, slots, torn_bytes) = read(path, &bytes, &master)?;
         let synced = slots.len();
-        Ok((Self { path: path.to_owned(), file, master, slots, synced }, index_key))
+        Ok((Self { path: path.to_owned(), file, master, slots, synced, torn_bytes }, index_key))
+    }
+
+    /// A key is durable before an event uses it, and keys are written in their order. So what is not whole behind the
+    /// last used key is the end of a write that a cut tore, some of whose slots may have survived beyond a bad one; a
+    /// used key that is not whole was whole once.
+    pub(super) fn settle(&mut self, subjects_used: u64) -> Result<(), VaultError> {
+        let whole = self.slots.len() as u64;
+        if whole < subjects_used {
+            let what = format!("it holds {whole} whole keys in a row, and the history needs {subjects_used}");
+            return Err(VaultError::Damaged { path: self.path.clone(), what });
+        }
+        if self.torn_bytes > 0 {
+            tracing::warn!(bytes = self.torn_bytes, "the end of the key file was torn; no event used those keys");
+            let io = |error| VaultError::Io { doing: format!("cutting the key file {}", self.path.display()), error };
+            self.file.set_len((HEADER_BYTES + self.slots.len() * SLOT_BYTES) as u64).map_err(io)?;
+            self.file.sync_all().map_err(io)?;
+            self.torn_bytes = 0;
+        }
+        Ok(())
     }
 
     /// Reads the file and changes nothing; every key is opened once. What comes back can't make new keys.
@@ -84,7 +101,7 @@ impl KeyFile {
             }
         }
         let synced = slots.len();
-        Ok((Self { path: path.to_owned(), file, master, slots, synced }, index_key, report))
+        Ok((Self { path: path.to_owned(), file, master, slots, synced, torn_bytes }, index_key, report))
     }
 
     /// The same without a master key: checksums only.
@@ -101,7 +118,10 @@ impl KeyFile {
         (self.path.clone(), (HEADER_BYTES + self.synced * SLOT_BYTES) as u64)
     }
 
+    /// # Panics
+    /// If the file is not settled: a key made now could stand behind torn ones.
     pub(super) fn create(&mut self) -> Result<SubjectId, VaultError> {
+        assert_eq!(self.torn_bytes, 0, "keys are made behind whole ones");
         let subject = SubjectId(self.slots.len() as u64);
         let key = random::<32>()?;
         let nonce = *random::<NONCE_BYTES>()?;
@@ -186,19 +206,9 @@ fn read_slots<'b>(path: &Path, bytes: &'b [u8]) -> Result<(&'b [u8; HEADER_BYTES
         return Err(damaged("its header is not what was written".into()));
     }
     let (written, rest) = body.as_chunks::<SLOT_BYTES>();
-    let mut torn = rest.len() as u64;
-    let count = written.len();
-    let mut slots: Vec<Slot> = Vec::with_capacity(count);
-    for (subject, slot) in written.iter().enumerate() {
-        if slot[SLOT_USED..] != crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes() {
-            if body.iter().skip(subject * SLOT_BYTES).all(|byte| *byte == 0) || subject + 1 == count {
-                torn += ((count - subject) * SLOT_BYTES) as u64;
-                break;
-            }
-            return Err(damaged(format!("the slot of subject {subject} is not what was written")));
-        }
-        slots.push(*slot);
-    }
+    let is_whole = |slot: &&Slot| slot[SLOT_USED..] == crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
+    let slots: Vec<Slot> = written.iter().take_while(is_whole).copied().collect();
+    let torn = ((written.len() - slots.len()) * SLOT_BYTES + rest.len()) as u64;
     Ok((header, slots, torn))
 }
 

@@ -71,7 +71,17 @@ impl Vault {
         Ok(Self { file: RwLock::new(file), index_key })
     }
 
-    /// Walks a key file without changing anything, and names the first bad entry.
+    /// Judges the end of the key file, once the history has said how many subjects it knows: torn keys that no event used
+    /// go. Comes before the first [`Self::create`].
+    ///
+    /// # Errors
+    /// When a key that the history needs is not whole.
+    pub fn settle(&self, subjects_used: u64) -> Result<(), VaultError> {
+        self.file.write().settle(subjects_used)
+    }
+
+    /// Walks a key file without changing anything, and names the first bad entry. Whether its torn bytes matter depends on how
+    /// many subjects the history knows.
     pub fn verify(dir: &Path, source: &MasterKeySource) -> Result<KeyFileReport, VaultError> {
         Self::inspect(dir, source).map(|(_, report)| report)
     }

@@ -44,7 +44,7 @@ fn another_master_key_is_named_and_changes_nothing() {
 }
 
 #[test]
-fn a_torn_last_slot_is_dropped_and_a_flip_in_the_middle_is_named() {
+fn torn_keys_that_no_event_used_go_and_any_other_bad_one_is_named() {
     let dir = tempfile::tempdir().unwrap();
     {
         let vault = vault(dir.path());
@@ -55,12 +55,29 @@ fn a_torn_last_slot_is_dropped_and_a_flip_in_the_middle_is_named() {
     }
     let path = dir.path().join(keys::FILE_NAME);
     let whole = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &whole[..whole.len() - 7]).unwrap();
-    assert_eq!(vault(dir.path()).create().unwrap(), SubjectId(2));
-    for at in [0, 20, 60, 106, 120, 128, 140, 180, 205] {
+    // a cut leaves an unsynced end short, or with holes in any place
+    let hole = |at: usize| [&whole[..at], &[0; 80][..], &whole[at + 80..]].concat();
+    for (torn, used) in [(whole[..whole.len() - 7].to_vec(), 2), (hole(208), 1), (hole(128), 0)] {
+        std::fs::write(&path, &torn).unwrap();
+        let error = vault(dir.path()).settle(used + 1).unwrap_err();
+        assert!(error.to_string().contains("the history needs"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), torn, "what is damaged is left as it is");
+        let vault = vault(dir.path());
+        vault.settle(used).unwrap();
+        assert_eq!(vault.create().unwrap(), SubjectId(used));
+        vault.sync().unwrap();
+        let report = Vault::verify(dir.path(), &MasterKeySource::DataFolder).unwrap();
+        assert_eq!((report.subjects, report.torn_bytes), (used + 1, 0));
+    }
+    for (at, whole_keys) in
+        [(0, 0), (20, 0), (60, 0), (106, 0), (120, 0), (128, 0), (140, 0), (180, 0), (205, 0), (210, 1)]
+    {
         let mut bad = whole.clone();
         bad[at] ^= 4;
         std::fs::write(&path, &bad).unwrap();
-        assert!(Vault::verify(dir.path(), &MasterKeySource::DataFolder).is_err(), "byte {at}");
+        match Vault::verify(dir.path(), &MasterKeySource::DataFolder) {
+            Ok(report) => assert!(at >= 128 && report.subjects == whole_keys && report.torn_bytes > 0, "byte {at}"),
+            Err(error) => assert!(at < 128, "byte {at}: {error}"),
+        }
     }
 }

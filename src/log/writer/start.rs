@@ -13,7 +13,7 @@ use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
 use crate::log::subjects::Subjects;
 use crate::log::{Log, LogOptions, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
-use crate::vault::{Vault, reveal};
+use crate::vault::{Vault, VaultError, reveal};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub enum StartError {
     Caches(std::io::Error),
     #[error("noting in the log that it was restored from a backup failed: {0}")]
     Restored(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error("the writer's thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -79,6 +81,7 @@ pub fn start<A: Audience + 'static>(
     if let Some(error) = fold.error {
         return Err(error);
     }
+    vault.settle(subjects_used(&fold.tenants))?;
     if let Some(newest) = fold.tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
@@ -108,6 +111,13 @@ pub fn start<A: Audience + 'static>(
     };
     std::thread::Builder::new().name("writer".into()).spawn(run).map_err(StartError::Thread)?;
     Ok((handle, report))
+}
+
+/// How many subjects, from the first on, the history has given a name.
+fn subjects_used(tenants: &[Tenant]) -> u64 {
+    let users = tenants.iter().flat_map(|tenant| &tenant.users).map(|user| user.subject);
+    let devices = tenants.iter().flat_map(|tenant| &tenant.devices).map(|device| device.subject);
+    users.chain(devices).map(|subject| subject.0 + 1).max().unwrap_or(0)
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
