@@ -380,6 +380,12 @@ impl Ledger {
         Ok((state.next_position.saturating_sub(1), record::digest(&state)))
     }
 
+    /// The same of a state at hand, as of one of the past. Blocking.
+    #[must_use]
+    pub fn digest_of(&self, state: &Tenant) -> (u64, [u8; 32]) {
+        (state.next_position.saturating_sub(1), record::digest(&state.without_names()))
+    }
+
     /// Runs what is due now, after a manual clock was advanced.
     pub async fn tick(&self) {
         let (reply, done) = oneshot::channel();

@@ -6,6 +6,7 @@ use super::problem::Problem;
 use crate::domain::command::Actor;
 use crate::domain::facts::Role;
 use crate::domain::ids::{TenantId, TokenId};
+use crate::domain::state::Token;
 use crate::domain::time::Time;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::header;
@@ -41,6 +42,19 @@ impl Caller {
                 ))
             }
         }
+    }
+}
+
+impl Caller {
+    /// Whether the token is still good: for what goes on longer than a call.
+    pub(super) fn is_good(&self) -> bool {
+        let Actor::Token(token) = self.actor else { return true };
+        let now = self.service.ledger.clock().now();
+        let is_alive = |token: &Token| !token.is_revoked && token.expires_at.is_none_or(|end| now < end);
+        self.service
+            .ledger
+            .read(self.tenant, |view| view.state.tokens.get(token.index()).is_some_and(is_alive))
+            .unwrap_or(false)
     }
 }
 

@@ -7,7 +7,9 @@ mod bodies;
 mod contract;
 mod docs;
 mod door;
+mod files;
 mod health;
+mod history;
 mod inputs;
 mod lines;
 mod listener;
@@ -39,6 +41,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -64,6 +67,9 @@ pub struct Service {
     /// One token is made at a time: its number stands in it.
     tokens: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
+    /// Places for event streams, and for exports and backups.
+    streams: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     /// Ends what would go on for ever, as an event stream.
     stopping: tokio_util::sync::CancellationToken,
 }
@@ -86,6 +92,8 @@ impl Service {
             metrics,
             tokens: tokio::sync::Mutex::new(()),
             is_stopping: AtomicBool::new(false),
+            streams: Arc::new(Semaphore::new(files::STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(files::EXPORTS_MAX)),
             stopping: tokio_util::sync::CancellationToken::new(),
         })
     }
@@ -98,7 +106,10 @@ impl Service {
 }
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
-    use routes::{assignments, commands, devices, directory, inventory, people, pools, seats, stores, tenants};
+    use routes::{
+        assignments, commands, devices, directory, events, figures, inventory, people, pools, seats, stores, streams,
+        tenants,
+    };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
@@ -158,6 +169,15 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(pools::grant))
         .routes(routes!(commands::commands))
         .routes(routes!(commands::simulate))
+        .routes(routes!(events::events))
+        .routes(routes!(streams::stream_events))
+        .routes(routes!(events::event))
+        .routes(routes!(events::refusals))
+        .routes(routes!(events::digest))
+        .routes(routes!(figures::explain))
+        .routes(routes!(figures::timeline))
+        .routes(routes!(streams::export_events))
+        .routes(routes!(streams::backup))
 }
 
 /// The published contract.

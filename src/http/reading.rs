@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,14 @@ pub(super) struct Listed<T> {
     #[schema(required)]
     pub(super) next_cursor: Option<String>,
     pub(super) position: u64,
+}
+
+#[derive(Serialize)]
+struct Beside<T> {
+    #[serde(flatten)]
+    list: Listed<T>,
+    #[serde(flatten)]
+    beside: Map<String, Value>,
 }
 
 /// Items of a page, and after which key the next one goes on.
@@ -243,7 +252,7 @@ impl Reading {
 }
 
 /// Which page of which list is asked for.
-struct Place {
+pub(super) struct Place {
     path: String,
     filter: String,
     list: String,
@@ -252,7 +261,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(reading: &Reading, page: PageQuery, filter: &str) -> Result<Self, Problem> {
+    pub(super) fn of(reading: &Reading, page: PageQuery, filter: &str) -> Result<Self, Problem> {
         let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::new("invalid-query", format!("limit is from 1 to {LIMIT_MAX}")));
@@ -262,14 +271,34 @@ impl Place {
         Ok(Self { path: reading.path.clone(), filter: filter.to_owned(), list, limit, cursor })
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The position of the first page, and the key behind which this one begins.
+    pub(super) fn cursor(&self) -> Option<(u64, &str)> {
+        self.cursor.as_ref().map(|cursor| (cursor.position, cursor.after.as_str()))
+    }
+
     fn listed<T: Serialize>(&self, items: Vec<T>, next: Option<String>, position: u64) -> Result<Response, Problem> {
+        self.listed_beside(items, next, position, Map::new())
+    }
+
+    /// The same with more fields in the body.
+    pub(super) fn listed_beside<T: Serialize>(
+        &self,
+        items: Vec<T>,
+        next: Option<String>,
+        position: u64,
+        beside: Map<String, Value>,
+    ) -> Result<Response, Problem> {
         let Self { path, filter, limit, .. } = self;
         let next_cursor = next.map(|after| Cursor { position, after }.write(&self.list));
         let and = if filter.is_empty() { "" } else { "&" };
         let link = next_cursor
             .as_deref()
             .map(|cursor| format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\""));
-        let mut response = shown(position, &Listed { items, next_cursor, position })?;
+        let mut response = shown(position, &Beside { list: Listed { items, next_cursor, position }, beside })?;
         if let Some(link) = link.and_then(|link| link.parse().ok()) {
             response.headers_mut().insert(header::LINK, link);
         }

@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub mod figures;
+pub mod refusals;
 
 use crate::domain::event::Recorded;
 use crate::domain::state::Tenant;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct View {
     pub state: Tenant,
+    pub refusal_repeats: refusals::RefusalRepeats,
 }
 
 impl View {
@@ -22,5 +24,6 @@ impl View {
     /// Takes one durable event.
     pub fn take(&mut self, recorded: &Recorded) {
         self.state.evolve(&recorded.event, &recorded.meta());
+        self.refusal_repeats.take(&recorded.event);
     }
 }

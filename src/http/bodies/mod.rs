@@ -2,6 +2,7 @@
 
 pub(super) mod apps;
 pub(super) mod commands;
+pub(super) mod history;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod seats;

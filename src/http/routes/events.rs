@@ -1,0 +1,140 @@
+//! The history: events and refusals as lists, one event, and the digest of what they come to.
+
+use crate::audit::as_of::At;
+use crate::audit::events::EventView;
+use crate::domain::event_type::EventType;
+use crate::http::bodies::history::{DigestBody, RefusalBody};
+use crate::http::contract::ReadProblems;
+use crate::http::history::{EventsQuery, LogPlace, filter_of};
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::Problem;
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, shown};
+use crate::ledger::EventQuery;
+use crate::projection::View;
+use axum::extract::RawQuery;
+use axum::response::Response;
+use serde_json::Map;
+
+/// A page of refusals looks at the log so often; it may be short, and the next one goes on.
+const LOOKS_MAX: usize = 16;
+
+/// The events, narrowed by what they are about, who did it, and when.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/events", tag = "history",
+    params(("tenant" = String, Path), EventsQuery, ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<EventView>), ReadProblems))]
+pub(in crate::http) async fn events(
+    reading: Reading,
+    Asked(query): Asked<EventsQuery>,
+    Asked(page): Asked<PageQuery>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    reading
+        .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
+            let query = narrowed(query.found(&reading.caller, place.position)?, &place)?;
+            let ledger = &reading.caller.service.ledger;
+            let page = ledger.query(reading.caller.tenant, &query)?;
+            let items = page.events.iter().map(|recorded| EventView::of(ledger, recorded)).collect();
+            Ok((Page { items, next: page.next.map(|next| next.to_string()) }, Map::new()))
+        })
+        .await
+}
+
+/// From where the page before ended.
+fn narrowed(mut query: EventQuery, place: &LogPlace) -> Result<EventQuery, Problem> {
+    query.limit = place.limit;
+    if let Some(next) = place.after()? {
+        if query.newest_first { query.to = Some(next) } else { query.from = next }
+    }
+    Ok(query)
+}
+
+/// One event.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/events/{position}", tag = "history",
+    params(("tenant" = String, Path), ("position" = u64, Path), ReadQuery),
+    responses((status = 200, body = EventView), ReadProblems))]
+pub(in crate::http) async fn event(reading: Reading, places: Places<(String, u64)>) -> Result<Response, Problem> {
+    let Places((_, asked)) = places;
+    let find = move || {
+        let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+        let head = ledger.head(tenant)?;
+        let found = if asked <= head { ledger.events(tenant, asked, 1)?.pop() } else { None };
+        let recorded = found.ok_or_else(|| {
+            Problem::new("position-not-reached", format!("there is no event at {asked}; the head is {head}")).at(head)
+        })?;
+        shown(asked, &EventView::of(ledger, &recorded))
+    };
+    tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+}
+
+/// What rules refused, with how often the same was asked.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/refusals", tag = "history",
+    params(("tenant" = String, Path), EventsQuery, ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<RefusalBody>), ReadProblems))]
+pub(in crate::http) async fn refusals(
+    reading: Reading,
+    Asked(query): Asked<EventsQuery>,
+    Asked(page): Asked<PageQuery>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    reading
+        .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
+            let (service, tenant) = (&reading.caller.service, reading.caller.tenant);
+            let mut query = narrowed(query.found(&reading.caller, place.position)?, &place)?;
+            if !(query.types.is_empty() || query.types.contains(&EventType::CommandRefused)) {
+                return Ok((Page { items: Vec::new(), next: None }, Map::new()));
+            }
+            query.types = vec![EventType::CommandRefused];
+            let (mut items, mut next) = (Vec::new(), None);
+            for _ in 0..LOOKS_MAX {
+                query.limit = place.limit - items.len();
+                let page = service.ledger.query(tenant, &query)?;
+                items.extend(page.events.iter().filter_map(RefusalBody::of));
+                next = page.next;
+                match next {
+                    Some(at) if items.len() < place.limit => {
+                        if query.newest_first {
+                            query.to = Some(at)
+                        } else {
+                            query.from = at
+                        }
+                    }
+                    Some(_) | None => break,
+                }
+            }
+            let count = |items: &mut Vec<RefusalBody>, view: &View| {
+                for item in items {
+                    item.times = 1 + view.refusal_repeats.of(item.position);
+                }
+            };
+            let is_counted = service.ledger.read(tenant, |view| {
+                let is_now = view.state.next_position == place.position + 1;
+                if is_now {
+                    count(&mut items, view);
+                }
+                is_now
+            })?;
+            if !is_counted && !items.is_empty() {
+                let view = service.as_of.view_at(&service.ledger, tenant, At::Position(place.position))?;
+                count(&mut items, &view);
+            }
+            Ok((Page { items, next: next.map(|next| next.to_string()) }, Map::new()))
+        })
+        .await
+}
+
+/// The state in 32 bytes, to compare with what a replay or another copy of the log comes to.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/digest", tag = "history",
+    params(("tenant" = String, Path), ReadQuery),
+    responses((status = 200, body = DigestBody), ReadProblems))]
+pub(in crate::http) async fn digest(reading: Reading) -> Result<Response, Problem> {
+    let at = reading.at()?;
+    let find = move || {
+        let (service, tenant) = (&reading.caller.service, reading.caller.tenant);
+        let (position, digest) = match at {
+            None => service.ledger.digest(tenant)?,
+            Some(at) => service.ledger.digest_of(&service.as_of.view_at(&service.ledger, tenant, at)?.state),
+        };
+        shown(position, &DigestBody { digest: hex::encode(digest), position })
+    };
+    tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+}

@@ -1,0 +1,143 @@
+//! Why a pool's numbers are what they are, and what they were.
+
+use crate::audit::explain::{self, Figure};
+use crate::audit::timeline;
+use crate::domain::ids::PoolId;
+use crate::domain::time::Day;
+use crate::http::bodies::history::{ExplanationBody, StepBody, TimelinePoint};
+use crate::http::contract::ReadProblems;
+use crate::http::history::filter_of;
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::{Problem, owned_json};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::refs;
+use axum::extract::RawQuery;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ExplainQuery {
+    /// The count that is to be explained
+    #[param(value_type = FigureWord)]
+    figure: String,
+}
+
+#[derive(serde::Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the contract; audit::explain reads the word")]
+enum FigureWord {
+    Owned,
+    Held,
+    Reserved,
+    InUse,
+    Releasing,
+    Foreign,
+    Free,
+    OverBy,
+    Queued,
+    Installed,
+    Unlicensed,
+    Refused,
+}
+
+/// The events behind a number, in order: who did it, through which door, under which command, and why.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/explain", tag = "history",
+    params(("tenant" = String, Path), ("pool" = String, Path), ExplainQuery, ReadQuery, PageQuery),
+    responses((status = 200, body = ExplanationBody), ReadProblems))]
+pub(in crate::http) async fn explain(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(query): Asked<ExplainQuery>,
+    Asked(page): Asked<PageQuery>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let figure: Figure =
+        query.figure.parse().map_err(|error| Problem::new("invalid-query", format!("figure: {error}")))?;
+    let pool = pool_of(&reading, places)?;
+    reading
+        .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
+            let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+            let found = explain::explain(ledger, tenant, pool, figure, place.position, place.after()?, place.limit)?;
+            let items = found.steps.into_iter().map(StepBody::from).collect();
+            let beside = Map::from_iter([
+                ("pool".to_owned(), Value::from(pool.to_string())),
+                ("figure".to_owned(), Value::from(figure.name())),
+                ("value".to_owned(), owned_json(found.value)),
+            ]);
+            Ok((Page { items, next: found.next_after.map(|after| after.to_string()) }, beside))
+        })
+        .await
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct TimelineQuery {
+    /// One point a day, in UTC; without it one point an event
+    #[param(value_type = Option<BucketWord>)]
+    bucket: Option<Bucket>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Bucket {
+    Day,
+}
+
+#[derive(serde::Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the contract")]
+enum BucketWord {
+    Day,
+}
+
+/// Owned, held and free over time.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/timeline", tag = "history",
+    params(("tenant" = String, Path), ("pool" = String, Path), TimelineQuery, ReadQuery, PageQuery),
+    responses((status = 200, body = Listed<TimelinePoint>), ReadProblems))]
+pub(in crate::http) async fn timeline(
+    reading: Reading,
+    places: Places<(String, String)>,
+    Asked(query): Asked<TimelineQuery>,
+    Asked(page): Asked<PageQuery>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let pool = pool_of(&reading, places)?;
+    reading
+        .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
+            let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+            let (to, limit) = (place.position, place.limit);
+            let page = match query.bucket {
+                None => {
+                    let found = timeline::points(ledger, tenant, pool, to, place.after()?, limit)?;
+                    let items: Vec<TimelinePoint> = found.points.into_iter().map(Into::into).collect();
+                    Page { items, next: found.next_after.map(|after| after.to_string()) }
+                }
+                Some(Bucket::Day) => {
+                    let last = last_day(reading, to)?;
+                    let found = timeline::days(ledger, tenant, pool, to, last, place.after()?, limit)?;
+                    let items = found.points.into_iter().map(Into::into).collect();
+                    Page { items, next: found.next_after.map(|after| after.to_string()) }
+                }
+            };
+            Ok((page, Map::new()))
+        })
+        .await
+}
+
+/// Today where the head is read, else the day of the last event that is.
+fn last_day(reading: &Reading, position: u64) -> Result<Day, Problem> {
+    let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+    let event = ledger.events(tenant, position, 1)?.pop();
+    let recorded = event.ok_or_else(|| Problem::internal(&"the last event is not there"))?.envelope.recorded_at;
+    let is_head = ledger.head(tenant)? == position;
+    Ok(if is_head { ledger.clock().now().max(recorded).day() } else { recorded.day() })
+}
+
+fn pool_of(reading: &Reading, Places((_, pool)): Places<(String, String)>) -> Result<PoolId, Problem> {
+    let pool = refs::pool(&pool)?;
+    let caller = &reading.caller;
+    caller.service.ledger.read(caller.tenant, |view| refs::pool_in(&view.state, &pool))?
+}

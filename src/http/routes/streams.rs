@@ -1,0 +1,239 @@
+//! What goes on longer than an answer: events as they happen, and whole histories as files. Each is bounded: so many at
+//! once, a page or a few blocks in memory, and an end when its reader takes nothing or the service stops.
+
+use crate::audit::events::EventView;
+use crate::audit::export::{self, Format};
+use crate::http::Service;
+use crate::http::auth::{Caller, Root};
+use crate::http::contract::ReadProblems;
+use crate::http::files::{self, Sink};
+use crate::http::history::{EventsQuery, range};
+use crate::http::inputs::Asked;
+use crate::http::problem::Problem;
+use crate::http::reading::{ReadQuery, Reading};
+use crate::ledger::{EventQuery, NoProgress};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, stream};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use utoipa::IntoParams;
+
+/// So often a stream that has nothing to say says so.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A stream holds so many events at once; its reader's pace decides when the next ones are read.
+const STREAM_PAGE_EVENTS: usize = 128;
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the contract")]
+struct ResumeHeader {
+    /// Go on behind this position
+    #[param(rename = "Last-Event-ID", value_type = Option<u64>)]
+    last_event_id: Option<String>,
+}
+
+/// Events as they become durable: `id` is the position, `event` the type, `data` the event. Without a place to begin it
+/// begins now.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/events/stream", tag = "history",
+    params(("tenant" = String, Path), EventsQuery, ResumeHeader),
+    responses((status = 200, body = String, content_type = "text/event-stream"), ReadProblems))]
+pub(in crate::http) async fn stream_events(
+    caller: Caller,
+    headers: HeaderMap,
+    Asked(query): Asked<EventsQuery>,
+) -> Result<Response, Problem> {
+    let resumed = headers.get(LAST_EVENT_ID).map(|value| {
+        let position = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+        position.ok_or_else(|| Problem::new("invalid-query", "Last-Event-ID is a position"))
+    });
+    let resumed = resumed.transpose()?;
+    let place = files::place(&caller.service.streams, "event streams")?;
+    let head = caller.service.ledger.follow(caller.tenant)?;
+    let asked = {
+        let caller = caller.clone();
+        let find = move || {
+            let now = caller.service.ledger.head(caller.tenant)?;
+            let mut found = query.found(&caller, u64::MAX)?;
+            found.newest_first = false;
+            found.limit = STREAM_PAGE_EVENTS;
+            match resumed {
+                Some(seen) => found.from = seen.saturating_add(1),
+                None if !query.has_start() => found.from = now + 1,
+                None => {}
+            }
+            // a position that is not there yet is one of another log, or of this one before it was restored
+            if found.from > now + 1 {
+                let detail = format!("the stream is to begin at {}; the head is {now}", found.from);
+                return Err(Problem::new("position-not-reached", detail).at(now));
+            }
+            Ok::<_, Problem>(found)
+        };
+        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??
+    };
+    let follower = Follower { caller, head, query: asked, _place: place };
+    let pages = stream::unfold(follower, |mut follower| async move {
+        let page = follower.next_page().await?;
+        Some((stream::iter(page.into_iter().map(Ok::<_, Infallible>)), follower))
+    });
+    Ok(Sse::new(pages.flatten()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// Where a stream is.
+struct Follower {
+    caller: Caller,
+    head: watch::Receiver<u64>,
+    /// `from` is what comes next, `to` where the stream ends, if it does.
+    query: EventQuery,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next events; `None` at the end.
+    async fn next_page(&mut self) -> Option<Vec<Event>> {
+        loop {
+            let last = self.query.to.map_or(u64::MAX, |to| to.saturating_sub(1));
+            if self.query.from > last {
+                return None;
+            }
+            let next = self.query.from;
+            tokio::select! {
+                reached = self.head.wait_for(|head| *head >= next) => { reached.ok()?; }
+                () = self.caller.service.stopping.cancelled() => return None,
+            }
+            // what was good at the beginning may have been revoked since
+            if !self.caller.is_good() {
+                return None;
+            }
+            let end = (*self.head.borrow()).min(last).saturating_add(1);
+            let query = EventQuery { to: Some(end), ..self.query.clone() };
+            let caller = self.caller.clone();
+            let read = move || {
+                let page = caller.service.ledger.query(caller.tenant, &query)?;
+                let shown = page.events.iter().map(|recorded| told(&EventView::of(&caller.service.ledger, recorded)));
+                Ok::<_, Problem>((shown.collect::<Result<Vec<_>, Problem>>()?, page.next))
+            };
+            match tokio::task::spawn_blocking(read).await {
+                Ok(Ok((events, following))) => {
+                    self.query.from = following.unwrap_or(end);
+                    if !events.is_empty() {
+                        return Some(events);
+                    }
+                }
+                Ok(Err(_)) | Err(_) => {
+                    tracing::error!(position = next, "a stream of events ended because the log could not be read");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+fn told(event: &EventView) -> Result<Event, Problem> {
+    let told = Event::default().id(event.position.to_string()).event(&event.kind);
+    told.json_data(event).map_err(|error| Problem::internal(&error))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ExportQuery {
+    /// `ndjson` or `csv`; goes before Accept
+    #[param(pattern = "^(ndjson|csv)$")]
+    format: Option<String>,
+    /// The first position, or the time from which on
+    #[param(max_length = 64)]
+    from: Option<String>,
+    /// The last position, or the time until which
+    #[param(max_length = 64)]
+    to: Option<String>,
+}
+
+/// The history as a file: CloudEvents 1.0, one a line, or CSV. A transfer that broke off goes on with `from`.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
+    params(("tenant" = String, Path), ExportQuery, ReadQuery),
+    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"))),
+        (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
+        ReadProblems))]
+pub(in crate::http) async fn export_events(
+    reading: Reading,
+    headers: HeaderMap,
+    Asked(query): Asked<ExportQuery>,
+) -> Result<Response, Problem> {
+    let format = format(query.format.as_deref(), &headers)?;
+    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let (reading, from, to) = {
+        let find = move || {
+            let last = reading.last_position()?;
+            let (from, to) = range(&reading.caller, query.from.as_deref(), query.to.as_deref(), last)?;
+            if from > last + 1 {
+                let detail = format!("the export is to begin at {from}; the last position is {last}");
+                return Err(Problem::new("position-not-reached", detail).at(last));
+            }
+            Ok((reading, from, to))
+        };
+        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??
+    };
+    let caller = reading.caller.clone();
+    let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
+    let name = format!("{slug}-events-{from}-{to}.{}", extension(format));
+    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, sink)
+            .map(|_next| ())
+            .map_err(|error| error.to_string())
+    });
+    let headers = [
+        (header::CONTENT_TYPE, format.media_type().to_owned()),
+        (HeaderName::from_static("seatledger-position"), to.to_string()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::VARY, "accept".to_owned()),
+    ];
+    Ok((headers, body).into_response())
+}
+
+fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Ndjson => "ndjson",
+        Format::Csv => "csv",
+    }
+}
+
+fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let unknown =
+        || Problem::new("not-acceptable", "an export is application/x-ndjson or text/csv (format=ndjson, csv)");
+    if let Some(word) = asked {
+        return word.parse().map_err(|_| unknown());
+    }
+    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Ndjson) };
+    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
+    let ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let known = ranges.filter_map(|range| match range {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/*" | "*/*" | "" => {
+            Some(Format::Ndjson)
+        }
+        "text/csv" | "text/*" => Some(Format::Csv),
+        _ => None,
+    });
+    known.into_iter().next().ok_or_else(unknown)
+}
+
+/// A backup of the whole service as a tar, taken while it goes on. It is whole only with SHA256SUMS at its end.
+#[utoipa::path(get, path = "/v1/backup", tag = "service",
+    responses((status = 200, body = Vec<u8>, content_type = "application/x-tar"), ReadProblems))]
+pub(in crate::http) async fn backup(root: Root) -> Result<Response, Problem> {
+    let service: Arc<Service> = root.service;
+    let place = files::place(&service.exports, "exports")?;
+    let ledger = service.ledger.clone();
+    let body = files::written(&service, place, move |sink: &mut Sink| {
+        ledger.backup(sink, &NoProgress).map(|_about| ()).map_err(|error| error.to_string())
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-tar"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"seatledger-backup.tar\""),
+    ];
+    Ok((headers, body).into_response())
+}
