@@ -83,11 +83,14 @@ impl RefusalBody {
 }
 
 fn figures(rejection: &Rejection) -> Option<RefusalFigures> {
-    let (figures, short_by): (&Figures, _) = match rejection {
-        Rejection::NotEnoughSeats { figures, short_by, .. } => (figures, Some(*short_by)),
-        Rejection::NoSeatAvailable { figures, .. } => (figures, Some(1)),
-        Rejection::RefundExceedsFreeSeats { figures, .. } => (figures, None),
-        _ => return None,
+    let (figures, short_by): (&Figures, _) = if let Rejection::NotEnoughSeats { figures, short_by, .. } = rejection {
+        (figures, Some(*short_by))
+    } else if let Rejection::NoSeatAvailable { figures, .. } = rejection {
+        (figures, Some(1))
+    } else if let Rejection::RefundExceedsFreeSeats { figures, .. } = rejection {
+        (figures, None)
+    } else {
+        return None;
     };
     Some(RefusalFigures {
         owned: owned_json(figures.owned),
@@ -131,7 +134,6 @@ impl From<Step> for StepBody {
 
 /// The events behind a figure, in order
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "for the contract; a list is written in parts")]
 pub(in crate::http) struct ExplanationBody {
     pool: String,
     figure: String,
