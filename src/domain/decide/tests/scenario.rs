@@ -127,6 +127,7 @@ impl Scenario {
 /// A state as text, without outside names and without caches.
 fn text(tenant: &Tenant) -> String {
     let mut bare = tenant.without_names();
+    bare.remedies_counted.clear();
     for pool in &tenant.pools {
         bare.pool_mut(pool.id).next_timeout = None;
     }
