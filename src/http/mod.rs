@@ -8,6 +8,7 @@ mod contract;
 mod docs;
 mod door;
 mod files;
+mod examples;
 mod health;
 mod history;
 mod inputs;
@@ -183,7 +184,9 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
 /// The published contract.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    calls().into_openapi()
+    let mut contract = calls().into_openapi();
+    examples::add(&mut contract);
+    contract
 }
 
 /// The same as the file `schemas/openapi.json` has it.
@@ -196,7 +199,8 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 
 /// Everything the service answers.
 pub fn router(service: Arc<Service>) -> Router {
-    let (router, document) = calls().split_for_parts();
+    let (router, mut document) = calls().split_for_parts();
+    examples::add(&mut document);
     router
         .merge(docs::router(&document))
         .fallback(|| async { Problem::new("not-found", "no call has this path") })

@@ -23,6 +23,8 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 const SLUG_CHARS_MAX: usize = 63;
+/// A clock that was advanced behind this, the year 9000, is advanced no further.
+const LATEST_MICROS: i64 = 221_845_392_000_000_000;
 
 /// One organization
 #[derive(Serialize, ToSchema)]
@@ -271,10 +273,14 @@ pub(in crate::http) struct ClockView {
     responses((status = 200, body = ClockView), CommandProblems))]
 pub(in crate::http) async fn advance_clock(Root { service }: Root, Body(fields): Body) -> Result<Response, Problem> {
     let ClockBody { advance_seconds } = shaped(fields)?;
-    if advance_seconds > 3_153_600_000 {
-        return Err(Problem::meaningless("a clock is advanced by at most a hundred years at once"));
+    if advance_seconds > 315_360_000 {
+        return Err(Problem::meaningless("a clock is advanced by at most ten years at once"));
     }
     let clock = service.ledger.clock();
+    // a time that can't be written any more would stop every timer for good
+    if clock.now().0 > LATEST_MICROS {
+        return Err(Problem::meaningless("the clock is at the end of the times that can be written"));
+    }
     let Some(now) = clock.advance(Duration::from_secs(advance_seconds)) else {
         return Err(Problem::new("clock-not-manual", "the service runs on the system's clock"));
     };

@@ -222,7 +222,7 @@ pub(crate) struct TenantBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClockBody {
-    #[schema(minimum = 0, maximum = 3_153_600_000.0)]
+    #[schema(minimum = 0, maximum = 315_360_000)]
     pub(crate) advance_seconds: u64,
 }
 

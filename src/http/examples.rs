@@ -1,0 +1,137 @@
+//! Examples in the published contract: for every operation a path, a query and a body that go well on the organization of
+//! README's session. `ops/contract/run` makes that organization and asks each of them.
+
+use serde_json::{Value, json};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::{OpenApi, RefOr};
+
+/// Puts the examples in, and what every path parameter is.
+pub(super) fn add(contract: &mut OpenApi) {
+    for item in contract.paths.paths.values_mut() {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        for operation in [get, put, post, delete, patch].into_iter().flatten() {
+            add_to(operation);
+        }
+    }
+}
+
+fn add_to(operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if parameter.parameter_in == ParameterIn::Path {
+            let (said, example) = path_example(&id, &parameter.name);
+            parameter.description.get_or_insert_with(|| said.to_owned());
+            parameter.example = Some(example.into());
+        }
+    }
+    let body = match &mut operation.request_body {
+        Some(RefOr::T(body)) => body.content.get_mut("application/json"),
+        Some(RefOr::Ref(_)) | None => None,
+    };
+    if let (Some(RefOr::T(content)), Some(example)) = (body, body_example(&id)) {
+        content.example = Some(example);
+    }
+}
+
+/// What a part of a path is, and one that is there; what ends something has one of its own.
+fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
+    match (name, operation) {
+        ("tenant", _) => ("The tenant's name", "contoso"),
+        ("pool", "reclaim") => ("The pool's id or key", "declared:viewer"),
+        ("pool", "grant") => ("The pool's id or key", "declared:short"),
+        ("pool", "refund") => ("The pool's id or key", "declared:shrinking"),
+        ("pool", "issue_offline_license") => ("The pool's id or key", "declared:viewer"),
+        ("pool", _) => ("The pool's id or key", "declared:editor"),
+        ("holder", "reclaim") => ("user:<ref> or device:<ref>", "user:dora@contoso.example"),
+        ("holder", _) => ("user:<ref> or device:<ref>", "user:ada@contoso.example"),
+        ("user", "depart" | "return_user") => ("The user's id or user name", "carl@contoso.example"),
+        ("user", _) => ("The user's id or user name", "ada@contoso.example"),
+        ("device", "retire_device") => ("The device's id, serial number or device id", "D2"),
+        ("device", _) => ("The device's id, serial number or device id", "D1"),
+        ("group", "delete_group") => ("The group's id or external id", "leavers"),
+        ("group", _) => ("The group's id or external id", "office"),
+        ("assignment", "unassign") => ("The assignment's id", "assignment_2"),
+        ("assignment", _) => ("The assignment's id", "assignment_0"),
+        ("app", _) => ("The app's id", "app_0"),
+        ("sync", "confirm_sync") => ("The sync's id", "sync_1"),
+        ("sync", _) => ("The sync's id", "sync_0"),
+        ("held", _) => ("The id of what is held back", "held_0"),
+        ("token", _) => ("The token's id", "token_1"),
+        ("tool", "delete_tool") => ("The management tool's name", "old-tool"),
+        ("tool", _) => ("The management tool's name", "intune"),
+        ("provider", _) => ("microsoft-store, apple-business or declared", "microsoft-store"),
+        ("position", _) => ("A position of the log", "3"),
+        (_, _) => ("The last part of a problem's type", "no-seat-available"),
+    }
+}
+
+fn body_example(operation: &str) -> Option<Value> {
+    let install = json!({"pool": "declared:editor", "device": "D1", "user": "ada@contoso.example"});
+    let commands = json!([
+        {"id": "c1", "type": "put_user", "user": "eve@contoso.example", "user_name": "eve@contoso.example"},
+        {"id": "c2", "type": "assign", "pool": "declared:editor", "target": {"user": "eve@contoso.example"}, "intent": "required"},
+    ]);
+    Some(match operation {
+        "put_tenant" => json!({"name": "Contoso"}),
+        "assign" => {
+            json!({"pool": "declared:editor", "target": {"user": "dora@contoso.example"}, "intent": "required"})
+        }
+        "install" | "uninstall" => install,
+        "depart" => json!({"cause": "deactivated"}),
+        "refund" => json!({
+            "order": "ORD-1", "quantity": 1, "ordered_on": "2026-11-24", "amount": {"currency": "EUR", "minor_units": 4900},
+        }),
+        "issue_offline_license" => json!({"user": "ada@contoso.example"}),
+        "set_policy" => json!({"on_uninstall": "keep", "reservation_timeout_days": 90}),
+        "put_user" => json!({
+            "user_name": "ada@contoso.example", "external_id": "ada", "display_name": "Ada", "emails": ["ada@contoso.example"],
+        }),
+        "put_group" => json!({"kind": "users", "members": ["ada@contoso.example", "bob@contoso.example"]}),
+        "put_device" => json!({
+            "platform": "windows", "join": "entra", "enrolled": true, "os_build": 22631, "serial": "D1",
+            "primary_user": "ada@contoso.example",
+        }),
+        "change_settings" => json!({"departure_grace_days": 0, "brake": {"share": 20, "at_least": 25}}),
+        "link_store_account" => json!({"account_id": "contoso-msfb", "settings": {"region": "eu"}}),
+        "put_tool" => json!({"name": "Intune"}),
+        "start_sync" => json!({"provider": "declared"}),
+        "issue_token" => json!({"name": "helpdesk", "role": "operator"}),
+        "advance_clock" => json!({"advance_seconds": 60}),
+        "put_inventory" => json!({"complete": false, "language": "en-US", "items": [{
+            "sku": "editor", "license_type": "online", "name": "Editor", "publisher": "Contoso", "owned": 100_000,
+            "distribution_policy": "restricted", "price": {"currency": "EUR", "minor_units": 4900}, "encrypted": false,
+            "related_set": null,
+        }]}),
+        "commands" | "simulate" | "simulations" => commands,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::RefOr;
+
+    #[test]
+    fn every_body_and_every_part_of_a_path_has_an_example() {
+        let contract = crate::http::openapi();
+        for (path, item) in &contract.paths.paths {
+            for operation in [&item.get, &item.put, &item.post, &item.delete, &item.patch].into_iter().flatten() {
+                let id = operation.operation_id.clone().unwrap();
+                for parameter in operation.parameters.iter().flatten() {
+                    let RefOr::T(parameter) = parameter else { panic!("{id} has a reference for a parameter") };
+                    assert!(
+                        !path.contains(&format!("{{{}}}", parameter.name)) || parameter.example.is_some(),
+                        "{id}: {}",
+                        parameter.name
+                    );
+                }
+                if let Some(RefOr::T(body)) = &operation.request_body {
+                    let json = body.content.get("application/json");
+                    let has_example = matches!(json, Some(RefOr::T(content)) if content.example.is_some());
+                    assert!(json.is_none() || has_example, "{id} has a body without an example");
+                }
+            }
+        }
+    }
+}
