@@ -8,7 +8,7 @@ pub mod verify;
 
 pub use crate::clock::Clock;
 pub use crate::log::record::RECORD_VERSION;
-pub use crate::log::submission::{Ask, Outcome, Submission, SubmitError};
+pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
@@ -356,6 +356,18 @@ impl Ledger {
         self.0.writer.send(Job::Fork { tenant, reply }).map_err(|error| ReadError::Log(error.to_string()))?;
         let copy = answer.await.map_err(|_| ReadError::Log(SubmitError::Stopped.to_string()))?;
         copy.ok_or(ReadError::TenantNotFound)
+    }
+
+    /// Takes a part of another log's history as it is, into an empty ledger: what comes next, with everything that it says
+    /// of itself. Blocking. Whoever calls has folded it before and keeps commands whole; after an error the data folder is
+    /// to be thrown away.
+    ///
+    /// # Errors
+    /// When the writer is busy or gone, or a record is larger than the log takes.
+    pub fn take_over(&self, tenant: TenantId, past: Vec<PastCommand>) -> Result<u64, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.writer.send(Job::TakeOver { tenant, past, reply })?;
+        answer.blocking_recv().map_err(|_| SubmitError::Stopped)?
     }
 
     /// What the writer would hand to the judge, for a trial on a copy of the state: nothing is written, no key is made.

@@ -64,16 +64,16 @@ impl EventView {
     }
 }
 
-const PROFILE: &str = "profile";
-const NAMES: &str = "names";
-const HASH: &str = "hash";
+pub(super) const PROFILE: &str = "profile";
+pub(super) const NAMES: &str = "names";
+pub(super) const HASH: &str = "hash";
 
 fn opened(names: Option<impl Serialize>) -> Value {
     names.and_then(|names| serde_json::to_value(names).ok()).unwrap_or(Value::Null)
 }
 
 /// The fields of a fact, without the word around them that says which one it is.
-fn data_of(event: &Event) -> Map<String, Value> {
+pub(super) fn data_of(event: &Event) -> Map<String, Value> {
     let tagged = serde_json::to_value(event).expect("facts are plain data with text keys");
     let Value::Object(tagged) = tagged else { return Map::new() };
     let Some((_, Value::Object(fields))) = tagged.into_iter().next() else { return Map::new() };

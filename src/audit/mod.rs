@@ -5,6 +5,7 @@ pub mod as_of;
 pub mod events;
 pub mod explain;
 pub mod export;
+pub mod import;
 pub mod sentence;
 pub mod simulate;
 pub mod timeline;

@@ -1,7 +1,8 @@
 //! What may be asked of the writer, and what it answers. Here: types. Not here: judging, waiting.
 
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, DeviceRef, Door, Intake, UserRef};
+use crate::domain::command::{Actor, DeviceRef, Door, Envelope, Intake, UserRef};
+use crate::domain::event::Event;
 use crate::domain::facts::DeviceFacts;
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::time::Time;
@@ -26,6 +27,29 @@ pub enum Ask {
     Intake(Intake),
     PutUser { user: UserRef, profile: UserProfile },
     PutDevice { device: DeviceRef, names: DeviceNames, facts: DeviceFacts, primary_user: Option<UserRef> },
+}
+
+/// A command of another log, with the facts that it led to there: they are taken as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastCommand {
+    pub envelope: Envelope,
+    pub events: Vec<PastEvent>,
+}
+
+/// A fact of another log. Names come beside it in plain text: they are sealed anew, and whatever the event holds in their
+/// place is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastEvent {
+    pub event: Event,
+    pub names: PastNames,
+}
+
+/// What was left of the names: `None` once the subject was erased.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PastNames {
+    NotPersonal,
+    User(Option<UserProfile>),
+    Device(Option<DeviceNames>),
 }
 
 /// How a judged command ended. It was on stable storage before anybody saw this.

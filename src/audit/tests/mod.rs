@@ -2,5 +2,6 @@
 
 mod figures;
 mod files;
+mod import;
 mod life;
 mod past;

@@ -142,7 +142,6 @@ impl Tenant {
         self.names.learn_user(user, profile);
         self.users.push(Arc::new(User {
             id: user,
-            subject: profile.subject,
             links: Links::default(),
             devices: BTreeSet::new(),
             departed: None,
@@ -199,7 +198,6 @@ impl Tenant {
         self.names.learn_device(device, names);
         self.devices.push(Arc::new(Device {
             id: device,
-            subject: names.subject,
             links: Links::default(),
             facts: facts.clone(),
             primary_user,

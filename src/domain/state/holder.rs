@@ -2,7 +2,7 @@
 
 use crate::domain::event::Target;
 use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Licensing, Mode};
-use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, SubjectId, UserId};
+use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,6 @@ pub struct Links {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,
-    pub subject: SubjectId,
     pub links: Links,
     /// Devices whose primary user this is.
     pub devices: BTreeSet<DeviceId>,
@@ -60,7 +59,6 @@ impl User {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     pub id: DeviceId,
-    pub subject: SubjectId,
     pub links: Links,
     pub facts: DeviceFacts,
     pub primary_user: Option<UserId>,

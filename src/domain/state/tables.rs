@@ -3,7 +3,7 @@
 use crate::domain::command::Actor;
 use crate::domain::event::{CommandKind, Target};
 use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role};
-use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SubjectId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
 use crate::domain::time::Time;
@@ -195,6 +195,17 @@ impl Names {
     #[must_use]
     pub fn user_profile(&self, user: UserId) -> Option<&StoredNames> {
         self.user_profiles.get(user.index()).map(Arc::as_ref)
+    }
+
+    /// Whose key the user's names are sealed with.
+    #[must_use]
+    pub fn user_subject(&self, user: UserId) -> Option<SubjectId> {
+        self.user_profile(user).map(|stored| stored.personal.subject)
+    }
+
+    #[must_use]
+    pub fn device_subject(&self, device: DeviceId) -> Option<SubjectId> {
+        self.device_names(device).map(|stored| stored.personal.subject)
     }
 
     #[must_use]

@@ -15,7 +15,7 @@ mod subjects;
 use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
 use super::subjects::Subjects;
-use super::submission::{Submission, SubmitError};
+use super::submission::{PastCommand, Submission, SubmitError};
 use super::{AppendError, Log, LogReader};
 use crate::clock::{Clock, monotonic};
 use crate::domain::command::{Actor, Door};
@@ -64,6 +64,12 @@ pub enum Job {
         batch: Vec<Submission>,
         is_atomic: bool,
         reply: oneshot::Sender<Vec<Result<Verdict, SubmitError>>>,
+    },
+    /// The past of another log, into the tenant or as the next new one. Answers with the next position.
+    TakeOver {
+        tenant: TenantId,
+        past: Vec<PastCommand>,
+        reply: Reply<u64>,
     },
     /// A copy of a tenant's durable state.
     Fork {
@@ -232,6 +238,12 @@ impl<A: Audience> Writer<A> {
             Job::SubmitAll { tenant, batch, is_atomic, reply } => {
                 let judged = self.bench.judge_all(tenant, batch, is_atomic, now, is_low);
                 owed.push(Owed::All(reply, judged));
+            }
+            Job::TakeOver { tenant, past, reply } => {
+                let taken = if is_low { Err(SubmitError::DiskLow) } else { self.bench.take_over(tenant, past) };
+                self.commit();
+                self.answer(owed);
+                let _gone = reply.send(taken);
             }
             Job::Fork { tenant, reply } => {
                 self.commit();

@@ -12,8 +12,8 @@ const NOBODY: SubjectId = SubjectId(u64::MAX);
 
 pub(super) fn known_user(state: &Tenant, user: UserRef) -> Option<SubjectId> {
     match user {
-        UserRef::Id(id) => state.users.get(id.index()).map(|user| user.subject),
-        UserRef::Name(name) => state.names.user(name).map(|id| state.user(id).subject),
+        UserRef::Id(id) => state.names.user_subject(id),
+        UserRef::Name(name) => state.names.user(name).and_then(|id| state.names.user_subject(id)),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn known_device(
         }
     };
     let by_id = || blind(AliasKind::DeviceId, &names.device_id).and_then(|id| state.names.device_by_device_id(id));
-    by_serial.or(by_path).or_else(by_id).map(|device| state.device(device).subject)
+    by_serial.or(by_path).or_else(by_id).and_then(|device| state.names.device_subject(device))
 }
 
 /// What a tool reports of a device, as the judge takes it.

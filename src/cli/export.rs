@@ -1,0 +1,107 @@
+//! `seatledger export`: a tenant's history as a file, from a stopped service's folder or a running service. Not here: its
+//! form (`audit::export`).
+
+use super::client::{self, Access};
+use super::exit::{self, Failure, Finished};
+use super::folder::{self, MasterKey};
+use super::output;
+use super::progress::Steps;
+use crate::audit::export::{ExportError, Format, export};
+use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+NDJSON is one CloudEvents 1.0 object a line, which `seatledger import` reads back; names of people and devices are in it in
+plain text. CSV is for a spreadsheet. Without --data the running service is asked.
+
+Examples:
+  seatledger export --data ledger-data --tenant contoso --to contoso.ndjson
+  seatledger export --url http://127.0.0.1:8080 --token-file auditor.token --tenant contoso --format csv --to contoso.csv
+  seatledger export --data ledger-data --tenant contoso --from 4711 >> contoso.ndjson")]
+pub(crate) struct Args {
+    /// The data folder of a service that does not run now
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    master_key: MasterKey,
+    /// Whose history
+    #[arg(long, value_name = "TENANT")]
+    tenant: String,
+    /// ndjson or csv
+    #[arg(long, default_value = "ndjson", value_name = "FORMAT")]
+    format: Format,
+    /// The first position
+    #[arg(long, default_value_t = 0, value_name = "POSITION")]
+    from: u64,
+    /// Where to; it must not exist yet. Without it, standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
+    let mut out: Box<dyn Write + Send> = match &args.to {
+        Some(path) => {
+            let file = File::options().write(true).create_new(true).open(path);
+            Box::new(BufWriter::new(file.map_err(|error| exit::file(path, "can't be made", error))?))
+        }
+        None => Box::new(BufWriter::new(std::io::stdout())),
+    };
+    match &args.data {
+        Some(dir) => from_folder(dir.clone(), args, out).await,
+        None => {
+            let format = match args.format {
+                Format::Ndjson => "ndjson",
+                Format::Csv => "csv",
+            };
+            let tenant = client::encode(&args.tenant);
+            let path = format!("/v1/tenants/{tenant}/export/events?format={format}&from={}", args.from);
+            args.access.client()?.download(&path, &mut out).await?;
+            Ok(Finished::Well)
+        }
+    }
+}
+
+async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -> Result<Finished, Failure> {
+    let work = tokio::task::spawn_blocking(move || {
+        let ledger = open_stopped(&dir, &args.master_key)?;
+        let told = match ledger.tenant(&args.tenant) {
+            None => Err(Failure::Refused(format!("there is no tenant {:?}", args.tenant))),
+            Some(tenant) => {
+                let head = ledger.head(tenant).map_err(|error| Failure::File(error.to_string()))?;
+                export(&ledger, tenant, args.from, head, args.format, &mut out).map_err(Failure::from)
+            }
+        };
+        Ok((ledger, told))
+    });
+    let (ledger, told): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
+    ledger.stop().await;
+    told.map(|_| Finished::Well)
+}
+
+fn open_stopped(dir: &Path, master_key: &MasterKey) -> Result<Ledger, Failure> {
+    // held for the look alone: opening takes the lock itself
+    if folder::hold(dir)?.is_none() {
+        let what = "a service is running on this folder; use --url, or stop it";
+        return Err(Failure::File(format!("{}: {what}", dir.display())));
+    }
+    let source = master_key.source(dir).unwrap_or_default();
+    // a clock that stands before every event: no timer may write
+    let clock = Clock::manual(crate::domain::time::Time(0));
+    let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
+    Ledger::open(LedgerOptions { log, master_key: source, clock }, &Steps::default())
+        .map_err(|error| Failure::File(format!("{} can't be opened: {error}", dir.display())))
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Read(error) => Self::Refused(error.to_string()),
+            ExportError::Write(error) => output::gone(&error),
+        }
+    }
+}
