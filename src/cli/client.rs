@@ -157,6 +157,30 @@ impl Client {
         self.call(Method::GET, path, &Body::None, None).await
     }
 
+    /// Writes an answer of any length as it comes. What was written stays when the connection breaks.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        out: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), super::exit::Failure> {
+        let broke_off =
+            |error: reqwest::Error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error)));
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
+        if !response.status().is_success() {
+            let status = response.status();
+            let text = response.text().await.map_err(broke_off)?;
+            return Err(CallError::Problem(Problem::of(status, &text)).into());
+        }
+        while let Some(part) = response.chunk().await.map_err(broke_off)? {
+            out.write_all(&part).map_err(|error| super::output::gone(&error))?;
+        }
+        out.flush().map_err(|error| super::output::gone(&error))
+    }
+
     /// Everything of a list, page by page.
     pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>, CallError> {
         let mut items = Vec::new();

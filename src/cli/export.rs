@@ -76,7 +76,7 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
                 export(&ledger, tenant, args.from, head, args.format, &mut out).map_err(Failure::from)
             }
         };
-        Ok((ledger, told))
+        Ok::<_, Failure>((ledger, told))
     });
     let (ledger, told): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
     ledger.stop().await;

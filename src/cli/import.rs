@@ -100,7 +100,7 @@ async fn fill(aside: &Path, args: &Args) -> Result<Imported, Failure> {
         std::panic::set_hook(Box::new(|_| {}));
         let taken = import(&ledger, &mut source, &steps);
         std::panic::set_hook(hook);
-        Ok((ledger, taken))
+        Ok::<_, Failure>((ledger, taken))
     });
     let (ledger, taken): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
     ledger.stop().await;

@@ -7,7 +7,9 @@ mod bench;
 mod client;
 mod demo;
 mod exit;
+mod export;
 mod folder;
+mod import;
 mod load;
 mod output;
 mod progress;
@@ -68,6 +70,10 @@ enum Command {
     /// Print the published contract, as schemas/openapi.json keeps it
     #[command(hide = true)]
     Openapi,
+    /// Write a tenant's history as NDJSON or CSV
+    Export(Box<export::Args>),
+    /// Make a data folder of an export
+    Import(import::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -114,6 +120,8 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
             output::write(text.as_bytes())?;
             Ok(Finished::Well)
         }
+        Command::Export(args) => wait_for(export::run(*args)),
+        Command::Import(args) => wait_for(import::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -197,6 +197,11 @@ impl Names {
         self.user_profiles.get(user.index()).map(Arc::as_ref)
     }
 
+    /// Of all users and all devices.
+    pub fn subjects(&self) -> impl Iterator<Item = SubjectId> + '_ {
+        self.user_profiles.iter().chain(&self.device_names).map(|stored| stored.personal.subject)
+    }
+
     /// Whose key the user's names are sealed with.
     #[must_use]
     pub fn user_subject(&self, user: UserId) -> Option<SubjectId> {

@@ -115,9 +115,7 @@ pub fn start<A: Audience + 'static>(
 
 /// How many subjects, from the first on, the history has given a name.
 fn subjects_used(tenants: &[Tenant]) -> u64 {
-    let users = tenants.iter().flat_map(|tenant| &tenant.users).map(|user| user.subject);
-    let devices = tenants.iter().flat_map(|tenant| &tenant.devices).map(|device| device.subject);
-    users.chain(devices).map(|subject| subject.0 + 1).max().unwrap_or(0)
+    tenants.iter().flat_map(|tenant| tenant.names.subjects()).map(|subject| subject.0 + 1).max().unwrap_or(0)
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
