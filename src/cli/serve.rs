@@ -101,7 +101,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     let limits = ListenerLimits {
         connections_max: config.connections_max,
-        head_max: Duration::from_secs(30),
+        head_max: Duration::from_secs(config.head_seconds_max),
         drain_max: Duration::from_secs(config.drain_seconds_max),
     };
     crate::http::serve(listener, router, limits, stop).await;

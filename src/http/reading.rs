@@ -262,13 +262,17 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(reading: &Reading, page: PageQuery, filter: &str) -> Result<Self, Problem> {
+        Self::at(&reading.path, page, filter)
+    }
+
+    pub(super) fn at(path: &str, page: PageQuery, filter: &str) -> Result<Self, Problem> {
         let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::new("invalid-query", format!("limit is from 1 to {LIMIT_MAX}")));
         }
-        let list = format!("{}\0{filter}", reading.path);
+        let list = format!("{path}\0{filter}");
         let cursor = page.cursor.as_deref().map(|text| Cursor::read(text, &list)).transpose()?;
-        Ok(Self { path: reading.path.clone(), filter: filter.to_owned(), list, limit, cursor })
+        Ok(Self { path: path.to_owned(), filter: filter.to_owned(), list, limit, cursor })
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -280,7 +284,7 @@ impl Place {
         self.cursor.as_ref().map(|cursor| (cursor.position, cursor.after.as_str()))
     }
 
-    fn listed<T: Serialize>(&self, items: Vec<T>, next: Option<String>, position: u64) -> Result<Response, Problem> {
+    pub(super) fn listed<T: Serialize>(&self, items: Vec<T>, next: Option<String>, position: u64) -> Result<Response, Problem> {
         self.listed_beside(items, next, position, Map::new())
     }
 

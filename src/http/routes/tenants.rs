@@ -10,7 +10,7 @@ use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, Read
 use crate::http::door::{Door, answered};
 use crate::http::inputs::{Asked, Body, Places, shaped};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Listed, Page, PageQuery, Place, ReadQuery, Reading};
 use crate::http::wire::bodies::{ClockBody, SettingsBody, TenantBody, TokenBody};
 use crate::http::wire::kind::Kind;
 use crate::http::wire::words;
@@ -75,18 +75,13 @@ pub(in crate::http) async fn tenants(
     Root { service }: Root,
     Asked(page): Asked<PageQuery>,
 ) -> Result<Response, Problem> {
-    let limit = page.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::new("invalid-query", "limit is from 1 to 1000"));
-    }
-    let list = "/v1/tenants\0";
-    let cursor = page.cursor.as_deref().map(|text| crate::http::reading::Cursor::read(text, list)).transpose()?;
-    let after = cursor.and_then(|cursor| cursor.after.parse::<u32>().ok());
+    let place = Place::at("/v1/tenants", page, "")?;
+    let after = place.cursor().and_then(|(_, after)| after.parse::<u32>().ok());
     let all = service.ledger.tenants();
     let rest = all.iter().filter(|(tenant, _)| after.is_none_or(|after| tenant.0 > after));
     let page = Page::of(
         rest,
-        limit,
+        place.limit(),
         |(tenant, _)| tenant.0.to_string(),
         |(tenant, slug)| {
             service.ledger.read(*tenant, |view| TenantView {
@@ -98,9 +93,7 @@ pub(in crate::http) async fn tenants(
         },
     );
     let items = page.items.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let position = all.len() as u64;
-    let next_cursor = page.next.map(|after| crate::http::reading::Cursor { position, after }.write(list));
-    Ok(axum::Json(Listed { items, next_cursor, position }).into_response())
+    place.listed(items, page.next, all.len() as u64)
 }
 
 /// One tenant.
