@@ -152,6 +152,7 @@ fn licenses_are_revoked_when_the_administrator_removes_the_user_and_the_devices(
     t.departs("ada", json!({"cause": "deleted", "retire_devices": true})).ok();
     assert_eq!(t.figures("office"), "owned 2: free 2");
     assert_eq!(t.figures("draw"), "owned 2: free 2");
+    assert_eq!(t.get("/devices/laptop").ok()["retired"], true);
 }
 
 /// For the stores: the sync that runs once the account is linked.

@@ -50,6 +50,11 @@ impl Client {
         Self { token: None, ..self.clone() }
     }
 
+    /// This caller at another's place.
+    pub(crate) fn asking(&self, there: &Self) -> Self {
+        Self { token: self.token.clone(), ..there.clone() }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{}{path}", self.address.read(), self.below)
     }
@@ -120,6 +125,11 @@ impl Call {
 
     pub(crate) fn key(self, key: &str) -> Self {
         self.header("idempotency-key", key)
+    }
+
+    /// No answer is as good as a late one.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        Self { request: self.request.timeout(time), ..self }
     }
 
     /// # Panics

@@ -1,0 +1,282 @@
+//! What holds for every call: commands happen once however often they are sent, answers name their position, reads can wait
+//! for one, resources have tags, lists stand still while they are paged, batches are all or each. Not here: bad input.
+
+use crate::harness::{Service, Tenant, encode};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// An answer is the first one, but the request is another.
+fn without_request_id(mut body: Value) -> Value {
+    match &mut body {
+        Value::Object(fields) => {
+            fields.remove("request_id");
+            fields.values_mut().for_each(|value| *value = without_request_id(value.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| *value = without_request_id(value.take())),
+        _ => {}
+    }
+    body
+}
+
+/// Three commands and how they end: done, unchanged, refused.
+fn sent_three_ways(t: &Tenant) -> Vec<(u16, Value)> {
+    let assign = |name: &str| json!({"pool": "declared:office", "target": {"user": format!("{name}@example.org")}, "intent": "required"});
+    [("k-done", "ada"), ("k-unchanged", "ada"), ("k-refused", "bob")]
+        .map(|(key, name)| {
+            let answer = t.call(Method::POST, "/assignments").key(key).json(&assign(name)).send();
+            (answer.status, without_request_id(answer.body))
+        })
+        .to_vec()
+}
+
+#[test]
+fn a_command_sent_again_gets_its_first_answer_single_or_in_bulk_and_across_restarts() {
+    let mut service = Service::start();
+    let t = service.tenant();
+    t.owns("office", 1);
+    t.user("ada");
+    t.user("bob");
+    let first = sent_three_ways(&t);
+    let statuses: Vec<u16> = first.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [201, 200, 409]);
+    let head = t.head();
+    assert_eq!(sent_three_ways(&t), first);
+    // much happens in between: seats are there now, and the answer is still the first
+    t.owns("office", 10);
+    let head_after = t.head();
+    assert!(head_after > head);
+    assert_eq!(sent_three_ways(&t), first);
+    let bulk = |name: &str, key: &str| json!({"id": key, "type": "assign", "pool": "declared:office", "target": {"user": format!("{name}@example.org")}, "intent": "required"});
+    let batch = || {
+        let lines = json!([bulk("ada", "k-done"), bulk("ada", "k-unchanged"), bulk("bob", "k-refused")]);
+        without_request_id(t.post("/commands", lines).ok())
+    };
+    let in_bulk = batch();
+    let words: Vec<&str> =
+        in_bulk["results"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
+    assert_eq!(words, ["done", "unchanged", "refused"]);
+    for (one, (_, single)) in in_bulk["results"].as_array().unwrap().iter().zip(&first) {
+        assert_eq!(one["position"], single["position"]);
+        assert_eq!(one["assignment"], single["assignment"]);
+    }
+    assert_eq!(in_bulk["results"][2]["problem"]["type"], first[2].1["type"]);
+    assert_eq!(in_bulk["results"][2]["problem"]["short_by"], first[2].1["short_by"]);
+    assert_eq!(t.head(), head_after);
+    service.stop();
+    service.start_again();
+    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(batch()["results"], in_bulk["results"]);
+    service.kill();
+    service.start_again();
+    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(batch()["results"], in_bulk["results"]);
+    assert_eq!(t.head(), head_after, "repeats leave nothing behind");
+    assert_eq!(t.figures("office"), "owned 10: reserved 1, free 9");
+}
+
+#[test]
+fn a_receipt_is_looked_at_before_the_precondition() {
+    let t = Tenant::shared();
+    t.user("ada");
+    t.group("sales", "users", &[]);
+    let etag = t.get("/groups/sales").header("etag").unwrap().to_owned();
+    let put = || {
+        let call = t.call(Method::PUT, "/groups/sales").key("put").header("if-match", &etag);
+        call.json(&json!({"kind": "users", "members": ["ada@example.org"]})).send()
+    };
+    let first = put().ok();
+    assert_ne!(t.get("/groups/sales").header("etag").unwrap(), etag);
+    assert_eq!(put().ok(), first);
+}
+
+#[test]
+fn positions_of_a_tenant_begin_at_0_and_leave_no_gap() {
+    let t = Tenant::shared();
+    assert_eq!(t.head(), 0);
+    t.user("ada");
+    assert_eq!(t.head(), 1);
+    let other = t.neighbour();
+    assert_eq!((other.head(), t.head()), (0, 1));
+}
+
+#[test]
+fn a_read_waits_until_a_position_is_there_or_says_that_it_is_not() {
+    let t = Tenant::shared();
+    let head = t.head();
+    assert_eq!(t.get(&format!("/pools?at_least={head}")).ok()["position"], head);
+    let waiting = {
+        let t = t.clone();
+        std::thread::spawn(move || t.get(&format!("/users?at_least={}", head + 1)).ok())
+    };
+    let late = {
+        let t = t.clone();
+        std::thread::spawn(move || t.get(&format!("/users?at_least={}", head + 1000)))
+    };
+    t.user("ada");
+    let seen = waiting.join().unwrap();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "whoever waited reads what they waited for");
+    late.join().unwrap().problem("position-timeout");
+}
+
+#[test]
+fn a_tag_changes_with_settings_and_capacity_and_not_with_figures() {
+    let t = Tenant::shared();
+    t.owns("office", 3);
+    t.user("ada");
+    let tag = || t.get("/pools/declared:office").header("etag").expect("a tag").to_owned();
+    let first = tag();
+    t.assign_to_user("office", "ada", "required").created();
+    assert_eq!(tag(), first, "a seat is no setting");
+    let unchanged = t.call(Method::GET, "/pools/declared:office").header("if-none-match", &first).send();
+    assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""));
+    let policy = |tag: &str, word: &str| {
+        let call = t.call(Method::PATCH, "/pools/declared:office/policy").header("if-match", tag);
+        call.json(&json!({"untargeted": word})).send()
+    };
+    policy(&first, "release").ok();
+    let second = tag();
+    assert_ne!(second, first);
+    policy(&first, "keep").problem("precondition-failed");
+    policy("*", "keep").ok();
+    t.owns("office", 4);
+    assert_ne!(tag(), second);
+    assert_eq!(t.call(Method::GET, "/pools/declared:office").header("if-none-match", &first).send().status, 200);
+}
+
+#[test]
+fn a_list_stands_still_while_it_is_paged() {
+    let t = Tenant::shared();
+    for number in 0..7 {
+        t.user(&format!("early-{number}"));
+    }
+    let mut page = t.get("/users?limit=3");
+    let (position, mut names) = (page.body["position"].clone(), Vec::new());
+    for round in 0..10 {
+        let body = page.clone().ok();
+        assert_eq!(body["position"], position, "every page shows the position of the first");
+        names.extend(
+            body["items"].as_array().unwrap().iter().map(|user| user["user_name"].as_str().unwrap().to_owned()),
+        );
+        // the world goes on between two pages
+        t.user(&format!("late-{round}"));
+        t.departs(&format!("early-{round}"), json!({"cause": "deleted"}));
+        let Some(cursor) = body["next_cursor"].as_str() else { break };
+        let path = format!("/users?limit=3&cursor={}", encode(cursor));
+        let link = format!("</v1/tenants/{}/users?limit=3&cursor={cursor}>; rel=\"next\"", t.name);
+        assert_eq!(page.header("link"), Some(link.as_str()));
+        page = t.get(&path);
+    }
+    let expected: Vec<String> = (0..7).map(|number| format!("early-{number}@example.org")).collect();
+    assert_eq!(names, expected);
+    assert_eq!(page.header("link"), None);
+}
+
+#[test]
+fn a_read_of_the_past_shows_the_past() {
+    let t = Tenant::shared();
+    t.owns("office", 3);
+    t.user("ada");
+    let before = t.head();
+    t.assign_to_user("office", "ada", "required").created();
+    assert_eq!(t.get(&format!("/pools/declared:office?as_of={before}")).ok()["reserved"], 0);
+    assert_eq!(t.list("/pools/declared:office/seats").len(), 1);
+    assert_eq!(t.get(&format!("/pools/declared:office/seats?as_of={before}")).ok()["items"], json!([]));
+    t.get("/pools/declared:office?as_of=0").problem("pool-not-found");
+}
+
+fn put_user(name: &str) -> Value {
+    json!({"type": "put_user", "user": name, "user_name": name})
+}
+
+fn statuses(answer: &Value) -> Vec<String> {
+    let results = answer["results"].as_array().expect("results");
+    let name = |problem: &Value| problem["type"].as_str().unwrap_or("").trim_start_matches("/problems/").to_owned();
+    let word = |one: &Value| format!("{} {}", one["status"].as_str().unwrap_or("?"), name(&one["problem"]));
+    results.iter().map(|one| word(one).trim().to_owned()).collect()
+}
+
+#[test]
+fn a_line_that_is_refused_or_unreadable_leaves_the_others_alone() {
+    let t = Tenant::shared();
+    let lines = json!([put_user("ada"), put_user("ada"), {"type": "put_user", "user": "x"}, {"type": "fly"}, 7,
+        {"type": "install", "pool": "declared:none", "device": "none", "user": "ada"}, put_user("bob")]);
+    let answer = t.post("/commands", lines.clone()).ok();
+    let expected = [
+        "done",
+        "unchanged",
+        "refused unreadable-request",
+        "refused unreadable-request",
+        "refused unreadable-request",
+        "refused pool-not-found",
+        "done",
+    ];
+    assert_eq!(statuses(&answer), expected);
+    assert_eq!(t.list("/users").len(), 2);
+    // the same as lines of text
+    let t = t.neighbour();
+    let text: String = lines.as_array().unwrap().iter().map(|line| format!("{line}\n")).collect();
+    let answer = t.call(Method::POST, "/commands").body("application/x-ndjson", text + "{broken\n").send();
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+    let results: Vec<Value> = answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut expected = expected.to_vec();
+    expected.push("refused unreadable-request");
+    assert_eq!(statuses(&json!({"results": results})), expected);
+    assert_eq!(t.list("/users").len(), 2);
+}
+
+#[test]
+fn an_atomic_batch_is_all_or_nothing() {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    t.user("ada");
+    let assign = |name: &str| json!({"type": "assign", "pool": "declared:office", "target": {"user": name}, "intent": "required"});
+    let head = t.head();
+    let answer = t
+        .post(
+            "/commands?atomic=true",
+            json!([put_user("eve"), assign("ada@example.org"), assign("eve"), put_user("cy")]),
+        )
+        .ok();
+    assert_eq!(
+        statuses(&answer),
+        ["refused batch-refused", "refused batch-refused", "refused not-enough-seats", "refused batch-refused"]
+    );
+    assert!(t.head() <= head + 1, "at most the refusal itself was recorded");
+    assert_eq!(t.figures("office"), "owned 1: free 1");
+    assert_eq!(t.list("/users").len(), 1);
+    let answer = t.post("/commands?atomic=true", json!([put_user("eve"), {"type": "fly"}])).ok();
+    assert_eq!(statuses(&answer), ["refused batch-refused", "refused unreadable-request"]);
+    let answer = t.post("/commands?atomic=true", json!([put_user("eve"), assign("eve")])).ok();
+    assert_eq!(statuses(&answer), ["done", "done"]);
+    assert_eq!(t.figures("office"), "owned 1: reserved 1, free 0");
+}
+
+#[test]
+fn a_trial_says_what_would_be_and_writes_nothing() {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    t.user("ada");
+    t.user("bob");
+    let assign = |name: &str| json!({"type": "assign", "pool": "declared:office", "target": {"user": format!("{name}@example.org")}, "intent": "required"});
+    let head = t.head();
+    let trial = t.post("/simulations", json!([assign("ada"), assign("bob")])).ok();
+    assert_eq!(statuses(&trial), ["done", "refused not-enough-seats"]);
+    assert_eq!(t.head(), head);
+    assert_eq!(t.figures("office"), "owned 1: free 1");
+}
+
+#[test]
+fn a_request_is_named_in_its_answer_its_problem_and_the_log() {
+    let t = Tenant::shared();
+    let answer = t.call(Method::GET, "/pools/none").header("x-request-id", "trace-me-1").send();
+    assert_eq!(answer.header("x-request-id"), Some("trace-me-1"));
+    assert_eq!(answer.problem("pool-not-found")["request_id"], "trace-me-1");
+    let call =
+        t.call(Method::PUT, "/users/ada").header("x-request-id", "trace-me-2").json(&json!({"user_name": "ada"}));
+    let position = call.send().created()["position"].clone();
+    let log = t.service().log();
+    let line = log.lines().find(|line| line.contains("trace-me-2")).expect("a line for the command");
+    assert!(line.contains(&format!("position={position}")), "{line}");
+    let odd = t.call(Method::GET, "/pools").header("x-request-id", "a b\"c").send();
+    assert_ne!(odd.header("x-request-id"), Some("a b\"c"));
+}

@@ -1,0 +1,159 @@
+//! Connections that misbehave: bodies that are too large or never end, heads and bodies that trickle, calls without a token
+//! in masses. Each meets a bound, and the service goes on serving others. Not here: bodies that are merely wrong.
+
+use crate::harness::{Options, ROOT_TOKEN, Service};
+use reqwest::Method;
+use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+/// A connection without a client's manners. What the service says is read beside, so that a reset does not eat it.
+struct Wire {
+    stream: TcpStream,
+    said: Receiver<String>,
+}
+
+impl Wire {
+    fn open(service: &Service, head: &str) -> Self {
+        let url = service.root().url("");
+        let stream = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");
+        stream.set_write_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        let (mut reader, (send, said)) = (stream.try_clone().expect("a second handle"), sync_channel(1));
+        std::thread::spawn(move || {
+            let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                text.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            }
+            // nobody listens any more when the test is over
+            let _ = send.send(String::from_utf8_lossy(&text).into_owned());
+        });
+        let mut wire = Self { stream, said };
+        assert!(wire.write(head.as_bytes()), "the head is taken");
+        wire
+    }
+
+    /// Whether the other side still takes bytes.
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
+    }
+
+    /// Everything that was said until the service closed the connection.
+    #[track_caller]
+    fn until_closed(self) -> String {
+        self.said.recv_timeout(Duration::from_secs(20)).expect("the service closes the connection")
+    }
+}
+
+fn head(service: &Service, tenant: &str, more: &str) -> String {
+    let host = service.root().url("").trim_start_matches("http://").to_owned();
+    format!(
+        "PUT /v1/tenants/{tenant}/users/eve HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ROOT_TOKEN}\r\nContent-Type: application/json\r\n{more}"
+    )
+}
+
+fn quick() -> Service {
+    let environment = [
+        ("SEATLEDGER_REQUEST_SECONDS_MAX", "2"),
+        ("SEATLEDGER_HEAD_SECONDS_MAX", "1"),
+        ("SEATLEDGER_STRANGER_REQUESTS_PER_SECOND", "5"),
+    ];
+    let environment = environment.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    Service::start_with(Options { environment, ..Options::default() })
+}
+
+#[test]
+fn a_body_of_10_megabytes_is_too_large_declared_or_not() {
+    let service = Service::shared();
+    let t = service.tenant();
+    let head = t.head();
+    let large = format!(r#"{{"user_name": "{}"}}"#, "e".repeat(10 << 20));
+    let declared = t.call(Method::PUT, "/users/eve").body("application/json", large.clone()).try_send();
+    // the service may hang up while the client still sends; what it said then may be lost on the way
+    if let Ok(answer) = declared {
+        answer.problem("too-large");
+    }
+    let chunks: Vec<Result<Vec<u8>, std::io::Error>> =
+        large.into_bytes().chunks(64 << 10).map(|chunk| Ok(chunk.to_vec())).collect();
+    let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+    if let Ok(answer) = t.call(Method::PUT, "/users/eve").body("application/json", body).try_send() {
+        answer.problem("too-large");
+    }
+    assert_eq!(t.head(), head);
+}
+
+#[test]
+fn a_body_that_never_ends_is_cut_off() {
+    let service = Service::shared();
+    let t = service.tenant();
+    let before = t.head();
+    let mut wire = Wire::open(&service, &head(&service, &t.name, "Transfer-Encoding: chunked\r\n\r\n"));
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
+    let taken = (0..1600).take_while(|_| wire.write(chunk.as_bytes())).count();
+    assert!(taken < 1600, "the service took {taken} chunks of 64 KiB and still does");
+    let said = wire.until_closed();
+    assert!(said.starts_with("HTTP/1.1 413 "), "{said}");
+    assert!(said.contains("/problems/too-large"), "{said}");
+    assert_eq!(t.head(), before);
+}
+
+#[test]
+fn a_declared_length_beyond_the_bound_is_refused_before_the_body() {
+    let service = Service::shared();
+    let t = service.tenant();
+    let wire = Wire::open(&service, &head(&service, &t.name, "Content-Length: 10000000000\r\n\r\n"));
+    let said = wire.until_closed();
+    assert!(said.starts_with("HTTP/1.1 413 "), "{said}");
+}
+
+#[test]
+fn what_trickles_is_given_up_and_others_are_served_meanwhile() {
+    let service = quick();
+    let t = service.tenant();
+    let before = t.head();
+    let mut slow_head = Wire::open(&service, "GET /v1/tenants HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+    let slow_body = Wire::open(&service, &head(&service, &t.name, "Content-Length: 100\r\n\r\n{\"user_name\""));
+    let broken = Wire::open(&service, "\x16\x03\x01 this is no HTTP\r\n\r\n");
+    let silent = Wire::open(&service, "");
+    let idle = Wire::open(&service, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    let preface = Wire::open(&service, "PRI * HTTP/2.0\r\n");
+    assert!(slow_head.write(b"still"));
+    t.user("ada");
+    assert!(broken.until_closed().starts_with("HTTP/1.1 400 "));
+    assert_eq!(silent.until_closed(), "");
+    assert!(idle.until_closed().starts_with("HTTP/1.1 200 "));
+    preface.until_closed();
+    let said = slow_head.until_closed();
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 408 "), "{said}");
+    let said = slow_body.until_closed();
+    assert!(said.starts_with("HTTP/1.1 408 ") || said.starts_with("HTTP/1.1 504 "), "{said}");
+    assert_eq!(t.head(), before + 1, "nothing but Ada");
+}
+
+#[test]
+fn heads_are_bounded() {
+    let service = Service::shared();
+    let t = service.tenant();
+    let many: String = (0..200).map(|number| format!("X-Header-{number}: x\r\n")).collect();
+    let said = Wire::open(&service, &head(&service, &t.name, &format!("{many}\r\n"))).until_closed();
+    assert!(said.starts_with("HTTP/1.1 431 "), "{said}");
+    let path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    let said = Wire::open(&service, &path).until_closed();
+    assert!(said.starts_with("HTTP/1.1 414 ") || said.starts_with("HTTP/1.1 431 "), "{said}");
+}
+
+#[test]
+fn strangers_are_turned_away_at_a_rate_and_those_who_are_known_are_not() {
+    let service = quick();
+    let t = service.tenant();
+    let stranger = t.with_token("guess");
+    let answers: Vec<_> = (0..30).map(|_| stranger.get("/pools")).collect();
+    let turned_away = answers.iter().filter(|answer| answer.status == 429).count();
+    assert!((10..30).contains(&turned_away), "{turned_away} of 30");
+    let late = answers.into_iter().rfind(|answer| answer.status == 429).unwrap();
+    assert_eq!(late.header("retry-after"), Some("1"));
+    late.problem("too-many-requests");
+    t.get("/pools").ok();
+    t.post("/inventory", json!({"items": []})).ok();
+}
