@@ -1,9 +1,10 @@
 //! What holds for every call: commands happen once however often they are sent, answers name their position, reads can wait
 //! for one, resources have tags, lists stand still while they are paged, batches are all or each. Not here: bad input.
 
-use crate::harness::{Service, Tenant, encode};
+use crate::harness::{ROOT_TOKEN, Service, Tenant, block_on, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// An answer is the first one, but the request is another.
 fn without_request_id(mut body: Value) -> Value {
@@ -279,4 +280,95 @@ fn a_request_is_named_in_its_answer_its_problem_and_the_log() {
     assert!(line.contains(&format!("position={position}")), "{line}");
     let odd = t.call(Method::GET, "/pools").header("x-request-id", "a b\"c").send();
     assert_ne!(odd.header("x-request-id"), Some("a b\"c"));
+}
+
+/// The events of a stream until so many have come: `id type`, and what the client would name to go on.
+fn streamed(t: &Tenant, query: &str, last_event_id: Option<u64>, count: usize) -> Vec<String> {
+    let mut request = reqwest::Client::new().get(t.url(&format!("/events/stream{query}"))).bearer_auth(ROOT_TOKEN);
+    if let Some(position) = last_event_id {
+        request = request.header("last-event-id", position);
+    }
+    let read = async {
+        let mut response = request.send().await.expect("a stream");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut text = String::new();
+        while text.matches("\n\n").count() < count {
+            let chunk = response.chunk().await.expect("the stream goes on").expect("the stream goes on");
+            text += std::str::from_utf8(&chunk).expect("text");
+        }
+        text
+    };
+    let text = block_on(async { tokio::time::timeout(Duration::from_secs(20), read).await }).expect("events in time");
+    let field = |block: &str, name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|text| text.trim_start_matches(':').trim().to_owned())
+    };
+    let blocks = text.split("\n\n").filter_map(|block| {
+        let (id, kind) = (field(block, "id")?, field(block, "event")?);
+        let event: Value = serde_json::from_str(&field(block, "data")?).expect("an event");
+        assert_eq!((event["position"].to_string(), event["type"].as_str()), (id.clone(), Some(kind.as_str())));
+        Some(format!("{id} {kind}"))
+    });
+    blocks.take(count).collect()
+}
+
+#[test]
+fn a_stream_of_events_goes_on_where_it_broke_off_across_a_restart() {
+    let mut service = Service::start();
+    let t = service.tenant();
+    for name in ["ada", "bob", "cy"] {
+        t.user(name);
+    }
+    assert_eq!(streamed(&t, "?from=0", None, 4), ["0 tenant_created", "1 user_added", "2 user_added", "3 user_added"]);
+    assert_eq!(streamed(&t, "", Some(1), 2), ["2 user_added", "3 user_added"]);
+    service.stop();
+    service.start_again();
+    let reader = {
+        let t = t.clone();
+        std::thread::spawn(move || streamed(&t, "", Some(2), 3))
+    };
+    t.user("dan");
+    t.departs("dan", json!({"cause": "deleted"})).ok();
+    assert_eq!(reader.join().unwrap(), ["3 user_added", "4 user_added", "5 user_departed"]);
+    t.get("/events/stream?from=999").problem("position-not-reached");
+}
+
+#[test]
+fn every_event_is_listed_streamed_and_exported_alike() {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    t.user("ada");
+    t.assign_to_user("office", "ada", "required").created();
+    let events = t.list("/events");
+    let positions: Vec<u64> = events.iter().map(|event| event["position"].as_u64().unwrap()).collect();
+    assert_eq!(positions, (0..=t.head()).collect::<Vec<u64>>());
+    let expected: Vec<String> =
+        events.iter().map(|event| format!("{} {}", event["position"], event["type"].as_str().unwrap())).collect();
+    assert_eq!(streamed(&t, "?from=0", None, events.len()), expected);
+    let exported = t.get("/export/events");
+    assert_eq!((exported.status, exported.text.lines().count()), (200, events.len()));
+    for (line, event) in exported.text.lines().zip(&events) {
+        let cloud: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(cloud["specversion"], "1.0");
+        assert_eq!(cloud["type"], format!("seatledger.{}", event["type"].as_str().unwrap()));
+        assert_eq!(cloud["data"], event["data"]);
+    }
+}
+
+#[test]
+fn the_digest_is_of_the_history_and_nothing_else() {
+    let mut service = Service::start();
+    let t = service.tenant();
+    t.owns("office", 1);
+    t.user("ada");
+    let then = t.get("/digest").ok();
+    t.assign_to_user("office", "ada", "required").created();
+    let now = t.get("/digest").ok();
+    assert_ne!(now["digest"], then["digest"]);
+    assert_eq!(t.get(&format!("/digest?as_of={}", then["position"])).ok(), then);
+    service.kill();
+    service.start_again();
+    assert_eq!(t.get("/digest").ok(), now);
 }

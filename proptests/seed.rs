@@ -56,6 +56,7 @@ fn synced_apps_appear_and_are_assigned_like_any_other_app() {
     ];
     t.inventory(true, &kinds).ok();
     t.user("ada");
+    assert_eq!(t.list("/apps").len(), kinds.len());
     for kind in kinds {
         let sku = kind["sku"].as_str().unwrap();
         assert_eq!(t.assign_to_user(sku, "ada", "required").created()["reserved"], 1, "{sku}");
@@ -188,6 +189,7 @@ fn an_account_once_associated_cannot_be_changed() {
     let other = t.neighbour();
     other.put(path, json!({"account_id": account})).problem("store-account-already-linked");
     other.put(path, json!({"account_id": format!("org-of-{}", other.name)})).created();
+    assert_eq!(t.get(path).ok()["account_id"], account);
 }
 
 #[test]
@@ -280,6 +282,54 @@ fn devices_meet_the_stores_requirements_before_they_get_an_app() {
     let assigned = t.assign_to_group("draw", "machines", "required").created();
     assert_eq!((&assigned["reserved"], assigned["skipped"].as_array().unwrap().len()), (&json!(1), 2));
     assert_eq!(texts(assigned["skipped"].as_array().unwrap(), "reason"), ["device_not_eligible"; 2]);
+}
+
+#[test]
+fn related_sets_and_offline_apps_are_one_entry_and_package_details_are_kept() {
+    let t = Tenant::shared();
+    let packages =
+        json!([{"id": "writer-x64", "architecture": "x64"}, {"id": "writer-arm64", "architecture": "arm64"}]);
+    t.inventory(
+        true,
+        &[
+            json!({"sku": "writer", "name": "Writer", "related_set": "suite", "packages": packages}),
+            json!({"sku": "writer-offline", "name": "Writer", "license_type": "offline", "related_set": "suite"}),
+            json!({"sku": "calc", "name": "Calc", "related_set": "suite"}),
+            json!({"sku": "draw", "name": "Draw"}),
+        ],
+    )
+    .ok();
+    let apps = t.list("/apps");
+    assert_eq!(apps.len(), 2, "{apps:?}");
+    let suite = apps.iter().find(|app| app["pools"].as_array().unwrap().len() == 3).expect("the set is one entry");
+    let suite = t.get(&format!("/apps/{}", suite["id"].as_str().unwrap())).ok();
+    let text = suite.to_string();
+    assert!(text.contains("writer-x64") && text.contains("arm64"), "{text}");
+    // the pools stay what is counted
+    assert_eq!(t.list("/pools").len(), 4);
+}
+
+#[test]
+fn several_management_tools_act_and_each_is_named_in_the_events() {
+    let t = Tenant::shared();
+    t.owns("office", 2);
+    t.user("ada");
+    t.put("/tools/intune", json!({"name": "Microsoft Intune"})).ok();
+    t.put("/tools/configmgr", json!({"name": "Configuration Manager"})).ok();
+    assert_eq!(texts(&t.list("/tools"), "name"), ["Configuration Manager", "Microsoft Intune"]);
+    let (one, other) = (t.as_role("connector"), t.as_role("connector"));
+    one.device("laptop");
+    other.device("tablet");
+    t.assign_to_user("office", "ada", "required").created();
+    one.install("office", "laptop", "ada").created();
+    other.install("office", "tablet", "ada").created();
+    assert_eq!(t.figures("office"), "owned 2: in_use 1, free 1");
+    let installed = t.list("/events?type=installed");
+    let actors = texts(&installed, "actor");
+    assert_eq!(actors.len(), 2);
+    assert_ne!(actors[0], actors[1], "{installed:?}");
+    let named: Vec<Value> = t.list("/events?type=tool_activated").iter().map(|event| event["data"].clone()).collect();
+    assert_eq!(texts(&named, "tool"), ["configmgr", "intune"]);
 }
 
 #[test]

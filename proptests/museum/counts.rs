@@ -22,6 +22,20 @@ fn busy() -> Tenant {
     t
 }
 
+/// 5, snipe-it#9012: the list shows 15 of 15 free while the history shows open checkouts.
+#[test]
+fn counts_are_the_fold_of_the_history() {
+    let t = busy();
+    assert_eq!(t.figures("office"), "owned 2: reserved 1, in_use 1, free 0, queued 1, unlicensed 1");
+    let events = t.list("/events?pool=declared:office");
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    assert_eq!((count("seat_granted"), count("seat_released"), count("seat_taken")), (2, 0, 1));
+    let seats = t.list("/pools/declared:office/seats");
+    let in_state = |state: &str| seats.iter().filter(|seat| seat["state"] == state).count();
+    assert_eq!((in_state("reserved"), in_state("in_use")), (1, 1));
+    assert_eq!(t.list("/pools/declared:office/queue").len(), 1);
+}
+
 /// 6 and 21, snipe-it#2925, glpi#5969: a count is wrong in the list or the API, and right in the detail.
 #[test]
 fn the_list_and_the_detail_say_the_same() {
@@ -47,6 +61,30 @@ fn more_held_than_owned_is_a_figure_and_not_a_negative_count() {
     }
     t.owns("office", 1);
     assert_eq!(t.figures("office"), "owned 1: reserved 3, free 0, over_by 2");
+}
+
+/// 33, microsoft-graph-docs#3560: 6 consumed of 5 paid, and nobody knows how.
+#[test]
+fn six_of_five_is_explained_and_there_is_a_way_back() {
+    let t = Tenant::shared();
+    t.owns("office", 6);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        t.user(name);
+        t.assign_to_user("office", name, "required").created();
+    }
+    t.owns("office", 5);
+    assert_eq!(t.figures("office"), "owned 5: reserved 6, free 0, over_by 1");
+    let why = t.get("/pools/declared:office/explain?figure=over_by").ok();
+    assert_eq!((&why["value"], why["items"].as_array().unwrap().len()), (&json!(1), 2), "{why}");
+    let step = &why["items"][1];
+    assert_eq!(
+        (&step["delta"], &step["value"], &step["actor"], &step["door"]),
+        (&json!(1), &json!(1), &json!("root"), &json!("http"))
+    );
+    let plan = t.post("/pools/declared:office/deficit/plan", json!({})).ok();
+    assert_eq!((plan["seats"].as_array().unwrap().len(), &plan["uncovered_by"]), (1, &json!(0)));
+    t.post("/pools/declared:office/deficit/resolve", json!({})).ok();
+    assert_eq!(t.figures("office"), "owned 5: reserved 5, free 0");
 }
 
 /// 19, glpi#6733: expired licenses are counted, and when all have expired it shows "unlimited".

@@ -131,6 +131,29 @@ fn out_of_the_group_is_not_out_of_the_organization() {
     assert_eq!(t.get("/users/ada@example.org").ok()["departed"]["cause"], "deactivated");
 }
 
+/// 34, microsoft-365-docs#12629: seats that were claimed and never used are never released.
+#[test]
+fn a_reservation_nobody_uses_times_out() {
+    let service = Service::start();
+    let t = service.tenant();
+    t.owns("office", 2);
+    t.patch("/pools/declared:office/policy", json!({"reservation_timeout_days": 30})).ok();
+    t.user("ada");
+    t.user("bob");
+    t.device("laptop");
+    for name in ["ada", "bob"] {
+        t.assign_to_user("office", name, "required").created();
+    }
+    t.install("office", "laptop", "ada").created();
+    service.advance_days(29);
+    assert_eq!(t.figures("office"), "owned 2: reserved 1, in_use 1, free 0");
+    service.advance_days(1);
+    assert_eq!(t.figures("office"), "owned 2: in_use 1, free 1");
+    let events = t.list("/events?type=seat_released");
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["data"]["cause"], "timed_out");
+}
+
 /// 36, iomad#508: deleting a user loses the seat for ever.
 #[test]
 fn a_deleted_users_seat_is_there_for_the_next() {

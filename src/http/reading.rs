@@ -284,7 +284,12 @@ impl Place {
         self.cursor.as_ref().map(|cursor| (cursor.position, cursor.after.as_str()))
     }
 
-    pub(super) fn listed<T: Serialize>(&self, items: Vec<T>, next: Option<String>, position: u64) -> Result<Response, Problem> {
+    pub(super) fn listed<T: Serialize>(
+        &self,
+        items: Vec<T>,
+        next: Option<String>,
+        position: u64,
+    ) -> Result<Response, Problem> {
         self.listed_beside(items, next, position, Map::new())
     }
 
