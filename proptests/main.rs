@@ -5,5 +5,6 @@ mod conventions;
 mod harness;
 mod hostile;
 mod museum;
+mod offline;
 mod power_cut;
 mod seed;

@@ -88,13 +88,16 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let service = Service::new(ledger.clone(), &root_token, limits, rate, Some(metrics));
     let router = crate::http::router(std::sync::Arc::clone(&service));
     let url = format!("http://{address}");
+    // whoever reads that we listen may tell us to stop
+    let asked_to_stop =
+        stop_signals().map_err(|error| Failure::File(format!("signals can't be listened for: {error}")))?;
     let address_file = AddressFile::write(&config.data, &url)?;
     output::line(&format!("listening on {url}"))?;
     tracing::info!(%url, data = %config.data.display(), clock = ?config.clock, "ready");
     let stop = {
         let service = std::sync::Arc::clone(&service);
         async move {
-            let signal = asked_to_stop().await;
+            let signal = asked_to_stop.await;
             tracing::info!(signal, "stopping: no new work is taken");
             service.begin_stop();
         }
@@ -200,13 +203,14 @@ impl Drop for AddressFile {
     }
 }
 
-async fn asked_to_stop() -> &'static str {
+/// Listens for the signals from now on: one that comes before anybody waits for it is not lost.
+fn stop_signals() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => tokio::select! {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
-        },
-        _ => std::future::pending().await,
-    }
+        }
+    })
 }
