@@ -9,6 +9,9 @@ use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::state::{Pool, Tenant};
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// What pools of one app have in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Bond<'s> {
