@@ -1,10 +1,17 @@
-//! The integration and property tests, one target. Here: the list of suites. Not here: tests.
+//! The integration and property tests, one target. Here: the list of suites, and what several of them share. Not here: tests.
+
+#![expect(clippy::indexing_slicing, reason = "what is not as a test expects it ends the test right there")]
 
 mod bad_input;
 mod conventions;
+mod crash;
+mod crowd;
 mod harness;
+mod history;
 mod hostile;
 mod museum;
 mod offline;
 mod power_cut;
+mod race;
 mod seed;
+mod without_sled;

@@ -1,10 +1,16 @@
 //! The real program under test: started on a folder of its own, spoken to over HTTP, stopped or killed, started again.
 //! Here also the words in which the suites say what an organization is. Not here: anything that knows the ledger from inside.
 
+mod budget;
 mod client;
+mod commands;
 mod organization;
+mod program;
 mod service;
 
+pub(crate) use budget::is_budget_full;
 pub(crate) use client::{Answer, Client, block_on, encode};
+pub(crate) use commands::{Said, call_of};
 pub(crate) use organization::Tenant;
+pub(crate) use program::{replay, verify};
 pub(crate) use service::{Options, ROOT_TOKEN, Service};

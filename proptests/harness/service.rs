@@ -114,6 +114,15 @@ impl Service {
         *self.address.write() = url;
     }
 
+    /// Starts it on the same folder and kills it a moment later, whether it is up by then or not. [`Service::start_again`]
+    /// comes next.
+    pub(crate) fn start_and_kill(&mut self, after: Duration) {
+        let (child, _) = launch(self.folder.path(), &self.options);
+        self.child = child;
+        std::thread::sleep(after);
+        self.kill();
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         rustix::process::kill_process(pid, signal).expect("the service runs");
@@ -139,9 +148,8 @@ fn last_lines(log: &str) -> String {
     lines.iter().skip(lines.len().saturating_sub(60)).copied().collect::<Vec<_>>().join("\n")
 }
 
-fn spawn(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>, String) {
-    let path = folder.join("log");
-    let log = File::options().create(true).append(true).open(&path).expect("the service's log");
+fn launch(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>) {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("the service's log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatledger"));
     command.arg("serve").arg("--data").arg(folder.join("data")).args(["--listen", "127.0.0.1:0"]);
     if !options.has_system_clock {
@@ -153,14 +161,19 @@ fn spawn(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>, St
     command.envs(options.environment.iter().map(|(name, value)| (*name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut child = command.spawn().expect("the service starts");
-    let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+    let stdout = BufReader::new(child.stdout.take().expect("its output"));
+    (child, stdout)
+}
+
+fn spawn(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>, String) {
+    let (mut child, mut stdout) = launch(folder, options);
     let mut line = String::new();
     stdout.read_line(&mut line).expect("its output can be read");
     let Some(url) = line.strip_prefix("listening on ") else {
         let status = child.wait();
         panic!(
             "the service did not come up: {status:?}\n{}",
-            last_lines(&std::fs::read_to_string(path).unwrap_or_default())
+            last_lines(&std::fs::read_to_string(folder.join("log")).unwrap_or_default())
         );
     };
     (child, stdout, url.trim().to_owned())

@@ -1,0 +1,38 @@
+//! The program's other commands, run on a data folder: what they print and how they end.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(command: &str, data: &Path, more: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().env("RUST_BACKTRACE", "1").arg(command).arg("--data").arg(data).args(more);
+    program.output().expect("the program runs")
+}
+
+fn words(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+/// `seatledger verify`: whether everything is as it was written, and what was printed.
+pub(crate) fn verify(data: &Path) -> (bool, String) {
+    let output = run("verify", data, &[]);
+    (output.status.success(), words(&output))
+}
+
+/// `seatledger replay`: by tenant, the last position and the digest of the state that the journal alone comes to.
+///
+/// # Panics
+/// When it does not come to anything.
+pub(crate) fn replay(data: &Path) -> BTreeMap<String, (u64, String)> {
+    let output = run("replay", data, &["--json"]);
+    assert!(output.status.success(), "replay: {}", words(&output));
+    let replayed: Value = serde_json::from_slice(&output.stdout).expect("replay prints JSON");
+    let tenants = replayed["tenants"].as_array().expect("tenants").iter();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    tenants
+        .map(|one| (text(&one["tenant"]), (one["position"].as_u64().expect("a position"), text(&one["digest"]))))
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! The recorded history as a judge of the service: pools counted event by event, with the laws of the rules' chapter 3
+//! asserted at every position; and which events each command left. Knows nothing but what `GET /events` shows.
+
+use crate::harness::Tenant;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One pool as its events tell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// `None` is without limit.
+    pub(crate) owned: Option<u64>,
+    is_open: bool,
+    /// By holder: whether the seat is in use.
+    pub(crate) seats: BTreeMap<String, bool>,
+    pub(crate) queue: BTreeSet<String>,
+}
+
+impl Counted {
+    pub(crate) fn held(&self) -> u64 {
+        self.seats.len() as u64
+    }
+
+    pub(crate) fn cap(&self) -> Option<u64> {
+        self.owned.filter(|_| !self.is_open)
+    }
+
+    pub(crate) fn has_free_seat(&self) -> bool {
+        self.cap().is_none_or(|cap| self.held() < cap)
+    }
+}
+
+/// A tenant's history, up to `next`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    pub(crate) next: u64,
+    pub(crate) pools: BTreeMap<String, Counted>,
+    pub(crate) grants: u64,
+    pub(crate) refusals_for_lack: u64,
+    /// By command id: its first and its last position.
+    pub(crate) commands: BTreeMap<String, (u64, u64)>,
+    command: Option<String>,
+}
+
+impl History {
+    /// Takes in what was recorded since.
+    pub(crate) fn read_on(&mut self, t: &Tenant) -> Vec<Value> {
+        let events = t.list(&format!("/events?from={}", self.next));
+        for event in &events {
+            self.take(event);
+        }
+        self.end_of_command();
+        events
+    }
+
+    fn take(&mut self, event: &Value) {
+        assert_eq!(event["position"], self.next, "law 7: positions have no gaps: {event}");
+        let id = event["command_id"].as_str();
+        if id.is_none() || id != self.command.as_deref() {
+            self.end_of_command();
+        }
+        if let Some(id) = id {
+            let (_, last) = self.commands.entry(id.to_owned()).or_insert((self.next, self.next));
+            assert!(*last == self.next || *last + 1 == self.next, "law 6: {id} was done at {last} and again: {event}");
+            *last = self.next;
+        }
+        self.command = id.map(str::to_owned);
+        self.next += 1;
+        self.count(event);
+    }
+
+    /// At the last position of a command nobody waits while a seat is free.
+    fn end_of_command(&self) {
+        for (id, pool) in &self.pools {
+            assert!(pool.queue.is_empty() || !pool.has_free_seat(), "{id} before {}: {pool:?}", self.next);
+        }
+    }
+
+    fn count(&mut self, event: &Value) {
+        let data = &event["data"];
+        let (Some(id), Some(kind)) = (data["pool"].as_str(), event["type"].as_str()) else { return };
+        let pool = self.pools.entry(id.to_owned()).or_default();
+        let holder = || data["holder"].as_str().expect("a holder").to_owned();
+        match kind {
+            "pool_listed" | "capacity_changed" => pool.owned = data["owned"]["count"].as_u64(),
+            "pool_delisted" => pool.owned = Some(0),
+            "seat_granted" => {
+                assert!(pool.has_free_seat(), "law 1: a grant above the cap: {event} to {pool:?}");
+                pool.queue.remove(&holder());
+                let before = pool.seats.insert(holder(), data["in_use"] == true);
+                assert_eq!(before, None, "one seat a holder: {event}");
+                self.grants += 1;
+            }
+            "seat_taken" => assert_eq!(pool.seats.insert(holder(), true), Some(false), "{event}"),
+            "seat_idle" => assert_eq!(pool.seats.insert(holder(), false), Some(true), "{event}"),
+            "seat_released" => assert!(pool.seats.remove(&holder()).is_some(), "{event}"),
+            "queued" => assert!(pool.queue.insert(holder()), "one place a holder: {event}"),
+            "dequeued" => assert!(pool.queue.remove(&holder()), "{event}"),
+            "command_refused" => {
+                let refused = &data["rejection"];
+                let one_more = &refused["no_seat_available"];
+                let some_more = &refused["not_enough_seats"];
+                let figures = if one_more.is_null() { &some_more["figures"] } else { &one_more["figures"] };
+                if !figures.is_null() {
+                    let held = (figures["owned"]["count"].as_u64(), figures["held"].as_u64());
+                    assert_eq!(held, (pool.owned, Some(pool.held())), "the refusal's figures: {event}");
+                    let is_for_one = one_more.is_object() || data["target"]["group"].is_null();
+                    assert!(!is_for_one || !pool.has_free_seat(), "refused while a seat was free: {event} of {pool:?}");
+                    self.refusals_for_lack += 1;
+                }
+            }
+            "seat_releasing" | "foreign_seat_seen" | "seat_taken_back" | "requeued" => {
+                panic!("not in a declared pool: {event}")
+            }
+            _ => {}
+        }
+        if kind == "pool_listed" || kind == "distribution_policy_changed" {
+            pool.is_open = data["distribution_policy"] == "open";
+        }
+    }
+
+    /// The figures that the service shows are those of the history, and the parts add up.
+    pub(crate) fn equals_the_figures_of(&self, t: &Tenant) {
+        let pools = t.list("/pools");
+        assert_eq!(pools.len(), self.pools.len());
+        for shown in pools {
+            let count = |field: &str| shown[field].as_u64().unwrap_or_else(|| panic!("{field} of {shown}"));
+            let pool = &self.pools[shown["id"].as_str().expect("an id")];
+            let in_use = pool.seats.values().filter(|in_use| **in_use).count() as u64;
+            assert_eq!((count("held"), count("in_use")), (pool.held(), in_use), "law 3: {shown}");
+            assert_eq!((shown["owned"].as_u64(), count("queued")), (pool.owned, pool.queue.len() as u64), "{shown}");
+            let parts = ["reserved", "in_use", "releasing", "foreign"].map(count).iter().sum::<u64>();
+            assert_eq!(count("held"), parts, "law 2: {shown}");
+            match pool.cap() {
+                Some(cap) => assert_eq!(cap + count("over_by"), count("held") + count("free"), "law 2: {shown}"),
+                None => assert_eq!((count("over_by"), &shown["free"]), (0, &"unlimited".into()), "law 2: {shown}"),
+            }
+        }
+    }
+}
