@@ -245,3 +245,41 @@ impl Results {
         ([(header::CONTENT_TYPE, media_type)], self.out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_in_an_array_or_under_their_name() {
+        for text in [r#"[{"type":"a"}, 7]"#, r#" {"commands":[{"type":"a"}, 7]}"#] {
+            assert_eq!(array(text.as_bytes()).unwrap(), [&br#"{"type":"a"}"#[..], b"7"], "{text}");
+        }
+        for bad in ["", "7", "{}", "[1", r#"{"commands":[],"more":1}"#, r#"{"commands":{}}"#] {
+            assert_eq!(array(bad.as_bytes()).unwrap_err().name(), "unreadable-request", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_end_is_kept_no_longer_than_it_takes_to_refuse_it() {
+        let text = format!("[0{}]", ",0".repeat(3 * COMMANDS_MAX));
+        assert_eq!(array(text.as_bytes()).unwrap().len(), COMMANDS_MAX + 1);
+    }
+
+    #[test]
+    fn results_stand_in_order_in_the_form_of_the_commands() {
+        let written = |form| {
+            let mut results = Results::new(form);
+            for id in ["a", "b"] {
+                results.refused(Some(id.to_owned()), &Problem::unreadable("no"), None);
+            }
+            let rest = Map::from_iter([("position".to_owned(), Value::from(7))]);
+            String::from_utf8(results.finish(&rest).1).unwrap()
+        };
+        let array: Value = serde_json::from_str(&written(Form::Array)).unwrap();
+        assert_eq!(array["position"], 7);
+        assert_eq!(array["results"][1]["id"], "b");
+        let lines: Vec<Value> = written(Form::Ndjson).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, *array["results"].as_array().unwrap());
+    }
+}
