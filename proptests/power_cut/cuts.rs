@@ -106,16 +106,17 @@ fn life(seed: u64, survival: u32, tally: &mut Tally) -> Option<()> {
         tally.cut_while_opening += u64::from(!process.seen.is_verified);
         disk.cut(survival, seed << 32 | boot);
     }
-    last_boot(&mut disk, &mut known, &dir, &format!("seed {seed}, {survival} %, at the end"));
+    last_boot(&disk, &mut known, &format!("seed {seed}, {survival} %, at the end"));
     tally.acknowledged += known.len();
     Some(())
 }
 
 /// Opens, works on and stops in good order; then without its caches; then everything is walked byte for byte.
-pub(crate) fn last_boot(disk: &mut PowerDisk, known: &mut Known, dir: &str, label: &str) {
+pub(crate) fn last_boot(disk: &PowerDisk, known: &mut Known, label: &str) {
+    let dir = disk.data().to_str().expect("a plain path").to_owned();
     let mut digests = None;
     for boot in [1000, 1001] {
-        let order = Order { dir: dir.into(), boot, close_after: 100, is_last: true, disk_floor_bytes: 0 };
+        let order = Order { dir: dir.clone(), boot, close_after: 100, is_last: true, disk_floor_bytes: 0 };
         let mut process = Process::start(&order, known, format!("{label}, boot {boot}"));
         if !process.read_until(disk, known, PATIENCE, |seen| seen.is_verified) {
             process.fail("it did not open, or not everything was there");

@@ -5,8 +5,8 @@
 #![expect(clippy::cast_possible_truncation, reason = "the disk lies in memory: offsets, sizes and seeds are small")]
 
 mod bites;
-mod cuts;
+pub(crate) mod cuts;
 mod disk;
-mod mount;
-mod process;
-mod workload;
+pub(crate) mod mount;
+pub(crate) mod process;
+pub(crate) mod workload;
