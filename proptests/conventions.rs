@@ -14,7 +14,7 @@ fn without_request_id(mut body: Value) -> Value {
             fields.values_mut().for_each(|value| *value = without_request_id(value.take()));
         }
         Value::Array(items) => items.iter_mut().for_each(|value| *value = without_request_id(value.take())),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     body
 }
