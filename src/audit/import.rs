@@ -226,20 +226,16 @@ impl Line {
             data.insert(place.into(), json!({"subject": 0, "sealed": ""}))
                 .ok_or_else(|| format!("{place} is missing (null where it was erased)"))
         };
-        let names = match kind {
-            EventType::UserAdded | EventType::UserChanged => {
-                PastNames::User(exactly::<Option<UserProfile>>(sealed(PROFILE)?)?)
-            }
-            EventType::DeviceAdded | EventType::DeviceChanged => {
-                PastNames::Device(exactly::<Option<DeviceNames>>(sealed(NAMES)?)?)
-            }
-            EventType::TokenIssued => {
-                data.insert(HASH.into(), json!([0_u8; 32].as_slice()));
-                PastNames::NotPersonal
-            }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "every other fact is exported whole")]
-            _ => PastNames::NotPersonal,
+        let names = if matches!(kind, EventType::UserAdded | EventType::UserChanged) {
+            PastNames::User(exactly::<Option<UserProfile>>(sealed(PROFILE)?)?)
+        } else if matches!(kind, EventType::DeviceAdded | EventType::DeviceChanged) {
+            PastNames::Device(exactly::<Option<DeviceNames>>(sealed(NAMES)?)?)
+        } else {
+            PastNames::NotPersonal
         };
+        if kind == EventType::TokenIssued {
+            data.insert(HASH.into(), json!([0_u8; 32].as_slice()));
+        }
         let event: Event =
             serde_json::from_value(json!({ name: &data })).map_err(|error| format!("data of {name}: {error}"))?;
         if data_of(&event) != data {

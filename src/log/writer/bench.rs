@@ -277,11 +277,12 @@ impl Bench {
     fn sealed(&mut self, tenant: TenantId, past: PastEvent) -> Result<Event, SubmitError> {
         let PastEvent { mut event, names } = past;
         let known = &self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?.names;
-        let known = match &event {
-            Event::UserChanged { user, .. } => known.user_subject(*user),
-            Event::DeviceChanged { device, .. } => known.device_subject(*device),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "no other fact is about somebody whose names are known")]
-            _ => None,
+        let known = if let Event::UserChanged { user, .. } = &event {
+            known.user_subject(*user)
+        } else if let Event::DeviceChanged { device, .. } = &event {
+            known.device_subject(*device)
+        } else {
+            None
         };
         if let Event::UserAdded { profile: personal, .. }
         | Event::UserChanged { profile: personal, .. }
