@@ -8,6 +8,8 @@ mod full_disk;
 mod harness;
 mod history;
 mod hostile;
+mod ledger_machine;
+mod model;
 mod museum;
 mod offline;
 mod power_cut;
