@@ -1,5 +1,7 @@
 //! The integration and property tests, one target. Here: the list of suites, and what several of them share. Not here: tests.
 
+#![expect(clippy::indexing_slicing, reason = "what is not as a test expects it ends the test right there")]
+
 mod bad_input;
 mod conventions;
 mod crash;
