@@ -335,6 +335,7 @@ fn random_histories_keep_the_laws() {
     let config = ProptestConfig {
         cases,
         max_shrink_iters: 100,
+        max_shrink_time: 60_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         source_file: Some(file!()),
         ..ProptestConfig::default()

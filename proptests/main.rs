@@ -16,5 +16,6 @@ mod museum;
 mod offline;
 mod power_cut;
 mod race;
+mod rot;
 mod seed;
 mod without_sled;
