@@ -16,6 +16,9 @@ const VIEWS_MAX: usize = 6;
 /// Histories that are folded at the same time; who comes later waits.
 const FOLDS_MAX: usize = 2;
 
+/// A position or a time is shorter.
+const POINT_CHARS_MAX: usize = 64;
+
 /// A point in a tenant's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
@@ -33,7 +36,10 @@ pub struct NotAPoint(String);
 impl FromStr for At {
     type Err = NotAPoint;
     fn from_str(text: &str) -> Result<Self, NotAPoint> {
-        let not_a_point = || NotAPoint(text.chars().take(64).collect());
+        let not_a_point = || NotAPoint(text.chars().take(POINT_CHARS_MAX).collect());
+        if text.len() > POINT_CHARS_MAX {
+            return Err(not_a_point());
+        }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().map(Self::Position).map_err(|_| not_a_point());
         }

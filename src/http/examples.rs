@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// Puts the examples in, and what every path parameter is.
 pub(super) fn add(contract: &mut OpenApi) {
@@ -19,6 +19,7 @@ fn add_to(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
+        parameter.schema = parameter.schema.take().map(without_null);
         if parameter.parameter_in == ParameterIn::Path {
             let (said, example) = path_example(&id, &parameter.name);
             parameter.description.get_or_insert_with(|| said.to_owned());
@@ -32,6 +33,15 @@ fn add_to(operation: &mut Operation) {
     if let (Some(RefOr::T(content)), Some(example)) = (body, body_example(&id)) {
         content.example = Some(example);
     }
+}
+
+/// A parameter that may be left out is left out, and not sent as the word null.
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let mut value = serde_json::to_value(&schema).unwrap_or_default();
+    if let Some(kinds) = value.get_mut("type").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| kind != "null");
+    }
+    serde_json::from_value(value).unwrap_or(schema)
 }
 
 /// What a part of a path is, and one that is there; what ends something has one of its own.

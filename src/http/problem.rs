@@ -3,6 +3,7 @@
 
 use super::problem_pages::{self, Page};
 use super::request_id;
+use super::wire::text::OwnedWord;
 use crate::audit::as_of::AsOfError;
 use crate::domain::facts::Owned;
 use crate::domain::rejection::{Figures, Rejection, Remedies};
@@ -37,10 +38,10 @@ pub(crate) struct ProblemBody {
     pub(crate) position: Option<u64>,
     pub(crate) request_id: Option<String>,
     /// The pool's figures at that position, where seats are what is missing
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OwnedWord>)]
     pub(crate) owned: Option<Value>,
     pub(crate) held: Option<u64>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<OwnedWord>)]
     pub(crate) free: Option<Value>,
     pub(crate) queued: Option<u64>,
     pub(crate) short_by: Option<u64>,
@@ -99,11 +100,6 @@ impl Problem {
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
-    }
-
-    #[must_use]
-    pub(crate) fn name(&self) -> &'static str {
-        self.page.name
     }
 
     #[must_use]

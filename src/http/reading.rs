@@ -22,6 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// A read waits so long for `?at_least=`.
 const REACH_MAX: Duration = Duration::from_secs(5);
+/// No ledger grows by so much within that time.
+const REACHABLE_MAX: u64 = 100_000_000;
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
@@ -125,7 +127,10 @@ impl Caller {
     /// # Errors
     /// When the position is not reached in time.
     async fn reach(&self, position: u64) -> Result<(), Problem> {
-        if self.service.ledger.reach(self.tenant, position, REACH_MAX).await? {
+        // what can't be reached in time is not waited for
+        let head = self.service.ledger.head(self.tenant)?;
+        let wait = if position.saturating_sub(head) > REACHABLE_MAX { Duration::ZERO } else { REACH_MAX };
+        if self.service.ledger.reach(self.tenant, position, wait).await? {
             return Ok(());
         }
         let head = self.service.ledger.head(self.tenant)?;

@@ -3,7 +3,7 @@
 use utoipa::ToSchema;
 
 macro_rules! words {
-    ($case:literal: $($name:ident { $($word:ident),+ $(,)? })+) => {
+    ($case:tt: $($name:ident { $($word:ident),+ $(,)? })+) => {
         $(
             #[derive(Debug, serde::Serialize, serde::Deserialize, ToSchema)]
             #[serde(rename_all = $case)]
