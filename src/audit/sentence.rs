@@ -153,7 +153,7 @@ pub fn sentence(event: &Event) -> String {
         Event::AssignmentMade { assignment, pool, target, intent, .. } => {
             format!("{assignment}: {pool} became {} for {}", word(intent), target_name(target))
         }
-        Event::AssignmentEnded { assignment, cause } => format!("{assignment} ended ({})", word(cause)),
+        Event::AssignmentEnded { assignment, cause, .. } => format!("{assignment} ended ({})", word(cause)),
         Event::MembersSkipped { assignment, members } => {
             format!("{assignment} skipped {}", several(members.len(), "member"))
         }

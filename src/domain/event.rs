@@ -326,6 +326,8 @@ pub enum Event {
     },
     AssignmentEnded {
         assignment: AssignmentId,
+        pool: PoolId,
+        target: Target,
         cause: AssignmentEndCause,
     },
     MembersSkipped {

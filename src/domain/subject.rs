@@ -117,11 +117,11 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
             named.extend(seats.iter().flat_map(|(pool, holder)| [Subject::Pool(*pool), Subject::from(*holder)]));
         }
 
-        Event::AssignmentMade { assignment, pool, target, .. } => {
+        Event::AssignmentMade { assignment, pool, target, .. }
+        | Event::AssignmentEnded { assignment, pool, target, .. } => {
             named.extend([Subject::Assignment(*assignment), Subject::Pool(*pool)]);
             name_target(*target, named);
         }
-        Event::AssignmentEnded { assignment, .. } => named.push(Subject::Assignment(*assignment)),
         Event::MembersSkipped { assignment, members } => {
             named.push(Subject::Assignment(*assignment));
             named.extend(members.iter().map(|(member, _)| Subject::from(*member)));

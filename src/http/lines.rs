@@ -256,7 +256,7 @@ mod tests {
             assert_eq!(array(text.as_bytes()).unwrap(), [&br#"{"type":"a"}"#[..], b"7"], "{text}");
         }
         for bad in ["", "7", "{}", "[1", r#"{"commands":[],"more":1}"#, r#"{"commands":{}}"#] {
-            assert_eq!(array(bad.as_bytes()).unwrap_err().name(), "unreadable-request", "{bad}");
+            assert_eq!(array(bad.as_bytes()).unwrap_err().to_json()["type"], "/problems/unreadable-request", "{bad}");
         }
     }
 

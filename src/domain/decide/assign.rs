@@ -283,6 +283,12 @@ impl Judge<'_> {
         Ok(Verdict::Done)
     }
 
+    /// The fact that one ended, with what it was, so that the history of its pool and its target shows it.
+    pub(super) fn end_assignment(&mut self, assignment: AssignmentId, cause: AssignmentEndCause) {
+        let Assignment { pool, target, .. } = *self.tenant.assignment(assignment);
+        self.emit(Event::AssignmentEnded { assignment, pool, target, cause });
+    }
+
     /// Ends assignments together, and what their end means for the seats.
     pub(super) fn end_assignments(
         &mut self,
@@ -305,7 +311,7 @@ impl Judge<'_> {
             .collect();
         let reaches = self.reaches(pairs);
         for id in ids {
-            self.emit(Event::AssignmentEnded { assignment: *id, cause: why });
+            self.end_assignment(*id, why);
         }
         self.settle(&reaches, cause, brake);
     }

@@ -116,7 +116,7 @@ impl Judge<'_> {
         let reaches = self.group_reaches(group, members.iter().copied());
         self.emit_members(group, &members, &[]);
         for assignment in targeting {
-            self.emit(Event::AssignmentEnded { assignment, cause: AssignmentEndCause::GroupDeleted });
+            self.end_assignment(assignment, AssignmentEndCause::GroupDeleted);
         }
         self.emit(Event::GroupDeleted { group });
         self.settle(&reaches, ReleaseCause::Uncovered, Brake::Directory);

@@ -5,11 +5,22 @@ use crate::domain::command::{PoolRef, ProviderReport};
 use crate::domain::event::{About, Event};
 use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{Holder, PoolId};
+use crate::domain::rejection::Rejection;
 use crate::domain::state::SeatState;
 
 impl Judge<'_> {
     pub(super) fn provider_report(&mut self, pool: &PoolRef, report: ProviderReport) -> Ruling {
         let pool = self.pool_id(pool)?;
+        if let ProviderReport::GrantConfirmed { holder }
+        | ProviderReport::GrantRefused { holder, .. }
+        | ProviderReport::ReleaseSent { holder }
+        | ProviderReport::ReleaseConfirmed { holder }
+        | ProviderReport::ReleaseRefused { holder }
+        | ProviderReport::SeatSeen { holder }
+        | ProviderReport::SeatAbsent { holder } = report
+        {
+            self.guard_known(holder)?;
+        }
         match report {
             ProviderReport::GrantConfirmed { holder } => self.grant_confirmed(pool, holder),
             ProviderReport::GrantRefused { holder, not_enough } => self.grant_refused(pool, holder, not_enough),
@@ -153,5 +164,14 @@ impl Judge<'_> {
             SeatState::Reserved | SeatState::InUse => {}
         }
         self.serve_queue(pool);
+    }
+
+    /// A connector that names somebody the ledger never met is told so.
+    fn guard_known(&self, holder: Holder) -> Result<(), Rejection> {
+        match holder {
+            Holder::User(user) if user.index() >= self.tenant.users.len() => Err(Rejection::UserNotFound),
+            Holder::Device(device) if device.index() >= self.tenant.devices.len() => Err(Rejection::DeviceNotFound),
+            Holder::User(_) | Holder::Device(_) => Ok(()),
+        }
     }
 }

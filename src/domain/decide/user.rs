@@ -70,7 +70,7 @@ impl Judge<'_> {
         }
         let own: Vec<AssignmentId> = links.assignments.iter().copied().collect();
         for assignment in own {
-            self.emit(Event::AssignmentEnded { assignment, cause: AssignmentEndCause::UserDeparted });
+            self.end_assignment(assignment, AssignmentEndCause::UserDeparted);
         }
         let is_kept = |pool: &PoolId| {
             let entry = self.tenant.pool(*pool);

@@ -127,7 +127,7 @@ impl Tenant {
                 };
                 self.assignment_made(made);
             }
-            Event::AssignmentEnded { assignment, cause } => self.assignment_ended(*assignment, *cause, meta),
+            Event::AssignmentEnded { assignment, cause, .. } => self.assignment_ended(*assignment, *cause, meta),
             Event::MembersSkipped { .. } => {}
 
             Event::SeatGranted { .. }

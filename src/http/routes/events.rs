@@ -54,9 +54,11 @@ fn narrowed(mut query: EventQuery, place: &LogPlace) -> Result<EventQuery, Probl
     responses((status = 200, body = EventView), ReadProblems))]
 pub(in crate::http) async fn event(reading: Reading, places: Places<(String, u64)>) -> Result<Response, Problem> {
     let Places((_, asked)) = places;
+    let at = reading.at()?;
     let find = move || {
         let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-        let head = ledger.head(tenant)?;
+        let head =
+            at.map_or_else(|| ledger.head(tenant).map_err(Problem::from), |at| Ok(at.position(ledger, tenant)?))?;
         let found = if asked <= head { ledger.events(tenant, asked, 1)?.pop() } else { None };
         let recorded = found.ok_or_else(|| {
             Problem::new("position-not-reached", format!("there is no event at {asked}; the head is {head}")).at(head)

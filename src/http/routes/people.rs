@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 /// The place in a list of dense ids at which a page begins.
 fn place_after(after: Option<&str>) -> usize {
-    after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after + 1)
+    after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1))
 }
 
 /// The users, also those who left, in the order in which they were first known.

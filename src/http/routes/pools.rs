@@ -157,7 +157,7 @@ struct PlannedSeat {
 pub(in crate::http) async fn pools(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
         .list(page, "", |view, after, limit| {
-            let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after + 1);
+            let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1));
             let rest = view.state.pools.iter().skip(from);
             Ok(Page::of(rest, limit, |pool| pool.id.index().to_string(), |pool| PoolBody::of(&view.state, pool)))
         })

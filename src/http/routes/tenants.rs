@@ -225,7 +225,7 @@ pub(in crate::http) async fn tokens(reading: Reading, Asked(page): Asked<PageQue
     reading.caller.must_be(&[Role::Auditor])?;
     reading
         .list(page, "", |view, after, limit| {
-            let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after + 1);
+            let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1));
             let show = |token: &crate::domain::state::Token| TokenView {
                 token_id: token.id.to_string(),
                 name: token.name.clone(),

@@ -10,13 +10,16 @@ use crate::domain::time::Time;
 use crate::log::{Group, Log, RestoredMark, record};
 use std::path::Path;
 
+/// The group that says so, with its records.
+pub(super) type Noted = (u64, Vec<(TenantId, Recorded)>);
+
 /// Records what a restore has left to be recorded, once: a tenant whose stream went on since has heard of it.
 pub(super) fn note_restore(
     dir: &Path,
     log: &mut Log,
     tenants: &mut [Tenant],
     now: Time,
-) -> Result<Option<(u64, Vec<(TenantId, Recorded)>)>, StartError> {
+) -> Result<Option<Noted>, StartError> {
     let failed = |error: std::io::Error| StartError::Restored(error.to_string());
     let Some(mark) = RestoredMark::read(dir).map_err(failed)? else { return Ok(None) };
     let (mut group, mut noted, mut bytes) = (Group::new(), vec![], vec![]);
