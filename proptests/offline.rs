@@ -76,7 +76,7 @@ fn a_folder_is_verified_replayed_backed_up_and_restored_to_the_same_figures() {
     let (code, _, err) = run(&["backup", "--data", data, "--to", to]);
     assert_eq!(code, 0, "{err}");
     let lost = service.data().with_file_name("lost");
-    std::fs::rename(&service.data(), &lost).expect("the folder is lost");
+    std::fs::rename(service.data(), &lost).expect("the folder is lost");
     let (code, out, err) = run(&["restore", "--from", to, "--data", data]);
     assert!(code == 0 && out.contains("This is a new log") && out.contains("master.key"), "{code} {out} {err}");
     let again = assert_replayed(&service.data(), &tenant.name, head, &pools);
