@@ -88,7 +88,7 @@ impl runs::Run for Run {
     }
 }
 
-/// `None` where the bytes are none that [`write`] wrote.
+/// `None` where the bytes are none that [`write()`] wrote.
 fn read_block(body: &[u8]) -> Option<Vec<Entry>> {
     let mut take = Take(body);
     let count = u16::from_be_bytes(*take.array()?);
