@@ -313,10 +313,10 @@ fn a_suspended_pool_refuses_grants_and_serves_nobody() {
         &given,
         unassigned(0),
         expect![[r#"
-        assignment_ended assignment_0 unassigned
-        seat_releasing ada unassigned
-        = office: 1 of 1, 1 releasing, waiting: bob
-    "#]],
+            assignment_ended assignment_0 user ada unassigned
+            seat_releasing ada unassigned
+            = office: 1 of 1, 1 releasing, waiting: bob
+        "#]],
     );
     let released = [&given[..], &[unassigned(0), release_confirmed("ada")]].concat();
     check(

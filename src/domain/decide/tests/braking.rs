@@ -173,13 +173,13 @@ fn the_brake_does_not_judge_an_operator_nor_one_departure_alone() {
         &given,
         unassigned(0),
         expect![[r#"
-        assignment_ended assignment_0 unassigned
-        seat_released ada unassigned
-        seat_released bob unassigned
-        seat_released laptop unassigned
-        seat_released tablet unassigned
-        = office: 0 of 9
-    "#]],
+            assignment_ended assignment_0 group group_0 unassigned
+            seat_released ada unassigned
+            seat_released bob unassigned
+            seat_released laptop unassigned
+            seat_released tablet unassigned
+            = office: 0 of 9
+        "#]],
     );
     check(
         &given,
@@ -276,10 +276,10 @@ fn the_brake_holds_automatic_reclaims() {
         &given,
         deactivated("ada"),
         expect![[r#"
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seat_released ada departed
-        = office: 1 of 1, 1 reserved
-    "#]],
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seat_released ada departed
+            = office: 1 of 1, 1 reserved
+        "#]],
     );
 }

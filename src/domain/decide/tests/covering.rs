@@ -175,7 +175,7 @@ fn deleting_a_group_ends_what_targets_it() {
         group_deleted("staff"),
         expect![[r#"
             members_removed group_0 [ada bob]
-            assignment_ended assignment_0 group_deleted
+            assignment_ended assignment_0 group group_0 group_deleted
             group_deleted group_0
             seat_released ada uncovered
             = office: 1 of 2, 1 in use

@@ -21,13 +21,13 @@ fn departure_releases_every_seat_in_one_batch_and_keeps_the_memberships() {
         &two_pools(Kind::Declared),
         deactivated("ada"),
         expect![[r#"
-        user_departed ada deactivated
-        assignment_ended assignment_1 user_departed
-        seat_released ada departed
-        seat_released visio ada departed
-        = office: 1 of 2, 1 reserved
-        = visio: 0 of 2, 1 unlicensed
-    "#]],
+            user_departed ada deactivated
+            assignment_ended assignment_1 visio user ada user_departed
+            seat_released ada departed
+            seat_released visio ada departed
+            = office: 1 of 2, 1 reserved
+            = visio: 0 of 2, 1 unlicensed
+        "#]],
     );
 }
 
@@ -88,26 +88,26 @@ fn devices_keep_their_seats_unless_they_are_retired_with_the_user() {
         &given,
         deactivated("ada"),
         expect![[r#"
-        user_departed ada deactivated
-        assignment_ended assignment_1 user_departed
-        seat_released ada departed
-        = office: 1 of 5, 1 in use, 1 unlicensed
-    "#]],
+            user_departed ada deactivated
+            assignment_ended assignment_1 user ada user_departed
+            seat_released ada departed
+            = office: 1 of 5, 1 in use, 1 unlicensed
+        "#]],
     );
     check(
         &given,
         deactivated_with_devices("ada"),
         expect![[r#"
-        user_departed ada deactivated
-        assignment_ended assignment_1 user_departed
-        seat_released ada departed
-        device_retired laptop
-        seat_released laptop device_retired
-        uninstalled laptop
-        device_retired tablet
-        uninstalled ada tablet
-        = office: 0 of 5
-    "#]],
+            user_departed ada deactivated
+            assignment_ended assignment_1 user ada user_departed
+            seat_released ada departed
+            device_retired laptop
+            seat_released laptop device_retired
+            uninstalled laptop
+            device_retired tablet
+            uninstalled ada tablet
+            = office: 0 of 5
+        "#]],
     );
 }
 
@@ -161,13 +161,13 @@ fn a_grace_postpones_the_release_and_ends_queue_places_and_own_assignments() {
         &given,
         deactivated("ada"),
         expect![[r#"
-        user_departed ada deactivated grace_until 2026-06-08T09:00:18.000000Z
-        dequeued visio ada departed
-        assignment_ended assignment_0 user_departed
-        assignment_ended assignment_1 user_departed
-        = office: 1 of 1, 1 reserved
-        = visio: 0 of 0
-    "#]],
+            user_departed ada deactivated grace_until 2026-06-08T09:00:18.000000Z
+            dequeued visio ada departed
+            assignment_ended assignment_0 user ada user_departed
+            assignment_ended assignment_1 visio user ada user_departed
+            = office: 1 of 1, 1 reserved
+            = visio: 0 of 0
+        "#]],
     );
     let given = [&given[..], &[deactivated("ada")]].concat();
     check(

@@ -108,21 +108,21 @@ fn fewer_than_are_held_is_taken_as_it_is_and_grants_wait() {
         &given,
         unassigned(0),
         expect![[r#"
-        assignment_ended assignment_0 unassigned
-        seat_released ada unassigned
-        = office: 1 of 1, 1 reserved, waiting: cy
-    "#]],
+            assignment_ended assignment_0 user ada unassigned
+            seat_released ada unassigned
+            = office: 1 of 1, 1 reserved, waiting: cy
+        "#]],
     );
     let given = [&given[..], &[unassigned(0)]].concat();
     check(
         &given,
         unassigned(1),
         expect![[r#"
-        assignment_ended assignment_1 unassigned
-        seat_released bob unassigned
-        seat_granted cy queue
-        = office: 1 of 1, 1 reserved
-    "#]],
+            assignment_ended assignment_1 user bob unassigned
+            seat_released bob unassigned
+            seat_granted cy queue
+            = office: 1 of 1, 1 reserved
+        "#]],
     );
 }
 

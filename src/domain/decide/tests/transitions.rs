@@ -231,11 +231,11 @@ fn a_seat_in_use_without_coverage_goes_where_the_policy_says_so() {
         unassigned(0),
         expect![[r#"
             -- Online Apple
-            assignment_ended assignment_0 unassigned
+            assignment_ended assignment_0 user ada unassigned
             seat_releasing ada unassigned
             = office: 1 of 2, 1 releasing, 1 unlicensed
             -- Offline Declared
-            assignment_ended assignment_0 unassigned
+            assignment_ended assignment_0 user ada unassigned
             seat_released ada unassigned
             = office: 0 of 2, 1 unlicensed
         "#]],
@@ -249,17 +249,17 @@ fn a_departure_releases_a_reserved_seat() {
         reserved,
         deactivated("ada"),
         expect![[r#"
-        -- Online Apple
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seat_releasing ada departed
-        = office: 1 of 2, 1 releasing
-        -- Offline Declared
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seat_released ada departed
-        = office: 0 of 2
-    "#]],
+            -- Online Apple
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seat_releasing ada departed
+            = office: 1 of 2, 1 releasing
+            -- Offline Declared
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seat_released ada departed
+            = office: 0 of 2
+        "#]],
     );
 }
 
@@ -270,17 +270,17 @@ fn a_departure_releases_a_seat_in_use() {
         in_use,
         deactivated("ada"),
         expect![[r#"
-        -- Online Apple
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seat_releasing ada departed
-        = office: 1 of 2, 1 releasing, 1 unlicensed
-        -- Offline Declared
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seat_released ada departed
-        = office: 0 of 2, 1 unlicensed
-    "#]],
+            -- Online Apple
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seat_releasing ada departed
+            = office: 1 of 2, 1 releasing, 1 unlicensed
+            -- Offline Declared
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seat_released ada departed
+            = office: 0 of 2, 1 unlicensed
+        "#]],
     );
 }
 
@@ -354,10 +354,10 @@ fn an_irrevocable_seat_only_moves_between_reserved_and_in_use() {
         reserved,
         unassigned(0),
         expect![[r#"
-        -- Books
-        assignment_ended assignment_0 unassigned
-        = office: 1 of 2, 1 reserved
-    "#]],
+            -- Books
+            assignment_ended assignment_0 user ada unassigned
+            = office: 1 of 2, 1 reserved
+        "#]],
     );
     check_each(
         &books,
@@ -374,12 +374,12 @@ fn an_irrevocable_seat_only_moves_between_reserved_and_in_use() {
         in_use,
         deactivated("ada"),
         expect![[r#"
-        -- Books
-        user_departed ada deactivated
-        assignment_ended assignment_0 user_departed
-        seats_kept ada pools [office]
-        = office: 1 of 2, 1 in use
-    "#]],
+            -- Books
+            user_departed ada deactivated
+            assignment_ended assignment_0 user ada user_departed
+            seats_kept ada pools [office]
+            = office: 1 of 2, 1 in use
+        "#]],
     );
     check_each(
         &books,
