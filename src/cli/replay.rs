@@ -4,6 +4,7 @@ use super::exit::{Failure, Finished};
 use super::folder;
 use super::output::{self, grouped};
 use super::progress::Steps;
+use crate::clock::monotonic;
 use crate::domain::facts::Owned;
 use crate::domain::state::{Pool, Tenant};
 use crate::domain::time::Time;
@@ -49,13 +50,19 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
         output::note("a service is running on this folder: replayed up to its last checkpoint");
     }
     let options = ReplayOptions { tenant: args.tenant.clone(), to: args.to.unwrap_or_default() };
+    let begun = monotonic();
     let tenants = {
         let steps = Steps::default();
         replay(&args.data, &options, &steps)?
     };
+    let events: u64 = tenants.iter().map(|replayed| replayed.state.next_position).sum();
+    let elapsed = begun.elapsed();
+    let per_second = u128::from(events) * 1_000_000 / elapsed.as_micros().max(1);
+    let events_per_s = u64::try_from(per_second).unwrap_or(u64::MAX);
     if args.json {
         let tenants: Vec<Value> = tenants.iter().map(as_json).collect();
-        output::json(&json!({ "tenants": tenants }))?;
+        let whole = json!({"tenants": tenants, "events": events, "elapsed_s": elapsed.as_secs_f64(), "events_per_s": events_per_s});
+        output::json(&whole)?;
     } else {
         let texts: Vec<String> = tenants.iter().map(text).collect();
         output::line(&if texts.is_empty() { "no tenant yet".to_owned() } else { texts.join("\n\n") })?;

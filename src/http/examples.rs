@@ -24,6 +24,8 @@ fn add_to(operation: &mut Operation) {
             let (said, example) = path_example(&id, &parameter.name);
             parameter.description.get_or_insert_with(|| said.to_owned());
             *parameter = ParameterBuilder::from(parameter.clone()).example(Some(example.into())).build();
+        } else if parameter.name == "figure" {
+            *parameter = ParameterBuilder::from(parameter.clone()).example(Some("held".into())).build();
         }
     }
     let body = match &mut operation.request_body {
@@ -53,6 +55,7 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("pool", "refund") => ("The pool's id or key", "declared:shrinking"),
         ("pool", "issue_offline_license") => ("The pool's id or key", "declared:viewer"),
         ("pool", _) => ("The pool's id or key", "declared:editor"),
+        ("holder", "seat") => ("user:<ref> or device:<ref>", "user:bob@contoso.example"),
         ("holder", "reclaim") => ("user:<ref> or device:<ref>", "user:dora@contoso.example"),
         ("holder", _) => ("user:<ref> or device:<ref>", "user:ada@contoso.example"),
         ("user", "depart" | "return_user") => ("The user's id or user name", "carl@contoso.example"),

@@ -43,7 +43,7 @@ pub(super) struct EventsQuery {
     #[param(min_length = 1, max_length = 64)]
     command: Option<String>,
     /// `oldest` first, or `newest` first
-    #[param(value_type = Option<OrderWord>)]
+    #[param(value_type = Option<OrderWord>, inline)]
     order: Option<Order>,
 }
 

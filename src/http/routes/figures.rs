@@ -76,7 +76,7 @@ pub(in crate::http) async fn explain(
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct TimelineQuery {
     /// One point a day, in UTC; without it one point an event
-    #[param(value_type = Option<BucketWord>)]
+    #[param(value_type = Option<BucketWord>, inline)]
     bucket: Option<Bucket>,
 }
 
