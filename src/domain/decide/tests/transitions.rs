@@ -181,11 +181,11 @@ fn a_reservation_without_coverage_is_released() {
         unassigned(0),
         expect![[r#"
         -- Online Apple
-        assignment_ended assignment_0 unassigned
+        assignment_ended assignment_0 user ada unassigned
         seat_releasing ada unassigned
         = office: 1 of 2, 1 releasing
         -- Offline Declared
-        assignment_ended assignment_0 unassigned
+        assignment_ended assignment_0 user ada unassigned
         seat_released ada unassigned
         = office: 0 of 2
     "#]],
@@ -217,7 +217,7 @@ fn a_seat_in_use_without_coverage_stays_by_default() {
         unassigned(0),
         expect![[r#"
         -- Online Offline Apple Books Declared
-        assignment_ended assignment_0 unassigned
+        assignment_ended assignment_0 user ada unassigned
         = office: 1 of 2, 1 in use
     "#]],
     );
