@@ -44,7 +44,7 @@ def found(url):
     ask("PUT", "", {"name": "Contoso"})
     item = lambda sku, owned, **more: {"sku": sku, "license_type": "online", "name": sku.title(), "publisher": "Contoso", "owned": owned,
         "distribution_policy": "restricted", "price": {"currency": "EUR", "minor_units": 4900}, "encrypted": False, "related_set": None, **more}
-    items = [item("editor", 100000), item("viewer", 500, license_type="offline"), item("crowd", 60), item("shrinking", 5), item("short", 1)]
+    items = [item("editor", 100000), item("viewer", 500, license_type="offline"), item("crowd", 60), item("shrinking", 5), item("short", 1), item("steady", 9)]
     ask("POST", "/inventory", {"complete": True, "items": items})
     people = ["ada", "bob", "carl", "dora"] + [f"u{n}" for n in range(60)]
     for name in people:
@@ -61,6 +61,7 @@ def found(url):
     assign("viewer", {"user": "dora@contoso.example"})
     assign("crowd", {"group": "crowd"})
     assign("short", {"group": "office"}, mode="fill")
+    assign("steady", {"user": "u7@contoso.example"})
     ask("POST", "/installs", {"pool": "declared:editor", "device": "D1", "user": "ada@contoso.example"})
     ask("POST", "/pools/declared:short/seats/user:ada@contoso.example/reclaim", {})
     # the brake holds what a careless directory would end: held_0

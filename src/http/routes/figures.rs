@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ExplainQuery {
     /// The count that is to be explained
-    #[param(value_type = FigureWord)]
+    #[param(value_type = FigureWord, inline)]
     figure: String,
 }
 
