@@ -242,7 +242,8 @@ fn an_atomic_batch_is_all_or_nothing() {
         statuses(&answer),
         ["refused batch-refused", "refused batch-refused", "refused not-enough-seats", "refused batch-refused"]
     );
-    assert!(t.head() <= head + 1, "at most the refusal itself was recorded");
+    assert_eq!(t.head(), head + 1, "the refusal itself is recorded, and nothing else");
+    assert_eq!(answer["results"][2]["position"], head + 1);
     assert_eq!(t.figures("office"), "owned 1: free 1");
     assert_eq!(t.list("/users").len(), 1);
     let answer = t.post("/commands?atomic=true", json!([put_user("eve"), {"type": "fly"}])).ok();
@@ -250,6 +251,66 @@ fn an_atomic_batch_is_all_or_nothing() {
     let answer = t.post("/commands?atomic=true", json!([put_user("eve"), assign("eve")])).ok();
     assert_eq!(statuses(&answer), ["done", "done"]);
     assert_eq!(t.figures("office"), "owned 1: reserved 1, free 0");
+}
+
+#[test]
+fn what_stopped_an_atomic_batch_is_data_and_has_a_receipt() {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    t.user("ada");
+    let with_id = |id: &str, mut command: Value| {
+        command["id"] = id.into();
+        command
+    };
+    let assign = |name: &str| json!({"type": "assign", "pool": "declared:office", "target": {"user": name}, "intent": "required"});
+    let batch = json!([
+        with_id("b1", put_user("eve")),
+        with_id("b2", assign("ada@example.org")),
+        with_id("b3", assign("eve")),
+        with_id("b4", assign("eve")),
+        assign("eve"),
+    ]);
+    let first = t.post("/commands?atomic=true", batch.clone()).ok();
+    let refused = ["batch-refused", "batch-refused", "not-enough-seats", "batch-refused", "batch-refused"];
+    assert_eq!(statuses(&first), refused.map(|name| format!("refused {name}")));
+    let refusals = t.list("/refusals");
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!(refusals[0]["batch"], json!({"place": 2, "commands": 5}));
+    assert_eq!(refusals[0]["figures"]["held"], 1, "as the batch had left it");
+    assert_eq!(refusals[0]["holder"], Value::Null, "eve went with the batch");
+
+    // the seats are there now, but b3 was judged and keeps its first answer: nothing of the batch is done
+    t.owns("office", 3);
+    let head = t.head();
+    let again = t.post("/commands?atomic=true", batch).ok();
+    assert_eq!(statuses(&again)[..4], statuses(&first)[..4]);
+    assert_eq!(again["results"][2]["position"], first["results"][2]["position"]);
+    assert_eq!(t.head(), head);
+    assert_eq!(t.list("/users").len(), 1);
+
+    // without ids an equal refusal is counted
+    t.owns("office", 1);
+    let nameless = json!([assign("ada@example.org"), {"type": "refund", "pool": "declared:office", "order": "O1", "quantity": 1,
+        "ordered_on": "2026-11-24", "amount": {"currency": "EUR", "minor_units": 1}}]);
+    let before = t.head();
+    for _ in 0..3 {
+        assert_eq!(
+            t.post("/commands?atomic=true", nameless.clone()).ok()["results"][0]["problem"]["type"],
+            "/problems/batch-refused"
+        );
+    }
+    assert_eq!(t.head(), before + 1);
+
+    // what was not judged is free to be sent again, and what was done before stays done beside a refusal
+    let done = t.post(
+        "/commands?atomic=true",
+        json!([with_id("b1", put_user("eve")), with_id("b2", assign("ada@example.org"))]),
+    );
+    assert_eq!(statuses(&done.ok()), ["done", "done"]);
+    let beside = json!([with_id("b1", put_user("eve")), with_id("b5", put_user("cy")), with_id("b3", assign("eve"))]);
+    let answer = t.post("/commands?atomic=true", beside).ok();
+    assert_eq!(statuses(&answer), ["done", "refused batch-refused", "refused not-enough-seats"]);
+    assert_eq!(t.list("/users").len(), 2);
 }
 
 #[test]

@@ -122,17 +122,17 @@ impl Racer {
         }
     }
 
-    /// All or nothing: where one was refused, none of them leaves anything.
+    /// All or nothing: where one was refused, it leaves its refusal, the others leave nothing.
     fn atomic(&mut self) {
         let commands: Vec<Value> = (0..3).map(|_| self.next(false)).collect();
         self.sent += 3;
         let Some(results) = self.results("/commands?atomic=true", &commands, false) else { return };
-        if results.iter().any(|result| result["status"] == "refused") {
-            let ids = commands.iter().map(|command| command["id"].as_str().expect("an id").to_owned());
-            return self.undone.extend(ids);
-        }
         for (command, result) in commands.into_iter().zip(results) {
-            self.heard(command, Said::of_result(&result).expect("judged"));
+            if result["problem"]["type"] == "/problems/batch-refused" {
+                self.undone.insert(command["id"].as_str().expect("an id").to_owned());
+            } else {
+                self.heard(command, Said::of_result(&result).expect("judged"));
+            }
         }
     }
 }
@@ -186,7 +186,8 @@ fn no_seat_is_handed_out_twice_and_none_is_held_back_in_a_race() {
         let (first, last) = history.commands[*id];
         assert_eq!(last, one.position, "{id}");
         let kind = events[usize::try_from(last).expect("a place")]["type"].as_str().expect("a type");
-        let (is_refused, is_unchanged) = (kind == "command_refused", kind == "command_unchanged");
+        let is_refused = matches!(kind, "command_refused" | "batch_refused");
+        let is_unchanged = kind == "command_unchanged";
         assert_eq!((is_refused, is_unchanged), (one.status == "refused", one.status == "unchanged"), "{id}");
         assert!(first == last || one.status == "done", "{id}");
     }

@@ -1,10 +1,11 @@
 //! What an event says to a person, in one sentence of ids and figures. Personal names are not in it: who shows a sentence
 //! may put the name beside the id.
 
+use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::{Event, Target};
 use crate::domain::facts::Owned;
-use crate::domain::ids::{Holder, UserId};
+use crate::domain::ids::{Holder, PoolId, UserId};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -209,9 +210,14 @@ pub fn sentence(event: &Event) -> String {
             format!("An offline license of {pool} was issued to {}", who(*holder))
         }
         Event::CommandRefused { command, pool, holder, target, rejection } => {
-            let whom = holder.map(|holder| format!(" and {}", who(holder))).unwrap_or_default();
-            let target = target.as_ref().map(|target| format!(" and {}", target_name(target))).unwrap_or_default();
-            format!("{}{}{whom}{target} was refused: {}", word(command), of_pool(*pool), rejection.name())
+            format!("{} was refused: {}", refused(command, *pool, *holder, target.as_ref()), rejection.name())
+        }
+        Event::BatchRefused { place, commands, command, pool, holder, target, rejection } => {
+            format!(
+                "A batch of {commands} commands was refused as a whole: {}, at place {place} in it, was refused: {}",
+                refused(command, *pool, *holder, target.as_ref()),
+                rejection.name()
+            )
         }
         Event::RefusalsCounted { position, pool, count, .. } => {
             format!("The refusal at position {position}{} was repeated {count} times", of_pool(*pool))
@@ -221,4 +227,10 @@ pub fn sentence(event: &Event) -> String {
             format!("A backup of log {log_id_before} was restored, and log {log_id} goes on from here")
         }
     }
+}
+
+fn refused(command: &CommandKind, pool: Option<PoolId>, holder: Option<Holder>, target: Option<&Target>) -> String {
+    let whom = holder.map(|holder| format!(" and {}", who(holder))).unwrap_or_default();
+    let target = target.map(|target| format!(" and {}", target_name(target))).unwrap_or_default();
+    format!("{}{}{whom}{target}", word(command), of_pool(pool))
 }

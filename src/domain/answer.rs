@@ -1,6 +1,7 @@
 //! What a command answered: a function of its events alone, so that the first answer and every repeat are the same.
 
-use super::event::{About, Event};
+use super::asked::About;
+use super::event::Event;
 use super::facts::SkipReason;
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
 use super::rejection::Rejection;
@@ -84,7 +85,7 @@ impl Answer {
     #[expect(clippy::too_many_lines, reason = "one arm a fact")]
     fn take(&mut self, event: &Event) {
         match event {
-            Event::CommandRefused { rejection, .. } => {
+            Event::CommandRefused { rejection, .. } | Event::BatchRefused { rejection, .. } => {
                 self.status = Status::Refused;
                 self.rejection = Some(rejection.clone());
             }

@@ -1,6 +1,7 @@
 //! Facts. Each changes the state in one way or explains why nothing changed; together they are the history.
 //! Variants are positional in the log: new ones go at the end, a changed meaning is a new version.
 
+use super::asked::{About, CommandKind};
 use super::command::Actor;
 use super::facts::{
     AppPrice, AssignmentEndCause, CapacityCause, DepartureCause, DequeueCause, DeviceFacts, DistributionPolicy,
@@ -21,62 +22,6 @@ pub enum Target {
     User(UserId),
     Device(DeviceId),
     Group { group: GroupId, exclude: Option<GroupId> },
-}
-
-/// What a command was about, for the record that it changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum About {
-    Tenant,
-    Token(TokenId),
-    Pool(PoolId),
-    User(UserId),
-    Device(DeviceId),
-    Group(GroupId),
-    Assignment(AssignmentId),
-    Sync(SyncId),
-    Held(HeldId),
-    Seat { pool: PoolId, holder: Holder },
-    Install { pool: PoolId, device: DeviceId, user: Option<UserId> },
-    Tool,
-    StoreAccount(Provider),
-}
-
-/// The kind of a command, for refusals and counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CommandKind {
-    RenameTenant,
-    ChangeSettings,
-    IssueToken,
-    RevokeToken,
-    LinkStoreAccount,
-    ActivateTool,
-    DeactivateTool,
-    StartSync,
-    ConfirmSync,
-    Assign,
-    Unassign,
-    Install,
-    Uninstall,
-    Reclaim,
-    Adopt,
-    Grant,
-    Refund,
-    IssueOfflineLicense,
-    SetPolicy,
-    ResolveDeficit,
-    ConfirmHeld,
-    Inventory,
-    PutUser,
-    Depart,
-    Return,
-    PutGroup,
-    DeleteGroup,
-    PutDevice,
-    RetireDevice,
-    Provider,
-    Tick,
 }
 
 /// One fact.
@@ -473,6 +418,18 @@ pub enum Event {
     LogRestored {
         log_id_before: String,
         log_id: String,
+    },
+    /// A batch of which all is done or nothing was refused because of this one of its commands, and undone. The figures
+    /// are those that the commands before it in the batch had left: no position of the log has them.
+    BatchRefused {
+        /// The command's place in the batch, from 0.
+        place: u32,
+        commands: u32,
+        command: CommandKind,
+        pool: Option<PoolId>,
+        holder: Option<Holder>,
+        target: Option<Target>,
+        rejection: Rejection,
     },
 }
 

@@ -122,6 +122,7 @@ event_types! {
     RefusalsCounted => "refusals_counted",
     CommandUnchanged => "command_unchanged",
     LogRestored => "log_restored",
+    BatchRefused => "batch_refused",
 }
 
 impl EventType {

@@ -11,6 +11,7 @@
 //! **Invariant:** this module imports nothing else from this crate.
 
 pub mod answer;
+pub mod asked;
 pub mod command;
 pub mod coverage;
 pub mod decide;

@@ -1,7 +1,8 @@
 //! Whom and what a fact is about: the keys under which its position is found again.
 
+use super::asked::About;
 use super::command::Actor;
-use super::event::{About, Event, Recorded, Target};
+use super::event::{Event, Recorded, Target};
 use super::event_type::EventType;
 use super::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 
@@ -161,7 +162,8 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
             named.extend(user.map(Subject::User));
         }
 
-        Event::CommandRefused { command: _, pool, holder, target, rejection: _ } => {
+        Event::CommandRefused { command: _, pool, holder, target, rejection: _ }
+        | Event::BatchRefused { place: _, commands: _, command: _, pool, holder, target, rejection: _ } => {
             named.push(Subject::Refusals);
             named.extend(pool.map(Subject::Pool));
             named.extend(holder.map(Subject::from));
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn a_refusal_is_about_everything_it_names() {
         let refused = Event::CommandRefused {
-            command: crate::domain::event::CommandKind::Assign,
+            command: crate::domain::asked::CommandKind::Assign,
             pool: Some(PoolId(1)),
             holder: None,
             target: Some(Target::Group { group: GroupId(2), exclude: Some(GroupId(3)) }),

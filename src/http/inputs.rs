@@ -64,9 +64,7 @@ impl FromRequest<Arc<Service>> for Body {
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
-    let declared =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > bytes_max as u64) {
+    if declared_bytes(request.headers()).is_some_and(|length| length > bytes_max) {
         return Err(too_large());
     }
     axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| {
@@ -79,6 +77,11 @@ pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
         }
         Problem::unreadable("the body broke off")
     })
+}
+
+/// How long the body is, where its sender says so.
+pub(super) fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Commands in one call.
 pub(super) const COMMANDS_MAX: usize = 10_000;
@@ -37,6 +38,8 @@ pub(super) struct Lines {
     /// The call's own key: a line without an id takes it, with the line's place behind it.
     key: Option<String>,
     line_bytes_max: usize,
+    /// Held for as long as anything that was made of the body is.
+    room: OwnedSemaphorePermit,
 }
 
 /// One command of many.
@@ -63,19 +66,38 @@ impl FromRequest<Arc<Service>> for Lines {
                 "the key of many commands has at most 59 characters: each takes its place behind it, as in #17";
             return Err(Problem::new("idempotency-key-invalid", detail));
         }
-        let bytes = inputs::read(request, service.limits.bulk_bytes_max).await?;
-        Ok(Self { form, bytes, key, line_bytes_max: service.limits.body_bytes_max })
+        let bytes_max = service.limits.bulk_bytes_max;
+        let bytes = inputs::declared_bytes(request.headers()).unwrap_or(bytes_max).min(bytes_max);
+        let room = Arc::clone(&service.bulk_room)
+            .acquire_many_owned(room_for(bytes))
+            .await
+            .map_err(|closed| Problem::internal(&closed))?;
+        let bytes = inputs::read(request, bytes_max).await?;
+        Ok(Self { form, bytes, key, line_bytes_max: service.limits.body_bytes_max, room })
     }
+}
+
+/// Bodies of commands that are in memory at once, together: who comes later waits with its body unread.
+const BULK_BODIES_BYTES_MAX: usize = 128 << 20;
+const ROOM_BYTES: usize = 64 << 10;
+
+/// The places that [`room_for`] hands out: at least what one body of the size that is allowed takes.
+pub(super) fn bulk_room(bulk_bytes_max: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new((BULK_BODIES_BYTES_MAX.max(bulk_bytes_max) / ROOM_BYTES) + 1))
+}
+
+fn room_for(bytes: usize) -> u32 {
+    u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX)
 }
 
 impl Lines {
     /// Reads every line. What is wrong with one of them is that one's; the rest goes on. Blocking, some milliseconds for
-    /// thousands. `may` says whether the caller may send such a command.
+    /// thousands. `may` says whether the caller may send such a command. The room is to be held until the answer is made.
     pub(super) fn read(
-        &self,
+        self,
         caller: &Caller,
         may: impl Fn(Kind) -> Result<(), Problem>,
-    ) -> Result<Vec<Line>, Problem> {
+    ) -> Result<(Vec<Line>, OwnedSemaphorePermit), Problem> {
         let texts: Vec<&[u8]> = match self.form {
             Form::Array => array(&self.bytes)?,
             Form::Ndjson => {
@@ -87,7 +109,8 @@ impl Lines {
             let detail = format!("a call has at most {COMMANDS_MAX} commands");
             return Err(Problem::new("too-large", detail).with("commands_max", COMMANDS_MAX));
         }
-        Ok(texts.into_iter().enumerate().map(|(place, text)| self.line(caller, place, text, &may)).collect())
+        let lines = texts.into_iter().enumerate().map(|(place, text)| self.line(caller, place, text, &may)).collect();
+        Ok((lines, self.room))
     }
 
     fn line(&self, caller: &Caller, place: usize, text: &[u8], may: &impl Fn(Kind) -> Result<(), Problem>) -> Line {

@@ -71,6 +71,8 @@ pub struct Service {
     /// Places for event streams, and for exports and backups.
     streams: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    /// Room in memory for bodies of many commands.
+    bulk_room: Arc<Semaphore>,
     /// Ends what would go on for ever, as an event stream.
     stopping: tokio_util::sync::CancellationToken,
 }
@@ -95,6 +97,7 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(files::STREAMS_MAX)),
             exports: Arc::new(Semaphore::new(files::EXPORTS_MAX)),
+            bulk_room: lines::bulk_room(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })
     }

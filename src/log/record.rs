@@ -58,6 +58,7 @@ enum WireId<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename = "Record")]
 struct OwnedWire {
     recorded_at: i64,
     occurred_at: Option<i64>,
@@ -69,12 +70,14 @@ struct OwnedWire {
 }
 
 #[derive(Deserialize)]
+#[serde(rename = "Command")]
 struct OwnedCommand {
     id: OwnedId,
     content_hash: [u8; 8],
 }
 
 #[derive(Deserialize)]
+#[serde(rename = "CommandId")]
 enum OwnedId {
     Uuid([u8; 16]),
     Text(String),
@@ -222,6 +225,9 @@ pub fn encode_cache<T: Serialize>(value: &T, into: &mut impl Write) -> std::io::
 pub fn decode_cache<T: DeserializeOwned>(from: &mut impl Read) -> std::io::Result<T> {
     bincode::serde::decode_from_std_read(from, bincode::config::standard()).map_err(std::io::Error::other)
 }
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {

@@ -169,7 +169,10 @@ impl PoolFigures {
                 }
             }
 
-            Event::CommandRefused { pool: Some(pool), rejection, .. } if self.is(*pool) => {
+            Event::CommandRefused { pool: Some(pool), rejection, .. }
+            | Event::BatchRefused { pool: Some(pool), rejection, .. }
+                if self.is(*pool) =>
+            {
                 // the receipt of a command that named nothing real or made no sense is no refusal
                 self.refused += u64::from(rejection.class() == RejectionClass::Conflict);
             }
@@ -196,6 +199,7 @@ impl PoolFigures {
             | Event::InstallLicensed { .. }
             | Event::Uninstalled { .. }
             | Event::CommandRefused { .. }
+            | Event::BatchRefused { .. }
             | Event::RefusalsCounted { .. }
             // changes no count of any pool
             | Event::TenantCreated { .. }

@@ -1,7 +1,8 @@
 //! The tenant itself: its name, settings, credentials, store accounts and management tools.
 
 use super::{Judge, Ruling, Verdict};
-use crate::domain::event::{About, Event};
+use crate::domain::asked::About;
+use crate::domain::event::Event;
 use crate::domain::facts::{Role, SettingsPatch};
 use crate::domain::ids::TokenId;
 use crate::domain::key::Provider;

@@ -2,8 +2,9 @@
 
 use super::settle::Brake;
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::asked::About;
 use crate::domain::command::{PoolRef, TargetRef};
-use crate::domain::event::{About, Event, Target};
+use crate::domain::event::{Event, Target};
 use crate::domain::facts::{
     AssignmentEndCause, GrantCause, GroupKind, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause,
     SkipReason,

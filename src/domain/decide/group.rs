@@ -2,8 +2,9 @@
 
 use super::settle::{Brake, Reach};
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::asked::About;
 use crate::domain::command::{GroupRef, HolderRef};
-use crate::domain::event::{About, Event};
+use crate::domain::event::Event;
 use crate::domain::facts::{AssignmentEndCause, GroupKind, ReleaseCause};
 use crate::domain::ids::{AssignmentId, GroupId, Holder};
 use crate::domain::rejection::Rejection;

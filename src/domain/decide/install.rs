@@ -2,8 +2,9 @@
 
 use super::settle::Brake;
 use super::{Judge, Ruling, Verdict};
+use crate::domain::asked::About;
 use crate::domain::command::{DeviceRef, PoolRef, UserRef};
-use crate::domain::event::{About, Event};
+use crate::domain::event::Event;
 use crate::domain::facts::{GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::Rejection;

@@ -15,14 +15,18 @@ mod refund;
 mod seat;
 mod settle;
 mod tick;
+mod undone;
 mod user;
 
 #[cfg(test)]
 mod tests;
 
+pub use undone::{Undone, refuse_batch};
+
 use super::answer::Answer;
+use super::asked::{About, CommandKind};
 use super::command::{Actor, Command, DeviceRef, Envelope, GroupRef, HolderRef, Intake, Observation, PoolRef, UserRef};
-use super::event::{About, CommandKind, Event, Target};
+use super::event::{Event, Target};
 use super::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
 use super::rejection::{Rejection, RejectionClass};
 use super::state::{Meta, RefusalKey, Tenant};
@@ -200,8 +204,15 @@ impl<'a> Judge<'a> {
             return None;
         };
         let rule = rejection.name().to_owned();
-        let key =
-            RefusalKey { actor: self.actor, command: *command, pool: *pool, holder: *holder, target: *target, rule };
+        let key = RefusalKey {
+            actor: self.actor,
+            command: *command,
+            pool: *pool,
+            holder: *holder,
+            target: *target,
+            rule,
+            is_of_batch: false,
+        };
         let seen = self.tenant.refusals.seen(&key)?;
         let is_equal = match (rejection.is_for_lack_of_seats(), pool) {
             (true, Some(pool)) => {

@@ -1,8 +1,9 @@
 //! What a provider that grants seats itself reports: confirmations, refusals, seats seen and seats missing.
 
 use super::{Judge, Ruling};
+use crate::domain::asked::About;
 use crate::domain::command::{PoolRef, ProviderReport};
-use crate::domain::event::{About, Event};
+use crate::domain::event::Event;
 use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::rejection::Rejection;

@@ -2,8 +2,9 @@
 
 use super::settle::{Brake, Ending};
 use super::{Judge, Ruling, Verdict};
+use crate::domain::asked::About;
 use crate::domain::command::{HolderRef, PoolRef};
-use crate::domain::event::{About, Event};
+use crate::domain::event::Event;
 use crate::domain::facts::{CapacityCause, DeficitPolicy, GrantCause, PolicyPatch, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::LicenseType;

@@ -1,7 +1,8 @@
 //! What time itself brings about: graces end, entitlements end, reservations time out.
 
 use super::{Judge, Verdict};
-use crate::domain::event::{About, Event};
+use crate::domain::asked::About;
+use crate::domain::event::Event;
 use crate::domain::facts::{CapacityCause, Owned, PoolState, ReleaseCause};
 use crate::domain::ids::{Holder, PoolId, UserId};
 use crate::domain::key::Provider;

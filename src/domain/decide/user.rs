@@ -2,8 +2,9 @@
 
 use super::settle::{Brake, Ending};
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use crate::domain::asked::About;
 use crate::domain::command::UserRef;
-use crate::domain::event::{About, Event};
+use crate::domain::event::Event;
 use crate::domain::facts::{AssignmentEndCause, DepartureCause, DequeueCause, GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{AssignmentId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Personal};

@@ -151,8 +151,10 @@ impl Tenant {
             | Event::Uninstalled { .. } => self.evolve_seat(event, meta),
 
             // The receipt of a command that named nothing real or made no sense is no refusal.
-            Event::CommandRefused { rejection, .. } if rejection.class() != RejectionClass::Conflict => {}
-            Event::CommandRefused { command, pool, holder, target, rejection } => {
+            Event::CommandRefused { rejection, .. } | Event::BatchRefused { rejection, .. }
+                if rejection.class() != RejectionClass::Conflict => {}
+            Event::CommandRefused { command, pool, holder, target, rejection }
+            | Event::BatchRefused { command, pool, holder, target, rejection, .. } => {
                 if let Some(pool) = pool {
                     self.count_refusals(*pool, 1);
                 }
@@ -164,6 +166,7 @@ impl Tenant {
                     holder: *holder,
                     target: *target,
                     rule,
+                    is_of_batch: matches!(event, Event::BatchRefused { .. }),
                 };
                 self.refusals.remember(key, RefusalSeen { position: meta.position, at: meta.recorded_at });
             }

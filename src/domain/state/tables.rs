@@ -1,7 +1,8 @@
 //! The smaller tables of a tenant: credentials, store accounts, syncs, drift, held endings, refusals, names.
 
+use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
-use crate::domain::event::{CommandKind, Target};
+use crate::domain::event::Target;
 use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role};
 use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SubjectId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
@@ -115,6 +116,8 @@ pub struct RefusalKey {
     pub holder: Option<Holder>,
     pub target: Option<Target>,
     pub rule: String,
+    /// Of a batch that was undone because of it.
+    pub is_of_batch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use crate::audit::explain::Step;
 use crate::audit::sentence::actor_name;
 use crate::audit::timeline::{DayPoint, Point};
+use crate::domain::asked::CommandKind;
 use crate::domain::command::Door;
-use crate::domain::event::{CommandKind, Event, Recorded};
+use crate::domain::event::{Event, Recorded};
 use crate::domain::rejection::{Figures, Rejection, RejectionClass};
 use crate::domain::time::{Day, Time};
 use crate::http::problem::owned_json;
@@ -43,8 +44,17 @@ pub(in crate::http) struct RefusalBody {
     reason: &'static str,
     /// The pool's figures at that moment, where seats are what is missing
     figures: Option<RefusalFigures>,
+    /// The batch that was undone because of it. The figures are then those that the commands before it had left
+    batch: Option<RefusedBatch>,
     /// How often: 1, and the repeats that were counted
     pub(in crate::http) times: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RefusedBatch {
+    /// The command's place in it, from 0
+    place: u32,
+    commands: u32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -61,8 +71,15 @@ struct RefusalFigures {
 impl RefusalBody {
     /// `None` for an event that is no refusal: a receipt of a command that named nothing real or made no sense is none.
     pub(in crate::http) fn of(recorded: &Recorded) -> Option<Self> {
-        let Event::CommandRefused { command, pool, holder, target: _, rejection } = &recorded.event else {
+        let (Event::CommandRefused { command, pool, holder, target: _, rejection }
+        | Event::BatchRefused { place: _, commands: _, command, pool, holder, target: _, rejection }) = &recorded.event
+        else {
             return None;
+        };
+        let batch = if let Event::BatchRefused { place, commands, .. } = recorded.event {
+            Some(RefusedBatch { place, commands })
+        } else {
+            None
         };
         let envelope = &recorded.envelope;
         (rejection.class() == RejectionClass::Conflict).then(|| Self {
@@ -77,6 +94,7 @@ impl RefusalBody {
             holder: holder.map(|holder| holder.to_string()),
             reason: rejection.name(),
             figures: figures(rejection),
+            batch,
             times: 1,
         })
     }

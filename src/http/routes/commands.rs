@@ -42,7 +42,7 @@ pub(in crate::http) async fn commands(
 ) -> Result<Response, Problem> {
     caller.must_be(&[Role::Operator, Role::Connector, Role::Directory])?;
     let form = lines.form;
-    let lines = {
+    let (lines, _room) = {
         let caller = caller.clone();
         let read = move || lines.read(&caller, |kind| caller.must_be(kind.roles()));
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
@@ -63,7 +63,7 @@ pub(in crate::http) async fn commands(
             Err(error) => vec![Err(error); count],
         };
         is_first = false;
-        render(&mut results, part, judged, query.atomic, caller.service.ledger.head(caller.tenant)?);
+        render(&mut results, part, judged);
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;
     }
@@ -102,15 +102,7 @@ fn handed(caller: &Caller, mut wire: Wire, id: Option<String>, batch: &mut Vec<S
     members
 }
 
-fn render(
-    results: &mut Results,
-    lines: Vec<Pending>,
-    judged: Vec<Result<Outcome, SubmitError>>,
-    is_atomic: bool,
-    head: u64,
-) {
-    // what an atomic batch did before one of it was refused never was
-    let is_undone = is_atomic && judged.iter().any(|one| matches!(one, Err(SubmitError::BatchRefused)));
+fn render(results: &mut Results, lines: Vec<Pending>, judged: Vec<Result<Outcome, SubmitError>>) {
     let mut judged = judged.into_iter();
     for Pending { id, read } in lines {
         let (kind, members) = match read {
@@ -121,10 +113,8 @@ fn render(
             }
         };
         match noted(kind, judged.next().unwrap_or(Err(SubmitError::Stopped))) {
-            Ok(Outcome { position, answer, is_repeat }) => {
-                let is_recorded = is_repeat || !is_undone;
-                let position = if is_recorded { position } else { head };
-                results.judged(id, kind, &answer, position, is_recorded, &members);
+            Ok(Outcome { position, answer, is_repeat: _ }) => {
+                results.judged(id, kind, &answer, position, true, &members);
             }
             Err(error) => results.refused(id, &error.into(), None),
         }
@@ -137,7 +127,7 @@ fn render(
     request_body(content((CommandsBody = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 200, body = SimulationBody), CommandProblems))]
 pub(in crate::http) async fn simulate(caller: Caller, lines: Lines) -> Result<Response, Problem> {
-    let lines = {
+    let (lines, _room) = {
         let caller = caller.clone();
         // asking what a command would do takes no leave to send it
         let read = move || lines.read(&caller, |_| Ok(()));

@@ -82,10 +82,11 @@ pub(in crate::http) async fn refusals(
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (service, tenant) = (&reading.caller.service, reading.caller.tenant);
             let mut query = narrowed(query.found(&reading.caller, place.position)?, &place)?;
-            if !(query.types.is_empty() || query.types.contains(&EventType::CommandRefused)) {
+            let asked = std::mem::replace(&mut query.types, vec![EventType::CommandRefused, EventType::BatchRefused]);
+            query.types.retain(|kind| asked.is_empty() || asked.contains(kind));
+            if query.types.is_empty() {
                 return Ok((Page { items: Vec::new(), next: None }, Map::new()));
             }
-            query.types = vec![EventType::CommandRefused];
             let (mut items, mut next) = (Vec::new(), None);
             for _ in 0..LOOKS_MAX {
                 query.limit = place.limit - items.len();

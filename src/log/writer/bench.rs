@@ -2,7 +2,6 @@
 
 use super::judge::Verdict;
 use super::subjects::{known_device, known_user, put_device};
-use crate::domain::answer::Status;
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
 use crate::domain::decide::{CountedRefusal, Judged, decide};
 use crate::domain::event::{Event, Recorded};
@@ -25,7 +24,7 @@ const COUNTS_FLUSHED_AFTER_MICROS: i64 = 5_000_000;
 const COUNTS_MAX: usize = 10_000;
 
 /// A judgement that nobody may hear of yet.
-pub(super) struct Judgement(Verdict);
+pub(super) struct Judgement(pub(super) Verdict);
 
 impl Judgement {
     pub(super) fn into_verdict(self) -> Verdict {
@@ -33,15 +32,21 @@ impl Judgement {
     }
 }
 
+/// What became of a command before anything was put down.
+pub(super) enum Begun {
+    Repeat(Receipt),
+    Judged { envelope: Box<Envelope>, judged: Judged, first_position: u64 },
+}
+
 pub(super) struct Bench {
-    tenants: Vec<Tenant>,
+    pub(super) tenants: Vec<Tenant>,
     slugs: HashMap<String, TenantId>,
     vault: Arc<Vault>,
     receipts: Receipts,
     /// Of commands in the group that is not durable yet.
-    fresh_receipts: HashMap<(u32, [u8; 16]), Receipt>,
-    group: Group,
-    records: Vec<(TenantId, Recorded)>,
+    pub(super) fresh_receipts: HashMap<(u32, [u8; 16]), Receipt>,
+    pub(super) group: Group,
+    pub(super) records: Vec<(TenantId, Recorded)>,
     buffer: Vec<u8>,
     commands: usize,
     has_new_subjects: bool,
@@ -156,6 +161,22 @@ impl Bench {
         now: Time,
         is_low: bool,
     ) -> Result<Judgement, SubmitError> {
+        match self.begin(tenant, submission, now, is_low)? {
+            Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
+            Begun::Judged { envelope, judged, first_position } => {
+                Ok(self.record(tenant, &envelope, judged, first_position))
+            }
+        }
+    }
+
+    /// Judges a command; the state takes it, the group not yet.
+    pub(super) fn begin(
+        &mut self,
+        tenant: TenantId,
+        submission: Submission,
+        now: Time,
+        is_low: bool,
+    ) -> Result<Begun, SubmitError> {
         if self.tenant(tenant).is_none() {
             return Err(SubmitError::TenantNotFound);
         }
@@ -164,50 +185,28 @@ impl Bench {
         let receipt = id_key.map(|key| self.receipt(tenant, key)).transpose()?.flatten();
         if let Some(receipt) = receipt {
             let is_same = receipt.content_hash == submission.content_hash;
-            return if is_same { Ok(Judgement(Verdict::Repeat(receipt))) } else { Err(SubmitError::IdReused) };
+            return if is_same { Ok(Begun::Repeat(receipt)) } else { Err(SubmitError::IdReused) };
         }
         if is_low && !gives_back(&submission.ask) {
             return Err(SubmitError::DiskLow);
         }
-        let envelope = envelope(&submission, now);
+        let envelope = Box::new(envelope(&submission, now));
         let intake = self.prepared(tenant, submission.ask)?;
         let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;
         let first_position = state.next_position;
         let judged = decide(state, &intake, &envelope, submission.if_match);
-        Ok(self.record(tenant, &envelope, judged, first_position))
+        Ok(Begun::Judged { envelope, judged, first_position })
     }
 
-    /// A batch in order: each for itself, or all of them or none.
-    pub(super) fn judge_all(
+    /// A batch in order, each for itself.
+    pub(super) fn judge_each(
         &mut self,
         tenant: TenantId,
         batch: Vec<Submission>,
-        is_atomic: bool,
         now: Time,
         is_low: bool,
     ) -> Vec<Result<Judgement, SubmitError>> {
-        let before = if is_atomic { self.tenant(tenant).cloned() } else { None };
-        let Some(before) = before else {
-            return batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
-        };
-        let kept = (self.group.len(), self.records.len());
-        let receipts = self.fresh_receipts.clone();
-        let mut judged: Vec<_> =
-            batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect();
-        if judged.iter().any(|one| !is_agreed(one)) {
-            if let Some(state) = self.tenants.get_mut(tenant.index()) {
-                *state = before;
-            }
-            self.group.truncate(kept.0);
-            self.records.truncate(kept.1);
-            self.fresh_receipts = receipts;
-            for one in &mut judged {
-                if is_agreed(one) {
-                    *one = Err(SubmitError::BatchRefused);
-                }
-            }
-        }
-        judged
+        batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect()
     }
 
     fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
@@ -313,7 +312,13 @@ impl Bench {
     }
 
     /// Puts a judged command's events into the group.
-    fn record(&mut self, tenant: TenantId, envelope: &Envelope, judged: Judged, first_position: u64) -> Judgement {
+    pub(super) fn record(
+        &mut self,
+        tenant: TenantId,
+        envelope: &Envelope,
+        judged: Judged,
+        first_position: u64,
+    ) -> Judgement {
         let answer = Box::new(judged.answer());
         if let Some(counted) = judged.counts_at {
             *self.counts.entry((tenant, counted)).or_default() += 1;
@@ -377,15 +382,6 @@ impl Bench {
             self.commands += 1;
             self.record(tenant, &envelope, Judged { events: vec![event], unrecorded: None, counts_at: None }, at);
         }
-    }
-}
-
-/// Whether a batch may go on after this.
-fn is_agreed(judged: &Result<Judgement, SubmitError>) -> bool {
-    match judged {
-        Ok(Judgement(Verdict::Judged { answer, .. })) => answer.status != Status::Refused,
-        Ok(Judgement(Verdict::Repeat(_))) => true,
-        Err(_) => false,
     }
 }
 

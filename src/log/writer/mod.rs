@@ -11,6 +11,7 @@ mod judge;
 mod origin;
 mod start;
 mod subjects;
+mod whole;
 
 use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
@@ -166,6 +167,7 @@ impl WriterHandle {
 /// The loop.
 struct Writer<A> {
     log: Log,
+    reader: LogReader,
     bench: Bench,
     subjects: Subjects,
     audience: A,
@@ -236,7 +238,11 @@ impl<A: Audience> Writer<A> {
                 owed.push(Owed::One(reply, judged));
             }
             Job::SubmitAll { tenant, batch, is_atomic, reply } => {
-                let judged = self.bench.judge_all(tenant, batch, is_atomic, now, is_low);
+                let judged = if is_atomic {
+                    self.bench.judge_whole(&self.reader, tenant, batch, now, is_low)
+                } else {
+                    self.bench.judge_each(tenant, batch, now, is_low)
+                };
                 owed.push(Owed::All(reply, judged));
             }
             Job::TakeOver { tenant, past, reply } => {

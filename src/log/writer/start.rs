@@ -101,7 +101,7 @@ pub fn start<A: Audience + 'static>(
         gauges: Arc::clone(&gauges),
     };
     let bench = Bench::new(fold.tenants, receipts, vault);
-    let writer = Writer { log, bench, subjects, audience, clock, caches, jobs: waiting, gauges };
+    let writer = Writer { reader: log.reader(), log, bench, subjects, audience, clock, caches, jobs: waiting, gauges };
     let run = move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
         if outcome.is_err() {
