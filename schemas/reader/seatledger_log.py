@@ -1,0 +1,553 @@
+#!/usr/bin/env python3
+"""Reads a seatledger log without seatledger.
+
+Written from schemas/log-format.md and the C2SP tlog-tiles and tlog-checkpoint documents alone, with Python's standard
+library alone. It takes a tenant's log as tiles, from a folder or from the service, and answers what an auditor asks:
+
+  check    does every record hash into the tree head that was signed, does every tile, can every record be decoded, do
+           held and owned seats of every pool follow, and was ever a seat granted that was not there?
+  events   every record in words, one JSON object a line
+  mirror   the log's files into a folder, to be checked elsewhere or later
+  golden   are the published golden bytes decoded into the published words? (a test of this reader)
+
+Not here: the checkpoint's signature (any Ed25519 tool checks it), and personal names, which are sealed.
+
+Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
+"""
+
+import argparse
+import base64
+import datetime
+import hashlib
+import json
+import pathlib
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+TILE = 256
+HASH_BYTES = 32
+RECORD_BYTES_MAX = 5900
+CHECKPOINT_BYTES_MAX = 64 << 10
+TYPES = pathlib.Path(__file__).resolve().parent.parent / "events"
+
+
+class Broken(Exception):
+    """Something in the log does not hold."""
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+# a field's number is an id of this kind; everything else that is a number is a count
+IDS = {name: name + "_" for name in ("pool", "user", "device", "group", "assignment", "sync", "drift", "held", "token")}
+IDS |= {"primary_user": "user_", "exclude": "group_", "explains": "drift_", "pools": "pool_", "seats": "pool_"}
+HOLDERS = {"holder", "members", "seat", "seats"}
+TIMES = {"recorded_at", "occurred_at", "expires_at", "grace_until"}
+EPOCH = datetime.datetime(1970, 1, 1)
+
+
+class Decoder:
+    """Decodes the records of one version by its published types."""
+
+    def __init__(self, types):
+        self.types = types
+
+    def record(self, data):
+        """The record's envelope and event, in words. Every byte must be used."""
+        value, end = self.named("Record", data, 1, "", top=True)
+        if end != len(data):
+            raise Broken(f"{len(data) - end} bytes stand behind the end of a record")
+        return value
+
+    def value(self, kind, data, at, field):
+        if isinstance(kind, str):
+            return self.simple(kind, data, at, field)
+        (shape, inner), = kind.items()
+        if shape == "TYPENAME":
+            return self.named(inner, data, at, field)
+        if shape == "OPTION":
+            tag, at = take(data, at, 1)
+            if tag[0] > 1:
+                raise Broken(f"{field}: an option is 0 or 1, not {tag[0]}")
+            return self.value(inner, data, at, field) if tag[0] else (None, at)
+        if shape == "SEQ":
+            count, at = varint(data, at)
+            if field == "sealed":
+                sealed, at = take(data, at, count)
+                return sealed.hex(), at
+            if count > len(data):
+                raise Broken(f"{field}: {count} entries do not fit into a record")
+            return self.values([inner] * count, data, at, field)
+        if shape == "TUPLE":
+            return self.values(inner, data, at, field)
+        if shape == "TUPLEARRAY":
+            return self.values([inner["CONTENT"]] * inner["SIZE"], data, at, field)
+        raise Broken(f"{field}: types.json has a shape that this reader does not know: {shape}")
+
+    def values(self, kinds, data, at, field):
+        found = []
+        for place, kind in enumerate(kinds):
+            value, at = self.value(kind, data, at, field)
+            found.append(value)
+        return found, at
+
+    def fields(self, fields, data, at):
+        found = {}
+        for one in fields:
+            (name, kind), = one.items()
+            found[name], at = self.value(kind, data, at, name)
+        return found, at
+
+    def named(self, name, data, at, field, top=False):
+        (shape, inner), = self.types[name].items()
+        if shape == "STRUCT":
+            return self.fields(inner, data, at)
+        if shape == "NEWTYPESTRUCT":
+            return self.value(inner, data, at, field)
+        if shape != "ENUM":
+            raise Broken(f"types.json has a shape that this reader does not know: {shape}")
+        number, at = varint(data, at)
+        variant = inner.get(str(number))
+        if variant is None:
+            raise Broken(f"{name} has no variant {number}")
+        (word, content), = variant.items()
+        if content == "UNIT":
+            return word, at
+        (shape, inner), = content.items()
+        if shape == "NEWTYPE":
+            value, at = self.value(inner, data, at, word)
+        else:
+            value, at = self.fields(inner, data, at)
+        return {word: value}, at
+
+    def simple(self, kind, data, at, field):
+        if kind in ("U8", "BOOL"):
+            byte, at = take(data, at, 1)
+            if kind == "BOOL" and byte[0] > 1:
+                raise Broken(f"{field}: a bool is 0 or 1, not {byte[0]}")
+            return (bool(byte[0]) if kind == "BOOL" else byte[0]), at
+        if kind in ("STR", "BYTES"):
+            length, at = varint(data, at)
+            text, at = take(data, at, length)
+            try:
+                return (text.decode() if kind == "STR" else text.hex()), at
+            except UnicodeDecodeError as error:
+                raise Broken(f"{field}: no UTF-8: {error}") from error
+        number, at = varint(data, at)
+        if kind in ("I32", "I64"):
+            number = (number >> 1) ^ -(number & 1)
+            if field in TIMES:
+                return time_text(number), at
+            return ((EPOCH + datetime.timedelta(days=number)).date().isoformat() if kind == "I32" else number), at
+        if kind == "U64" and field in HOLDERS:
+            return (f"device:device_{number // 2}" if number % 2 else f"user:user_{number // 2}"), at
+        if kind == "U32" and field in IDS:
+            return IDS[field] + str(number), at
+        return number, at
+
+
+def time_text(micros):
+    return (EPOCH + datetime.timedelta(microseconds=micros)).isoformat(timespec="microseconds") + "Z"
+
+
+def take(data, at, count):
+    if at + count > len(data):
+        raise Broken("a record ends in the middle of a value")
+    return data[at : at + count], at + count
+
+
+def varint(data, at):
+    """0 to 250 in one byte; 251, 252 and 253 are followed by 2, 4 and 8 bytes, little-endian, in the shortest form."""
+    first, at = take(data, at, 1)
+    if first[0] <= 250:
+        return first[0], at
+    if first[0] > 253:
+        raise Broken(f"{first[0]} begins no number")
+    size = {251: 2, 252: 4, 253: 8}[first[0]]
+    number, at = take(data, at, size)
+    number = int.from_bytes(number, "little")
+    if number <= {2: 250, 4: 0xFFFF, 8: 0xFFFF_FFFF}[size]:
+        raise Broken(f"{number} is not written in its shortest form")
+    return number, at
+
+
+def decoders(folder):
+    """One decoder for every version that is published."""
+    found = {}
+    for types in sorted(folder.glob("v*/types.json")):
+        found[int(types.parent.name[1:])] = Decoder(json.loads(types.read_text()))
+    if not found:
+        raise SystemExit(f"no types of records in {folder}")
+    return found
+
+
+def decode(known, record):
+    if not record:
+        raise Broken("a record without bytes")
+    if record[0] not in known:
+        raise Broken(f"record version {record[0]} is not published here")
+    return known[record[0]].record(record)
+
+
+# --- the tree --------------------------------------------------------------------------------------------------------
+
+
+def leaf(record):
+    return hashlib.sha256(b"\x00" + record).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """RFC 6962, as much of it as is needed to grow: the roots of its full subtrees. Hands out each complete subtree whose
+    height is a multiple of eight: those are the entries of tiles."""
+
+    def __init__(self):
+        self.size = 0
+        self.peaks = []
+        self.tiles = {}
+
+    def add(self, record):
+        hashed, height = leaf(record), 0
+        self.entry(0, hashed)
+        while self.size >> height & 1:
+            hashed, height = node(self.peaks.pop(), hashed), height + 1
+            if height % 8 == 0:
+                self.entry(height // 8, hashed)
+        self.peaks.append(hashed)
+        self.size += 1
+
+    def entry(self, level, hashed):
+        self.tiles.setdefault(level, []).append(hashed)
+
+    def root(self):
+        if not self.peaks:
+            return hashlib.sha256(b"").digest()
+        hashed = self.peaks[-1]
+        for left in reversed(self.peaks[:-1]):
+            hashed = node(left, hashed)
+        return hashed
+
+
+def tile_path(level, index, width=TILE):
+    """`tile/0/x001/x234/067`, with `.p/5` behind it where only five entries are there."""
+    digits = f"{index:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    path = "/".join(["tile", str(level)] + ["x" + group for group in groups[:-1]] + [groups[-1]])
+    return path if width == TILE else f"{path}.p/{width}"
+
+
+def parts(size):
+    """The tiles of a level with so many entries: index and width."""
+    full, rest = divmod(size, TILE)
+    return [(index, TILE) for index in range(full)] + ([(full, rest)] if rest else [])
+
+
+def bundle(data, width):
+    """The records of an entry bundle: each behind its length, two bytes, big-endian."""
+    found, at = [], 0
+    for _ in range(width):
+        length, at = take(data, at, 2)
+        record, at = take(data, at, int.from_bytes(length, "big"))
+        if len(record) > RECORD_BYTES_MAX:
+            raise Broken(f"a record of {len(record)} bytes is longer than the log takes")
+        found.append(record)
+    if at != len(data):
+        raise Broken(f"{len(data) - at} bytes stand behind the last record of a bundle")
+    return found
+
+
+def checkpoint(text):
+    """Origin, size and root of a tlog-checkpoint. Its signatures are not looked at."""
+    head, _, signatures = text.partition("\n\n")
+    lines = head.split("\n")
+    if len(lines) < 3 or not signatures.startswith("\u2014 "):
+        raise Broken("the checkpoint has not the form of a tlog-checkpoint")
+    if not lines[1].isascii() or not lines[1].isdigit() or (lines[1] != "0" and lines[1].startswith("0")):
+        raise Broken(f"the checkpoint's size is {lines[1]!r}")
+    try:
+        root = base64.b64decode(lines[2], validate=True)
+    except ValueError as error:
+        raise Broken(f"the checkpoint's root is no base64: {error}") from error
+    if len(root) != HASH_BYTES:
+        raise Broken(f"the checkpoint's root has {len(root)} bytes")
+    return lines[0], int(lines[1]), root
+
+
+# --- where the files are ---------------------------------------------------------------------------------------------
+
+
+class Folder:
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def read(self, name, bytes_max):
+        try:
+            with open(self.path / name, "rb") as file:
+                data = file.read(bytes_max + 1)
+        except OSError as error:
+            raise Broken(f"{name}: {error.strerror}") from error
+        return within(name, data, bytes_max)
+
+
+class Service:
+    """`/v1/tenants/TENANT/log` of a running service."""
+
+    def __init__(self, url, token):
+        self.url = url.rstrip("/") + "/"
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def read(self, name, bytes_max):
+        request = urllib.request.Request(self.url + name, headers=self.headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return within(name, answer.read(bytes_max + 1), bytes_max)
+        except urllib.error.HTTPError as error:
+            raise Broken(f"{name}: the service answers {error.code}") from error
+        except urllib.error.URLError as error:
+            raise Broken(f"{name}: {error.reason}") from error
+
+
+def within(name, data, bytes_max):
+    if len(data) > bytes_max:
+        raise Broken(f"{name} is larger than {bytes_max} bytes")
+    return data
+
+
+def source(asked):
+    if asked.log.startswith(("http://", "https://")):
+        token = pathlib.Path(asked.token_file).read_text().strip() if asked.token_file else None
+        return Service(asked.log, token)
+    return Folder(asked.log)
+
+
+def bundles(log, size):
+    """Every entry bundle up to the size: first position, its bytes, its records."""
+    for index, width in parts(size):
+        data = log.read(tile_path("entries", index, width), TILE * (2 + RECORD_BYTES_MAX))
+        try:
+            yield index, width, data, bundle(data, width)
+        except Broken as error:
+            raise Broken(f"{tile_path('entries', index, width)}: {error}") from error
+
+
+# --- pools -----------------------------------------------------------------------------------------------------------
+
+
+class Pool:
+    """The seats of one pool, as the rules define them: what is owned, who holds, and whether the cap ever broke."""
+
+    def __init__(self, key):
+        self.key = key
+        self.owned = 0
+        self.is_restricted = True
+        self.holders = set()
+        self.highest_held = 0
+        self.lowest_owned = None
+        self.grants = 0
+        self.over = []
+
+    def cap(self):
+        return self.owned if self.is_restricted and self.owned is not None else None
+
+    def grant(self, position, holder):
+        cap = self.cap()
+        if cap is not None and len(self.holders) >= cap:
+            raise Broken(f"position {position}: {self.key} has {cap} seats, {len(self.holders)} are held, and one more was granted")
+        self.hold(position, holder)
+        self.grants += 1
+
+    def hold(self, position, holder):
+        if holder in self.holders:
+            raise Broken(f"position {position}: {holder} holds a seat of {self.key} already")
+        self.holders.add(holder)
+
+    def release(self, position, holder):
+        if holder not in self.holders:
+            raise Broken(f"position {position}: {holder} holds no seat of {self.key} that could go")
+        self.holders.remove(holder)
+
+    def note(self, position):
+        """What is remembered of the pool's figures after each of its events."""
+        cap, held = self.cap(), len(self.holders)
+        self.highest_held = max(self.highest_held, held)
+        if cap is not None:
+            self.lowest_owned = cap if self.lowest_owned is None else min(self.lowest_owned, cap)
+        is_over = cap is not None and held > cap
+        if is_over and (not self.over or self.over[-1]["to"] is not None):
+            self.over.append({"from": position, "to": None, "over_by": held - cap})
+        elif is_over:
+            self.over[-1]["over_by"] = max(self.over[-1]["over_by"], held - cap)
+        elif self.over and self.over[-1]["to"] is None:
+            self.over[-1]["to"] = position
+
+    def summary(self):
+        return {"pool": self.key, "owned": "unlimited" if self.owned is None else self.owned, "held": len(self.holders),
+            "grants": self.grants, "highest_held": self.highest_held, "lowest_owned": self.lowest_owned, "over": self.over}
+
+
+def number_owned(owned):
+    return owned["count"] if isinstance(owned, dict) else None
+
+
+class Ledger:
+    def __init__(self):
+        self.pools = {}
+
+    def take(self, position, event):
+        if not isinstance(event, dict):
+            return
+        (kind, fact), = event.items()
+        if kind == "pool_listed":
+            self.pools[fact["pool"]] = Pool(fact["pool"])
+        pool = self.pools.get(fact.get("pool")) if isinstance(fact, dict) else None
+        if pool is None:
+            return
+        if kind == "pool_listed":
+            pool.owned, pool.is_restricted = number_owned(fact["owned"]), fact["distribution_policy"] == "restricted"
+        elif kind == "capacity_changed":
+            pool.owned = number_owned(fact["owned"])
+        elif kind == "distribution_policy_changed":
+            pool.is_restricted = fact["distribution_policy"] == "restricted"
+        elif kind == "pool_delisted":
+            pool.owned = 0
+        elif kind == "seat_granted":
+            pool.grant(position, fact["holder"])
+        elif kind == "foreign_seat_seen":
+            pool.hold(position, fact["holder"])
+        elif kind == "seat_released":
+            pool.release(position, fact["holder"])
+        pool.note(position)
+
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+
+
+def check(asked):
+    log, known = source(asked), decoders(pathlib.Path(asked.types))
+    origin, size, root = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX).decode())
+    tree, ledger = Tree(), Ledger()
+    for _, _, _, records in bundles(log, size):
+        for record in records:
+            position = tree.size
+            tree.add(record)
+            try:
+                ledger.take(position, decode(known, record)["event"])
+            except Broken as error:
+                text = str(error)
+                raise Broken(text if text.startswith("position") else f"position {position}: {text}") from error
+    if tree.root() != root:
+        raise Broken(f"the records make another tree than the checkpoint says: {tree.root().hex()}, not {root.hex()}")
+    tiles = 0
+    for level, hashes in sorted(tree.tiles.items()):
+        for index, width in parts(len(hashes)):
+            name = tile_path(level, index, width)
+            expected = b"".join(hashes[index * TILE : index * TILE + width])
+            if log.read(name, TILE * HASH_BYTES) != expected:
+                raise Broken(f"{name} does not hold the hashes of the records under it")
+            tiles += 1
+    report = {"origin": origin, "size": size, "root": root.hex(), "tiles": tiles, "cap_ever_broken": False,
+        "pools": [pool.summary() for pool in ledger.pools.values()]}
+    if asked.json:
+        print(json.dumps(report))
+        return
+    print(f"{origin}: {size} records and {tiles} tiles make the tree of the checkpoint, {root.hex()}")
+    for pool in report["pools"]:
+        over = f", over its cap {len(pool['over'])} times" if pool["over"] else ""
+        print(f"{pool['pool']}: owned {pool['owned']}, held {pool['held']}, at most {pool['highest_held']}, {pool['grants']} grants{over}")
+    print("no seat was granted that was not there")
+
+
+def events(asked):
+    log, known = source(asked), decoders(pathlib.Path(asked.types))
+    _, size, _ = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX).decode())
+    position = 0
+    for _, _, _, records in bundles(log, size):
+        for record in records:
+            print(json.dumps({"position": position} | decode(known, record), ensure_ascii=False))
+            position += 1
+
+
+def mirror(asked):
+    log, folder = source(asked), pathlib.Path(asked.folder)
+    head = log.read("checkpoint", CHECKPOINT_BYTES_MAX)
+    _, size, _ = checkpoint(head.decode())
+    count = size
+    names = [tile_path("entries", index, width) for index, width in parts(size)]
+    level = 0
+    while count:
+        names += [tile_path(level, index, width) for index, width in parts(count)]
+        level, count = level + 1, count // TILE
+    for name in names:
+        keep(folder / name, log.read(name, TILE * (2 + RECORD_BYTES_MAX)))
+    # last, so that a mirror with a checkpoint is a whole one
+    keep(folder / "checkpoint", head)
+    print(f"{len(names)} tiles of {size} records are in {folder}")
+
+
+def keep(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def golden(asked):
+    count = 0
+    for file in sorted(pathlib.Path(asked.types).glob("v*/golden.json")):
+        known = decoders(pathlib.Path(asked.types))
+        for sample in json.loads(file.read_text()):
+            found = decode(known, bytes.fromhex(sample["record"]))
+            if found["event"] != sample["event"]:
+                raise Broken(f"{file.parent.name}: {json.dumps(sample['event'])} was read as {json.dumps(found['event'])}")
+            words = sample["envelope"]
+            for name in ("recorded_at", "occurred_at", "actor", "door", "reason"):
+                if found[name] != words[name]:
+                    raise Broken(f"{file.parent.name}: {name} {words[name]!r} was read as {found[name]!r}")
+            if command_id(found["command"]) != words["command_id"]:
+                raise Broken(f"{file.parent.name}: the id {words['command_id']!r} was read as {found['command']!r}")
+            count += 1
+    print(f"{count} golden records are read as they are published")
+
+
+def command_id(command):
+    if command is None:
+        return None
+    (kind, value), = command["id"].items()
+    if kind == "Text":
+        return value
+    text = bytes(value).hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--types", default=str(TYPES), metavar="DIR", help="the folder with v1/types.json (default: beside this file)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, run, what in (("check", check, "check everything"), ("events", events, "print every record"),
+            ("mirror", mirror, "copy the log's files"), ("golden", golden, "check this reader")):
+        one = commands.add_parser(name, help=what)
+        one.set_defaults(run=run)
+        if name != "golden":
+            one.add_argument("log", help="a folder with checkpoint and tile/, or http://HOST/v1/tenants/TENANT/log")
+            one.add_argument("--token-file", metavar="FILE", help="holds the token for the service")
+        if name == "check":
+            one.add_argument("--json", action="store_true", help="the findings as one JSON object")
+        if name == "mirror":
+            one.add_argument("folder", help="where to")
+    asked = parser.parse_args()
+    try:
+        asked.run(asked)
+    except Broken as error:
+        print(f"it does not hold: {error}", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, KeyError) as error:
+        print(f"it could not be read: {error!r}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
