@@ -16,6 +16,7 @@ mod museum;
 mod offline;
 mod power_cut;
 mod race;
+mod reports;
 mod rot;
 mod seed;
 mod without_sled;

@@ -6,6 +6,7 @@ pub mod events;
 pub mod explain;
 pub mod export;
 pub mod import;
+pub mod reports;
 pub mod sentence;
 pub mod simulate;
 pub mod timeline;
@@ -17,7 +18,7 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// So many events are in memory at once while a history is read.
 const READ_EVENTS_MAX: usize = 4096;
@@ -51,14 +52,26 @@ fn each_pool_event(
     tenant: TenantId,
     pool: PoolId,
     to: u64,
+    each: impl FnMut(&Recorded) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    each_event_about(ledger, tenant, Subject::Pool(pool), 0..to.saturating_add(1), each)
+}
+
+/// The events within some positions that are about one subject, in order, until the callback has enough. Blocking.
+fn each_event_about(
+    ledger: &Ledger,
+    tenant: TenantId,
+    subject: Subject,
+    range: Range<u64>,
     mut each: impl FnMut(&Recorded) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
-    if to > ledger.head(tenant)? {
-        return Err(ReadError::NotReached(to));
+    let last = range.end.saturating_sub(1);
+    if last > ledger.head(tenant)? {
+        return Err(ReadError::NotReached(last));
     }
-    let (mut next, end) = (0, to.saturating_add(1));
+    let mut next = range.start;
     loop {
-        let positions = ledger.positions(tenant, Subject::Pool(pool), next..end, READ_EVENTS_MAX, false)?;
+        let positions = ledger.positions(tenant, subject, next..range.end, READ_EVENTS_MAX, false)?;
         let Some(last) = positions.last() else { return Ok(()) };
         next = last + 1;
         for recorded in ledger.events_at(tenant, &positions)? {

@@ -25,6 +25,7 @@ pub mod laws;
 pub mod personal;
 pub mod plan;
 pub mod rejection;
+pub mod report;
 pub mod state;
 pub mod subject;
 pub mod time;

@@ -75,6 +75,7 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("tool", "delete_tool") => ("The management tool's name", "old-tool"),
         ("tool", _) => ("The management tool's name", "intune"),
         ("provider", _) => ("microsoft-store, apple-business or declared", "microsoft-store"),
+        ("report", _) => ("The report's name", "license-position"),
         ("position", _) => ("A position of the log", "3"),
         (_, _) => ("The last part of a problem's type", "no-seat-available"),
     }

@@ -111,8 +111,8 @@ impl Service {
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
-        assignments, commands, devices, directory, events, figures, inventory, people, pools, seats, stores, streams,
-        tenants,
+        assignments, commands, devices, directory, events, figures, inventory, people, pools, reports, seats, stores,
+        streams, tenants,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -180,6 +180,8 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(events::digest))
         .routes(routes!(figures::explain))
         .routes(routes!(figures::timeline))
+        .routes(routes!(reports::reports))
+        .routes(routes!(reports::report))
         .routes(routes!(streams::export_events))
         .routes(routes!(streams::backup))
 }

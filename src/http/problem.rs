@@ -5,6 +5,7 @@ use super::problem_pages::{self, Page};
 use super::request_id;
 use super::wire::text::OwnedWord;
 use crate::audit::as_of::AsOfError;
+use crate::audit::reports::ReportError;
 use crate::domain::facts::Owned;
 use crate::domain::rejection::{Figures, Rejection, Remedies};
 use crate::ledger::{ReadError, SubmitError};
@@ -299,6 +300,16 @@ impl From<AsOfError> for Problem {
             AsOfError::Read(error) => error.into(),
             AsOfError::BeforeFirst { .. } => Self::new("before-history", said),
             AsOfError::InFuture { .. } => Self::new("position-not-reached", said),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::AsOf(error) => error.into(),
+            ReportError::Read(error) => error.into(),
+            ReportError::Write(error) => Self::internal(&error),
         }
     }
 }

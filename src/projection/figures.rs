@@ -46,6 +46,24 @@ impl Figures {
     }
 }
 
+/// Who would hold the seat of an install.
+fn holder_of(key: InstallKey) -> Holder {
+    key.user.map_or(Holder::Device(key.device), Holder::User)
+}
+
+/// As [`PoolFigures::holders_without_seat`], of a pool at hand.
+#[must_use]
+pub fn holders_without_seat(pool: &Pool) -> u64 {
+    if pool.unlicensed == 0 {
+        return 0;
+    }
+    let unlicensed = pool.installs.iter().filter(|(_, install)| install.seat.is_none());
+    let stranded = unlicensed
+        .map(|(key, _)| holder_of(*key))
+        .filter(|holder| !pool.seats.contains_key(holder) && !pool.queued.contains_key(holder));
+    stranded.collect::<BTreeSet<_>>().len() as u64
+}
+
 /// One pool's counts, folded from its own events. What is not of this pool changes nothing.
 #[derive(Debug, Clone)]
 pub struct PoolFigures {
@@ -102,6 +120,20 @@ impl PoolFigures {
             unlicensed: self.unlicensed,
             refused: self.refused,
         }
+    }
+
+    /// The state of a holder's seat.
+    #[must_use]
+    pub fn seat(&self, holder: Holder) -> Option<SeatState> {
+        self.seats.get(&holder).copied()
+    }
+
+    /// Holders with an install that no seat licenses, who neither hold a seat nor wait for one.
+    #[must_use]
+    pub fn holders_without_seat(&self) -> u64 {
+        let unlicensed = self.installs.iter().filter(|(_, seat)| seat.is_none()).map(|(key, _)| holder_of(*key));
+        let stranded = unlicensed.filter(|holder| !self.seats.contains_key(holder) && !self.queued.contains(holder));
+        stranded.collect::<BTreeSet<_>>().len() as u64
     }
 
     /// Takes one fact.

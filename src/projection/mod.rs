@@ -1,7 +1,11 @@
 //! What questions read: pure folds of the history, taken after it is durable. A rule never reads one.
 
 pub mod apps;
+pub mod change;
+pub mod courses;
 pub mod figures;
+pub mod holders;
+pub mod holdings;
 pub mod refusals;
 
 use crate::domain::event::Recorded;
@@ -13,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct View {
     pub state: Tenant,
     pub refusal_repeats: refusals::RefusalRepeats,
+    pub courses: courses::Courses,
 }
 
 impl View {
@@ -25,5 +30,6 @@ impl View {
     pub fn take(&mut self, recorded: &Recorded) {
         self.state.evolve(&recorded.event, &recorded.meta());
         self.refusal_repeats.take(&recorded.event);
+        self.courses.take(recorded);
     }
 }

@@ -5,8 +5,8 @@ use crate::domain::command::{
     RefundOrder, TargetRef,
 };
 use crate::domain::facts::{
-    DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, HeldBy, InstalledBy, Intent, Join, KeepOrRelease,
-    Licensing, Mode, Owned, PolicyPatch, PoolDetails, RefundAmount, SettingsPatch,
+    AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, HeldBy, InstalledBy, Intent, Join,
+    KeepOrRelease, Licensing, Mode, Owned, PolicyPatch, PoolDetails, RefundAmount, SettingsPatch,
 };
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, TenantId, TokenId, UserId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
@@ -111,6 +111,12 @@ fn item(random: &mut SmallRng, pool: u32) -> InventoryItem {
     };
     let owned = if random.random_bool(0.1) { Owned::Unlimited } else { Owned::Count(random.random_range(0..8)) };
     let is_open = pool == 2 && random.random_bool(0.5);
+    let price = match owned {
+        Owned::Count(count) if pool != 2 => {
+            Some(AppPrice { currency: "EUR".into(), minor_units: 100 + u64::from(pool) + count % 2 })
+        }
+        Owned::Count(_) | Owned::Unlimited => None,
+    };
     InventoryItem {
         key: key(pool),
         details,
@@ -118,7 +124,7 @@ fn item(random: &mut SmallRng, pool: u32) -> InventoryItem {
         publisher: Some("@Contoso".into()),
         owned,
         distribution_policy: if is_open { DistributionPolicy::Open } else { DistributionPolicy::Restricted },
-        price: None,
+        price,
         is_encrypted: false,
         packages: vec!["{\"arch\":\"x64\"}".into()],
         is_private_store_visible: random.random_bool(0.9),

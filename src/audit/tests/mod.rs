@@ -4,4 +4,6 @@ mod figures;
 mod files;
 mod import;
 mod life;
+mod naive;
 mod past;
+mod reports;

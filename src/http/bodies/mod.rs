@@ -5,5 +5,6 @@ pub(super) mod commands;
 pub(super) mod history;
 pub(super) mod people;
 pub(super) mod pools;
+pub(super) mod reports;
 pub(super) mod seats;
 pub(super) mod syncs;

@@ -9,6 +9,7 @@ pub(super) mod figures;
 pub(super) mod inventory;
 pub(super) mod people;
 pub(super) mod pools;
+pub(super) mod reports;
 pub(super) mod seats;
 pub(super) mod stores;
 pub(super) mod streams;

@@ -1,0 +1,292 @@
+//! The auditor's reports through the real service: each on a small organization whose answers a person can count, as JSON and
+//! as CSV, and everything that is asked wrongly refused by its name.
+
+use crate::harness::{Answer, Service, Tenant, encode};
+use serde_json::{Value, json};
+
+/// Three editors for four people; a viewer that nobody installs. Two days.
+fn office(service: &Service) -> Tenant {
+    let t = service.tenant();
+    t.inventory(true, &[json!({"sku": "editor", "owned": 3}), json!({"sku": "viewer", "owned": 5})]).ok();
+    for name in ["ada", "bob", "carl", "dora"] {
+        t.user(name);
+    }
+    t.device("D1");
+    t.assign_to_user("viewer", "ada", "required").created();
+    for name in ["ada", "bob", "carl"] {
+        t.assign_to_user("editor", name, "required").created();
+    }
+    t.install("editor", "D1", "ada").created();
+    assert_eq!(t.assign_to_user("editor", "dora", "required").status, 409);
+    service.advance_days(2);
+    t
+}
+
+fn report(t: &Tenant, query: &str) -> Vec<Value> {
+    let items = t.list(&format!("/reports/{query}"));
+    for item in &items {
+        for position in item["evidence"].as_array().expect("a row has its evidence") {
+            assert!(position.as_u64().is_some_and(|position| position <= t.head()), "{item}");
+        }
+    }
+    items
+}
+
+#[track_caller]
+fn said(items: &[Value], columns: &[&str]) -> Vec<String> {
+    let cell = |item: &Value, column: &&str| match &item[*column] {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            item[*column].to_string()
+        }
+    };
+    items.iter().map(|item| columns.iter().map(|column| cell(item, column)).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// A day's date, so many days behind the service's beginning.
+fn day(t: &Tenant, days: i64) -> String {
+    let first: jiff::civil::Date = t.today().parse().expect("a date");
+    (first + jiff::Span::new().days(days)).to_string()
+}
+
+#[test]
+fn the_license_position_has_counts_and_costs_at_any_point() {
+    let service = Service::start();
+    let t = office(&service);
+    let before = t.head();
+    t.inventory(false, &[json!({"sku": "editor", "owned": 2, "price": {"currency": "EUR", "minor_units": 1200}})]).ok();
+    let columns = ["pool_key", "owned", "held", "free", "over_by", "currency", "price", "owned_cost", "over_cost"];
+    let now = ["declared:editor 2 3 0 1 EUR 1200 2400 1200", "declared:viewer 5 1 4 0 EUR 1000 5000 0"];
+    assert_eq!(said(&report(&t, "license-position"), &columns), now);
+    let then = ["declared:editor 3 3 0 0 EUR 1000 3000 0", "declared:viewer 5 1 4 0 EUR 1000 5000 0"];
+    assert_eq!(said(&report(&t, &format!("license-position?as_of={before}")), &columns), then);
+    let body = t.get(&format!("/reports/license-position?as_of={before}&pool=declared:viewer")).ok();
+    assert_eq!((&body["position"], &body["report"]), (&json!(before), &json!("license-position")));
+    assert_eq!(body["items"].as_array().expect("rows").len(), 1);
+    let to_buy = report(&t, "true-up");
+    let columns = ["pool_key", "to_buy", "could_give_back", "to_buy_cost", "saving"];
+    assert_eq!(said(&to_buy, &columns), ["declared:editor 1 0 1200 0", "declared:viewer 0 4 0 4000"]);
+    assert_eq!(said(&report(&t, &format!("true-up?as_of={before}")), &columns)[0], "declared:editor 0 0 0 0");
+}
+
+#[test]
+fn who_held_what_is_told_of_an_app_and_of_a_person() {
+    let service = Service::start();
+    let t = office(&service);
+    let (before, ada) = (t.head(), t.get(&format!("/users/{}", encode("ada@example.org"))).ok()["id"].clone());
+    let ada = ada.as_str().expect("an id");
+    t.departs("ada", json!({"cause": "deactivated"})).ok();
+    let holders = |query: &str| report(&t, &format!("holders?pool=declared:editor{query}"));
+    assert_eq!((holders("").len(), holders(&format!("&as_of={before}")).len()), (2, 3));
+    let held = said(&holders(&format!("&as_of={before}")), &["holder", "state"]);
+    assert_eq!(held[0], format!("user:{ada} in_use"));
+
+    let ever = report(&t, &format!("person?user={}", encode("ada@example.org")));
+    let columns = ["pool_key", "began_because", "ended_because", "days"];
+    let both = ["declared:viewer assignment departed 2", "declared:editor assignment departed 2"];
+    assert_eq!(said(&ever, &columns), both);
+    assert!(ever[0]["first_used_at"].is_null() && ever[1]["first_used_at"].is_string(), "{ever:?}");
+    let open = report(&t, &format!("person?user={ada}&as_of={before}&pool=declared:editor"));
+    assert_eq!(said(&open, &["pool_key", "ended_at", "days"]), ["declared:editor null 0"]);
+    let kinds: Vec<_> = ever[1]["evidence"]
+        .as_array()
+        .expect("positions")
+        .iter()
+        .map(|at| t.get(&format!("/events/{at}")).ok()["type"].as_str().expect("a type").to_owned())
+        .collect();
+    assert_eq!(kinds, ["seat_granted", "seat_taken", "seat_released"]);
+}
+
+#[test]
+fn periods_know_their_peak_their_sell_outs_and_the_days_over_the_cap() {
+    let service = Service::start();
+    let t = office(&service);
+    // over the cap for three days, then within it again
+    t.inventory(false, &[json!({"sku": "editor", "owned": 2})]).ok();
+    service.advance_days(2);
+    t.departs("bob", json!({"cause": "deactivated"})).ok();
+    service.advance_days(1);
+    t.departs("carl", json!({"cause": "deactivated"})).ok();
+    let days = report(&t, "days-over-cap?pool=declared:editor");
+    let expected: Vec<String> = (2..=4).map(|at| format!("{} 1 2 3", day(&t, at))).collect();
+    assert_eq!(said(&days, &["day", "over_by_max", "owned_then", "held_then"]), expected);
+    let one_day = format!("days-over-cap?from={0}T00:00:00Z&to={0}T23:59:59Z", day(&t, 3));
+    assert_eq!(said(&report(&t, &one_day), &["day"]), [day(&t, 3)]);
+
+    let peak = report(&t, "peak-use");
+    let columns = ["pool_key", "held_at_start", "held_max", "owned_then", "held_at_end", "owned_min"];
+    assert_eq!(said(&peak, &columns), ["declared:editor null 3 3 1 2", "declared:viewer null 1 5 1 5"]);
+    let late = report(&t, &format!("peak-use?from={}T00:00:00Z&pool=declared:editor", day(&t, 5)));
+    assert_eq!(said(&late, &columns), ["declared:editor 2 2 2 1 2"]);
+
+    let sold_out = report(&t, "sell-outs");
+    let columns = ["pool_key", "over_by_max", "waiting_count", "refused", "seconds"];
+    assert_eq!(said(&sold_out, &columns), [format!("declared:editor 1 0 1 {}", 5 * 86_400)]);
+    assert!(sold_out[0]["last_seat_to"].is_string() && sold_out[0]["ended_at"].is_string(), "{sold_out:?}");
+}
+
+#[test]
+fn seats_that_nobody_uses_or_targets_are_found() {
+    let service = Service::start();
+    let t = office(&service);
+    let columns = ["pool_key", "holder", "days"];
+    let idle = said(&report(&t, "idle-seats?days=2"), &columns);
+    assert_eq!(idle.len(), 3, "ada's viewer and the editors of bob and carl: {idle:?}");
+    assert!(idle.iter().all(|row| row.ends_with(" 2")), "{idle:?}");
+    assert_eq!(report(&t, "idle-seats?days=3").len(), 0);
+    assert_eq!(report(&t, "idle-seats?days=2&pool=declared:viewer").len(), 1);
+
+    assert_eq!(report(&t, "untargeted-seats").len(), 0);
+    t.uninstall("editor", "D1", "nobody").problem("user-not-found");
+    let assignments = t.list("/assignments");
+    let installed = assignments.iter().find(|made| made["target"]["user"] == "user_0" && made["pool"] == "pool_0");
+    let installed = installed.unwrap_or_else(|| panic!("ada's assignment of the editor: {assignments:?}"));
+    t.delete(&format!("/assignments/{}", installed["id"].as_str().expect("an id"))).ok();
+    let untargeted = said(&report(&t, "untargeted-seats"), &["pool_key", "holder", "state", "policy"]);
+    assert_eq!(untargeted, ["declared:editor user:user_0 in_use keep"]);
+}
+
+#[test]
+fn refunds_and_drift_are_told_with_their_proof() {
+    let service = Service::start();
+    let t = office(&service);
+    t.refund(
+        "viewer",
+        json!({"order": "=HYPERLINK(1)", "quantity": 2, "ordered_on": day(&t, 1),
+        "amount": {"currency": "EUR", "minor_units": 2000}}),
+    )
+    .created();
+    t.refund("viewer", json!({"order": "order-2", "ordered_on": day(&t, 1)})).created();
+    let columns = ["pool_key", "order", "quantity", "amount", "actor"];
+    let both = ["declared:viewer =HYPERLINK(1) 2 2000 root", "declared:viewer order-2 1 1000 root"];
+    assert_eq!(said(&report(&t, "refunds"), &columns), both);
+    let second = report(&t, "refunds")[1]["evidence"][0].clone();
+    assert_eq!(report(&t, &format!("refunds?from={second}")).len(), 1);
+
+    assert_eq!(report(&t, "drift").len(), 0);
+    // the store says less than the ledger, and no refund says why
+    for _ in 0..2 {
+        t.inventory(true, &[json!({"sku": "editor", "owned": 3}), json!({"sku": "viewer", "owned": 1})]).ok();
+    }
+    service.advance_days(1);
+    let drift = report(&t, "drift");
+    assert_eq!(
+        said(&drift, &["drift", "pool_key", "kind", "difference", "days"]),
+        ["drift_0 declared:viewer owned_fell -1 1"]
+    );
+}
+
+fn csv(answer: Answer) -> Vec<csv::StringRecord> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(answer.header("seatledger-position").is_some_and(|position| position.parse::<u64>().is_ok()));
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(answer.text.as_bytes());
+    reader.records().map(|record| record.expect("RFC 4180")).collect()
+}
+
+#[test]
+fn a_csv_has_the_rows_of_the_list_and_no_formula() {
+    let service = Service::start();
+    let t = office(&service);
+    t.refund("viewer", json!({"order": "=HYPERLINK(1)", "ordered_on": day(&t, 1)})).created();
+    let listed = t.list("/reports");
+    assert_eq!(listed.len(), 11);
+    for about in &listed {
+        let name = about["name"].as_str().expect("a name");
+        let required = about["parameters"].as_array().expect("parameters").iter().filter(|p| p["required"] == true);
+        let asked: Vec<String> = required
+            .map(|parameter| match parameter["name"].as_str() {
+                Some("pool") => "pool=declared:editor".to_owned(),
+                Some("user") => "user=user_0".to_owned(),
+                Some("days") => "days=1".to_owned(),
+                other => panic!("{name} needs {other:?}"),
+            })
+            .collect();
+        let query = format!("{name}?{}", asked.join("&"));
+        let columns: Vec<&str> =
+            about["columns"].as_array().expect("columns").iter().filter_map(|column| column["name"].as_str()).collect();
+        let rows = report(&t, &query);
+        let records = csv(t.get(&format!("/reports/{query}&format=csv")));
+        assert_eq!(records[0].iter().collect::<Vec<_>>(), columns, "{name}");
+        assert_eq!(records.len(), rows.len() + 1, "{name}");
+        for (record, row) in records[1..].iter().zip(&rows) {
+            assert_eq!(row.as_object().expect("an object").len(), columns.len());
+            for (cell, column) in record.iter().zip(&columns) {
+                let expected = match &row[*column] {
+                    Value::Null => String::new(),
+                    Value::String(text) if text.starts_with('=') => format!("'{text}"),
+                    Value::String(text) => text.clone(),
+                    Value::Array(list) => {
+                        list.iter().map(|one| one.to_string().replace('"', "")).collect::<Vec<_>>().join(" ")
+                    }
+                    Value::Bool(_) | Value::Number(_) | Value::Object(_) => row[*column].to_string(),
+                };
+                assert_eq!(cell, expected, "{name}, {column}");
+            }
+        }
+    }
+    let accepted = t.call(reqwest::Method::GET, "/reports/refunds").header("accept", "text/csv").send();
+    assert_eq!(csv(accepted).len(), 2);
+}
+
+#[test]
+fn a_list_is_stable_while_it_is_paged_and_every_role_may_read_it() {
+    let service = Service::start();
+    let t = office(&service);
+    let auditor = t.as_role("auditor");
+    let first = auditor.get("/reports/license-position?limit=1").ok();
+    t.inventory(false, &[json!({"sku": "viewer", "owned": 50})]).ok();
+    let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
+    let second = auditor.get(&format!("/reports/license-position?limit=1&cursor={cursor}")).ok();
+    assert_eq!((&second["position"], &second["until"]), (&first["position"], &first["until"]));
+    assert_eq!(said(second["items"].as_array().expect("rows"), &["pool_key", "owned"]), ["declared:viewer 5"]);
+    assert!(second["next_cursor"].is_null());
+    // a cursor is good for its own list
+    auditor.get(&format!("/reports/true-up?cursor={cursor}")).problem("invalid-cursor");
+    auditor.get("/reports/license-position?cursor=AAAA").problem("invalid-cursor");
+    auditor.asking(&service.tenant()).get("/reports").problem("unauthorized");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_refused_by_its_name() {
+    let service = Service::start();
+    let t = office(&service);
+    let parameter = |path: &str| t.get(&format!("/reports/{path}")).problem("invalid-query")["parameter"].clone();
+    t.get("/reports/shoe-size").problem("report-not-found");
+    for (path, name) in [
+        ("license-position?from=3", "from"),
+        ("license-position?color=red", "color"),
+        ("peak-use?as_of=3", "as_of"),
+        ("refunds?user=user_0", "user"),
+        ("holders", "pool"),
+        ("person", "user"),
+        ("idle-seats", "days"),
+        ("idle-seats?days=36501", "days"),
+        ("peak-use?from=yesterday", "from"),
+        ("peak-use?to=2026-13-01T00:00:00Z", "to"),
+        ("refunds?format=csv&limit=3", "limit"),
+    ] {
+        assert_eq!(parameter(path), name, "{path}");
+    }
+    for path in ["idle-seats?days=-1", "idle-seats?days=x", "peak-use?from=1&from=2", "license-position?as_of=soon"] {
+        t.get(&format!("/reports/{path}")).problem("invalid-query");
+    }
+    let (yesterday, today) = (format!("{}T00:00:00Z", day(&t, 1)), format!("{}T00:00:00Z", day(&t, 2)));
+    for range in ["from=5&to=4".to_owned(), format!("from={today}&to={yesterday}"), format!("from={today}&to=3")] {
+        for name in ["peak-use", "days-over-cap", "refunds", "sell-outs"] {
+            t.get(&format!("/reports/{name}?{range}")).problem("range-reversed");
+        }
+    }
+    assert_eq!(t.get(&format!("/reports/peak-use?from={yesterday}&to={yesterday}")).status, 200);
+    t.get("/reports/peak-use?to=2999-01-01T00:00:00Z").problem("position-not-reached");
+    t.get("/reports/peak-use?from=99999").problem("position-not-reached");
+    t.get("/reports/license-position?as_of=1971-01-01T00:00:00Z").problem("before-history");
+    t.get("/reports/license-position?as_of=0&pool=declared:editor").problem("pool-not-found");
+    t.get("/reports/holders?pool=declared:nothing").problem("pool-not-found");
+    t.get("/reports/person?user=nobody@example.org").problem("user-not-found");
+    t.get("/reports/refunds?format=parquet").problem("not-acceptable");
+    let strange = t.call(reqwest::Method::GET, "/reports/refunds").header("accept", "image/png").send();
+    strange.problem("not-acceptable");
+    t.get("/reports/license-position?as_known_at=3").problem("invalid-query");
+    t.get("/reports/license-position?limit=0").problem("invalid-query");
+}

@@ -1,0 +1,80 @@
+//! Who held an app at a point.
+
+use super::{
+    Asked, Asking, Cell, Column, EVIDENCE, Key, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may, must,
+};
+use crate::domain::ids::Holder;
+use crate::domain::report::ReportName;
+use crate::domain::subject::Subject;
+use crate::projection::holders::{HeldSeat, Holders, seats_from};
+use std::ops::{Bound, ControlFlow};
+
+pub(super) const REPORT: Report = Report {
+    name: ReportName::Holders,
+    about: "Who held a seat of the pool, in which state and since when.",
+    parameters: &[must(Asking::Pool), may(Asking::AsOf)],
+    columns: COLUMNS,
+    read,
+};
+
+const COLUMNS: &[Column] = &[
+    POOL,
+    POOL_KEY,
+    column("holder", "The user or the device"),
+    column("state", "reserved, in_use, releasing or foreign"),
+    column("since", "When it entered this state"),
+    column("granted_position", "Where it was granted, adopted or first seen"),
+    EVIDENCE,
+];
+
+fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
+    let Some(label) = source.pools(asked, 0).next().transpose()? else { return Ok(()) };
+    let (pool, mut after) = (label.pool.0.into(), out.after.and_then(Key::holder));
+    loop {
+        let seats = seats(source, &label, after)?;
+        let Some((last, _)) = seats.last() else { return Ok(()) };
+        after = Some(*last);
+        for (holder, seat) in seats {
+            let cells = vec![
+                Cell::id(label.pool),
+                Cell::id(&label.key),
+                Cell::id(holder),
+                Cell::word(&seat.state),
+                Cell::Time(seat.since),
+                Cell::Count(seat.granted_position),
+                Cell::evidence(seat.evidence()),
+            ];
+            if out.row(Key::of_holder(pool, holder), cells).is_break() {
+                return Ok(());
+            }
+        }
+        if !source.is_head()? {
+            return Ok(());
+        }
+    }
+}
+
+/// So many seats are copied under one look at what is published.
+const SEATS_AT_ONCE: usize = 1001;
+
+/// The next seats behind a holder: some of them where the head is looked at, else all.
+pub(super) fn seats(
+    source: &Source<'_>,
+    label: &super::Label,
+    after: Option<Holder>,
+) -> Result<Vec<(Holder, HeldSeat)>, ReportError> {
+    let published = source.ledger.read(source.tenant, |view| {
+        let is_same = view.state.next_position == source.position + 1;
+        is_same.then(|| seats_from(view.state.pool(label.pool), after).take(SEATS_AT_ONCE).collect())
+    })?;
+    if let Some(seats) = published {
+        return Ok(seats);
+    }
+    let mut fold = Holders::new(label.pool);
+    source.each_event(Subject::Pool(label.pool), 0..source.position + 1, |recorded| {
+        fold.take(recorded);
+        ControlFlow::Continue(())
+    })?;
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    Ok(fold.seats().range((from, Bound::Unbounded)).map(|(holder, seat)| (*holder, *seat)).collect())
+}

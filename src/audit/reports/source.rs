@@ -1,0 +1,86 @@
+//! Where a report takes its facts from: one tenant up to one position. The published state where that is the head, the index
+//! and the marks of the courses elsewhere, a state of the past only where nothing less says enough.
+
+use super::{Asked, ReportError};
+use crate::audit::as_of::{AsOf, At};
+use crate::audit::each_event_about;
+use crate::domain::event::Recorded;
+use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::key::PoolKey;
+use crate::domain::subject::Subject;
+use crate::domain::time::Time;
+use crate::ledger::{Ledger, ReadError};
+use crate::projection::View;
+use crate::projection::courses::PoolCourse;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+/// What a report looks at. All its methods block.
+pub struct Source<'a> {
+    pub ledger: &'a Ledger,
+    pub as_of: &'a AsOf,
+    pub tenant: TenantId,
+    /// The last position that counts.
+    pub position: u64,
+    /// The instant up to which what goes on is measured.
+    pub until: Time,
+}
+
+/// A pool that was listed by then.
+#[derive(Debug, Clone)]
+pub struct Label {
+    pub pool: PoolId,
+    pub key: PoolKey,
+    pub course: Arc<PoolCourse>,
+    /// The position that the course has reached.
+    pub head: u64,
+}
+
+impl Source<'_> {
+    /// Everything as it was at the position. Pools, users and groups are shared with what is published.
+    pub(super) fn view(&self) -> Result<Arc<View>, ReportError> {
+        Ok(self.as_of.view_at(self.ledger, self.tenant, At::Position(self.position))?)
+    }
+
+    pub(super) fn is_head(&self) -> Result<bool, ReportError> {
+        Ok(self.ledger.head(self.tenant)? == self.position)
+    }
+
+    /// The pools that are asked for and were listed by then, from one on.
+    pub(super) fn pools(&self, asked: &Asked, from: u64) -> impl Iterator<Item = Result<Label, ReportError>> + use<'_> {
+        let (mut next, only) = (usize::try_from(from).unwrap_or(usize::MAX), asked.pool);
+        std::iter::from_fn(move || {
+            let at = match only {
+                Some(pool) if pool.index() >= next => pool.index(),
+                Some(_) => return None,
+                None => next,
+            };
+            next = at.saturating_add(1);
+            self.label(PoolId(u32::try_from(at).ok()?)).transpose()
+        })
+    }
+
+    /// A pool, if it was listed by then.
+    pub fn label(&self, pool: PoolId) -> Result<Option<Label>, ReportError> {
+        let found = self.ledger.read(self.tenant, |view| {
+            let course = Arc::clone(view.courses.pool(pool)?);
+            let key = view.state.pool(pool).key.clone();
+            Some(Label { pool, key, course, head: view.state.next_position.saturating_sub(1) })
+        })?;
+        Ok(found.filter(|label| label.course.listed_position() <= self.position))
+    }
+
+    /// The events about a subject within some positions, but for what came later than the position that counts.
+    pub(super) fn each_event(
+        &self,
+        subject: Subject,
+        positions: Range<u64>,
+        each: impl FnMut(&Recorded) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let positions = positions.start..positions.end.min(self.position + 1);
+        if positions.is_empty() {
+            return Ok(());
+        }
+        each_event_about(self.ledger, self.tenant, subject, positions, each)
+    }
+}

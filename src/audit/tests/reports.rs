@@ -1,0 +1,142 @@
+//! Every report at random points of random histories, whole and page by page, against what a fold over all events says.
+
+use super::life::{World, life};
+use super::naive::{Look, Naive, Rows};
+use crate::audit::as_of::AsOf;
+use crate::audit::reports::{Asked, Asking, Key, Output, REPORTS, Report, Source};
+use crate::domain::ids::{PoolId, UserId};
+use crate::domain::report::ReportName;
+use crate::domain::time::Time;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+
+fn whole(report: &Report, source: &Source<'_>, asked: &Asked) -> Rows {
+    let mut rows = Rows::new();
+    let mut sink = |row: crate::audit::reports::Row| {
+        assert_eq!(row.0.len(), report.columns.len(), "{} has as many cells as columns", report.name);
+        rows.push(row.0);
+        Ok(())
+    };
+    report.read(source, asked, &mut Output::all(&mut sink)).unwrap();
+    rows
+}
+
+fn paged(report: &Report, source: &Source<'_>, asked: &Asked, limit: usize) -> Rows {
+    let (mut rows, mut after): (Rows, Option<Key>) = (Rows::new(), None);
+    loop {
+        let before = rows.len();
+        let mut sink = |row: crate::audit::reports::Row| {
+            rows.push(row.0);
+            Ok(())
+        };
+        let mut out = Output::page(after, limit, &mut sink);
+        report.read(source, asked, &mut out).unwrap();
+        let next = out.next_after();
+        assert!(rows.len() - before <= limit);
+        let Some(next) = next else { return rows };
+        assert!(Some(next) > after, "{}: a page goes on behind the one before", report.name);
+        after = Some(next);
+    }
+}
+
+fn expected(naive: &Naive, report: &Report, look: &Look) -> Rows {
+    match report.name {
+        ReportName::LicensePosition => naive.license_position(look),
+        ReportName::Holders => naive.holders(look),
+        ReportName::Person => naive.person(look, look.asked.user.unwrap()),
+        ReportName::PeakUse => naive.peak_use(look),
+        ReportName::DaysOverCap => naive.days_over_cap(look),
+        ReportName::Refunds => naive.refunds(look),
+        ReportName::SellOuts => naive.sell_outs(look),
+        ReportName::IdleSeats => naive.idle_seats(look),
+        ReportName::UntargetedSeats => naive.untargeted_seats(look),
+        ReportName::Drift => naive.drift(look),
+        ReportName::TrueUp => naive.true_up(look),
+    }
+}
+
+/// A random point and period, asked of a report in one of the ways in which it can be.
+fn any_look(random: &mut SmallRng, naive: &Naive, report: &Report) -> Look {
+    let head = naive.events.len() - 1;
+    let at = if random.random_bool(0.3) { head } else { random.random_range(1..=head) };
+    let recorded_at = |at: usize| naive.events[at].envelope.recorded_at;
+    let next = naive.events.get(at + 1).map_or(recorded_at(at).0 + 9_000_000_000, |next| next.envelope.recorded_at.0);
+    let until = Time(random.random_range(recorded_at(at).0..=next.max(recorded_at(at).0)));
+    let first = if random.random_bool(0.3) { 0 } else { random.random_range(0..=at) };
+    // the instant lies behind the event before
+    let since = recorded_at(first);
+    let pools = naive.views[at].state.pools.len();
+    let users = naive.views[head].state.users.len();
+    let id = |index: usize| u32::try_from(index).unwrap();
+    let has_pool = report.parameters.iter().find(|p| p.asking == Asking::Pool);
+    let is_pool_asked = has_pool.is_some_and(|p| p.is_required || random.random_bool(0.4)) && pools > 0;
+    let is_period = report.takes(Asking::From);
+    let asked = Asked {
+        first: if is_period { first as u64 } else { 0 },
+        since: if is_period { since } else { recorded_at(0) },
+        pool: is_pool_asked.then(|| PoolId(id(random.random_range(0..pools)))),
+        user: report.takes(Asking::User).then(|| UserId(id(random.random_range(0..users)))),
+        days: report.takes(Asking::Days).then(|| random.random_range(0..6)),
+    };
+    Look { at, until, asked }
+}
+
+fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, usize>) {
+    let naive = Naive::of(world.ledger.events(world.tenant, 0, usize::MAX).unwrap());
+    let as_of = AsOf::new();
+    for report in REPORTS {
+        for _ in 0..14 {
+            let look = any_look(random, &naive, report);
+            if look.asked.pool.is_none() && report.missing(|asking| asking != Asking::Pool).next().is_some() {
+                continue;
+            }
+            let source = Source {
+                ledger: &world.ledger,
+                as_of: &as_of,
+                tenant: world.tenant,
+                position: look.at as u64,
+                until: look.until,
+            };
+            let truth = expected(&naive, report, &look);
+            let found = whole(report, &source, &look.asked);
+            let what = format!("{} at {} until {}, {:?}", report.name, look.at, look.until, look.asked);
+            assert_eq!(found.len(), truth.len(), "{what}\nfound {found:#?}\nexpected {truth:#?}");
+            for (found, truth) in found.iter().zip(&truth) {
+                assert_eq!(found, truth, "{what}");
+            }
+            let limit = random.random_range(1..5);
+            assert_eq!(paged(report, &source, &look.asked, limit), truth, "{what}, {limit} rows a page");
+            *seen.entry(report.name).or_default() += truth.len();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_report_says_what_a_fold_over_all_events_says() {
+    let (mut seen, mut random) = (BTreeMap::new(), SmallRng::seed_from_u64(20));
+    for seed in 0..8 {
+        let world = life(500 + seed, 500).await;
+        check(&world, &mut random, &mut seen);
+        world.ledger.stop().await;
+    }
+    // the lives are rich enough to mean something
+    for report in REPORTS {
+        assert!(
+            seen.get(&report.name).is_some_and(|rows| *rows > 10),
+            "{} said next to nothing: {seen:?}",
+            report.name
+        );
+    }
+}
+
+#[test]
+fn every_report_is_in_the_table_once_and_says_what_it_is() {
+    let names: Vec<_> = REPORTS.iter().map(|report| report.name).collect();
+    assert_eq!(names, ReportName::ALL);
+    for report in REPORTS {
+        assert_eq!(report.name.name().parse(), Ok(report.name));
+        assert_eq!(report.columns.last().map(|column| column.name), Some("evidence"), "{}", report.name);
+        assert!(!report.about.is_empty() && report.about.ends_with('.'));
+    }
+}

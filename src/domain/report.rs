@@ -1,0 +1,56 @@
+//! The reports there are, as a fact can name them. Not here: what they say.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A text that names no report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no report has this name")]
+pub struct NotAReport;
+
+macro_rules! reports {
+    ($($variant:ident => $name:literal,)+) => {
+        /// Positional in the log: new ones go at the end.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ReportName { $($variant),+ }
+
+        impl ReportName {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// As in a path: `license-position`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+reports! {
+    LicensePosition => "license-position",
+    Holders => "holders",
+    Person => "person",
+    PeakUse => "peak-use",
+    DaysOverCap => "days-over-cap",
+    Refunds => "refunds",
+    SellOuts => "sell-outs",
+    IdleSeats => "idle-seats",
+    UntargetedSeats => "untargeted-seats",
+    Drift => "drift",
+    TrueUp => "true-up",
+}
+
+impl fmt::Display for ReportName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ReportName {
+    type Err = NotAReport;
+    fn from_str(text: &str) -> Result<Self, NotAReport> {
+        Self::ALL.iter().copied().find(|known| known.name() == text).ok_or(NotAReport)
+    }
+}

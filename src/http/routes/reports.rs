@@ -1,0 +1,311 @@
+//! The auditor's reports: which there are, and each as a list or as a file. Here: what is asked, looked up and refused. Not
+//! here: what a report says (`audit::reports`).
+
+use crate::audit::as_of::{AsOfError, At};
+use crate::audit::reports::{Asked as ReportAsked, Asking, Key, Output, Report, Source, csv_header, csv_line};
+use crate::domain::ids::{PoolId, UserId};
+use crate::domain::report::ReportName;
+use crate::domain::time::Time;
+use crate::http::auth::Caller;
+use crate::http::bodies::reports::{ReportAboutBody, ReportBody};
+use crate::http::contract::ReadProblems;
+use crate::http::files::{self, Sink};
+use crate::http::history::filter_of;
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::Problem;
+use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, shown};
+use crate::http::refs;
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::str::FromStr;
+use utoipa::IntoParams;
+
+/// More days than a century has.
+const DAYS_MAX: u32 = 36_500;
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ReportQuery {
+    /// The first position that counts, or the time from which on
+    #[param(max_length = 64)]
+    from: Option<String>,
+    /// The last position that counts, or the time until which
+    #[param(max_length = 64)]
+    to: Option<String>,
+    #[param(max_length = 512)]
+    pool: Option<String>,
+    #[param(max_length = 512)]
+    user: Option<String>,
+    #[param(minimum = 0, maximum = 36_500)]
+    days: Option<u32>,
+    /// `json` or `csv`; goes before Accept
+    #[param(pattern = "^(json|csv)$")]
+    format: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Csv,
+}
+
+/// The reports that there are, with what each is asked with and what its columns mean.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/reports", tag = "reports",
+    params(("tenant" = String, Path), ReadQuery),
+    responses((status = 200, body = Listed<ReportAboutBody>), ReadProblems))]
+pub(in crate::http) async fn reports(reading: Reading) -> Result<Response, Problem> {
+    let ((), position) = reading.look(|_| Ok(())).await?;
+    let items = crate::audit::reports::REPORTS.iter().copied().map(ReportAboutBody::from).collect();
+    shown(position, &Listed { items, next_cursor: None, position })
+}
+
+/// One report: as a list, or as a CSV of all of its rows. Which parameters it takes says `GET /reports`; others are refused.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/reports/{report}", tag = "reports",
+    params(("tenant" = String, Path), ("report" = String, Path), ReportQuery, ReadQuery, PageQuery),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"))),
+        (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
+        ReadProblems))]
+pub(in crate::http) async fn report(
+    reading: Reading,
+    places: Places<(String, String)>,
+    headers: HeaderMap,
+    Asked(query): Asked<ReportQuery>,
+    Asked(page): Asked<PageQuery>,
+    Asked(given): Asked<Vec<(String, String)>>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let Places((_, name)) = places;
+    let found = ReportName::from_str(&name).ok().and_then(Report::find);
+    let report = found.ok_or_else(|| Problem::new("report-not-found", "no report has this name"))?;
+    let format = format(query.format.as_deref(), &headers)?;
+    check_names(report, &given, format)?;
+    let place = Place::of(&reading, page, &filter_of(raw.as_deref()))?;
+    let look_up = move || {
+        let looked_up = LookedUp::of(&reading, report, &query, &place)?;
+        Ok::<_, Problem>((reading, place, looked_up))
+    };
+    let (reading, place, looked_up) =
+        tokio::task::spawn_blocking(look_up).await.map_err(|error| Problem::internal(&error))??;
+    match format {
+        Format::Json => listed(reading.caller, report, place, looked_up).await,
+        Format::Csv => written(&reading.caller, report, looked_up),
+    }
+}
+
+async fn listed(
+    caller: Caller,
+    report: &'static Report,
+    place: Place,
+    looked_up: LookedUp,
+) -> Result<Response, Problem> {
+    let read = move || {
+        let LookedUp { asked, position, until, after } = looked_up;
+        let mut items: Vec<Value> = Vec::new();
+        let mut sink = |row: crate::audit::reports::Row| {
+            items.push(Value::Object(row.to_json(report.columns)));
+            Ok(())
+        };
+        let mut out = Output::page(after, place.limit(), &mut sink);
+        report.read(&source(&caller, position, until), &asked, &mut out)?;
+        let next = out.next_after().map(|key| format!("{key}@{}", until.0));
+        let beside = [("report", Value::from(report.name.name())), ("until", Value::from(until.to_string()))];
+        let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value));
+        place.listed_beside(items, next, position, Map::from_iter(beside))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
+}
+
+fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Result<Response, Problem> {
+    let LookedUp { asked, position, until, .. } = looked_up;
+    let place = files::place(&caller.service.exports, "exports")?;
+    let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
+    let name = format!("{slug}-{}-{position}.csv", report.name);
+    let reader = caller.clone();
+    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+        csv_header(report.columns, sink).map_err(|error| error.to_string())?;
+        let mut line = |row: crate::audit::reports::Row| csv_line(&row, sink);
+        let mut out = Output::all(&mut line);
+        report.read(&source(&reader, position, until), &asked, &mut out).map_err(|error| error.to_string())
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (HeaderName::from_static("seatledger-position"), position.to_string()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::VARY, "accept".to_owned()),
+    ];
+    Ok((headers, body).into_response())
+}
+
+fn source(caller: &Caller, position: u64, until: Time) -> Source<'_> {
+    let service = &caller.service;
+    Source { ledger: &service.ledger, as_of: &service.as_of, tenant: caller.tenant, position, until }
+}
+
+/// Refuses what the report is not asked with, and misses what it must be, each by its name.
+fn check_names(report: &Report, given: &[(String, String)], format: Format) -> Result<(), Problem> {
+    let refused = |name: &str, why: String| Err(Problem::new("invalid-query", why).with("parameter", name));
+    for (name, _) in given {
+        let is_asked = report.parameters.iter().any(|parameter| parameter.asking.name() == name);
+        let is_of_the_list = matches!(name.as_str(), "limit" | "cursor" | "at_least" | "format");
+        if !is_asked && !is_of_the_list {
+            let takes: Vec<_> = report.parameters.iter().map(|parameter| parameter.asking.name()).collect();
+            let why = format!("{name}: the report {} is not asked with it; it takes {}", report.name, takes.join(", "));
+            return refused(name, why);
+        }
+        if format == Format::Csv && matches!(name.as_str(), "limit" | "cursor") {
+            return refused(name, format!("{name}: a CSV has all rows"));
+        }
+    }
+    let is_given = |asking: Asking| given.iter().any(|(name, _)| name == asking.name());
+    match report.missing(is_given).next() {
+        Some(missing) => {
+            let (name, about) = (missing.name(), missing.about());
+            refused(name, format!("{name} is missing: the report {} needs it. {about}", report.name))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Everything that was asked, as positions, instants and ids.
+struct LookedUp {
+    asked: ReportAsked,
+    position: u64,
+    until: Time,
+    after: Option<Key>,
+}
+
+impl LookedUp {
+    /// Blocking.
+    fn of(reading: &Reading, report: &Report, query: &ReportQuery, place: &Place) -> Result<Self, Problem> {
+        let caller = &reading.caller;
+        if query.days.is_some_and(|days| days > DAYS_MAX) {
+            let why = format!("days: at most {DAYS_MAX} are asked for");
+            return Err(Problem::new("invalid-query", why).with("parameter", "days"));
+        }
+        let to = match &query.to {
+            Some(text) => Some(point("to", text)?),
+            None => reading.at()?,
+        };
+        let (position, until, after) = match place.cursor() {
+            Some((position, after)) => {
+                let (until, after) = continued(caller, position, after)?;
+                (position, until, Some(after))
+            }
+            None => {
+                let (position, until) = end(caller, to)?;
+                (position, until, None)
+            }
+        };
+        let from = query.from.as_deref().map(|text| point("from", text)).transpose()?;
+        let (first, since) = begin(caller, from, to, position)?;
+        let asked = ReportAsked {
+            first,
+            since,
+            pool: query.pool.as_deref().map(|text| pool(caller, text, position)).transpose()?,
+            user: query.user.as_deref().map(|text| user(caller, text)).transpose()?,
+            days: query.days,
+        };
+        debug_assert!(report.takes(Asking::From) || from.is_none(), "the names were checked");
+        Ok(Self { asked, position, until, after })
+    }
+}
+
+fn point(name: &str, text: &str) -> Result<At, Problem> {
+    text.parse().map_err(|error| Problem::new("invalid-query", format!("{name}: {error}")).with("parameter", name))
+}
+
+/// What stands in a cursor; what no page of this log can have said is refused.
+fn continued(caller: &Caller, position: u64, after: &str) -> Result<(Time, Key), Problem> {
+    let wrong = || Problem::new("invalid-cursor", "the cursor is not one that this list gave");
+    let parts = after.split_once('@').and_then(|(key, until)| Some((Time(until.parse().ok()?), key.parse().ok()?)));
+    let (until, key) = parts.ok_or_else(wrong)?;
+    At::Position(position).position(&caller.service.ledger, caller.tenant)?;
+    let (_, latest) = end(caller, None)?;
+    if (recorded_at(caller, position)?..=latest).contains(&until) { Ok((until, key)) } else { Err(wrong()) }
+}
+
+fn recorded_at(caller: &Caller, position: u64) -> Result<Time, Problem> {
+    let event = caller.service.ledger.events(caller.tenant, position, 1)?.pop();
+    let event =
+        event.ok_or_else(|| Problem::new("position-not-reached", format!("there is no event at {position}")))?;
+    Ok(event.envelope.recorded_at)
+}
+
+/// The last position that counts, and the instant up to which what goes on is measured.
+fn end(caller: &Caller, to: Option<At>) -> Result<(u64, Time), Problem> {
+    let ledger = &caller.service.ledger;
+    match to {
+        Some(at @ At::Position(position)) => {
+            at.position(ledger, caller.tenant)?;
+            Ok((position, recorded_at(caller, position)?))
+        }
+        Some(at @ At::Time(time)) => Ok((at.position(ledger, caller.tenant)?, time)),
+        None => {
+            let head = ledger.head(caller.tenant)?;
+            Ok((head, ledger.clock().now().max(recorded_at(caller, head)?)))
+        }
+    }
+}
+
+/// The first position that counts, and the instant at which the period begins.
+fn begin(caller: &Caller, from: Option<At>, to: Option<At>, position: u64) -> Result<(u64, Time), Problem> {
+    let (ledger, tenant) = (&caller.service.ledger, caller.tenant);
+    let reversed = || Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from");
+    match from {
+        None => Ok((0, recorded_at(caller, 0)?)),
+        Some(at @ At::Position(first)) => {
+            at.position(ledger, tenant)?;
+            if first > position { Err(reversed()) } else { Ok((first, recorded_at(caller, first)?)) }
+        }
+        Some(At::Time(since)) => {
+            if matches!(to, Some(At::Time(until)) if since > until) {
+                return Err(reversed());
+            }
+            let first = match At::Time(Time(since.0 - 1)).position(ledger, tenant) {
+                Ok(before) => before + 1,
+                Err(AsOfError::BeforeFirst { .. }) => 0,
+                Err(error @ (AsOfError::InFuture { .. } | AsOfError::Read(_))) => return Err(error.into()),
+            };
+            if first > position + 1 { Err(reversed()) } else { Ok((first, since)) }
+        }
+    }
+}
+
+/// A pool that was listed by then.
+fn pool(caller: &Caller, text: &str, position: u64) -> Result<PoolId, Problem> {
+    let asked = refs::pool(text)?;
+    caller.service.ledger.read(caller.tenant, |view| {
+        let pool = refs::pool_in(&view.state, &asked)?;
+        let is_listed = view.courses.pool(pool).is_some_and(|course| course.listed_position() <= position);
+        let unlisted = || Problem::new("pool-not-found", format!("{pool} was not listed yet")).at(position);
+        if is_listed { Ok(pool) } else { Err(unlisted()) }
+    })?
+}
+
+fn user(caller: &Caller, text: &str) -> Result<UserId, Problem> {
+    let asked = caller.user(text)?;
+    caller.service.ledger.read(caller.tenant, |view| refs::user_in(&view.state, asked))?
+}
+
+fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let unknown = || Problem::new("not-acceptable", "a report is application/json or text/csv (format=json, csv)");
+    if let Some(word) = asked {
+        return match word {
+            "json" => Ok(Format::Json),
+            "csv" => Ok(Format::Csv),
+            _ => Err(unknown()),
+        };
+    }
+    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Json) };
+    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
+    let mut ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let known = ranges.find_map(|range| match range {
+        "application/json" | "application/*" | "*/*" | "" => Some(Format::Json),
+        "text/csv" | "text/*" => Some(Format::Csv),
+        _ => None,
+    });
+    known.ok_or_else(unknown)
+}
