@@ -19,12 +19,13 @@ fn without_request_id(mut body: Value) -> Value {
     body
 }
 
-/// Three commands and how they end: done, unchanged, refused.
-fn sent_three_ways(t: &Tenant) -> Vec<(u16, Value)> {
+/// Three commands and how they end: done, unchanged, refused. A repeat says that it is one, and is the first answer else.
+fn sent_three_ways(t: &Tenant, is_repeat: bool) -> Vec<(u16, Value)> {
     let assign = |name: &str| json!({"pool": "declared:office", "target": {"user": format!("{name}@example.org")}, "intent": "required"});
     [("k-done", "ada"), ("k-unchanged", "ada"), ("k-refused", "bob")]
         .map(|(key, name)| {
             let answer = t.call(Method::POST, "/assignments").key(key).json(&assign(name)).send();
+            assert_eq!(answer.header("idempotent-replayed"), is_repeat.then_some("true"), "{key}");
             (answer.status, without_request_id(answer.body))
         })
         .to_vec()
@@ -37,16 +38,16 @@ fn a_command_sent_again_gets_its_first_answer_single_or_in_bulk_and_across_resta
     t.owns("office", 1);
     t.user("ada");
     t.user("bob");
-    let first = sent_three_ways(&t);
+    let first = sent_three_ways(&t, false);
     let statuses: Vec<u16> = first.iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses, [201, 200, 409]);
     let head = t.head();
-    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(sent_three_ways(&t, true), first);
     // much happens in between: seats are there now, and the answer is still the first
     t.owns("office", 10);
     let head_after = t.head();
     assert!(head_after > head);
-    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(sent_three_ways(&t, true), first);
     let bulk = |name: &str, key: &str| json!({"id": key, "type": "assign", "pool": "declared:office", "target": {"user": format!("{name}@example.org")}, "intent": "required"});
     let batch = || {
         let lines = json!([bulk("ada", "k-done"), bulk("ada", "k-unchanged"), bulk("bob", "k-refused")]);
@@ -57,7 +58,7 @@ fn a_command_sent_again_gets_its_first_answer_single_or_in_bulk_and_across_resta
         in_bulk["results"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
     assert_eq!(words, ["done", "unchanged", "refused"]);
     for (one, (_, single)) in in_bulk["results"].as_array().unwrap().iter().zip(&first) {
-        assert_eq!(one["position"], single["position"]);
+        assert_eq!((&one["position"], &one["repeated"]), (&single["position"], &json!(true)));
         assert_eq!(one["assignment"], single["assignment"]);
     }
     assert_eq!(in_bulk["results"][2]["problem"]["type"], first[2].1["type"]);
@@ -65,11 +66,11 @@ fn a_command_sent_again_gets_its_first_answer_single_or_in_bulk_and_across_resta
     assert_eq!(t.head(), head_after);
     service.stop();
     service.start_again();
-    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(sent_three_ways(&t, true), first);
     assert_eq!(batch()["results"], in_bulk["results"]);
     service.kill();
     service.start_again();
-    assert_eq!(sent_three_ways(&t), first);
+    assert_eq!(sent_three_ways(&t, true), first);
     assert_eq!(batch()["results"], in_bulk["results"]);
     assert_eq!(t.head(), head_after, "repeats leave nothing behind");
     assert_eq!(t.figures("office"), "owned 10: reserved 1, free 9");
@@ -212,6 +213,7 @@ fn a_line_that_is_refused_or_unreadable_leaves_the_others_alone() {
         "done",
     ];
     assert_eq!(statuses(&answer), expected);
+    assert!(answer["results"].as_array().unwrap().iter().all(|one| one["repeated"].is_null()), "{answer}");
     assert_eq!(t.list("/users").len(), 2);
     // the same as lines of text
     let t = t.neighbour();

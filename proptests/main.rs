@@ -11,6 +11,7 @@ mod harness;
 mod history;
 mod hostile;
 mod ledger_machine;
+mod loading;
 mod model;
 mod museum;
 mod offline;

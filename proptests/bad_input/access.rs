@@ -67,9 +67,9 @@ fn revoked_and_expired_tokens_open_nothing() {
     let revoked = t.as_role("auditor");
     let id = t.list("/tokens").last().unwrap()["token_id"].as_str().unwrap().to_owned();
     revoked.get("/pools").ok();
-    t.delete(&format!("/tokens/{id}")).ok();
+    assert_eq!(t.delete(&format!("/tokens/{id}")).ok()["token_id"], id);
     revoked.get("/pools").problem("unauthorized");
-    t.delete(&format!("/tokens/{id}")).unchanged();
+    assert_eq!(t.delete(&format!("/tokens/{id}")).unchanged()["token_id"], id);
 }
 
 /// The service's time so many seconds from now, as it writes times.

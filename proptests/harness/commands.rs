@@ -78,7 +78,7 @@ impl Said {
         let fields = body.as_object_mut().expect("an answer is an object");
         let position = fields.remove("position").and_then(|position| position.as_u64());
         let status = fields.remove("status").and_then(|status| status.as_str().map(str::to_owned));
-        for aside in ["id", "problem", "request_id"] {
+        for aside in ["id", "problem", "request_id", "repeated"] {
             fields.remove(aside);
         }
         let (Some(position), Some(status)) = (position, status) else { panic!("no position or status: {body}") };

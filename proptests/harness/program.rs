@@ -36,3 +36,15 @@ pub(crate) fn replay(data: &Path) -> BTreeMap<String, (u64, String)> {
         .map(|one| (text(&one["tenant"]), (one["position"].as_u64().expect("a position"), text(&one["digest"]))))
         .collect()
 }
+
+/// `seatledger load` into the folder of a stopped service: the totals and the receipts.
+///
+/// # Panics
+/// When a row was refused, or a figure differs.
+pub(crate) fn load(data: &Path, lists: &[(&str, &Path)], more: &[&str]) -> Value {
+    let lists: Vec<&str> =
+        lists.iter().flat_map(|(list, file)| [*list, file.to_str().expect("a plain path")]).collect();
+    let output = run("load", data, &[&lists, more, &["--json"]].concat());
+    assert!(output.status.success(), "load: {}", words(&output));
+    serde_json::from_slice(&output.stdout).expect("load prints JSON")
+}

@@ -114,7 +114,10 @@ impl Answer {
                 self.token = Some(*token);
                 self.made(About::Token(*token));
             }
-            Event::TokenRevoked { token } => self.touched(About::Token(*token)),
+            Event::TokenRevoked { token } => {
+                self.token = Some(*token);
+                self.touched(About::Token(*token));
+            }
             Event::StoreAccountLinked { provider, .. } => self.made(About::StoreAccount(*provider)),
             Event::StoreAccountChanged { provider, .. } => self.touched(About::StoreAccount(*provider)),
             Event::ToolActivated { .. } | Event::ToolDeactivated { .. } => self.touched(About::Tool),

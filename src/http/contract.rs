@@ -4,8 +4,12 @@ use super::problem::ProblemBody;
 use super::wire::kind::Kind;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as OpenApiDocument, Ref, RefOr, Response, ResponseBuilder,
+    Type,
+};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 
 #[derive(OpenApi)]
@@ -94,6 +98,43 @@ pub(super) struct CommandHeaders {
     /// The ETag of the state that the command was decided on
     #[param(rename = "If-Match", pattern = "^(\\*|\"[0-9]{1,19}\")$")]
     if_match: Option<String>,
+}
+
+const REPLAYED: &str = "Idempotent-Replayed";
+
+/// What a call with a key answers says whether it was said before.
+pub(super) fn tell_repeats_apart(contract: &mut OpenApiDocument) {
+    let header = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean).build()))
+        .description(Some("There, as true, where the command was judged before: this is its first answer again"));
+    let components = contract.components.get_or_insert_default();
+    components.headers.insert(REPLAYED.to_owned(), header.build().into());
+    for item in contract.paths.paths.values_mut() {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        for operation in [get, put, post, delete, patch].into_iter().flatten() {
+            // many commands say it each for itself, in their results
+            if takes_a_key(operation) && operation.operation_id.as_deref() != Some("commands") {
+                tell_repeat(operation);
+            }
+        }
+    }
+}
+
+fn takes_a_key(operation: &Operation) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == "Idempotency-Key",
+        RefOr::Ref(_) => false,
+    })
+}
+
+fn tell_repeat(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let is_judged = matches!(status.as_str(), "200" | "201" | "202" | "404" | "409" | "412" | "422");
+        if let (true, RefOr::T(response)) = (is_judged, response) {
+            let header = Ref::new(format!("#/components/headers/{REPLAYED}"));
+            response.headers.insert(REPLAYED.to_owned(), RefOr::Ref(header));
+        }
+    }
 }
 
 /// Headers of many commands.

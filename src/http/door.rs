@@ -14,12 +14,14 @@ use crate::domain::command::Door as Through;
 use crate::ledger::{Outcome, Submission, SubmitError};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Stands on an answer that was given before: the command was judged then, and is not done twice.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) const KEY_CHARS_MAX: usize = 64;
 
 /// A caller with a command.
@@ -80,10 +82,16 @@ impl Door {
         let submission = submission(&caller, wire, key, if_match, Through::Http);
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;
         let outcome = noted(kind, judged)?;
-        let body = answers::of(&caller, kind, &outcome, &members).await?;
         let status =
             if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(answered(status, outcome.position, body))
+        let mut response = match answers::of(&caller, kind, &outcome, &members).await {
+            Ok(body) => answered(status, outcome.position, body),
+            Err(problem) => problem.into_response(),
+        };
+        if outcome.is_repeat {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
     }
 }
 

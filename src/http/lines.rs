@@ -9,7 +9,7 @@ use super::inputs;
 use super::problem::Problem;
 use super::wire::Wire;
 use super::wire::kind::Kind;
-use crate::domain::answer::Answer;
+use crate::ledger::Outcome;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -215,28 +215,29 @@ impl Results {
         Self { form, out }
     }
 
-    /// A command that was judged at `position`, or tried there.
+    /// A command that was judged at the outcome's position, or tried there.
     pub(super) fn judged(
         &mut self,
         id: Option<String>,
         kind: Kind,
-        answer: &Answer,
-        position: u64,
+        outcome: &Outcome,
         is_recorded: bool,
         members: &[String],
     ) {
-        match &answer.rejection {
-            Some(rejection) => {
-                let problem = answers::refused(rejection, position, members);
-                self.refused(id, &problem, is_recorded.then_some(position));
-            }
-            None => self.add(id, answers::said(kind, answer), is_recorded.then_some(position), Value::Null),
+        let Outcome { position, answer, is_repeat } = outcome;
+        let (mut body, problem) = match &answer.rejection {
+            Some(rejection) => (refusal(), answers::refused(rejection, *position, members).to_json()),
+            None => (answers::said(kind, answer), Value::Null),
+        };
+        if *is_repeat {
+            body.insert("repeated".to_owned(), true.into());
         }
+        self.add(id, body, is_recorded.then_some(*position), problem);
     }
 
-    pub(super) fn refused(&mut self, id: Option<String>, problem: &Problem, position: Option<u64>) {
-        let body = Map::from_iter([("status".to_owned(), Value::from("refused"))]);
-        self.add(id, body, position, problem.to_json());
+    /// A command that was not judged.
+    pub(super) fn refused(&mut self, id: Option<String>, problem: &Problem) {
+        self.add(id, refusal(), None, problem.to_json());
     }
 
     fn add(&mut self, id: Option<String>, mut body: Map<String, Value>, position: Option<u64>, problem: Value) {
@@ -269,6 +270,10 @@ impl Results {
     }
 }
 
+fn refusal() -> Map<String, Value> {
+    Map::from_iter([("status".to_owned(), Value::from("refused"))])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +299,7 @@ mod tests {
         let written = |form| {
             let mut results = Results::new(form);
             for id in ["a", "b"] {
-                results.refused(Some(id.to_owned()), &Problem::unreadable("no"), None);
+                results.refused(Some(id.to_owned()), &Problem::unreadable("no"));
             }
             let rest = Map::from_iter([("position".to_owned(), Value::from(7))]);
             String::from_utf8(results.finish(&rest).1).unwrap()

@@ -189,7 +189,12 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
 /// The published contract.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut contract = calls().into_openapi();
+    complete(calls().into_openapi())
+}
+
+/// With what holds for many calls alike, and with examples.
+fn complete(mut contract: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    contract::tell_repeats_apart(&mut contract);
     examples::add(&mut contract);
     contract
 }
@@ -204,10 +209,9 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 
 /// Everything the service answers.
 pub fn router(service: Arc<Service>) -> Router {
-    let (router, mut document) = calls().split_for_parts();
-    examples::add(&mut document);
+    let (router, document) = calls().split_for_parts();
     router
-        .merge(docs::router(&document))
+        .merge(docs::router(&complete(document)))
         .fallback(|| async { Problem::new("not-found", "no call has this path") })
         .method_not_allowed_fallback(|| async { Problem::new("method-not-allowed", "this path takes other methods") })
         .layer(DefaultBodyLimit::disable())

@@ -67,6 +67,8 @@ struct BulkResult {
     position: Option<u64>,
     #[schema(required)]
     problem: Option<ProblemBody>,
+    /// Stands here, as true, where the command was judged before and this is its first answer again
+    repeated: Option<bool>,
     #[serde(flatten)]
     answer: BTreeMap<String, Value>,
 }

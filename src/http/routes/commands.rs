@@ -108,15 +108,13 @@ fn render(results: &mut Results, lines: Vec<Pending>, judged: Vec<Result<Outcome
         let (kind, members) = match read {
             Ok(read) => read,
             Err(problem) => {
-                results.refused(id, &problem, None);
+                results.refused(id, &problem);
                 continue;
             }
         };
         match noted(kind, judged.next().unwrap_or(Err(SubmitError::Stopped))) {
-            Ok(Outcome { position, answer, is_repeat: _ }) => {
-                results.judged(id, kind, &answer, position, true, &members);
-            }
-            Err(error) => results.refused(id, &error.into(), None),
+            Ok(outcome) => results.judged(id, kind, &outcome, true, &members),
+            Err(error) => results.refused(id, &error.into()),
         }
     }
 }
@@ -136,14 +134,15 @@ pub(in crate::http) async fn simulate(caller: Caller, lines: Lines) -> Result<Re
     let (lines, batch) = asked(&caller, lines, false);
     let simulation = simulate::simulate(&caller.service.ledger, caller.tenant, batch).await?;
     let mut results = Results::new(Form::Array);
-    let mut answers = simulation.answers.iter();
+    let mut answers = simulation.answers.into_iter();
     for Pending { id, read } in lines {
         match (read, &mut answers) {
-            (Err(problem), _) => results.refused(id, &problem, None),
+            (Err(problem), _) => results.refused(id, &problem),
             (Ok((kind, members)), answers) => {
                 let answer =
                     answers.next().ok_or_else(|| Problem::internal(&"a trial has fewer answers than lines"))?;
-                results.judged(id, kind, answer, simulation.position, false, &members);
+                let outcome = Outcome { position: simulation.position, answer, is_repeat: false };
+                results.judged(id, kind, &outcome, false, &members);
             }
         }
     }
