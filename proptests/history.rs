@@ -40,6 +40,8 @@ pub(crate) struct History {
     /// By command id: its first and its last position.
     pub(crate) commands: BTreeMap<String, (u64, u64)>,
     command: Option<String>,
+    /// Departed users and retired devices.
+    gone: BTreeSet<String>,
 }
 
 impl History {
@@ -79,6 +81,13 @@ impl History {
 
     fn count(&mut self, event: &Value) {
         let data = &event["data"];
+        match (event["type"].as_str(), data["user"].as_str(), data["device"].as_str()) {
+            (Some("user_departed"), Some(user), _) => drop(self.gone.insert(format!("user:{user}"))),
+            (Some("user_returned"), Some(user), _) => drop(self.gone.remove(&format!("user:{user}"))),
+            (Some("device_retired"), _, Some(device)) => drop(self.gone.insert(format!("device:{device}"))),
+            (Some("device_returned"), _, Some(device)) => drop(self.gone.remove(&format!("device:{device}"))),
+            _ => {}
+        }
         let (Some(id), Some(kind)) = (data["pool"].as_str(), event["type"].as_str()) else { return };
         let pool = self.pools.entry(id.to_owned()).or_default();
         let holder = || data["holder"].as_str().expect("a holder").to_owned();
@@ -87,6 +96,7 @@ impl History {
             "pool_delisted" => pool.owned = Some(0),
             "seat_granted" => {
                 assert!(pool.has_free_seat(), "law 1: a grant above the cap: {event} to {pool:?}");
+                assert!(!self.gone.contains(&holder()), "a grant to one who is gone: {event}");
                 pool.queue.remove(&holder());
                 let before = pool.seats.insert(holder(), data["in_use"] == true);
                 assert_eq!(before, None, "one seat a holder: {event}");

@@ -1,11 +1,18 @@
-//! What the ledger must come to for people, groups of people and their devices in declared pools, in counts and sets: the
-//! rules' chapter 4 without a log, a clock or a name. Not here: device seats, providers, grace, timers.
+//! What the ledger must come to for people, devices and groups of both in declared pools, in counts and sets: the rules'
+//! chapter 4 without a log or a name, and the brake on what a directory ends. Not here: providers, timers of pools.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Target {
+pub(crate) enum Holder {
     User(u32),
+    Device(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    One(Holder),
     Group(usize),
 }
 
@@ -16,57 +23,66 @@ pub(crate) enum Intent {
     Uninstall,
 }
 
+const HOUR: u64 = 3_600_000_000;
+
+/// An app on a device, for one user or for all of them.
+pub(crate) type Install = (u32, Option<u32>);
+
 /// What is done; pools and groups are named by their places.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Assign(usize, Target, Intent),
     Unassign(usize, Target),
-    Install { pool: usize, device: u32, user: u32, is_report: bool },
-    Uninstall { pool: usize, device: u32, user: u32 },
-    Depart(u32),
-    Return(u32),
-    Members(usize, Vec<u32>),
-    Retire(u32),
-    Enroll(u32),
+    Install {
+        pool: usize,
+        install: Install,
+        is_report: bool,
+    },
+    Uninstall(usize, Install),
+    /// A user departs, a device is retired; and both come back.
+    Leave(Holder),
+    Return(Holder),
+    Members(usize, Vec<Holder>),
     Owns(usize, u64),
     KeepOnUninstall(usize, bool),
-    Reclaim(usize, u32),
-    Grant(usize, u32),
+    Reclaim(usize, Holder),
+    Grant(usize, Holder),
     ResolveDeficit(usize),
+    GraceDays(u64),
+    /// A person's word on what the brake has held longest.
+    Confirm,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
     pub(crate) owned: u64,
     is_kept_on_uninstall: bool,
-    /// By user: whether it is in use, and the how-manieth grant it was.
-    pub(crate) seats: BTreeMap<u32, (bool, u64)>,
-    pub(crate) queue: Vec<u32>,
-    lapsed: BTreeSet<u32>,
-    /// By device and user: whether a seat licenses it.
-    pub(crate) installs: BTreeMap<(u32, u32), bool>,
+    /// By holder: whether it is in use, and the how-manieth grant it was.
+    pub(crate) seats: BTreeMap<Holder, (bool, u64)>,
+    pub(crate) queue: Vec<Holder>,
+    lapsed: BTreeSet<Holder>,
+    /// Whose seat licenses it.
+    pub(crate) installs: BTreeMap<Install, Option<Holder>>,
     assignments: BTreeMap<Target, Intent>,
     grants: u64,
 }
 
 impl Pool {
-    pub(crate) fn owning(owned: u64) -> Self {
-        Self { owned, ..Self::default() }
-    }
-
     fn free(&self) -> u64 {
         self.owned.saturating_sub(self.seats.len() as u64)
     }
 
-    fn grant(&mut self, user: u32, by_install: bool) {
-        self.queue.retain(|waiting| *waiting != user);
-        self.lapsed.remove(&user);
+    fn grant(&mut self, holder: Holder, by_install: bool) {
+        self.queue.retain(|waiting| *waiting != holder);
+        self.lapsed.remove(&holder);
         let mut in_use = by_install;
-        for (_, licensed) in self.installs.iter_mut().filter(|((_, of), _)| *of == user) {
-            (*licensed, in_use) = (true, true);
+        for ((device, user), seat) in self.installs.iter_mut().filter(|(_, seat)| seat.is_none()) {
+            if holder == Holder::Device(*device) || Some(holder) == user.map(Holder::User) {
+                (*seat, in_use) = (Some(holder), true);
+            }
         }
         self.grants += 1;
-        assert!(self.seats.insert(user, (in_use, self.grants)).is_none(), "one seat a holder");
+        assert!(self.seats.insert(holder, (in_use, self.grants)).is_none(), "one seat a holder");
     }
 
     fn serve(&mut self) {
@@ -75,249 +91,345 @@ impl Pool {
         }
     }
 
-    fn provide(&mut self, user: u32, is_new_assignment: bool) {
-        if self.seats.contains_key(&user) || (self.lapsed.contains(&user) && !is_new_assignment) {
+    fn provide(&mut self, holder: Holder) {
+        if self.seats.contains_key(&holder) || self.lapsed.contains(&holder) {
         } else if self.free() > 0 {
-            self.grant(user, false);
-        } else if !self.queue.contains(&user) {
-            self.lapsed.remove(&user);
-            self.queue.push(user);
+            self.grant(holder, false);
+        } else if !self.queue.contains(&holder) {
+            self.queue.push(holder);
         }
     }
 
-    fn release(&mut self, user: u32, lapses: bool) {
-        self.seats.remove(&user);
-        self.installs.iter_mut().filter(|((_, of), _)| *of == user).for_each(|(_, licensed)| *licensed = false);
+    fn release(&mut self, holder: Holder, lapses: bool) {
+        self.seats.remove(&holder);
+        self.installs.values_mut().filter(|seat| **seat == Some(holder)).for_each(|seat| *seat = None);
         if lapses {
-            self.lapsed.insert(user);
+            self.lapsed.insert(holder);
         }
+    }
+
+    fn take_back(&mut self, holder: Holder, lapses: bool) {
+        self.release(holder, lapses);
+        self.serve();
     }
 }
 
-/// Required, available, to be uninstalled: what reaches a user in a pool.
-type Reach = (bool, bool, bool);
-
-fn is_covered((required, available, uninstall): Reach) -> bool {
-    required || (available && !uninstall)
+/// What reaches a holder in a pool.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    required: bool,
+    available: bool,
+    uninstall: bool,
 }
+
+impl Reach {
+    fn is_covered(self) -> bool {
+        self.required || (self.available && !self.uninstall)
+    }
+
+    fn is_to_go(self) -> bool {
+        self.uninstall && !self.required
+    }
+}
+
+/// Why seats end. The brake judges what a directory says of many, and counts whatever a directory ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Unassigned,
+    Returned,
+    Uncovered,
+    Gone,
+}
+
+type Ending = (usize, Holder, Cause);
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) pools: Vec<Pool>,
-    pub(crate) groups: Vec<Vec<u32>>,
-    pub(crate) departed: BTreeSet<u32>,
-    /// Those whom a return may have offered seats: what `/grant` says to them is not predicted.
-    pub(crate) returned: BTreeSet<u32>,
-    pub(crate) retired: BTreeSet<u32>,
+    groups: Vec<Vec<Holder>>,
+    /// Departed users and retired devices: nothing covers them.
+    gone: BTreeSet<Holder>,
+    /// In microseconds, as everything about time here.
+    now: u64,
+    grace_days: u64,
+    /// When a departed user's seats will go.
+    graces: BTreeSet<(u64, Holder)>,
+    /// More than so many percent, and at least so many seats, wait for a person.
+    brake: (u64, u64),
+    /// For each seat that a directory ended: when, and how many were held just before.
+    ended: Vec<(u64, u64)>,
+    /// What waits, oldest first.
+    held: Vec<Vec<Ending>>,
 }
 
 impl Model {
-    fn reach(&self, pool: usize, user: u32) -> Reach {
-        let mut reach = (false, false, false);
-        if self.departed.contains(&user) {
-            return reach;
-        }
-        for (target, intent) in &self.pools[pool].assignments {
-            let is_reached = match target {
-                Target::User(one) => *one == user,
-                Target::Group(group) => self.groups[*group].contains(&user),
-            };
+    /// So many pools that own so many seats each, and so many groups without members.
+    pub(crate) fn new(pools: usize, owned: u64, groups: usize, brake: (u64, u64)) -> Self {
+        let pool = Pool { owned, ..Pool::default() };
+        Self { pools: vec![pool; pools], groups: vec![vec![]; groups], brake, ..Self::default() }
+    }
+
+    /// How many seats wait in each of the brake's bundles.
+    pub(crate) fn waiting(&self) -> Vec<usize> {
+        self.held.iter().map(Vec::len).collect()
+    }
+
+    fn members(&self, target: Target) -> Vec<Holder> {
+        let all = match target {
+            Target::One(holder) => vec![holder],
+            Target::Group(group) => self.groups[group].clone(),
+        };
+        all.into_iter().filter(|holder| !self.gone.contains(holder)).collect()
+    }
+
+    fn reach(&self, pool: usize, holder: Holder) -> Reach {
+        let mut reach = Reach::default();
+        let assignments = self.pools[pool].assignments.iter();
+        for (_, intent) in assignments.filter(|(target, _)| self.members(**target).contains(&holder)) {
             match intent {
-                Intent::Required { .. } => reach.0 |= is_reached,
-                Intent::Available => reach.1 |= is_reached,
-                Intent::Uninstall => reach.2 |= is_reached,
+                Intent::Required { .. } => reach.required = true,
+                Intent::Available => reach.available = true,
+                Intent::Uninstall => reach.uninstall = true,
             }
         }
         reach
     }
 
-    fn members(&self, target: Target) -> Vec<u32> {
-        let all = match target {
-            Target::User(user) => vec![user],
-            Target::Group(group) => self.groups[group].clone(),
-        };
-        all.into_iter().filter(|user| !self.departed.contains(user)).collect()
+    fn covers(&self, pool: usize, holder: Holder) -> bool {
+        self.reach(pool, holder).is_covered()
     }
 
-    /// After a change of who is reached: what ends, for whom, and who waited for it.
-    fn end(&mut self, pool: usize, before: &[(u32, Reach)]) {
-        for (user, before) in before {
-            let after = self.reach(pool, *user);
-            let has_ended = is_covered(*before) && !is_covered(after);
-            let to_go = |(required, _, uninstall): Reach| uninstall && !required;
-            let one = &mut self.pools[pool];
+    fn is_in_grace(&self, holder: Holder) -> bool {
+        self.graces.iter().any(|(_, user)| *user == holder)
+    }
+
+    /// A fact that changes what reaches these: what ends by it, who waited for that, and what begins.
+    fn change(&mut self, holders: &[Holder], cause: Cause, fact: impl FnOnce(&mut Self)) {
+        let pairs = (0..self.pools.len()).flat_map(|pool| holders.iter().map(move |holder| (pool, *holder)));
+        let before: Vec<_> = pairs.map(|(pool, holder)| (pool, holder, self.reach(pool, holder))).collect();
+        fact(self);
+        let mut endings = vec![];
+        for (pool, holder, before) in &before {
+            let after = self.reach(*pool, *holder);
+            let has_ended = before.is_covered() && !after.is_covered();
+            let one = &mut self.pools[*pool];
             if has_ended {
-                one.lapsed.remove(user);
+                one.lapsed.remove(holder);
             }
-            if !after.0 {
-                one.queue.retain(|waiting| waiting != user);
+            if !after.required {
+                one.queue.retain(|waiting| waiting != holder);
             }
-            let is_reserved = one.seats.get(user).is_some_and(|(in_use, _)| !in_use);
-            if is_reserved && (has_ended || (to_go(after) && !to_go(*before))) {
-                one.release(*user, false);
+            let is_reserved = one.seats.get(holder).is_some_and(|(in_use, _)| !in_use);
+            if is_reserved && (has_ended || (after.is_to_go() && !before.is_to_go())) {
+                endings.push((*pool, *holder, cause));
             }
         }
-        self.pools[pool].serve();
-    }
-
-    fn settle(&mut self, pool: usize, before: &[(u32, Reach)]) {
-        self.end(pool, before);
-        for (user, before) in before {
-            if self.reach(pool, *user).0 && !before.0 {
-                self.pools[pool].provide(*user, false);
+        self.end(endings);
+        for (pool, holder, _) in before {
+            if self.reach(pool, holder).required {
+                self.pools[pool].provide(holder);
             }
         }
     }
 
-    fn reaches(&self, pool: usize, users: &[u32]) -> Vec<(u32, Reach)> {
-        users.iter().map(|user| (*user, self.reach(pool, *user))).collect()
+    /// Ends seats for one cause, unless the brake holds them all.
+    fn end(&mut self, endings: Vec<Ending>) {
+        let Some((_, holder, cause)) = endings.first().copied() else { return };
+        let recent: Vec<_> = self.ended.iter().filter(|(at, _)| at + HOUR > self.now).collect();
+        let held_at_start = recent.first().map_or_else(|| self.seats_held(), |(_, held)| *held);
+        let (ending, (percent, at_least)) = ((recent.len() + endings.len()) as u64, self.brake);
+        let crosses = ending * 100 > held_at_start * percent && ending >= at_least;
+        let is_held = match (cause, holder) {
+            (Cause::Unassigned | Cause::Returned, _) => false,
+            // one person's departure alone never is
+            (Cause::Gone, Holder::User(_)) => !self.held.is_empty() || (crosses && !recent.is_empty()),
+            (Cause::Uncovered | Cause::Gone, _) => !self.held.is_empty() || crosses,
+        };
+        if is_held { self.held.push(endings) } else { self.carry_out(&endings) }
     }
 
-    fn uninstall(&mut self, pool: usize, device: u32, user: u32) {
-        let covered = is_covered(self.reach(pool, user));
-        let one = &mut self.pools[pool];
-        if one.installs.remove(&(device, user)) != Some(true) {
-            return;
-        }
-        if one.installs.iter().any(|((_, of), licensed)| *of == user && *licensed) {
-            return;
-        }
-        if one.is_kept_on_uninstall && covered {
-            if let Some((in_use, _)) = one.seats.get_mut(&user) {
-                *in_use = false;
+    fn carry_out(&mut self, endings: &[Ending]) {
+        for (pool, holder, cause) in endings {
+            if self.pools[*pool].seats.contains_key(holder) {
+                if *cause != Cause::Unassigned {
+                    self.ended.push((self.now, self.seats_held()));
+                }
+                self.pools[*pool].release(*holder, false);
             }
-        } else {
-            one.release(user, covered);
-            one.serve();
+        }
+        endings.iter().for_each(|(pool, ..)| self.pools[*pool].serve());
+    }
+
+    fn seats_held(&self) -> u64 {
+        self.pools.iter().map(|pool| pool.seats.len() as u64).sum()
+    }
+
+    fn end_all_of(&mut self, holder: Holder) {
+        let held = (0..self.pools.len()).filter(|pool| self.pools[*pool].seats.contains_key(&holder));
+        self.end(held.map(|pool| (pool, holder, Cause::Gone)).collect());
+    }
+
+    /// The clock was advanced, or a restart has set it.
+    pub(crate) fn is_now(&mut self, now: u64) {
+        self.now = now;
+        while let Some((until, user)) = self.graces.first().copied().filter(|(until, _)| *until <= now) {
+            self.graces.remove(&(until, user));
+            self.end_all_of(user);
         }
     }
 
     pub(crate) fn take(&mut self, act: &Act) {
         match act.clone() {
             Act::Assign(pool, target, intent) => self.assign(pool, target, intent),
-            Act::Unassign(pool, target) => {
-                let before = self.reaches(pool, &self.members(target));
-                if self.pools[pool].assignments.remove(&target).is_some() {
-                    self.settle(pool, &before);
-                }
-            }
-            Act::Install { pool, device, user, is_report } => self.install(pool, device, user, is_report),
-            Act::Uninstall { pool, device, user } => self.uninstall(pool, device, user),
-            Act::Depart(user) => {
-                if self.departed.insert(user) {
-                    for pool in &mut self.pools {
-                        pool.queue.retain(|waiting| *waiting != user);
-                        pool.lapsed.remove(&user);
-                        pool.assignments.remove(&Target::User(user));
-                        pool.release(user, false);
-                        pool.serve();
-                    }
-                }
-            }
-            Act::Return(user) => {
-                if self.departed.remove(&user) {
-                    self.returned.insert(user);
-                    for pool in 0..self.pools.len() {
-                        self.settle(pool, &[(user, Reach::default())]);
-                    }
-                }
+            Act::Unassign(pool, target) => self.change(&self.members(target), Cause::Unassigned, |model| {
+                model.pools[pool].assignments.remove(&target);
+            }),
+            Act::Install { pool, install, is_report } => self.install(pool, install, is_report),
+            Act::Uninstall(pool, install) => self.uninstall(pool, install),
+            Act::Leave(holder) => self.leave(holder),
+            Act::Return(holder) => {
+                let is_user = matches!(holder, Holder::User(_));
+                self.change(&[holder], if is_user { Cause::Returned } else { Cause::Uncovered }, |model| {
+                    model.gone.remove(&holder);
+                    model.graces.retain(|(_, user)| *user != holder);
+                });
             }
             Act::Members(group, members) => {
                 let old = self.groups[group].clone();
-                let removed = old.iter().copied().filter(|user| !members.contains(user));
-                let added: Vec<u32> = members.iter().copied().filter(|user| !old.contains(user)).collect();
-                let changed: Vec<u32> = removed.chain(added.iter().copied()).collect();
-                let touched: Vec<usize> = (0..self.pools.len())
-                    .filter(|pool| self.pools[*pool].assignments.contains_key(&Target::Group(group)))
-                    .collect();
-                let before: Vec<_> = touched.iter().map(|pool| (*pool, self.reaches(*pool, &changed))).collect();
-                self.groups[group].retain(|user| members.contains(user));
-                self.groups[group].extend(added);
-                before.iter().for_each(|(pool, before)| self.settle(*pool, before));
-            }
-            Act::Retire(device) => {
-                if self.retired.insert(device) {
-                    for pool in 0..self.pools.len() {
-                        let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();
-                        for (on, user) in installs.into_iter().filter(|(on, _)| *on == device) {
-                            self.uninstall(pool, on, user);
-                        }
-                    }
-                }
-            }
-            Act::Enroll(device) => {
-                self.retired.remove(&device);
+                let (stay, go): (Vec<_>, Vec<_>) = old.iter().partition(|member| members.contains(member));
+                let come: Vec<_> = members.into_iter().filter(|member| !old.contains(member)).collect();
+                self.change(&[&go[..], &come].concat(), Cause::Uncovered, |model| {
+                    model.groups[group] = [stay, come.clone()].concat();
+                });
             }
             Act::Owns(pool, owned) => {
                 self.pools[pool].owned = owned;
                 self.pools[pool].serve();
             }
             Act::KeepOnUninstall(pool, is_kept) => self.pools[pool].is_kept_on_uninstall = is_kept,
-            Act::Reclaim(pool, user) => {
-                let covered = is_covered(self.reach(pool, user));
-                if self.pools[pool].seats.contains_key(&user) {
-                    self.pools[pool].release(user, covered);
-                    self.pools[pool].serve();
-                }
+            Act::Reclaim(pool, holder) if self.pools[pool].seats.contains_key(&holder) => {
+                let covered = self.covers(pool, holder);
+                self.pools[pool].take_back(holder, covered);
             }
-            Act::Grant(pool, user) => {
-                let covered = is_covered(self.reach(pool, user));
-                let one = &mut self.pools[pool];
-                if covered && one.free() > 0 && !one.seats.contains_key(&user) {
-                    one.grant(user, false);
-                }
+            Act::Grant(pool, holder) if self.covers(pool, holder) && self.pools[pool].free() > 0 => {
+                self.pools[pool].lapsed.remove(&holder);
+                self.pools[pool].provide(holder);
             }
-            Act::ResolveDeficit(pool) => {
-                let over =
-                    self.pools[pool].seats.len().saturating_sub(usize::try_from(self.pools[pool].owned).expect("few"));
-                let rank = |(user, (in_use, grant)): (&u32, &(bool, u64))| {
-                    let covered = is_covered(self.reach(pool, *user));
-                    ((covered, *in_use), std::cmp::Reverse(*grant), *user, covered)
-                };
-                let mut plan: Vec<_> = self.pools[pool].seats.iter().map(rank).collect();
-                plan.sort();
-                plan.into_iter().take(over).for_each(|(_, _, user, covered)| self.pools[pool].release(user, covered));
-            }
+            Act::Reclaim(..) | Act::Grant(..) => {}
+            Act::ResolveDeficit(pool) => self.resolve(pool),
+            Act::GraceDays(days) => self.grace_days = days,
+            Act::Confirm if self.held.is_empty() => {}
+            Act::Confirm => self.confirm(),
         }
     }
 
     fn assign(&mut self, pool: usize, target: Target, intent: Intent) {
         let members = self.members(target);
         let one = &self.pools[pool];
-        let lacking = members.iter().filter(|user| !one.seats.contains_key(user)).count() as u64;
-        let needed = match intent {
-            Intent::Required { is_fill: false } => lacking,
-            Intent::Available => 1,
-            Intent::Required { is_fill: true } | Intent::Uninstall => 0,
+        let lacking = members.iter().filter(|holder| !one.seats.contains_key(holder)).count() as u64;
+        let (needed, is_required) = match intent {
+            Intent::Required { is_fill } => (if is_fill { 0 } else { lacking }, true),
+            Intent::Available => (1, false),
+            Intent::Uninstall => (0, false),
         };
-        let is_gone = matches!(target, Target::User(user) if self.departed.contains(&user));
-        if is_gone || one.assignments.contains_key(&target) || needed > one.free() {
-            return;
-        }
-        let before = self.reaches(pool, &members);
-        self.pools[pool].assignments.insert(target, intent);
-        self.end(pool, &before);
-        if matches!(intent, Intent::Required { .. }) {
-            members.iter().for_each(|user| self.pools[pool].provide(*user, true));
+        let is_gone = matches!(target, Target::One(holder) if self.gone.contains(&holder));
+        if !is_gone && !one.assignments.contains_key(&target) && needed <= one.free() {
+            self.change(&members, Cause::Unassigned, |model| {
+                let one = &mut model.pools[pool];
+                one.assignments.insert(target, intent);
+                one.lapsed.retain(|holder| !(is_required && members.contains(holder)));
+            });
         }
     }
 
-    fn install(&mut self, pool: usize, device: u32, user: u32, is_report: bool) {
-        let covered = is_covered(self.reach(pool, user));
-        let is_retired = self.retired.contains(&device);
+    /// By a seat that the device or the user holds, or by one for whom it covers.
+    fn install(&mut self, pool: usize, install: Install, is_report: bool) {
+        let (device, user) = (Holder::Device(install.0), install.1.map(Holder::User));
+        let of_user = user.map(|user| self.reach(pool, user)).unwrap_or_default();
+        let of_device = self.reach(pool, device);
+        let user_objects = of_user.is_to_go() && !of_device.required;
+        let by_device = Some(device).filter(|_| of_device.is_covered() && !user_objects);
+        let covered = by_device.or(user.filter(|_| of_user.is_covered()));
+        let is_retired = self.gone.contains(&device);
         let one = &mut self.pools[pool];
-        if one.installs.get(&(device, user)) == Some(&true) {
+        let seated = [Some(device), user].into_iter().flatten().find(|holder| one.seats.contains_key(holder));
+        let by = seated.or(covered.filter(|_| one.free() > 0)).filter(|_| !is_retired);
+        match (one.installs.get(&install).copied().flatten(), by) {
+            (None, Some(holder)) => {
+                if seated.is_none() {
+                    one.grant(holder, true);
+                }
+                one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = true);
+                one.installs.insert(install, Some(holder));
+            }
+            (None, None) if is_report => drop(one.installs.insert(install, None)),
+            (None, None) | (Some(_), _) => {}
+        }
+    }
+
+    fn uninstall(&mut self, pool: usize, install: Install) {
+        let Some(Some(holder)) = self.pools[pool].installs.remove(&install) else { return };
+        let (covered, in_grace) = (self.covers(pool, holder), self.is_in_grace(holder));
+        let one = &mut self.pools[pool];
+        if one.installs.values().any(|seat| *seat == Some(holder)) {
+        } else if one.is_kept_on_uninstall && (covered || in_grace) {
+            one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = false);
+        } else {
+            one.take_back(holder, covered);
+        }
+    }
+
+    fn leave(&mut self, holder: Holder) {
+        if !self.gone.insert(holder) {
             return;
         }
-        let has_seat = one.seats.contains_key(&user);
-        if !is_retired && (has_seat || (covered && one.free() > 0)) {
-            if !has_seat {
-                one.grant(user, true);
+        for pool in &mut self.pools {
+            pool.queue.retain(|waiting| *waiting != holder);
+            pool.lapsed.remove(&holder);
+        }
+        match holder {
+            Holder::User(_) => {
+                self.pools
+                    .iter_mut()
+                    .for_each(|pool| pool.assignments.retain(|target, _| *target != Target::One(holder)));
+                if self.grace_days > 0 {
+                    self.graces.insert((self.now + self.grace_days * 24 * HOUR, holder));
+                } else {
+                    self.end_all_of(holder);
+                }
             }
-            one.seats.entry(user).and_modify(|(in_use, _)| *in_use = true);
-            one.installs.insert((device, user), true);
-        } else if is_report {
-            one.installs.entry((device, user)).or_insert(false);
+            Holder::Device(device) => {
+                self.end_all_of(holder);
+                for pool in 0..self.pools.len() {
+                    let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();
+                    installs.into_iter().filter(|(on, _)| *on == device).for_each(|one| self.uninstall(pool, one));
+                }
+            }
+        }
+    }
+
+    fn resolve(&mut self, pool: usize) {
+        let one = &self.pools[pool];
+        let over = one.seats.len().saturating_sub(usize::try_from(one.owned).expect("few"));
+        let ranked = one.seats.iter().map(|(holder, (in_use, grant))| {
+            let (covered, stays) = (self.covers(pool, *holder), !self.is_in_grace(*holder));
+            (stays, covered, *in_use && stays, Reverse(*grant), *holder)
+        });
+        let mut plan: Vec<_> = ranked.collect();
+        plan.sort();
+        plan.into_iter().take(over).for_each(|(_, covered, _, _, holder)| self.pools[pool].release(holder, covered));
+    }
+
+    fn confirm(&mut self) {
+        let mut endings = self.held.remove(0);
+        endings.retain(|(pool, holder, cause)| {
+            let has_reason =
+                if *cause == Cause::Gone { self.gone.contains(holder) } else { !self.covers(*pool, *holder) };
+            has_reason && !self.is_in_grace(*holder)
+        });
+        self.carry_out(&endings);
+        if self.held.is_empty() {
+            self.ended.clear();
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) fn call_of(client: &Client, command: &Value) -> Call {
         "put_device" => (Method::PUT, format!("/devices/{}", part("device"))),
         "retire_device" => (Method::POST, format!("/devices/{}/retirement", part("device"))),
         "inventory" => (Method::POST, "/inventory".to_owned()),
+        "change_settings" => (Method::PATCH, "/settings".to_owned()),
+        "confirm_held" => (Method::POST, format!("/directory/held/{}/confirm", part("held"))),
         other => panic!("no call is known for {other}"),
     };
     client.call(method, &path).json(&Value::Object(fields)).key(&id)

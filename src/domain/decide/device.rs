@@ -5,7 +5,7 @@ use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::{DeviceRef, UserRef};
 use crate::domain::event::Event;
-use crate::domain::facts::{DeviceFacts, ReleaseCause};
+use crate::domain::facts::{DequeueCause, DeviceFacts, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Blind, Personal};
 use crate::domain::rejection::Rejection;
@@ -113,11 +113,14 @@ impl Judge<'_> {
         Ok(Verdict::Done)
     }
 
-    /// First the seats of its own, then its installs: what a user's seat loses by them is as if they were uninstalled.
+    /// First the seats of its own, then its installs: what a user's seat loses by them is as if they were uninstalled. Last
+    /// what its people lose who were reached through it.
     pub(super) fn retire_device(&mut self, device: DeviceId, brake: Brake) {
         let holder = Holder::Device(device);
-        let reaches = self.device_reaches(device, None);
+        let mut of_people = self.device_reaches(device, None);
+        of_people.retain(|reach| reach.holder != holder);
         self.emit(Event::DeviceRetired { device });
+        self.wait_no_more(holder, DequeueCause::Uncovered);
         let is_ours = |pool: &PoolId| {
             let entry = self.tenant.pool(*pool);
             let is_revocable = |seat: &Seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing;
@@ -130,6 +133,6 @@ impl Judge<'_> {
             let on_last = self.tenant.pool(pool).on_device_retirement();
             self.remove_install(pool, key, Some(on_last));
         }
-        self.settle(&reaches, ReleaseCause::Uncovered, brake);
+        self.settle(&of_people, ReleaseCause::Uncovered, brake);
     }
 }

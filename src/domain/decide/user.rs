@@ -62,13 +62,8 @@ impl Judge<'_> {
         let days = self.tenant.settings.departure_grace_days;
         let grace_until = (days > 0).then(|| self.now.plus_days(days));
         self.emit(Event::UserDeparted { user, cause, grace_until });
+        self.wait_no_more(holder, DequeueCause::Departed);
         let links = self.tenant.user(user).links.clone();
-        for pool in &links.queued {
-            self.emit(Event::Dequeued { pool: *pool, holder, cause: DequeueCause::Departed });
-        }
-        for pool in &links.lapsed {
-            self.emit(Event::LapseEnded { pool: *pool, holder });
-        }
         let own: Vec<AssignmentId> = links.assignments.iter().copied().collect();
         for assignment in own {
             self.end_assignment(assignment, AssignmentEndCause::UserDeparted);
@@ -83,6 +78,17 @@ impl Judge<'_> {
         }
         if grace_until.is_none() {
             self.release_departed(user);
+        }
+    }
+
+    /// Whoever is gone waits in no queue and has lost nothing, before a seat that is freed finds the next.
+    pub(super) fn wait_no_more(&mut self, holder: Holder, cause: DequeueCause) {
+        let links = self.tenant.links(holder).clone();
+        for pool in links.queued {
+            self.emit(Event::Dequeued { pool, holder, cause });
+        }
+        for pool in links.lapsed {
+            self.emit(Event::LapseEnded { pool, holder });
         }
     }
 

@@ -207,6 +207,20 @@ fn the_brake_does_not_judge_an_operator_nor_one_departure_alone() {
 }
 
 #[test]
+fn the_seat_of_a_retired_device_is_held_once() {
+    let given = [listed(D, 9), required("laptop"), required("ada"), brake(20, 1)];
+    check(
+        &given,
+        retired("laptop"),
+        expect![[r#"
+        device_retired laptop
+        endings_held device_retired held held_0 seats [[office laptop]]
+        = office: 2 of 9, 2 reserved
+    "#]],
+    );
+}
+
+#[test]
 fn the_brake_holds_a_removal_and_capacity_applies_at_once() {
     let given = [of_all(office_and_visio()), required("ada"), required("bob"), brake(20, 1)];
     check(

@@ -46,6 +46,29 @@ fn a_retired_device_frees_its_seat_and_counts_as_uninstalled() {
 }
 
 #[test]
+fn a_retired_device_waits_no_more_before_its_own_retirement_frees_a_seat() {
+    let given = [
+        listed(Kind::Declared, 1),
+        required("ada"),
+        installed("laptop", "ada"),
+        required_as_far_as_it_goes("laptop"),
+        required_as_far_as_it_goes("bob"),
+    ];
+    check(
+        &given,
+        retired("laptop"),
+        expect![[r#"
+        device_retired laptop
+        dequeued laptop uncovered
+        uninstalled ada laptop
+        seat_released ada uninstalled lapsed
+        seat_granted bob queue
+        = office: 1 of 1, 1 reserved, lapsed: ada
+    "#]],
+    );
+}
+
+#[test]
 fn a_wiped_device_is_the_same_holder_and_keeps_its_seat() {
     let given = [listed(Kind::Declared, 5), required("laptop"), installed("laptop", "")];
     check(
