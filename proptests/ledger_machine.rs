@@ -11,8 +11,8 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const USERS: u32 = 10;
-const DEVICES: u32 = 4;
+const USERS: u32 = 7;
+const DEVICES: u32 = 3;
 const GROUPS: u32 = 3;
 /// The first of a tenant's pools are the model's; the others take what it does not know.
 const POOLS: u32 = 2;
@@ -82,6 +82,13 @@ fn id_of(holder: Holder) -> String {
         Holder::User(user) => format!("user:user_{user}"),
         Holder::Device(device) => format!("device:device_{device}"),
     }
+}
+
+/// Mostly one of those that are there; now and then, and where there is none, another.
+fn mostly<'a, T: Copy + 'a>(there: impl Iterator<Item = &'a T>, other: u32, another: T) -> T {
+    let there: Vec<T> = there.copied().collect();
+    let place = (other as usize / 5).checked_rem(there.len());
+    place.filter(|_| !other.is_multiple_of(5)).map_or(another, |place| there[place])
 }
 
 /// A command about an install.
@@ -225,6 +232,10 @@ impl Machine {
         let sides = [Side::new(&service, true), Side::new(&service, false)];
         let mut machine = Self { service, sides, ids: 0 };
         machine.advance(0);
+        for act in [Act::GraceDays(2), Act::KeepOnUninstall(1, true)] {
+            machine.ids += 1;
+            machine.sides.iter_mut().for_each(|side| side.act(&act, machine.ids));
+        }
         machine
     }
 
@@ -255,19 +266,23 @@ impl Machine {
             }
             members
         };
+        let known = &side.model.pools[pool];
         let act = match step.kind {
             0..14 => Act::Assign(pool, target, Intent::Required { is_fill: other % 2 == 0 }),
             14..18 => Act::Assign(pool, target, Intent::Available),
             18..20 => Act::Assign(pool, target, Intent::Uninstall),
-            20..28 => Act::Unassign(pool, target),
+            20..28 => {
+                let (pool, target) = mostly(side.assignments.keys(), other, (pool, target));
+                Act::Unassign(pool, target)
+            }
             28..42 => Act::Install { pool, install, is_report: step.flag },
-            42..50 => Act::Uninstall(pool, install),
+            42..50 => Act::Uninstall(pool, mostly(known.installs.keys(), other, install)),
             50..55 => Act::Leave(holder),
             55..61 => Act::Return(holder),
             61..69 => Act::Members(group, members()),
             69..75 => Act::Owns(pool, u64::from(1 + other % 6)),
             75..77 => Act::KeepOnUninstall(pool, step.flag),
-            77..80 => Act::Reclaim(pool, holder),
+            77..80 => Act::Reclaim(pool, mostly(known.seats.keys(), other, holder)),
             80..83 if !side.returned.contains(&holder) => Act::Grant(pool, holder),
             83..85 => Act::ResolveDeficit(pool),
             85..88 => Act::GraceDays(u64::from(other % 4)),
