@@ -20,4 +20,5 @@ mod race;
 mod reports;
 mod rot;
 mod seed;
+mod strangers;
 mod without_sled;

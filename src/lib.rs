@@ -11,6 +11,7 @@ pub mod domain;
 pub mod http;
 pub mod ledger;
 pub mod log;
+pub mod merkle;
 pub mod projection;
 pub mod telemetry;
 pub mod vault;

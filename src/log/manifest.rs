@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::bytes::{Take, wide};
 use super::frame::Head;
 use super::medium::{ASIDE, Medium, TOP, write_whole};
-use super::tree::Peaks;
+use crate::merkle::Peaks;
 
 const MAGIC: &[u8; 8] = b"SLMANIF1";
 const PREFIX: &str = "manifest-";

@@ -40,7 +40,6 @@ pub mod snapshot;
 pub mod subjects;
 pub mod submission;
 mod sync_file_range;
-mod tree;
 mod walk;
 mod window;
 pub mod writer;

@@ -1,0 +1,37 @@
+//! The tree over a tenant's records, and everything by which a stranger checks it: RFC 6962 hashes, inclusion and
+//! consistency proofs, and the C2SP formats for tiles, signed heads and proofs in a file.
+//!
+//! ```text
+//! records ──leaf──▶ Peaks (grows, tells the root) ──▶ Checkpoint ──sign──▶ Note
+//!                     └─ whole subtrees ─▶ tiles ─▶ Nodes ─▶ proofs ─▶ ProofFile
+//! ```
+//!
+//! What makes proofs and what checks them share nothing but the two hash functions, so that one can't hide a mistake of
+//! the other. Everything that checks or parses is bounded and refuses hostile input by name.
+//!
+//! **Absent on purpose:** files, threads, time, randomness, and any knowledge of what a record says.
+
+mod check;
+mod checkpoint;
+mod hash;
+mod key;
+mod note;
+mod peaks;
+mod proof_file;
+mod prove;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+pub use check::{HASHES_MAX, ProofError, check_consistency, check_inclusion};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use hash::{Hash, empty_root, leaf, node, subtree_root};
+pub use key::{KeyError, KeyKind, Signer, VerifierKey, is_key_name};
+pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
+pub use peaks::Peaks;
+pub use proof_file::{PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError};
+pub use prove::{Nodes, consistency, inclusion, root_at};
+pub use tile::{
+    BundleError, TILE_HEIGHT, TILE_WIDTH, TileAddress, TileError, TileKind, entries_in_bundle, put_into_bundle,
+    tile_bytes, tile_hashes,
+};
