@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::anchor::Anchor;
 use super::group::EncodedGroup;
 use super::manifest::{DroppedEntry, LiveEntry, Manifest, TenantMark, remove_others};
 use super::medium::Medium;
 use super::read_log::ReadLog;
+use super::trees::Trees;
 
 /// What a checkpoint covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) struct Checkpointer {
     pub(crate) group: u64,
     pub(crate) marks: BTreeMap<u32, TenantMark>,
     pub(crate) dropped: Vec<DroppedEntry>,
+    /// The same trees as the marks have, to be asked.
+    pub(crate) trees: Arc<Trees>,
 }
 
 impl Checkpointer {
@@ -35,7 +39,7 @@ impl Checkpointer {
         assert_eq!(group.number, self.group + 1, "sled is given one group after the other");
         for frame in &group.frames {
             let mark = self.marks.entry(frame.tenant).or_default();
-            group.body(frame).records().for_each(|record| mark.tree.push(record));
+            self.trees.grow(frame.tenant, group.body(frame).records(), &mut mark.tree);
             mark.head = frame.head_after;
             assert_eq!(mark.tree.leaves(), mark.head.next_position, "a leaf for every position");
         }

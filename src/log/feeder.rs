@@ -159,6 +159,7 @@ impl Work {
         for group in batch {
             self.checkpointer.note(group);
         }
+        self.checkpointer.trees.grown();
         self.shared.fed(last.number);
         self.bytes_since += bytes;
         self.bytes_unlooked += bytes;

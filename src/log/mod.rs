@@ -40,6 +40,7 @@ pub mod snapshot;
 pub mod subjects;
 pub mod submission;
 mod sync_file_range;
+mod trees;
 mod walk;
 mod window;
 pub mod writer;
@@ -71,6 +72,7 @@ pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{ReplayEnd, Still, chain_at, checkpointed_group, hold_still, replay_groups};
 pub use restored::RestoredMark;
+pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.
@@ -165,8 +167,9 @@ impl Log {
         let Opened { read_log, live, total_bytes, entries, heads, checkpointer, report } = opened;
         let window = Window::new(heads.clone(), report.last_group, options.memory_bytes);
         let files = Files { segments: entries, live_end: live.offset, live_group: report.last_group };
-        let shared =
-            Shared::new(Arc::clone(&medium), read_log, window, files, options.disk_floor_bytes, options.dir.clone());
+        let trees = Arc::clone(&checkpointer.trees);
+        let (floor, dir) = (options.disk_floor_bytes, options.dir.clone());
+        let shared = Shared::new(Arc::clone(&medium), read_log, window, trees, files, floor, dir);
         let pace =
             feeder::Pace { checkpoint_bytes: options.checkpoint_bytes, checkpoint_seconds: options.checkpoint_seconds };
         let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace)

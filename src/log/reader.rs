@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Progress;
 use super::backup::{BackupPlan, backup_of};
@@ -13,6 +14,7 @@ use super::frame::{Body, Head};
 use super::read_log::{ReadLogError, key, split_key};
 use super::scan::{Extent, read_groups, segments};
 use super::shared::Shared;
+use super::trees::Tree;
 use super::walk::{EachGroup, WalkReport, baseline, walk_on};
 use super::window::Known;
 
@@ -181,6 +183,21 @@ impl LogReader {
     /// What a consistent backup of everything durable consists of.
     pub fn backup_files(&self) -> Result<BackupPlan, OpenError> {
         backup_of(&self.shared, &self.shared.dir)
+    }
+
+    /// The tenant's tree, to be asked.
+    pub fn tree(&self, tenant: u32) -> Tree<'_> {
+        Tree { reader: self, tenant }
+    }
+
+    /// How many leaves every tenant's tree has.
+    pub fn tree_sizes(&self) -> Vec<(u32, u64)> {
+        self.shared.trees.sizes()
+    }
+
+    /// Waits until the tenant's tree, which follows what is durable, has so many leaves; `false` if it had not in time.
+    pub fn reach_tree(&self, tenant: u32, leaves: u64, wait: Duration) -> bool {
+        self.shared.trees.reach(tenant, leaves, wait)
     }
 
     /// The tenant's durable head; that of an unknown tenant is position 0 with an empty chain.

@@ -13,6 +13,7 @@ use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
 use super::medium::{Medium, TOP};
 use super::read_log::ReadLog;
+use super::trees::Trees;
 use super::window::Window;
 
 /// How far sled may fall behind the journal before appending waits for it.
@@ -21,6 +22,7 @@ const UNFED_BYTES_MAX: u64 = 64 << 20;
 pub(crate) struct Shared {
     pub(crate) medium: Arc<dyn Medium>,
     pub(crate) window: Mutex<Window>,
+    pub(crate) trees: Arc<Trees>,
     is_fed: Condvar,
     /// Gone once the log is closed, so that a reader left over does not keep sled open.
     read_log: RwLock<Option<Arc<dyn ReadLog>>>,
@@ -50,6 +52,7 @@ impl Shared {
         medium: Arc<dyn Medium>,
         read_log: Arc<dyn ReadLog>,
         window: Window,
+        trees: Arc<Trees>,
         files: Files,
         disk_floor_bytes: u64,
         dir: PathBuf,
@@ -57,6 +60,7 @@ impl Shared {
         let shared = Shared {
             medium,
             window: Mutex::new(window),
+            trees,
             is_fed: Condvar::new(),
             read_log: RwLock::new(Some(read_log)),
             failure: OnceLock::new(),

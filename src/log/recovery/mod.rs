@@ -22,6 +22,7 @@ use super::read_log::{ReadLog, ReadLogPlace};
 use super::ready::{self, READY, Ready};
 use super::scan::{self, Extent, JournalEnd, Links, Segment, read_groups};
 use super::segment::JOURNAL;
+use super::trees::Trees;
 use super::{LogOptions, Progress};
 use sha2::{Digest, Sha256};
 
@@ -122,6 +123,7 @@ pub(crate) fn open(
         manifest: highest_manifest(disk, &anchored)?,
         log_id,
         group: anchored.manifest.group,
+        trees: Trees::new(Arc::clone(medium), &anchored.manifest.tenants),
         marks: anchored.manifest.tenants,
         dropped: anchored.manifest.dropped,
     };

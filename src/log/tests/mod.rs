@@ -6,3 +6,4 @@ mod format;
 mod kill;
 mod limits;
 mod rot;
+mod trees;
