@@ -12,6 +12,7 @@ mod history;
 mod hostile;
 mod ledger_machine;
 mod loading;
+mod merkle_log;
 mod model;
 mod museum;
 mod offline;

@@ -35,6 +35,12 @@ pub struct Config {
     pub segment_bytes: u64,
     pub sled_cache_bytes: u64,
     pub checkpoint_seconds: u32,
+    /// Stands in every signed head: a URL of whose log it is, without the scheme.
+    pub log_name: String,
+    pub log_key: Option<String>,
+    pub log_key_file: Option<PathBuf>,
+    /// A head is signed so often at most while something changes.
+    pub sign_seconds: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -76,6 +82,10 @@ impl Default for Config {
             segment_bytes: 64 << 20,
             sled_cache_bytes: 64 << 20,
             checkpoint_seconds: 30,
+            log_name: "seatledger.local".into(),
+            log_key: None,
+            log_key_file: None,
+            sign_seconds: 5,
         }
     }
 }
@@ -102,10 +112,13 @@ const ENVIRONMENT: &[&str] = &[
     "segment_bytes",
     "sled_cache_bytes",
     "checkpoint_seconds",
+    "log_name",
+    "log_key_file",
+    "sign_seconds",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.
-const SECRETS: &[&str] = &["root_token", "master_key"];
+const SECRETS: &[&str] = &["root_token", "master_key", "log_key"];
 
 /// Puts the layers together; `flags` holds only what was said on the command line.
 ///
@@ -148,14 +161,18 @@ impl Config {
         if sources.iter().filter(|is_there| **is_there).count() > 1 {
             return Err("give the master key in one way: master_key, master_key_file or master_key_command".into());
         }
+        if self.log_key.is_some() && self.log_key_file.is_some() {
+            return Err("give the log's key in one way: log_key or log_key_file".into());
+        }
         for (name, value) in [
+            ("sign_seconds", self.sign_seconds),
             ("connections_max", self.connections_max as u64),
             ("body_bytes_max", self.body_bytes_max as u64),
             ("bulk_bytes_max", self.bulk_bytes_max as u64),
             ("request_seconds_max", self.request_seconds_max),
         ] {
             if value == 0 {
-                return Err(format!("{name} is 0, so nothing could be served"));
+                return Err(format!("{name} is 0, so nothing could be served or signed"));
             }
         }
         Ok(self)
@@ -185,6 +202,8 @@ mod tests {
             ("root_token = \"hush\"", "root token"),
             ("master_key = \"a\"\nmaster_key_file = \"b\"", "one way"),
             ("body_bytes_max = 0", "body_bytes_max"),
+            ("log_key = \"hush\"\nlog_key_file = \"b\"", "one way"),
+            ("sign_seconds = 0", "sign_seconds"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = load(Some(&file), serde_json::json!({})).err().unwrap();

@@ -1,9 +1,11 @@
 //! The only door: submit, observe, read. HTTP, CLI and store workers hold a [`Ledger`] and nothing below it.
 
 pub mod backup;
+pub mod evidence;
 mod fold;
 pub mod replay;
 pub mod restore;
+mod shelf;
 pub mod verify;
 
 pub use crate::clock::Clock;
@@ -11,6 +13,7 @@ pub use crate::log::record::RECORD_VERSION;
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
+pub use evidence::{LogKeySource, Signing};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
@@ -20,13 +23,14 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::{DeviceId, TenantId, UserId};
 use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
+use crate::log::LogReader;
 use crate::log::receipts::Receipt;
 use crate::log::record;
-use crate::log::writer::{Audience, Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
+use crate::log::writer::{Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
-use parking_lot::RwLock;
-use std::collections::HashMap;
+use evidence::{Evidence, Heads, HeadsError};
+use shelf::Shelf;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,6 +46,8 @@ pub enum ReadError {
     NotReached(u64),
     #[error("the log could not be read: {0}")]
     Log(String),
+    #[error("no head could be signed: {0}")]
+    NotSigned(String),
 }
 
 /// Why the ledger did not open.
@@ -51,6 +57,8 @@ pub enum OpenLedgerError {
     Start(#[from] StartError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
     #[error("{doing} failed: {error}")]
     Io { doing: String, error: std::io::Error },
 }
@@ -59,6 +67,7 @@ pub struct LedgerOptions {
     pub log: LogOptions,
     pub master_key: MasterKeySource,
     pub clock: Clock,
+    pub signing: Signing,
 }
 
 /// How the service is, for readiness and metrics.
@@ -83,97 +92,37 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     writer: WriterHandle,
     shelf: Arc<Shelf>,
+    evidence: Evidence,
     vault: Arc<Vault>,
     clock: Clock,
     dir: PathBuf,
     report: OpenReport,
 }
 
-/// What is published: one view a tenant.
-#[derive(Default)]
-struct Shelf {
-    tenants: RwLock<Vec<Arc<Desk>>>,
-    slugs: RwLock<HashMap<String, TenantId>>,
-}
-
-struct Desk {
-    view: RwLock<View>,
-    head: watch::Sender<u64>,
-}
-
-impl Audience for Arc<Shelf> {
-    type Copy = Vec<View>;
-
-    fn copy(&self) -> Vec<View> {
-        self.tenants.read().iter().map(|desk| desk.view.read().clone()).collect()
-    }
-
-    fn restore(&mut self, copy: Vec<View>) -> Vec<Tenant> {
-        let states = copy.iter().map(|view| view.state.clone()).collect();
-        let mut slugs = self.slugs.write();
-        *self.tenants.write() = (0..)
-            .map(TenantId)
-            .zip(copy)
-            .map(|(tenant, view)| {
-                slugs.insert(view.state.slug.clone(), tenant);
-                let head = watch::Sender::new(view.state.next_position.saturating_sub(1));
-                Arc::new(Desk { view: RwLock::new(view), head })
-            })
-            .collect();
-        states
-    }
-
-    fn take(&mut self, _group: u64, records: &[(TenantId, Recorded)]) {
-        for part in records.chunk_by(|(a, _), (b, _)| a == b) {
-            let (Some((tenant, _)), Some((_, last))) = (part.first(), part.last()) else { continue };
-            let desk = self.desk_or_new(*tenant);
-            let slug = {
-                let mut view = desk.view.write();
-                for (_, recorded) in part {
-                    view.take(recorded);
-                }
-                view.state.slug.clone()
-            };
-            if !self.slugs.read().contains_key(&slug) {
-                self.slugs.write().insert(slug, *tenant);
-            }
-            desk.head.send_replace(last.position);
-        }
-    }
-}
-
-impl Shelf {
-    fn desk(&self, tenant: TenantId) -> Result<Arc<Desk>, ReadError> {
-        self.tenants.read().get(tenant.index()).cloned().ok_or(ReadError::TenantNotFound)
-    }
-
-    fn desk_or_new(&self, tenant: TenantId) -> Arc<Desk> {
-        if let Ok(desk) = self.desk(tenant) {
-            return desk;
-        }
-        let mut tenants = self.tenants.write();
-        while tenants.len() <= tenant.index() {
-            tenants.push(Arc::new(Desk { view: RwLock::new(View::new()), head: watch::Sender::new(0) }));
-        }
-        Arc::clone(tenants.last().expect("a desk was just put there"))
-    }
-}
-
 impl Ledger {
     /// Opens a data folder, or makes it, and folds its history. Blocking.
     ///
     /// # Errors
-    /// When the folder can't be served; nothing in it was changed then.
+    /// When the folder can't be served; nothing that was acknowledged was changed then.
     pub fn open(options: LedgerOptions, progress: &dyn Progress) -> Result<Self, OpenLedgerError> {
-        let LedgerOptions { log, master_key, clock } = options;
+        let LedgerOptions { log, master_key, clock, signing } = options;
         let dir = log.dir.clone();
         std::fs::create_dir_all(&dir)
             .map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
         let vault = Arc::new(Vault::open(&dir, &master_key)?);
+        let signer = signing.signer(&dir)?;
         let shelf = Arc::new(Shelf::default());
         let options = StartOptions { log, clock: clock.clone(), vault: Arc::clone(&vault) };
-        let (writer, report) = start(options, Arc::clone(&shelf), progress)?;
-        Ok(Self(Arc::new(Inner { writer, shelf, vault, clock, dir, report })))
+        let mut heads = None;
+        let mut look = |reader: &LogReader, report: &OpenReport| {
+            let found = Heads::open(&dir, &signer, &report.log_id, reader.clone());
+            heads = Some(found.map_err(|error| StartError::Refused(Box::new(error)))?);
+            Ok(())
+        };
+        let (writer, report) = start(options, Arc::clone(&shelf), &mut look, progress)?;
+        let heads = heads.expect("the log was looked at");
+        let evidence = Evidence::start(heads, signing.every, Arc::clone(&shelf))?;
+        Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))
     }
 
     /// What opening found.
@@ -439,6 +388,8 @@ impl Ledger {
         let begun = monotonic();
         if self.0.writer.send(Job::Stop { reply }).is_ok() {
             let _gone = done.await;
+            let ledger = self.clone();
+            let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.sign_last()).await;
         }
         tracing::info!(
             elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

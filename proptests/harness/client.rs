@@ -144,9 +144,10 @@ impl Call {
         block_on(async {
             let response = self.request.send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let text = response.text().await?;
+            let bytes = response.bytes().await?.to_vec();
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-            Ok(Answer { what: self.what, status, headers, text, body })
+            Ok(Answer { what: self.what, status, headers, bytes, text, body })
         })
     }
 }
@@ -157,6 +158,7 @@ pub(crate) struct Answer {
     what: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
     /// Null when the text is no JSON.
     pub(crate) body: Value,

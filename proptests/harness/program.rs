@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn run(command: &str, data: &Path, more: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
@@ -20,6 +21,26 @@ fn words(output: &Output) -> String {
 pub(crate) fn verify(data: &Path) -> (bool, String) {
     let output = run("verify", data, &[]);
     (output.status.success(), words(&output))
+}
+
+/// `seatledger serve` on a folder that it must not serve: what it says instead.
+///
+/// # Panics
+/// When it serves it.
+pub(crate) fn refused_to_serve(data: &Path) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--clock", "manual"]);
+    let mut child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+    let (mut first, mut said) = ([0; 1], String::new());
+    // it ends without a word on its output, or says where it listens
+    let is_serving = child.stdout.take().expect("its output").read(&mut first).expect("it can be read") > 0;
+    if is_serving {
+        child.kill().expect("a child of ours");
+    }
+    child.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+    let status = child.wait().expect("it ends");
+    assert!(!is_serving && !status.success(), "it serves {}: {said}", data.display());
+    said
 }
 
 /// `seatledger replay`: by tenant, the last position and the digest of the state that the journal alone comes to.

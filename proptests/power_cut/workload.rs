@@ -19,7 +19,7 @@ use seatledger::domain::key::{LicenseType, PoolKey, Provider};
 use seatledger::domain::personal::UserProfile;
 use seatledger::domain::time::Time;
 use seatledger::ledger::{
-    Ask, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Outcome, Submission, SubmitError,
+    Ask, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Outcome, Signing, Submission, SubmitError,
 };
 
 pub(crate) const SLUGS: [&str; 2] = ["acme", "globex"];
@@ -141,7 +141,7 @@ fn open(order: &Order) -> Result<Ledger, String> {
         ..LogOptions::new(&order.dir)
     };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
-    let options = LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock };
+    let options = LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: Signing::default() };
     Ledger::open(options, &NoProgress).map_err(|error| error.to_string())
 }
 

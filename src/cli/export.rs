@@ -7,7 +7,7 @@ use super::folder::{self, MasterKey};
 use super::output;
 use super::progress::Steps;
 use crate::audit::export::{ExportError, Format, export};
-use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions};
+use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions, Signing};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ fn open_stopped(dir: &Path, master_key: &MasterKey) -> Result<Ledger, Failure> {
     // a clock that stands before every event: no timer may write
     let clock = Clock::manual(crate::domain::time::Time(0));
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
-    Ledger::open(LedgerOptions { log, master_key: source, clock }, &Steps::default())
+    Ledger::open(LedgerOptions { log, master_key: source, clock, signing: Signing::never() }, &Steps::default())
         .map_err(|error| Failure::File(format!("{} can't be opened: {error}", dir.display())))
 }
 

@@ -7,7 +7,7 @@ use super::output;
 use super::progress::Steps;
 use crate::audit::import::{ImportError, Imported, import};
 use crate::domain::time::Time;
-use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions};
+use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions, Signing};
 use serde_json::json;
 use std::ffi::OsString;
 use std::fs::File;
@@ -90,7 +90,7 @@ async fn fill(aside: &Path, args: &Args) -> Result<Imported, Failure> {
     // a clock that stands before every event: no timer may write between them
     let clock = Clock::manual(Time(0));
     let master_key = args.master_key.source(aside).unwrap_or_default();
-    let options = LedgerOptions { log: LogOptions::new(aside), master_key, clock };
+    let options = LedgerOptions { log: LogOptions::new(aside), master_key, clock, signing: Signing::never() };
     let place = aside.display().to_string();
     let work = tokio::task::spawn_blocking(move || {
         let steps = Steps::default();
@@ -131,7 +131,12 @@ mod tests {
 
     fn open(dir: &Path) -> Ledger {
         let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
-        let options = LedgerOptions { log, master_key: Default::default(), clock: Clock::manual(Time(1_000_000)) };
+        let options = LedgerOptions {
+            log,
+            master_key: Default::default(),
+            clock: Clock::manual(Time(1_000_000)),
+            signing: Signing::default(),
+        };
         Ledger::open(options, &NoProgress).unwrap()
     }
 

@@ -6,7 +6,7 @@ use super::output;
 use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
-use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, Progress};
+use crate::ledger::{Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing};
 use crate::telemetry;
 use serde::Serialize;
 use std::io::Write as _;
@@ -20,6 +20,7 @@ Settings come from defaults, then --config FILE (TOML), then SEATLEDGER_<NAME> i
 The root token comes from SEATLEDGER_ROOT_TOKEN; without it the first start writes one to root.token in the data folder.
 The master key comes from SEATLEDGER_MASTER_KEY (64 hexadecimal digits), master_key_file or master_key_command;
 without any of them the first start writes one to master.key in the data folder. Back it up apart from the log.
+The key that signs heads comes from SEATLEDGER_LOG_KEY or log_key_file, likewise; else it is made as log.key.
 
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080
@@ -61,6 +62,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     disk_floor_bytes: Option<u64>,
+    /// Whose log it is: a URL without its scheme, stands in every signed head [default: seatledger.local]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_name: Option<String>,
+    /// Where the key that signs heads is; it is made if it is not there [default: log.key in the data folder]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_key_file: Option<PathBuf>,
+    /// A head is signed so often at most while something changes [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_seconds: Option<u64>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -132,12 +145,18 @@ async fn open(config: &Config) -> Result<Ledger, Failure> {
         checkpoint_seconds: config.checkpoint_seconds,
         ..LogOptions::new(&config.data)
     };
-    let options = LedgerOptions { log, master_key, clock };
+    let key = match (&config.log_key, &config.log_key_file) {
+        (Some(text), _) => LogKeySource::Text(text.clone().into()),
+        (None, Some(file)) => LogKeySource::File(file.clone()),
+        (None, None) => LogKeySource::DataFolder,
+    };
+    let signing = Signing { key, log_name: config.log_name.clone(), every: Duration::from_secs(config.sign_seconds) };
+    let options = LedgerOptions { log, master_key, clock, signing };
     let opened = tokio::task::spawn_blocking(move || Ledger::open(options, &Steps::default())).await;
     let ledger = opened
         .map_err(|error| Failure::File(error.to_string()))?
         .map_err(|error| Failure::File(format!("{} can't be served: {error}", config.data.display())))?;
-    tracing::info!(report = ?ledger.open_report(), "the ledger is open");
+    tracing::info!(report = ?ledger.open_report(), log_key = %ledger.log_key(), "the ledger is open");
     Ok(ledger)
 }
 

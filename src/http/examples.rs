@@ -7,6 +7,12 @@ use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// Puts the examples in, and what every path parameter is.
 pub(super) fn add(contract: &mut OpenApi) {
+    // a parameter of several parts is one to whoever reads the contract
+    for path in contract.paths.paths.keys().filter(|path| path.contains("{*")).cloned().collect::<Vec<_>>() {
+        if let Some(item) = contract.paths.paths.remove(&path) {
+            contract.paths.paths.insert(path.replace("{*", "{"), item);
+        }
+    }
     for item in contract.paths.paths.values_mut() {
         let PathItem { get, put, post, delete, patch, .. } = item;
         for operation in [get, put, post, delete, patch].into_iter().flatten() {
@@ -24,6 +30,8 @@ fn add_to(operation: &mut Operation) {
             let (said, example) = path_example(&id, &parameter.name);
             parameter.description.get_or_insert_with(|| said.to_owned());
             *parameter = ParameterBuilder::from(parameter.clone()).example(Some(example.into())).build();
+        } else if parameter.name == "from" && id == "log_consistency" {
+            *parameter = ParameterBuilder::from(parameter.clone()).example(Some(1.into())).build();
         } else if parameter.name == "figure" {
             *parameter = ParameterBuilder::from(parameter.clone()).example(Some("held".into())).build();
         }
@@ -76,6 +84,10 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("tool", _) => ("The management tool's name", "intune"),
         ("provider", _) => ("microsoft-store, apple-business or declared", "microsoft-store"),
         ("report", _) => ("The report's name", "license-position"),
+        ("level", _) => ("0 for leaf hashes, and up: a number from 0 to 63", "0"),
+        ("index", _) => {
+            ("Groups of three digits, all but the last with an x before them; the width of a partial tile", "000.p/1")
+        }
         ("position", _) => ("A position of the log", "3"),
         (_, _) => ("The last part of a problem's type", "no-seat-available"),
     }

@@ -111,8 +111,8 @@ impl Service {
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
-        assignments, commands, devices, directory, events, figures, inventory, people, pools, reports, seats, stores,
-        streams, tenants,
+        assignments, commands, devices, directory, events, figures, inventory, log, people, pools, reports, seats,
+        stores, streams, tenants,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -183,6 +183,12 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(reports::reports))
         .routes(routes!(reports::report))
         .routes(routes!(streams::export_events))
+        .routes(routes!(log::log_checkpoint))
+        .routes(routes!(log::log_key))
+        .routes(routes!(log::log_tile))
+        .routes(routes!(log::log_entries))
+        .routes(routes!(log::log_proof))
+        .routes(routes!(log::log_consistency))
         .routes(routes!(streams::backup))
 }
 

@@ -288,6 +288,7 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::TenantNotFound => Self::new("tenant-not-found", said),
             ReadError::NotReached(_) => Self::new("position-not-reached", said),
+            ReadError::NotSigned(_) => Self::new("head-not-signed", said).retry_after(5),
             ReadError::Log(_) => Self::internal(&said),
         }
     }

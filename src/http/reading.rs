@@ -126,7 +126,7 @@ impl FromRequestParts<Arc<Service>> for Reading {
 impl Caller {
     /// # Errors
     /// When the position is not reached in time.
-    async fn reach(&self, position: u64) -> Result<(), Problem> {
+    pub(super) async fn reach(&self, position: u64) -> Result<(), Problem> {
         // what can't be reached in time is not waited for
         let head = self.service.ledger.head(self.tenant)?;
         let wait = if position.saturating_sub(head) > REACHABLE_MAX { Duration::ZERO } else { REACH_MAX };

@@ -11,7 +11,11 @@ use crate::domain::time::Time;
 pub(super) fn open(dir: &std::path::Path) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
-    Ledger::open(LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock }, &NoProgress).unwrap()
+    Ledger::open(
+        LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: super::Signing::default() },
+        &NoProgress,
+    )
+    .unwrap()
 }
 
 pub(super) fn submission(id: Option<&str>, ask: Ask) -> Submission {

@@ -6,12 +6,17 @@ use crate::audit::import::{ImportError, Imported, import};
 use crate::domain::command::{Command, Intake};
 use crate::domain::facts::Role;
 use crate::domain::time::Time;
-use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, SubmitError};
+use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing, SubmitError};
 use std::path::Path;
 
 fn open_at(dir: &Path, now: Time) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
-    let options = LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock: Clock::manual(now) };
+    let options = LedgerOptions {
+        log,
+        master_key: MasterKeySource::DataFolder,
+        clock: Clock::manual(now),
+        signing: Signing::default(),
+    };
     Ledger::open(options, &NoProgress).unwrap()
 }
 

@@ -12,7 +12,7 @@ use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, TenantId, Token
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::time::Time;
-use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Submission};
+use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing, Submission};
 use crate::projection::View;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -34,7 +34,12 @@ pub(super) struct World {
 
 pub(super) fn open(dir: &Path) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
-    let options = LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock: Clock::manual(BORN) };
+    let options = LedgerOptions {
+        log,
+        master_key: MasterKeySource::DataFolder,
+        clock: Clock::manual(BORN),
+        signing: Signing::default(),
+    };
     Ledger::open(options, &NoProgress).unwrap()
 }
 

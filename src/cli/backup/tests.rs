@@ -5,7 +5,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::domain::command::{Actor, Door};
 use crate::domain::time::Time;
-use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress};
+use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use clap::Parser;
@@ -44,7 +44,11 @@ fn verified(data: &Path) -> Result<Finished, Failure> {
 fn open(dir: &Path) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
-    Ledger::open(LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock }, &NoProgress).unwrap()
+    Ledger::open(
+        LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: Signing::default() },
+        &NoProgress,
+    )
+    .unwrap()
 }
 
 async fn with_tenants(dir: &Path) -> Ledger {

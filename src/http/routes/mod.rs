@@ -7,6 +7,7 @@ pub(super) mod directory;
 pub(super) mod events;
 pub(super) mod figures;
 pub(super) mod inventory;
+pub(super) mod log;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod reports;

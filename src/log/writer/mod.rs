@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 
 pub use caches::SCHEMA as SNAPSHOT_SCHEMA;
 pub use judge::Verdict;
-pub use start::{StartError, StartOptions, start};
+pub use start::{Look, StartError, StartOptions, start};
 pub use subjects::trial_intake;
 
 /// Jobs that may wait for the writer; more are turned away as busy.

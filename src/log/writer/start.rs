@@ -12,7 +12,7 @@ use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
 use crate::log::subjects::Subjects;
-use crate::log::{Log, LogOptions, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
+use crate::log::{Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
 use crate::vault::{Vault, VaultError, reveal};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -33,6 +33,9 @@ pub enum StartError {
     Restored(String),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Whoever starts it found that the log is not the one that it should be.
+    #[error(transparent)]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
     #[error("the writer's thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -43,18 +46,23 @@ pub struct StartOptions {
     pub vault: Arc<Vault>,
 }
 
-/// Opens the log, folds it, and starts the thread.
+/// Looks at the log before anything is done with it, and may refuse it.
+pub type Look<'l> = dyn FnMut(&LogReader, &OpenReport) -> Result<(), StartError> + 'l;
+
+/// Opens the log, lets `look` judge it, folds it, and starts the thread.
 ///
 /// # Errors
 /// When the log can't be opened or a record can't be read; nothing was changed then.
 pub fn start<A: Audience + 'static>(
     options: StartOptions,
     mut audience: A,
+    look: &mut Look<'_>,
     progress: &dyn Progress,
 ) -> Result<(WriterHandle, OpenReport), StartError> {
     let StartOptions { log, clock, vault } = options;
     let dir = log.dir.clone();
     let (mut log, report) = Log::open(log, progress)?;
+    look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let (tenants, snapshot_group) = restore(&dir, &mut audience)?;

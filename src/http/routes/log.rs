@@ -1,0 +1,177 @@
+//! The log for strangers: signed heads, tiles, proofs, in the open formats of C2SP and RFC 9162. Not here: making them
+//! (`ledger::evidence`).
+
+use crate::http::auth::Caller;
+use crate::http::contract::ReadProblems;
+use crate::http::inputs::{Asked, Places};
+use crate::http::problem::Problem;
+use crate::http::reading::shown;
+use crate::ledger::evidence::{Hash, TileAddress, TileError};
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
+/// What was once in a tile stays as it is; but it is a tenant's, and nothing for a cache that others share.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct HeadQuery {
+    /// A head that covers this position: waits until it can be read, at most 5 s, and signs one if the last covers less
+    at_least: Option<u64>,
+}
+
+/// The last signed head of the tenant's history: a C2SP tlog-checkpoint, a note signed with Ed25519.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/checkpoint", tag = "log",
+    params(("tenant" = String, Path), HeadQuery),
+    responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
+pub(in crate::http) async fn log_checkpoint(
+    caller: Caller,
+    Asked(query): Asked<HeadQuery>,
+) -> Result<Response, Problem> {
+    if let Some(position) = query.at_least {
+        caller.reach(position).await?;
+    }
+    blocking(move || {
+        let ledger = &caller.service.ledger;
+        let head = match query.at_least {
+            Some(position) => ledger.signed_over(caller.tenant, position.saturating_add(1))?,
+            None => ledger.signed_head(caller.tenant)?,
+        };
+        let headers = [(header::CONTENT_TYPE, TEXT.to_owned()), (POSITION, (head.size - 1).to_string())];
+        Ok((headers, head.note.clone()).into_response())
+    })
+    .await
+}
+
+/// The key that checks the tenant's heads, as C2SP signed-note writes it. Keep it apart from what it checks.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/key", tag = "log",
+    params(("tenant" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
+pub(in crate::http) async fn log_key(caller: Caller) -> Result<Response, Problem> {
+    let key = caller.service.ledger.verifier_key(caller.tenant)?;
+    Ok(([(header::CONTENT_TYPE, TEXT)], format!("{key}\n")).into_response())
+}
+
+/// A tile of the tenant's tree as C2SP tlog-tiles has it: up to 256 hashes of 32 bytes. A full one has an index as in
+/// `x001/234`, a partial one its width behind it, as in `x001/234.p/17`.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/{level}/{*index}", tag = "log",
+    params(("tenant" = String, Path), ("level" = String, Path), ("index" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), ReadProblems))]
+pub(in crate::http) async fn log_tile(
+    caller: Caller,
+    places: Places<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let Places((_, level, index)) = places;
+    tile(caller, TileAddress::parse(&level, &index)).await
+}
+
+/// The records under a tile of level 0, each with its length before it as two bytes, the higher first.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/entries/{*index}", tag = "log",
+    params(("tenant" = String, Path), ("index" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), ReadProblems))]
+pub(in crate::http) async fn log_entries(
+    caller: Caller,
+    places: Places<(String, String)>,
+) -> Result<Response, Problem> {
+    let Places((_, index)) = places;
+    tile(caller, TileAddress::parse("entries", &index)).await
+}
+
+async fn tile(caller: Caller, address: Result<TileAddress, TileError>) -> Result<Response, Problem> {
+    let address = address.map_err(|error| Problem::unreadable(error.to_string()))?;
+    blocking(move || {
+        let ledger = &caller.service.ledger;
+        let head = ledger.head(caller.tenant)?;
+        let bytes = ledger.tile(caller.tenant, &address)?.ok_or_else(|| {
+            Problem::new("tile-not-found", format!("{address} is not there; the head is {head}")).at(head)
+        })?;
+        let last = address.leaves_needed().map_or(head, |leaves| leaves - 1);
+        let headers = [
+            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+            (header::CACHE_CONTROL, FOR_EVER.to_owned()),
+            (POSITION, last.to_string()),
+        ];
+        Ok((headers, bytes).into_response())
+    })
+    .await
+}
+
+/// The record at a position and the proof that it is in a signed head: a C2SP tlog-proof with the record's bytes as its
+/// extra data. Whoever has this file and the log's key needs nothing else, and not us.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/proofs/{position}", tag = "log",
+    params(("tenant" = String, Path), ("position" = u64, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
+pub(in crate::http) async fn log_proof(caller: Caller, places: Places<(String, u64)>) -> Result<Response, Problem> {
+    let Places((slug, position)) = places;
+    blocking(move || {
+        let (proof, size) = caller.service.ledger.proof(caller.tenant, position)?;
+        let headers = [
+            (header::CONTENT_TYPE, TEXT.to_owned()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{slug}-{position}.tlog-proof\"")),
+            (POSITION, (size - 1).to_string()),
+        ];
+        Ok((headers, proof.to_string()).into_response())
+    })
+    .await
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ConsistencyQuery {
+    /// How many records the older head covers
+    from: u64,
+    /// How many the newer one does; without it, the last signed head
+    to: Option<u64>,
+}
+
+/// That a history goes on from what it was
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct ConsistencyBody {
+    from: u64,
+    to: u64,
+    /// Base64, as in a checkpoint
+    from_root: String,
+    to_root: String,
+    /// The proof of RFC 9162 section 2.1.4, base64; empty from 0 records, or where both are the same
+    hashes: Vec<String>,
+    position: u64,
+}
+
+/// The proof that nothing was changed or taken away between two heads (RFC 9162): the newer one begins with the older.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/consistency", tag = "log",
+    params(("tenant" = String, Path), ConsistencyQuery),
+    responses((status = 200, body = ConsistencyBody), ReadProblems))]
+pub(in crate::http) async fn log_consistency(
+    caller: Caller,
+    Asked(query): Asked<ConsistencyQuery>,
+) -> Result<Response, Problem> {
+    let ConsistencyQuery { from, to } = query;
+    if to.is_some_and(|to| from > to) {
+        return Err(Problem::meaningless("from is above to: the older head comes first"));
+    }
+    blocking(move || {
+        let proof = caller.service.ledger.consistency(caller.tenant, from, to)?;
+        let encoded = |hash: &Hash| STANDARD.encode(hash);
+        let position = proof.to.saturating_sub(1);
+        let body = ConsistencyBody {
+            from: proof.from,
+            to: proof.to,
+            from_root: encoded(&proof.from_root),
+            to_root: encoded(&proof.to_root),
+            hashes: proof.path.iter().map(encoded).collect(),
+            position,
+        };
+        shown(position, &body)
+    })
+    .await
+}
+
+async fn blocking(answer: impl FnOnce() -> Result<Response, Problem> + Send + 'static) -> Result<Response, Problem> {
+    tokio::task::spawn_blocking(answer).await.map_err(|error| Problem::internal(&error))?
+}

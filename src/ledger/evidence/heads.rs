@@ -1,0 +1,237 @@
+//! Signed heads: `heads/<tenant>` holds the last one of each tenant, as it was published. It is on stable storage before
+//! anybody sees it, so that a later start can compare: a log that does not contain it was shortened or rewritten. Not
+//! here: when one is signed.
+
+use super::LogKeySource;
+use crate::log::LogReader;
+use crate::merkle::{
+    Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signer, VerifierKey, is_key_name, root_at,
+};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The folder below the data folder.
+pub(super) const HEADS: &str = "heads";
+const LOG_NAME_CHARS_MAX: usize = 128;
+
+/// A head that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// How many records it covers.
+    pub size: u64,
+    pub root: Hash,
+    /// The checkpoint with its signatures.
+    pub note: String,
+}
+
+/// Why the signed heads keep the ledger from opening.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadsError {
+    #[error("{0}")]
+    Key(String),
+    #[error(
+        "{name:?} can't be the log's name: it stands in every signed head, so it has 1 to {LOG_NAME_CHARS_MAX} characters, no spaces, no + and no / at its end"
+    )]
+    Name { name: String },
+    #[error("{doing} failed: {error}")]
+    Io { doing: String, error: io::Error },
+    /// What is in the file was never signed.
+    #[error(
+        "{file} is not the signed head that was written: {what}. Without it nobody can tell whether the log still \
+         contains what was signed. Put the file back from a copy; if there is none and `seatledger verify` finds the log \
+         whole, move the file away, and the next start signs a new head"
+    )]
+    Damaged { file: String, what: String },
+    #[error(
+        "the log of tenant {tenant} does not contain what was signed: {file} names {signed_size} records with root \
+         {signed_root}, and the log {found}. It was shortened or rewritten, as when an older data folder is put back. Put \
+         the newer one back, or run `seatledger restore` with the newest backup into an empty folder, which begins a new log"
+    )]
+    NotContained { tenant: u32, file: String, signed_size: u64, signed_root: String, found: String },
+}
+
+/// The heads of one log.
+pub(in crate::ledger) struct Heads {
+    dir: PathBuf,
+    /// Log name and log id: the origins of tenants go on from here.
+    signer: Signer,
+    reader: LogReader,
+    published: RwLock<BTreeMap<u32, Arc<SignedHead>>>,
+    /// One at a time, so that no head is older than the one before it.
+    signing: Mutex<()>,
+    /// Whether any of the heads that were there was signed with another key.
+    pub(super) has_other_key: bool,
+}
+
+/// The log's key under the log's own name.
+pub(super) fn signer(dir: &Path, key: &LogKeySource, log_name: &str) -> Result<Signer, HeadsError> {
+    let is_name = log_name.len() <= LOG_NAME_CHARS_MAX && is_key_name(log_name) && !log_name.ends_with('/');
+    let wrong_name = || HeadsError::Name { name: log_name.to_owned() };
+    if !is_name {
+        return Err(wrong_name());
+    }
+    let secret = key.load(dir).map_err(HeadsError::Key)?;
+    Signer::new(log_name, &secret).map_err(|_| wrong_name())
+}
+
+impl Heads {
+    /// Reads every last head and compares it with the log.
+    pub(in crate::ledger) fn open(
+        dir: &Path,
+        signer: &Signer,
+        log_id: &[u8; 16],
+        reader: LogReader,
+    ) -> Result<Heads, HeadsError> {
+        let name = format!("{}/{}", signer.name(), hex::encode(log_id));
+        let signer = signer.named(&name).map_err(|_| HeadsError::Name { name })?;
+        let dir = dir.join(HEADS);
+        let (mut published, mut has_other_key) = (BTreeMap::new(), false);
+        for tenant in tenants_with_heads(&dir).map_err(|error| io_error("listing", &dir, error))? {
+            let path = dir.join(tenant.to_string());
+            let (head, is_ours) = read(&path, &signer)?;
+            has_other_key |= !is_ours;
+            compare(&reader, tenant, &path, &head)?;
+            published.insert(tenant, Arc::new(head));
+        }
+        let (published, signing) = (RwLock::new(published), Mutex::new(()));
+        Ok(Heads { dir, signer, reader, published, signing, has_other_key })
+    }
+
+    /// What checks this tenant's heads.
+    pub(super) fn verifier_key(&self, slug: &str) -> Option<VerifierKey> {
+        self.signer_of(slug).map(|signer| signer.verifier_key(KeyKind::Plain))
+    }
+
+    /// The same for the log as a whole; it signs nothing under this name.
+    pub(super) fn log_key(&self) -> VerifierKey {
+        self.signer.verifier_key(KeyKind::Plain)
+    }
+
+    fn signer_of(&self, slug: &str) -> Option<Signer> {
+        self.signer.named(&format!("{}/{slug}", self.signer.name())).ok()
+    }
+
+    pub(super) fn last(&self, tenant: u32) -> Option<Arc<SignedHead>> {
+        self.published.read().get(&tenant).cloned()
+    }
+
+    /// Tenants whose trees have grown since their last head.
+    pub(super) fn behind(&self) -> Vec<u32> {
+        let sizes = self.reader.tree_sizes();
+        let published = self.published.read();
+        let is_behind = |(tenant, size): &(u32, u64)| published.get(tenant).is_none_or(|head| head.size < *size);
+        sizes.into_iter().filter(|one| one.1 > 0 && is_behind(one)).map(|(tenant, _)| tenant).collect()
+    }
+
+    /// Signs the tree as it is now, unless that was done.
+    pub(super) fn sign(&self, tenant: u32, slug: &str) -> io::Result<Arc<SignedHead>> {
+        let _one_at_a_time = self.signing.lock();
+        let (size, root) = self.reader.tree(tenant).head();
+        if let Some(last) = self.last(tenant).filter(|last| last.size >= size) {
+            assert!(last.size > size || last.root == root, "tenant {tenant} has two roots at {size} records");
+            return Ok(last);
+        }
+        let signer = self.signer_of(slug).ok_or_else(|| io::Error::other("a tenant's name that no key can have"))?;
+        let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
+        write(&self.dir, tenant, &note)?;
+        let head = Arc::new(SignedHead { size, root, note });
+        self.published.write().insert(tenant, Arc::clone(&head));
+        Ok(head)
+    }
+}
+
+fn io_error(doing: &str, path: &Path, error: io::Error) -> HeadsError {
+    HeadsError::Io { doing: format!("{doing} {}", path.display()), error }
+}
+
+/// The tenants that have a head in this folder, in order.
+fn tenants_with_heads(dir: &Path) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(error),
+    };
+    let mut tenants = vec![];
+    for entry in entries {
+        let name = entry?.file_name();
+        // whatever else stands there is none of ours, or was left aside by a cut
+        tenants.extend(name.to_str().and_then(|name| name.parse::<u32>().ok().filter(|n| n.to_string() == name)));
+    }
+    tenants.sort_unstable();
+    Ok(tenants)
+}
+
+/// The head in a file, and whether it is signed with our key.
+fn read(path: &Path, signer: &Signer) -> Result<(SignedHead, bool), HeadsError> {
+    let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
+    let mut bytes = vec![];
+    let file = File::open(path).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    file.map_err(|error| io_error("reading", path, error))?;
+    let note = Note::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let checkpoint: Checkpoint =
+        note.text.parse().map_err(|error: crate::merkle::CheckpointError| damaged(error.to_string()))?;
+    let key =
+        signer.named(&checkpoint.origin).map_err(|error| damaged(error.to_string()))?.verifier_key(KeyKind::Plain);
+    let is_ours = match note.open(&[key]) {
+        Ok(_) => true,
+        Err(NoteError::NoKnownKey) => false,
+        Err(error) => return Err(damaged(error.to_string())),
+    };
+    // the name before the log's id may have been changed; the id may not
+    let mut parts = checkpoint.origin.rsplit('/');
+    let (slug, log_id) = (parts.next().unwrap_or_default(), parts.next());
+    if log_id != signer.name().rsplit('/').next() {
+        return Err(damaged(format!("it is of {}, which is another log", checkpoint.origin)));
+    }
+    let (size, root) = (checkpoint.size, checkpoint.root);
+    let signer = signer.named(&format!("{}/{slug}", signer.name())).map_err(|error| damaged(error.to_string()))?;
+    // the same head, said by the key and the name of today
+    let note = if is_ours && checkpoint.origin == signer.name() {
+        note
+    } else {
+        Checkpoint::new(signer.name(), size, root).signed(&signer)
+    };
+    Ok((SignedHead { size, root, note: note.to_string() }, is_ours))
+}
+
+/// Whether the log contains the head.
+fn compare(reader: &LogReader, tenant: u32, path: &Path, head: &SignedHead) -> Result<(), HeadsError> {
+    let tree = reader.tree(tenant);
+    let (size, root) = tree.head();
+    let found = if head.size > size {
+        format!("has {size} records with root {}", hex::encode(root))
+    } else {
+        let then = if head.size == size { Ok(root) } else { root_at(&tree, head.size) };
+        match then {
+            Ok(then) if then == head.root => return Ok(()),
+            Ok(then) => format!("has root {} with as many", hex::encode(then)),
+            Err(error) => format!("can't be read: {error}"),
+        }
+    };
+    Err(HeadsError::NotContained {
+        tenant,
+        file: path.display().to_string(),
+        signed_size: head.size,
+        signed_root: hex::encode(head.root),
+        found,
+    })
+}
+
+/// Whole or not at all. That the name lasts is not waited for: an older head is as good to compare with.
+fn write(dir: &Path, tenant: u32, note: &str) -> io::Result<()> {
+    let aside = dir.join(format!("{tenant}.tmp"));
+    let mut file = match File::create(&aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(dir)?;
+            File::create(&aside)?
+        }
+        made => made?,
+    };
+    file.write_all(note.as_bytes())?;
+    file.sync_data()?;
+    fs::rename(&aside, dir.join(tenant.to_string()))
+}

@@ -1,0 +1,219 @@
+//! What a stranger needs to check the history without us: signed heads, tiles, the records as they are stored, proofs.
+//! Heads are signed on a thread of their own, over what is durable alone, and at most every few seconds while something
+//! changes; a proof that needs a newer one has it signed at once. Not here: the formats and the mathematics (`merkle`).
+
+mod heads;
+mod key;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::merkle::{Hash, ProofFile, TileAddress, TileError, TileKind, VerifierKey};
+pub use heads::{HeadsError, SignedHead};
+pub use key::{LOG_KEY_FILE, LogKeySource};
+
+use super::{Ledger, ReadError, Shelf};
+use crate::domain::ids::TenantId;
+use crate::merkle::{Signer, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+pub(super) use heads::Heads;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The tree follows what is durable by moments; longer than this nobody waits for it.
+const BEHIND_MAX: Duration = Duration::from_secs(5);
+
+/// How the log signs its heads.
+#[derive(Debug, Clone)]
+pub struct Signing {
+    pub key: LogKeySource,
+    /// Whose log it is, as a URL without its scheme: origins are `<log name>/<log id>/<tenant>`.
+    pub log_name: String,
+    /// So often at most while something changes; never by itself if zero.
+    pub every: Duration,
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        Self { key: LogKeySource::DataFolder, log_name: "seatledger.local".into(), every: Duration::from_secs(5) }
+    }
+}
+
+impl Signing {
+    /// For who opens a ledger and signs nothing: no key is made, no head written.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { key: LogKeySource::Passing, every: Duration::ZERO, ..Self::default() }
+    }
+
+    pub(super) fn signer(&self, dir: &Path) -> Result<Signer, HeadsError> {
+        heads::signer(dir, &self.key, &self.log_name)
+    }
+}
+
+/// Two heads and the proof between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consistency {
+    pub from: u64,
+    pub to: u64,
+    pub from_root: Hash,
+    pub to_root: Hash,
+    pub path: Vec<Hash>,
+}
+
+pub(super) struct Evidence {
+    heads: Arc<Heads>,
+    shelf: Arc<Shelf>,
+    every: Duration,
+    /// Goes with the ledger, and the thread with it.
+    _stop: Sender<()>,
+}
+
+impl Evidence {
+    /// Starts to sign.
+    pub(super) fn start(heads: Heads, every: Duration, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
+        let heads = Arc::new(heads);
+        if heads.has_other_key && every > Duration::ZERO {
+            tracing::warn!(
+                "the last heads were signed with another key; who checks them needs the new one from now on"
+            );
+        }
+        let (stop, stopped) = bounded::<()>(1);
+        if every > Duration::ZERO {
+            let (heads, shelf) = (Arc::clone(&heads), Arc::clone(&shelf));
+            let run = move || {
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
+                    sign_all(&heads, &shelf);
+                }
+            };
+            std::thread::Builder::new()
+                .name("log-heads".into())
+                .spawn(run)
+                .map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error })?;
+        }
+        Ok(Self { heads, shelf, every, _stop: stop })
+    }
+
+    /// Signs what came since the last heads: once more at the end.
+    pub(super) fn sign_last(&self) {
+        if self.every > Duration::ZERO {
+            sign_all(&self.heads, &self.shelf);
+        }
+    }
+}
+
+fn sign_all(heads: &Heads, shelf: &Shelf) {
+    for tenant in heads.behind() {
+        // a tenant whose first event is not published yet has its turn in the next round
+        let Some(slug) = shelf.slug(TenantId(tenant)) else { continue };
+        if let Err(error) = heads.sign(tenant, &slug) {
+            tracing::warn!(%error, tenant = slug, "a head could not be signed; the last one stands");
+            return;
+        }
+    }
+}
+
+impl Shelf {
+    fn slug(&self, tenant: TenantId) -> Option<String> {
+        let desk = self.desk(tenant).ok()?;
+        let view = desk.view.read();
+        (!view.state.slug.is_empty()).then(|| view.state.slug.clone())
+    }
+}
+
+impl Ledger {
+    /// The key under which the log signs as a whole, for people: each tenant's has the tenant's name in it.
+    #[must_use]
+    pub fn log_key(&self) -> VerifierKey {
+        self.0.evidence.heads.log_key()
+    }
+
+    /// What checks the tenant's heads.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn verifier_key(&self, tenant: TenantId) -> Result<VerifierKey, ReadError> {
+        let slug = self.0.shelf.slug(tenant).ok_or(ReadError::TenantNotFound)?;
+        self.0.evidence.heads.verifier_key(&slug).ok_or(ReadError::TenantNotFound)
+    }
+
+    /// The last head that was signed; the first one is signed when it is asked for. Blocking.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the disk said no.
+    pub fn signed_head(&self, tenant: TenantId) -> Result<Arc<SignedHead>, ReadError> {
+        self.signed_over(tenant, 1)
+    }
+
+    /// A head over at least so many records, signed now if the last one covers fewer. Blocking.
+    ///
+    /// # Errors
+    /// When there are not so many, or the disk said no.
+    pub fn signed_over(&self, tenant: TenantId, size: u64) -> Result<Arc<SignedHead>, ReadError> {
+        let slug = self.0.shelf.slug(tenant).ok_or(ReadError::TenantNotFound)?;
+        if size > self.head(tenant)? + 1 {
+            return Err(ReadError::NotReached(size - 1));
+        }
+        let heads = &self.0.evidence.heads;
+        if let Some(last) = heads.last(tenant.0).filter(|last| last.size >= size) {
+            return Ok(last);
+        }
+        if !self.0.writer.reader().reach_tree(tenant.0, size, BEHIND_MAX) {
+            return Err(ReadError::NotSigned("the tree is behind the log".into()));
+        }
+        heads.sign(tenant.0, &slug).map_err(|error| ReadError::NotSigned(error.to_string()))
+    }
+
+    /// A tile of hashes or a bundle of records. `None` if there are not so many yet. Blocking.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or the log can't be read.
+    pub fn tile(&self, tenant: TenantId, address: &TileAddress) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(needed) = address.leaves_needed().filter(|needed| *needed > 0) else { return Ok(None) };
+        if needed > self.head(tenant)? + 1 {
+            return Ok(None);
+        }
+        let reader = self.0.writer.reader();
+        reader.reach_tree(tenant.0, needed, BEHIND_MAX);
+        reader.tree(tenant.0).tile(address).map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// The record at a position with the proof that it is in a signed head. Blocking.
+    ///
+    /// # Errors
+    /// When the position is not reached, the log can't be read, or no head can be signed.
+    pub fn proof(&self, tenant: TenantId, position: u64) -> Result<(ProofFile, u64), ReadError> {
+        let broken =
+            |error: &dyn std::fmt::Display| ReadError::Log(format!("the proof of position {position}: {error}"));
+        let head = self.signed_over(tenant, position.checked_add(1).ok_or(ReadError::NotReached(position))?)?;
+        let reader = self.0.writer.reader();
+        let tree = reader.tree(tenant.0);
+        let path = inclusion(&tree, position, head.size).map_err(|error| broken(&error))?;
+        let records = reader.read(tenant.0, position, 1).map_err(|error| broken(&error))?;
+        let (_, record) = records.into_iter().next().ok_or(ReadError::NotReached(position))?;
+        // nothing leaves that a stranger would refuse
+        check_inclusion(&leaf(&record), position, head.size, &path, &head.root).map_err(|error| broken(&error))?;
+        Ok((ProofFile { extra: Some(record), index: position, path, checkpoint: head.note.clone() }, head.size))
+    }
+
+    /// The proof that the history of `to` records goes on from that of `from`; without a `to`, to the last signed head.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// When there are not so many records, the log can't be read, or no head can be signed.
+    ///
+    /// # Panics
+    /// If `from` is above a `to` that is given.
+    pub fn consistency(&self, tenant: TenantId, from: u64, to: Option<u64>) -> Result<Consistency, ReadError> {
+        let broken = |error: &dyn std::fmt::Display| ReadError::Log(format!("the proof from {from} records: {error}"));
+        let head = self.signed_over(tenant, to.unwrap_or(from).max(1))?;
+        let to = to.unwrap_or(head.size);
+        let tree = self.0.writer.reader().tree(tenant.0);
+        let root = |size| root_at(&tree, size).map_err(|error| broken(&error));
+        let (from_root, to_root) = (root(from)?, root(to)?);
+        let path = consistency(&tree, from, to).map_err(|error| broken(&error))?;
+        check_consistency(from, to, &path, &from_root, &to_root).map_err(|error| broken(&error))?;
+        Ok(Consistency { from, to, from_root, to_root, path })
+    }
+}

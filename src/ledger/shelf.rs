@@ -1,0 +1,83 @@
+//! What is published: one view a tenant, taken from every group after it is durable and before anyone is answered. Not
+//! here: questions about it.
+
+use super::ReadError;
+use crate::domain::event::Recorded;
+use crate::domain::ids::TenantId;
+use crate::domain::state::Tenant;
+use crate::log::writer::Audience;
+use crate::projection::View;
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What is published: one view a tenant.
+#[derive(Default)]
+pub(super) struct Shelf {
+    pub(super) tenants: RwLock<Vec<Arc<Desk>>>,
+    pub(super) slugs: RwLock<HashMap<String, TenantId>>,
+}
+
+pub(super) struct Desk {
+    pub(super) view: RwLock<View>,
+    pub(super) head: watch::Sender<u64>,
+}
+
+impl Audience for Arc<Shelf> {
+    type Copy = Vec<View>;
+
+    fn copy(&self) -> Vec<View> {
+        self.tenants.read().iter().map(|desk| desk.view.read().clone()).collect()
+    }
+
+    fn restore(&mut self, copy: Vec<View>) -> Vec<Tenant> {
+        let states = copy.iter().map(|view| view.state.clone()).collect();
+        let mut slugs = self.slugs.write();
+        *self.tenants.write() = (0..)
+            .map(TenantId)
+            .zip(copy)
+            .map(|(tenant, view)| {
+                slugs.insert(view.state.slug.clone(), tenant);
+                let head = watch::Sender::new(view.state.next_position.saturating_sub(1));
+                Arc::new(Desk { view: RwLock::new(view), head })
+            })
+            .collect();
+        states
+    }
+
+    fn take(&mut self, _group: u64, records: &[(TenantId, Recorded)]) {
+        for part in records.chunk_by(|(a, _), (b, _)| a == b) {
+            let (Some((tenant, _)), Some((_, last))) = (part.first(), part.last()) else { continue };
+            let desk = self.desk_or_new(*tenant);
+            let slug = {
+                let mut view = desk.view.write();
+                for (_, recorded) in part {
+                    view.take(recorded);
+                }
+                view.state.slug.clone()
+            };
+            if !self.slugs.read().contains_key(&slug) {
+                self.slugs.write().insert(slug, *tenant);
+            }
+            desk.head.send_replace(last.position);
+        }
+    }
+}
+
+impl Shelf {
+    pub(super) fn desk(&self, tenant: TenantId) -> Result<Arc<Desk>, ReadError> {
+        self.tenants.read().get(tenant.index()).cloned().ok_or(ReadError::TenantNotFound)
+    }
+
+    fn desk_or_new(&self, tenant: TenantId) -> Arc<Desk> {
+        if let Ok(desk) = self.desk(tenant) {
+            return desk;
+        }
+        let mut tenants = self.tenants.write();
+        while tenants.len() <= tenant.index() {
+            tenants.push(Arc::new(Desk { view: RwLock::new(View::new()), head: watch::Sender::new(0) }));
+        }
+        Arc::clone(tenants.last().expect("a desk was just put there"))
+    }
+}
