@@ -3,8 +3,11 @@
 //! here too. Where no FUSE file system can be mounted the tests say so and return.
 #![cfg(test)]
 
+use reqwest::Method;
+use serde_json::json;
 use std::time::Duration;
 
+use crate::harness::{Options, Service, verify};
 use crate::power_cut::cuts::last_boot;
 use crate::power_cut::mount::PowerDisk;
 use crate::power_cut::process::{Known, Process};
@@ -47,6 +50,81 @@ fn disk_low_is_said_before_the_disk_is_full_and_the_service_goes_on() {
     }
     process.kill(&mut known);
     last_boot(&disk, &mut known, "after the floor");
+}
+
+/// Waits until the service says that it is ready, or that it is not.
+fn wait_until_ready(service: &Service, is_ready: bool) {
+    for _ in 0..600 {
+        let said = service.root().without_token().get("/readyz");
+        if (said.status == 200) == is_ready {
+            assert!(is_ready || said.text.contains("disk"), "{}", said.text);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("it did not notice the disk: ready {is_ready} was awaited\n{}", service.log());
+}
+
+/// A departure needs little room and gives seats back: the space below the floor is for those, and for opening.
+#[test]
+fn while_the_disk_is_low_people_depart_and_nothing_else_is_taken() {
+    let Some(disk) = PowerDisk::mounted() else { return };
+    let floor: u64 = 8 << 20;
+    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", floor.to_string())];
+    let options = Options { environment, data: Some(disk.data()), ..Options::default() };
+    let mut service = Service::start_with(options);
+    let t = service.tenant();
+    t.owns("office", 2);
+    ["ada", "bob", "cy", "dee"].iter().for_each(|name| drop(t.user(name)));
+    t.group("staff", "users", &["ada", "bob", "cy", "dee"]);
+    t.assign("office", json!({"group": "staff"}), "required", json!({"mode": "fill"})).created();
+    assert_eq!(t.figures("office"), "owned 2: reserved 2, free 0, queued 2");
+
+    disk.limit(disk.used_bytes() + floor / 2);
+    wait_until_ready(&service, false);
+    let head = t.head();
+    let low = t.put("/users/eve@example.org", json!({"user_name": "eve@example.org"}));
+    assert!(low.header("retry-after").is_some());
+    low.problem("disk-low");
+    t.assign_to_user("office", "ada", "available").problem("disk-low");
+    assert_eq!(t.head(), head);
+    // a departure is taken, and with it what it brings about: the next in the queue is served
+    let departs = || {
+        let call = t.call(Method::POST, "/users/ada@example.org/departure").key("ada-left");
+        call.json(&json!({"cause": "deactivated"})).send()
+    };
+    let departed = departs().ok();
+    assert_eq!(departed["seats_released"], 1);
+    assert_eq!(t.figures("office"), "owned 2: reserved 2, free 0, queued 1");
+    let again = departs();
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.ok(), departed);
+    let mixed = |more: &str| {
+        let bob = json!({"type": "depart", "user": "bob@example.org", "cause": "deactivated"});
+        t.post(&format!("/commands{more}"), json!([bob, {"type": "return", "user": "ada@example.org"}])).ok()
+    };
+    let statuses = |body: &serde_json::Value| [0, 1].map(|at| body["results"][at]["status"].clone());
+    assert_eq!(statuses(&mixed("?atomic=true")), ["refused", "refused"]);
+    assert_eq!(t.head(), departed["position"], "all or nothing was nothing");
+    let taken = mixed("");
+    assert_eq!(statuses(&taken), ["done", "refused"]);
+    assert_eq!(taken["results"][1]["problem"]["type"], "/problems/disk-low");
+    assert_eq!(t.figures("office"), "owned 2: reserved 2, free 0");
+
+    // there is room enough to open in, too
+    service.kill();
+    service.start_again();
+    wait_until_ready(&service, false);
+    assert_eq!(departs().ok(), departed);
+    t.departs("cy", json!({"cause": "deactivated"})).ok();
+    t.put("/users/eve@example.org", json!({"user_name": "eve@example.org"})).problem("disk-low");
+    disk.limit(u64::MAX);
+    wait_until_ready(&service, true);
+    t.user("eve");
+    assert_eq!(t.figures("office"), "owned 2: reserved 1, free 1");
+    service.stop();
+    let (is_whole, words) = verify(&service.data());
+    assert!(is_whole, "{words}");
 }
 
 /// Without a floor, so that the disk is really full: the n-th block that is asked for is the first that is not there.

@@ -20,6 +20,14 @@ pub(crate) struct Options {
     /// `SEATLEDGER_<NAME>` and its value, over the usual ones.
     pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) has_system_clock: bool,
+    /// The data folder, where it is not one of the test's own disk.
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Options {
+    fn data_in(&self, folder: &Path) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| folder.join("data"))
+    }
 }
 
 /// A running service. Dropped, it is killed; dropped by a failing test, it tells what it logged last.
@@ -70,7 +78,7 @@ impl Service {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.options.data_in(self.folder.path())
     }
 
     /// Everything that was logged since the first start.
@@ -151,7 +159,7 @@ fn last_lines(log: &str) -> String {
 fn launch(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("the service's log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatledger"));
-    command.arg("serve").arg("--data").arg(folder.join("data")).args(["--listen", "127.0.0.1:0"]);
+    command.arg("serve").arg("--data").arg(options.data_in(folder)).args(["--listen", "127.0.0.1:0"]);
     if !options.has_system_clock {
         command.args(["--clock", "manual"]);
     }
