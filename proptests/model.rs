@@ -148,7 +148,7 @@ pub(crate) struct Model {
     pub(crate) pools: Vec<Pool>,
     groups: Vec<Vec<Holder>>,
     /// Departed users and retired devices: nothing covers them.
-    gone: BTreeSet<Holder>,
+    pub(crate) gone: BTreeSet<Holder>,
     /// In microseconds, as everything about time here.
     now: u64,
     grace_days: u64,
