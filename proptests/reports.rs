@@ -1,7 +1,7 @@
 //! The auditor's reports through the real service: each on a small organization whose answers a person can count, as JSON and
 //! as CSV, and everything that is asked wrongly refused by its name.
 
-use crate::harness::{Answer, Service, Tenant, encode};
+use crate::harness::{Answer, Options, Service, Tenant, asked, encode, replay};
 use serde_json::{Value, json};
 
 /// Three editors for four people; a viewer that nobody installs. Two days.
@@ -190,9 +190,11 @@ fn a_csv_has_the_rows_of_the_list_and_no_formula() {
     let t = office(&service);
     t.refund("viewer", json!({"order": "=HYPERLINK(1)", "ordered_on": day(&t, 1)})).created();
     let listed = t.list("/reports");
-    assert_eq!(listed.len(), 11);
+    assert_eq!(listed.len(), 12);
     for about in &listed {
         let name = about["name"].as_str().expect("a name");
+        // what is read of the log of reads stands still only up to a position
+        let up_to = (name == "access-log").then(|| format!("to={}", t.head()));
         let required = about["parameters"].as_array().expect("parameters").iter().filter(|p| p["required"] == true);
         let asked: Vec<String> = required
             .map(|parameter| match parameter["name"].as_str() {
@@ -201,6 +203,7 @@ fn a_csv_has_the_rows_of_the_list_and_no_formula() {
                 Some("days") => "days=1".to_owned(),
                 other => panic!("{name} needs {other:?}"),
             })
+            .chain(up_to)
             .collect();
         let query = format!("{name}?{}", asked.join("&"));
         let columns: Vec<&str> =
@@ -289,4 +292,93 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
     strange.problem("not-acceptable");
     t.get("/reports/license-position?as_known_at=3").problem("invalid-query");
     t.get("/reports/license-position?limit=0").problem("invalid-query");
+}
+
+#[test]
+fn who_reads_a_report_leaves_a_trace_once_an_hour() {
+    let mut service = Service::start();
+    let t = office(&service);
+    let auditor = t.as_role("auditor");
+    let before = t.head();
+    auditor.get("/reports").ok();
+    assert_eq!(t.head(), before, "the list of reports is no report");
+    for _ in 0..3 {
+        auditor.get("/reports/license-position").ok();
+        let page = auditor.get("/reports/license-position?limit=1").ok();
+        let cursor = encode(page["next_cursor"].as_str().expect("a second page"));
+        auditor.get(&format!("/reports/license-position?limit=1&cursor={cursor}")).ok();
+        csv(auditor.get("/reports/license-position?format=csv"));
+    }
+    assert_eq!(t.head(), before + 1, "the same read is told once");
+    auditor.get(&format!("/reports/license-position?as_of={before}&pool=declared:editor")).ok();
+    auditor.get("/reports/person?user=ada@example.org").ok();
+    auditor.get("/reports/person?user=user_0").ok();
+    auditor.get("/reports/person").problem("invalid-query");
+    t.as_role("connector").get("/reports/license-position").ok();
+    service.advance_seconds(3600);
+    auditor.get("/reports/license-position").ok();
+    let log = t.list("/reports/access-log");
+    let columns = ["actor", "report", "as_of", "pool", "user"];
+    let expected = [
+        "token_0 license-position null null null".to_owned(),
+        format!("token_0 license-position {before} pool_0 null"),
+        "token_0 person null null user_0".to_owned(),
+        "token_1 license-position null null null".to_owned(),
+        "token_0 license-position null null null".to_owned(),
+    ];
+    assert_eq!(said(&log, &columns), expected);
+    // the name that was asked with stands nowhere, and who reads the log of reads is in it
+    assert_eq!(said(&t.list("/reports/access-log?user=user_0"), &columns), ["token_0 person null null user_0"]);
+    let event = t.get(&format!("/events/{}", log[2]["evidence"][0])).ok();
+    assert!(!event.to_string().contains("ada"), "{event}");
+    assert!(said(&t.list("/reports/access-log"), &columns).iter().any(|row| row.starts_with("root access-log")));
+    let digest = t.get("/digest").ok();
+    service.stop();
+    let (position, replayed) = &replay(&service.data())[&t.name];
+    assert_eq!((&digest["position"], &digest["digest"]), (&json!(position), &json!(replayed)));
+    // nothing of it is lost by a start
+    service.start_again();
+    auditor.get("/reports/license-position").ok();
+    assert_eq!(t.head(), *position, "still told within the hour");
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_does_not_stop_reads() {
+    let all_of_it = ("SEATLEDGER_DISK_FLOOR_BYTES", u64::MAX.to_string());
+    let mut service = Service::start();
+    let t = office(&service);
+    let auditor = t.as_role("auditor");
+    let before = t.head();
+    service.stop();
+    service.change(Options { environment: vec![all_of_it], ..Options::default() });
+    service.start_again();
+    t.put("/users/eve", json!({"user_name": "eve"})).problem("disk-low");
+    assert_eq!(auditor.get("/reports/license-position").ok()["items"].as_array().expect("rows").len(), 2);
+    assert_eq!(t.head(), before);
+    assert!(service.log().contains("without a trace"), "and it is said");
+}
+
+#[test]
+fn the_command_line_asks_for_reports() {
+    let service = Service::start();
+    let t = office(&service);
+    let url = service.root().url("");
+    let run = |args: &[&str]| asked(&url, &[&["report", "--tenant", t.name.as_str()], args].concat());
+    let (code, list, _) = run(&[]);
+    assert_eq!(code, Some(0));
+    let holders = list.lines().find(|line| line.trim_start().starts_with("holders")).expect("holders is listed");
+    assert!(holders.contains("--pool [--as-of]"), "{list}");
+
+    let (code, json, _) = run(&["holders", "--pool", "declared:editor"]);
+    let body: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, body["items"].as_array().map(Vec::len)), (Some(0), Some(3)));
+    assert!(body["position"].is_u64() && body["next_cursor"].is_null(), "{body}");
+    let (code, csv, _) = run(&["holders", "--pool", "declared:editor", "--format", "csv"]);
+    assert_eq!((code, csv.lines().count()), (Some(0), 4));
+    assert!(csv.starts_with("pool,pool_key,holder,"), "{csv}");
+
+    let (code, out, said) = run(&["holders"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(said.contains("pool is missing"), "{said}");
+    assert!(run(&["shoe-size"]).2.contains("report-not-found"));
 }

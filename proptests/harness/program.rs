@@ -69,3 +69,12 @@ pub(crate) fn load(data: &Path, lists: &[(&str, &Path)], more: &[&str]) -> Value
     assert!(output.status.success(), "load: {}", words(&output));
     serde_json::from_slice(&output.stdout).expect("load prints JSON")
 }
+
+/// A command that asks the service at `url` as root: with which number it ended, and what it printed and complained of.
+pub(crate) fn asked(url: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().env("RUST_BACKTRACE", "1").env("SEATLEDGER_TOKEN", super::ROOT_TOKEN).args(args);
+    let output = program.args(["--url", url]).output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}

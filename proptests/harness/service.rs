@@ -115,6 +115,11 @@ impl Service {
         self.ended();
     }
 
+    /// What differs from the next start on.
+    pub(crate) fn change(&mut self, options: Options) {
+        self.options = options;
+    }
+
     /// Starts it on the same folder, after [`Service::stop`] or [`Service::kill`]. Clients find it again.
     pub(crate) fn start_again(&mut self) {
         let (child, stdout, url) = spawn(self.folder.path(), &self.options);

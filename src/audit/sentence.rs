@@ -223,6 +223,11 @@ pub fn sentence(event: &Event) -> String {
             format!("The refusal at position {position}{} was repeated {count} times", of_pool(*pool))
         }
         Event::CommandUnchanged { command, .. } => format!("{} changed nothing", word(command)),
+        Event::ReportRead { report, asked, position } => {
+            let about = asked.pool.map(|pool| format!(" of {pool}")).unwrap_or_default();
+            let whom = asked.user.map(|user| format!(" about {user}")).unwrap_or_default();
+            format!("The report {report}{about}{whom} was read as of {position}")
+        }
         Event::LogRestored { log_id_before, log_id } => {
             format!("A backup of log {log_id_before} was restored, and log {log_id} goes on from here")
         }

@@ -14,6 +14,7 @@ mod load;
 mod output;
 mod progress;
 mod replay;
+mod report;
 mod restore;
 mod serve;
 mod spawned;
@@ -72,6 +73,8 @@ enum Command {
     Openapi,
     /// Write a tenant's history as NDJSON or CSV
     Export(Box<export::Args>),
+    /// Ask a running service for one of the auditor's reports, or for their list
+    Report(Box<report::Args>),
     /// Make a data folder of an export
     Import(import::Args),
     /// Print the completions for a shell
@@ -121,6 +124,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
             Ok(Finished::Well)
         }
         Command::Export(args) => wait_for(export::run(*args)),
+        Command::Report(args) => wait_for(report::run(*args)),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -236,7 +236,8 @@ impl Answer {
             | Event::Requeued { .. }
             | Event::Dequeued { .. }
             | Event::RefusalsCounted { .. }
-            | Event::LogRestored { .. } => {}
+            | Event::LogRestored { .. }
+            | Event::ReportRead { .. } => {}
         }
     }
 }

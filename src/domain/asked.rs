@@ -58,4 +58,5 @@ pub enum CommandKind {
     RetireDevice,
     Provider,
     Tick,
+    ReadReport,
 }

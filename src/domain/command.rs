@@ -8,6 +8,7 @@ use super::facts::{
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
 use super::key::{PoolKey, Provider};
 use super::personal::{Blind, Personal};
+use super::report::{ReportAsked, ReportName};
 use super::time::{Day, Time};
 use serde::{Deserialize, Serialize};
 
@@ -235,6 +236,12 @@ pub enum Observation {
     Provider {
         pool: PoolRef,
         report: ProviderReport,
+    },
+    /// A report is read, by whoever stands in the envelope.
+    ReadReport {
+        report: ReportName,
+        asked: ReportAsked,
+        position: u64,
     },
     /// Time has passed.
     Tick,

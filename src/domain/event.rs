@@ -12,6 +12,7 @@ use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolI
 use super::key::{PoolKey, Provider};
 use super::personal::Personal;
 use super::rejection::Rejection;
+use super::report::{ReportAsked, ReportName};
 use super::time::{Day, Time};
 use serde::{Deserialize, Serialize};
 
@@ -430,6 +431,13 @@ pub enum Event {
         holder: Option<Holder>,
         target: Option<Target>,
         rejection: Rejection,
+    },
+    /// Somebody read a report; who it was stands in the envelope.
+    ReportRead {
+        report: ReportName,
+        asked: ReportAsked,
+        /// The last position that the answer spoke of.
+        position: u64,
     },
 }
 

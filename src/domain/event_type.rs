@@ -123,6 +123,7 @@ event_types! {
     CommandUnchanged => "command_unchanged",
     LogRestored => "log_restored",
     BatchRefused => "batch_refused",
+    ReportRead => "report_read",
 }
 
 impl EventType {

@@ -1,5 +1,6 @@
 //! The reports there are, as a fact can name them. Not here: what they say.
 
+use super::ids::{PoolId, UserId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +41,19 @@ reports! {
     UntargetedSeats => "untargeted-seats",
     Drift => "drift",
     TrueUp => "true-up",
+    AccessLog => "access-log",
+}
+
+/// What a report was asked with: positions and ids, never a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct ReportAsked {
+    /// `None` where now was asked for.
+    pub as_of: Option<u64>,
+    pub from: Option<u64>,
+    pub to: Option<u64>,
+    pub pool: Option<PoolId>,
+    pub user: Option<UserId>,
+    pub days: Option<u32>,
 }
 
 impl fmt::Display for ReportName {

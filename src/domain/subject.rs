@@ -176,6 +176,10 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
             named.extend(pool.map(Subject::Pool));
         }
         Event::CommandUnchanged { command: _, about } => name_about(*about, named),
+        Event::ReportRead { report: _, asked, position: _ } => {
+            named.extend(asked.pool.map(Subject::Pool));
+            named.extend(asked.user.map(Subject::User));
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod request_id;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod wire;
 
 pub use listener::{ListenerLimits, serve};

@@ -119,7 +119,8 @@ impl<'e> Change<'e> {
             | Event::EndingsConfirmed { .. }
             | Event::MembersSkipped { .. }
             | Event::CommandUnchanged { .. }
-            | Event::LogRestored { .. } => return None,
+            | Event::LogRestored { .. }
+            | Event::ReportRead { .. } => return None,
         };
         Some((*pool, change))
     }

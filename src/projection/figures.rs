@@ -292,7 +292,8 @@ impl PoolFigures {
             | Event::RefundRecorded { .. }
             | Event::OfflineLicenseIssued { .. }
             | Event::CommandUnchanged { .. }
-            | Event::LogRestored { .. } => {}
+            | Event::LogRestored { .. }
+            | Event::ReportRead { .. } => {}
         }
     }
 

@@ -198,6 +198,7 @@ pub fn seat_of(event: &Event) -> Option<(PoolId, Holder)> {
         | Event::EndingsHeld { .. }
         | Event::RemovalHeld { .. }
         | Event::EndingsConfirmed { .. }
-        | Event::LogRestored { .. } => None,
+        | Event::LogRestored { .. }
+        | Event::ReportRead { .. } => None,
     }
 }

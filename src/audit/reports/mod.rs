@@ -3,6 +3,7 @@
 //!
 //! Here: the table of them, and what all have in common. Not here: how a row looks as JSON or CSV (`rows.rs`), who may ask.
 
+mod access_log;
 mod courses;
 mod days_over_cap;
 mod drift;
@@ -42,6 +43,7 @@ pub const REPORTS: &[&Report] = &[
     &untargeted_seats::REPORT,
     &drift::REPORT,
     &true_up::REPORT,
+    &access_log::REPORT,
 ];
 
 /// One question.

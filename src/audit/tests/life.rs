@@ -11,6 +11,7 @@ use crate::domain::facts::{
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, TenantId, TokenId, UserId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::{DeviceNames, UserProfile};
+use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::Time;
 use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing, Submission};
 use crate::projection::View;
@@ -68,6 +69,7 @@ pub(super) async fn life(seed: u64, steps: usize) -> World {
         let batch = (step..step + size).map(|n| any_submission(&mut random, &ledger, tenant, n)).collect();
         ledger.submit_all(tenant, batch, false).await.unwrap();
         step += size;
+        ledger.submit(tenant, submission(None, read_report(step))).await.unwrap();
         ledger.clock().advance(Duration::from_secs(random.random_range(1..40_000)));
         ledger.tick().await;
     }
@@ -90,6 +92,14 @@ fn any_submission(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId, step
     let reason = random.random_bool(0.1).then(|| "=because, \"of\"\nit".to_owned());
     let occurred_at = random.random_bool(0.1).then_some(Time(BORN.0 - 5_000_000));
     Submission { reason, occurred_at, ..submission(id, ask) }
+}
+
+/// Somebody looks at a report, again and again at the same ones.
+fn read_report(step: usize) -> Ask {
+    let report = if step.is_multiple_of(3) { ReportName::Person } else { ReportName::TrueUp };
+    let (pool, user) = (step.is_multiple_of(2).then_some(PoolId(1)), step.is_multiple_of(3).then_some(UserId(2)));
+    let asked = ReportAsked { as_of: step.is_multiple_of(5).then_some(7), pool, user, ..ReportAsked::default() };
+    Ask::Intake(Intake::Observation(Observation::ReadReport { report, asked, position: step as u64 }))
 }
 
 fn key(pool: u32) -> PoolKey {

@@ -437,6 +437,35 @@ impl Naive {
         rows
     }
 
+    pub(super) fn access_log(&self, look: &Look) -> Rows {
+        let first = usize::try_from(look.asked.first).unwrap();
+        let mut rows = Rows::new();
+        for recorded in self.events.iter().take(look.at + 1).skip(first) {
+            let Event::ReportRead { report, asked, position } = &recorded.event else { continue };
+            let is_of = |wanted: Option<String>, is: Option<String>| wanted.is_none() || wanted == is;
+            if !is_of(look.asked.pool.map(|pool| pool.to_string()), asked.pool.map(|pool| pool.to_string()))
+                || !is_of(look.asked.user.map(|user| user.to_string()), asked.user.map(|user| user.to_string()))
+            {
+                continue;
+            }
+            rows.push(vec![
+                Cell::Time(recorded.envelope.recorded_at),
+                text("token_0"),
+                text("http"),
+                Cell::Word(report.name()),
+                Cell::Count(*position),
+                maybe(asked.as_of, Cell::Count),
+                maybe(asked.from, Cell::Count),
+                maybe(asked.to, Cell::Count),
+                maybe(asked.pool, text),
+                maybe(asked.user, text),
+                maybe(asked.days, |days| Cell::Count(u64::from(days))),
+                evidence([usize::try_from(recorded.position).unwrap()]),
+            ]);
+        }
+        rows
+    }
+
     pub(super) fn drift(&self, look: &Look) -> Rows {
         let state = &self.views[look.at].state;
         let open = state.drifts.iter().filter(|drift| drift.resolution.is_none());

@@ -53,6 +53,7 @@ fn expected(naive: &Naive, report: &Report, look: &Look) -> Rows {
         ReportName::UntargetedSeats => naive.untargeted_seats(look),
         ReportName::Drift => naive.drift(look),
         ReportName::TrueUp => naive.true_up(look),
+        ReportName::AccessLog => naive.access_log(look),
     }
 }
 
@@ -71,12 +72,14 @@ fn any_look(random: &mut SmallRng, naive: &Naive, report: &Report) -> Look {
     let id = |index: usize| u32::try_from(index).unwrap();
     let has_pool = report.parameters.iter().find(|p| p.asking == Asking::Pool);
     let is_pool_asked = has_pool.is_some_and(|p| p.is_required || random.random_bool(0.4)) && pools > 0;
+    let has_user = report.parameters.iter().find(|p| p.asking == Asking::User);
+    let is_user_asked = has_user.is_some_and(|p| p.is_required || random.random_bool(0.2));
     let is_period = report.takes(Asking::From);
     let asked = Asked {
         first: if is_period { first as u64 } else { 0 },
         since: if is_period { since } else { recorded_at(0) },
         pool: is_pool_asked.then(|| PoolId(id(random.random_range(0..pools)))),
-        user: report.takes(Asking::User).then(|| UserId(id(random.random_range(0..users)))),
+        user: is_user_asked.then(|| UserId(id(random.random_range(0..users)))),
         days: report.takes(Asking::Days).then(|| random.random_range(0..6)),
     };
     Look { at, until, asked }

@@ -7,6 +7,8 @@ use crate::domain::facts::{Role, SettingsPatch};
 use crate::domain::ids::TokenId;
 use crate::domain::key::Provider;
 use crate::domain::rejection::Rejection;
+use crate::domain::report::{ReportAsked, ReportName};
+use crate::domain::state::ReadKey;
 use crate::domain::time::Time;
 
 impl Judge<'_> {
@@ -37,6 +39,16 @@ impl Judge<'_> {
     pub(super) fn issue_token(&mut self, name: &str, role: Role, hash: [u8; 32], expires_at: Option<Time>) -> Verdict {
         let token = TokenId::at(self.tenant.tokens.len());
         self.emit(Event::TokenIssued { token, name: name.to_owned(), role, hash, expires_at });
+        Verdict::Done
+    }
+
+    /// Taken from any role: reading changes nothing and leaves a trace. The same read by the same actor within an hour is one.
+    pub(super) fn read_report(&mut self, report: ReportName, asked: ReportAsked, position: u64) -> Verdict {
+        let key = ReadKey { actor: self.actor, report, asked };
+        if self.tenant.reads.is_fresh(&key, self.now) {
+            return Verdict::Unchanged(About::Tenant);
+        }
+        self.emit(Event::ReportRead { report, asked, position });
         Verdict::Done
     }
 

@@ -168,6 +168,7 @@ impl<'a> Judge<'a> {
             }
             Observation::RetireDevice { device } => self.retire(*device),
             Observation::Provider { pool, report } => self.provider_report(pool, *report),
+            Observation::ReadReport { report, asked, position } => Ok(self.read_report(*report, *asked, *position)),
             Observation::Tick => Ok(self.tick()),
         }
     }
@@ -338,6 +339,7 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Observation::PutDevice { .. } => CommandKind::PutDevice,
             Observation::RetireDevice { .. } => CommandKind::RetireDevice,
             Observation::Provider { .. } => CommandKind::Provider,
+            Observation::ReadReport { .. } => CommandKind::ReadReport,
             Observation::Tick => CommandKind::Tick,
         },
     }

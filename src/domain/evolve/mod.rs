@@ -9,7 +9,7 @@ use super::event::Event;
 use super::facts::{AssignmentEndCause, Intent};
 use super::ids::{AssignmentId, PoolId};
 use super::rejection::RejectionClass;
-use super::state::{Assignment, Meta, RefusalKey, RefusalSeen, Tenant, Token, Tool};
+use super::state::{Assignment, Meta, ReadKey, RefusalKey, RefusalSeen, Tenant, Token, Tool};
 use super::time::Time;
 use std::sync::Arc;
 
@@ -174,6 +174,10 @@ impl Tenant {
                 if let Some(pool) = pool {
                     self.count_refusals(*pool, *count);
                 }
+            }
+            Event::ReportRead { report, asked, position: _ } => {
+                let key = ReadKey { actor: meta.actor, report: *report, asked: *asked };
+                self.reads.remember(key, meta.position, meta.recorded_at);
             }
             Event::CommandUnchanged { .. } | Event::LogRestored { .. } => {}
         }

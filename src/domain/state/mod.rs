@@ -10,8 +10,8 @@ mod tables;
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
 pub use tables::{
-    Drift, HeldEndings, Names, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync, SyncCounts,
-    SyncState, Token, Tool,
+    Drift, HeldEndings, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync,
+    SyncCounts, SyncState, Token, Tool,
 };
 
 use super::command::Actor;
@@ -64,6 +64,7 @@ pub struct Tenant {
     pub recent_endings: VecDeque<RecentEnding>,
     pub seats_held: u64,
     pub refusals: Refusals,
+    pub reads: Reads,
     /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
     /// digests.
     #[serde(skip)]

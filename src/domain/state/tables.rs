@@ -7,7 +7,8 @@ use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role
 use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SubjectId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
-use crate::domain::time::Time;
+use crate::domain::report::{ReportAsked, ReportName};
+use crate::domain::time::{HOUR_MICROS, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -155,6 +156,46 @@ impl Refusals {
     }
 }
 
+/// What makes two reads of a report the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReadKey {
+    pub actor: Actor,
+    pub report: ReportName,
+    pub asked: ReportAsked,
+}
+
+/// The reads of the last hour, so that who asks again and again does not fill the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reads {
+    by_key: BTreeMap<ReadKey, u64>,
+    by_position: BTreeMap<u64, (ReadKey, Time)>,
+}
+
+/// So many different reads are remembered; an older one is recorded anew.
+const READS_REMEMBERED_MAX: usize = 4096;
+
+impl Reads {
+    /// Whether the same was read within the hour before.
+    #[must_use]
+    pub fn is_fresh(&self, key: &ReadKey, now: Time) -> bool {
+        let read = self.by_key.get(key).and_then(|position| self.by_position.get(position));
+        read.is_some_and(|(_, at)| now.0 - at.0 < HOUR_MICROS)
+    }
+
+    pub(in crate::domain) fn remember(&mut self, key: ReadKey, position: u64, at: Time) {
+        if let Some(older) = self.by_key.insert(key, position) {
+            self.by_position.remove(&older);
+        }
+        self.by_position.insert(position, (key, at));
+        while let Some(oldest) = self.by_position.first_entry()
+            && (self.by_key.len() > READS_REMEMBERED_MAX || at.0 - oldest.get().1.0 >= HOUR_MICROS)
+        {
+            let (key, _) = oldest.remove();
+            self.by_key.remove(&key);
+        }
+    }
+}
+
 /// Outside names: hashes to find a subject by, and the sealed text.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Names {
@@ -266,5 +307,33 @@ impl Names {
             Some(place) => *place = stored,
             None => self.device_names.push(stored),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(position: u64) -> ReadKey {
+        let asked = ReportAsked { as_of: Some(position), ..ReportAsked::default() };
+        ReadKey { actor: Actor::Root, report: ReportName::Holders, asked }
+    }
+
+    #[test]
+    fn a_read_is_remembered_for_an_hour_and_the_table_is_bounded() {
+        let mut reads = Reads::default();
+        let begun = Time(5);
+        reads.remember(key(1), 10, begun);
+        assert!(reads.is_fresh(&key(1), Time(begun.0 + HOUR_MICROS - 1)));
+        assert!(!reads.is_fresh(&key(1), Time(begun.0 + HOUR_MICROS)));
+        assert!(!reads.is_fresh(&key(2), begun));
+        for n in 0..2 * READS_REMEMBERED_MAX as u64 {
+            reads.remember(key(n), 20 + n, begun);
+        }
+        assert_eq!((reads.by_key.len(), reads.by_position.len()), (READS_REMEMBERED_MAX, READS_REMEMBERED_MAX));
+        assert!(!reads.is_fresh(&key(0), begun) && reads.is_fresh(&key(2 * READS_REMEMBERED_MAX as u64 - 1), begun));
+        // what is older than an hour goes with the next one
+        reads.remember(key(7), 100_000, Time(begun.0 + HOUR_MICROS));
+        assert_eq!((reads.by_key.len(), reads.by_position.len()), (1, 1));
     }
 }

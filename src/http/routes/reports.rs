@@ -2,19 +2,19 @@
 //! here: what a report says (`audit::reports`).
 
 use crate::audit::as_of::{AsOfError, At};
-use crate::audit::reports::{Asked as ReportAsked, Asking, Key, Output, Report, Source, csv_header, csv_line};
+use crate::audit::reports::{Asked, Asking, Key, Output, Report, Source, csv_header, csv_line};
 use crate::domain::ids::{PoolId, UserId};
-use crate::domain::report::ReportName;
-use crate::domain::time::Time;
+use crate::domain::report::{ReportAsked, ReportName};
+use crate::domain::time::{HOUR_MICROS, Time};
 use crate::http::auth::Caller;
 use crate::http::bodies::reports::{ReportAboutBody, ReportBody};
 use crate::http::contract::ReadProblems;
 use crate::http::files::{self, Sink};
 use crate::http::history::filter_of;
-use crate::http::inputs::{Asked, Places};
+use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, shown};
-use crate::http::refs;
+use crate::http::{refs, traces};
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
@@ -72,9 +72,9 @@ pub(in crate::http) async fn report(
     reading: Reading,
     places: Places<(String, String)>,
     headers: HeaderMap,
-    Asked(query): Asked<ReportQuery>,
-    Asked(page): Asked<PageQuery>,
-    Asked(given): Asked<Vec<(String, String)>>,
+    inputs::Asked(query): inputs::Asked<ReportQuery>,
+    inputs::Asked(page): inputs::Asked<PageQuery>,
+    inputs::Asked(given): inputs::Asked<Vec<(String, String)>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let Places((_, name)) = places;
@@ -89,6 +89,7 @@ pub(in crate::http) async fn report(
     };
     let (reading, place, looked_up) =
         tokio::task::spawn_blocking(look_up).await.map_err(|error| Problem::internal(&error))??;
+    traces::report_read(&reading.caller, report.name, looked_up.traced, looked_up.position).await?;
     match format {
         Format::Json => listed(reading.caller, report, place, looked_up).await,
         Format::Csv => written(&reading.caller, report, looked_up),
@@ -102,7 +103,7 @@ async fn listed(
     looked_up: LookedUp,
 ) -> Result<Response, Problem> {
     let read = move || {
-        let LookedUp { asked, position, until, after } = looked_up;
+        let LookedUp { asked, position, until, after, .. } = looked_up;
         let mut items: Vec<Value> = Vec::new();
         let mut sink = |row: crate::audit::reports::Row| {
             items.push(Value::Object(row.to_json(report.columns)));
@@ -171,7 +172,9 @@ fn check_names(report: &Report, given: &[(String, String)], format: Format) -> R
 
 /// Everything that was asked, as positions, instants and ids.
 struct LookedUp {
-    asked: ReportAsked,
+    asked: Asked,
+    /// The same as it is recorded.
+    traced: ReportAsked,
     position: u64,
     until: Time,
     after: Option<Key>,
@@ -201,15 +204,21 @@ impl LookedUp {
         };
         let from = query.from.as_deref().map(|text| point("from", text)).transpose()?;
         let (first, since) = begin(caller, from, to, position)?;
-        let asked = ReportAsked {
+        let asked = Asked {
             first,
             since,
             pool: query.pool.as_deref().map(|text| pool(caller, text, position)).transpose()?,
             user: query.user.as_deref().map(|text| user(caller, text)).transpose()?,
             days: query.days,
         };
+        let Asked { first, pool, user, days, .. } = asked;
+        // a later page of what was read as of now belongs to that read
+        let is_now = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
+        let end = (!is_now).then_some(position);
+        let (as_of, to) = if query.to.is_some() { (None, end) } else { (end, None) };
+        let traced = ReportAsked { as_of, from: from.map(|_| first), to, pool, user, days };
         debug_assert!(report.takes(Asking::From) || from.is_none(), "the names were checked");
-        Ok(Self { asked, position, until, after })
+        Ok(Self { asked, traced, position, until, after })
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::facts::{
 use crate::domain::ids::Holder;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
+use crate::domain::report::ReportName;
 use serde_json::Value;
 use serde_reflection::{Tracer, TracerConfig};
 use std::collections::BTreeSet;
@@ -99,6 +100,7 @@ fn the_types_of_a_record_are_published() {
         Licensing,
         Mode,
         ReleaseCause,
+        ReportName,
         Role,
         SkipReason,
     );
