@@ -21,5 +21,6 @@ mod race;
 mod reports;
 mod rot;
 mod seed;
+mod stories;
 mod strangers;
 mod without_sled;

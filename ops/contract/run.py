@@ -26,7 +26,7 @@ service = subprocess.Popen(
 )
 
 
-def call(method, path, body=None, url=None):
+def call(method, path, body=None, url=None, expected=None):
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
@@ -34,6 +34,8 @@ def call(method, path, body=None, url=None):
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
+        if error.code == expected:
+            return json.load(error)
         sys.exit(f"{method} {path}: {error.code} {error.read().decode()}")
 
 
@@ -42,6 +44,8 @@ def found(url):
     tenant = lambda path: "/v1/tenants/contoso" + path
     ask = lambda method, path, body=None: call(method, tenant(path), body, url)
     ask("PUT", "", {"name": "Contoso"})
+    # the refusal at position 1
+    call("POST", tenant("/syncs"), {"provider": "declared"}, url, expected=409)
     item = lambda sku, owned, **more: {"sku": sku, "license_type": "online", "name": sku.title(), "publisher": "Contoso", "owned": owned,
         "distribution_policy": "restricted", "price": {"currency": "EUR", "minor_units": 4900}, "encrypted": False, "related_set": None, **more}
     items = [item("editor", 100000), item("viewer", 500, license_type="offline"), item("crowd", 60), item("shrinking", 5), item("short", 1), item("steady", 9)]
@@ -88,10 +92,12 @@ def main():
         for method, one in calls.items():
             operations[(method.upper(), path)] = one["operationId"]
     report = root / "report"
+    # one worker: two threads that parse at once trip over each other inside CPython 3.11 ("AST constructor recursion depth
+    # mismatch"), and the interpreter's lock leaves nothing to win
     each = max(20, -(-cases_min // len(operations)))
     asked = subprocess.run([
         schemathesis, "--config-file", "ops/contract/schemathesis.toml", "run", url + "/openapi.json", "--url", url, "-H", f"Authorization: Bearer {token}", "--phases", "examples,coverage,fuzzing",
-        "--max-examples", str(each), "--seed", "1", "--report", "ndjson", "--report-dir", str(report), "--workers", "2",
+        "--max-examples", str(each), "--seed", "1", "--report", "ndjson", "--report-dir", str(report), "--workers", "1",
         "--suppress-health-check", "all", "--continue-on-failure", "--request-timeout", "20",
         "--exclude-path-regex", "^/v1/tenants/\\{tenant\\}/events/stream$", "--no-color",
     ], stdout=open(root / "schemathesis.log", "w"), stderr=subprocess.STDOUT, check=False, cwd=os.getcwd())

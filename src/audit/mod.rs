@@ -9,7 +9,9 @@ pub mod import;
 pub mod reports;
 pub mod sentence;
 pub mod simulate;
+pub mod story;
 pub mod timeline;
+pub mod why_not;
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,12 @@ pub(super) fn word(value: &impl Serialize) -> String {
     }
 }
 
+/// A cause as a person reads it: `timed out`.
+#[must_use]
+pub fn cause_words(cause: impl Serialize) -> String {
+    word(&cause).replace('_', " ")
+}
+
 fn count(owned: Owned) -> String {
     match owned {
         Owned::Count(count) => count.to_string(),

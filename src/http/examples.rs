@@ -62,9 +62,9 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("pool", "grant") => ("The pool's id or key", "declared:short"),
         ("pool", "refund") => ("The pool's id or key", "declared:shrinking"),
         ("pool", "issue_offline_license") => ("The pool's id or key", "declared:viewer"),
-        ("pool", "seat") => ("The pool's id or key", "declared:steady"),
+        ("pool", "seat" | "seat_story") => ("The pool's id or key", "declared:steady"),
         ("pool", _) => ("The pool's id or key", "declared:editor"),
-        ("holder", "seat") => ("user:<ref> or device:<ref>", "user:u7@contoso.example"),
+        ("holder", "seat" | "seat_story") => ("user:<ref> or device:<ref>", "user:u7@contoso.example"),
         ("holder", "reclaim") => ("user:<ref> or device:<ref>", "user:dora@contoso.example"),
         ("holder", _) => ("user:<ref> or device:<ref>", "user:ada@contoso.example"),
         ("user", "depart" | "return_user") => ("The user's id or user name", "carl@contoso.example"),
@@ -88,6 +88,7 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("index", _) => {
             ("Groups of three digits, all but the last with an x before them; the width of a partial tile", "000.p/1")
         }
+        ("position", "why_not") => ("The position of a refusal", "1"),
         ("position", _) => ("A position of the log", "3"),
         (_, _) => ("The last part of a problem's type", "no-seat-available"),
     }

@@ -113,7 +113,7 @@ impl Service {
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
         assignments, commands, devices, directory, events, figures, inventory, log, people, pools, reports, seats,
-        stores, streams, tenants,
+        stores, stories, streams, tenants,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -183,6 +183,8 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(figures::timeline))
         .routes(routes!(reports::reports))
         .routes(routes!(reports::report))
+        .routes(routes!(stories::seat_story))
+        .routes(routes!(stories::why_not))
         .routes(routes!(streams::export_events))
         .routes(routes!(log::log_checkpoint))
         .routes(routes!(log::log_key))

@@ -7,3 +7,4 @@ mod life;
 mod naive;
 mod past;
 mod reports;
+mod stories;

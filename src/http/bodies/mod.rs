@@ -7,4 +7,5 @@ pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod reports;
 pub(super) mod seats;
+pub(super) mod stories;
 pub(super) mod syncs;

@@ -13,5 +13,6 @@ pub(super) mod pools;
 pub(super) mod reports;
 pub(super) mod seats;
 pub(super) mod stores;
+pub(super) mod stories;
 pub(super) mod streams;
 pub(super) mod tenants;

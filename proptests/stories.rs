@@ -1,0 +1,114 @@
+//! Why somebody has a seat or has none, and why a command was refused: asked over HTTP, answered in sentences and events.
+
+use crate::harness::Tenant;
+use serde_json::{Value, json};
+
+fn types(story: &Value) -> Vec<&str> {
+    let items = story["items"].as_array().expect("items");
+    items.iter().map(|item| item["type"].as_str().expect("a type")).collect()
+}
+
+fn story(t: &Tenant, of: &str, query: &str) -> Value {
+    t.get(&format!("/pools/declared:office/seats/user:{of}@example.org/explain{query}")).ok()
+}
+
+#[test]
+fn the_story_of_a_seat_begins_with_the_group_and_ends_with_the_departure() {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    for name in ["ada", "bob", "cy"] {
+        t.user(name);
+    }
+    t.device("laptop");
+    t.group("sales", "users", &["ada", "bob"]);
+    t.group("others", "users", &["ada"]);
+    t.assign("office", json!({"group": "sales"}), "required", json!({"mode": "fill"})).created();
+    let reserved = story(&t, "ada", "");
+    assert_eq!((&reserved["standing"], &reserved["seat"]), (&json!("holds"), &json!("reserved")));
+    t.install("office", "laptop", "ada").created();
+    let waits = story(&t, "bob", "");
+    assert_eq!((&waits["standing"], &waits["seat"]), (&json!("waits"), &Value::Null));
+    assert_eq!(types(&waits), ["members_added", "assignment_made", "queued"]);
+    assert!(waits["sentence"].as_str().expect("a sentence").contains("waits for a seat"));
+    let never = story(&t, "cy", "");
+    assert_eq!((&never["standing"], &never["since_position"]), (&json!("never"), &Value::Null));
+
+    let before = t.head();
+    t.post("/users/ada@example.org/departure", json!({"cause": "deactivated"})).ok();
+    let gone = story(&t, "ada", "");
+    assert_eq!(gone["standing"], "gave_back");
+    assert_eq!(
+        types(&gone),
+        [
+            "members_added",
+            "assignment_made",
+            "seat_granted",
+            "seat_taken",
+            "installed",
+            "user_departed",
+            "seat_released"
+        ]
+    );
+    assert!(gone["items"].as_array().expect("items").iter().all(|item| item["sentence"].is_string()));
+    assert_eq!(story(&t, "bob", "")["standing"], "holds", "the queue was served");
+    // as it was told before
+    let then = story(&t, "ada", &format!("?as_of={before}"));
+    assert_eq!((&then["standing"], &then["seat"]), (&json!("holds"), &json!("in_use")));
+    // page by page
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = story(&t, "ada", &format!("?limit=2{cursor}"));
+        paged.extend(page["items"].as_array().expect("items").clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(Value::from(paged), gone["items"]);
+
+    t.get("/pools/declared:office/seats/user:nobody/explain").problem("user-not-found");
+    t.get("/pools/declared:none/seats/user:ada@example.org/explain").problem("pool-not-found");
+    t.get("/pools/declared:office/seats/ada/explain").problem("meaningless-request");
+}
+
+#[test]
+fn a_refusal_names_the_event_that_took_the_last_seat() {
+    let t = Tenant::shared();
+    t.owns("office", 2);
+    for name in ["ada", "bob", "cy"] {
+        t.user(name);
+    }
+    t.assign_to_user("office", "ada", "required").created();
+    t.assign_to_user("office", "bob", "required").created();
+    let taken_by = t.list("/events?pool=declared:office&type=seat_granted").pop().expect("a grant")["position"].clone();
+    t.user("dan");
+    t.assign_to_user("office", "cy", "required").problem("not-enough-seats");
+    let refused_at = t.list("/refusals").pop().expect("a refusal")["position"].as_u64().expect("a position");
+    let why = t.get(&format!("/refusals/{refused_at}/explain")).ok();
+    assert_eq!(why["last_seat"]["position"], taken_by);
+    assert_eq!(why["last_seat"]["type"], "seat_granted");
+    assert_eq!(why["refusal"]["reason"], "not-enough-seats");
+    assert_eq!(
+        (&why["figures"]["owned"], &why["figures"]["held"], &why["figures"]["free"]),
+        (&json!(2), &json!(2), &json!(0))
+    );
+    assert!(why["fix"].as_str().is_some_and(|fix| !fix.is_empty()));
+    assert_eq!(story(&t, "cy", "")["refused_at"], refused_at);
+
+    // seats come later: the past stays explained as it was
+    t.owns("office", 5);
+    let again = t.get(&format!("/refusals/{refused_at}/explain")).ok();
+    assert_eq!((&again["last_seat"], &again["figures"]), (&why["last_seat"], &why["figures"]));
+
+    t.post("/users/cy@example.org/departure", json!({"cause": "deactivated"})).ok();
+    t.assign_to_user("office", "cy", "required").problem("user-departed");
+    let refused = t.list("/refusals").pop().expect("a refusal")["position"].as_u64().expect("a position");
+    let why = t.get(&format!("/refusals/{refused}/explain")).ok();
+    assert_eq!(why["because"]["type"], "user_departed");
+    assert_eq!(why["last_seat"], Value::Null);
+
+    t.get("/refusals/0/explain").problem("not-a-refusal");
+    t.get("/refusals/100000/explain").problem("position-not-reached");
+    t.get("/refusals/none/explain").problem("unreadable-request");
+    t.get(&format!("/refusals/{refused}/explain?as_of={refused_at}")).problem("position-not-reached");
+}

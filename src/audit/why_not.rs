@@ -1,0 +1,165 @@
+//! Why a command was refused: what the pool's figures were at that moment, and which events had brought about what the
+//! rule met. Not here: what the rule means in general (the problem's page says that).
+
+use super::each_pool_event;
+use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::event_type::EventType;
+use crate::domain::facts::Owned;
+use crate::domain::ids::{Holder, PoolId, TenantId, UserId};
+use crate::domain::rejection::{Rejection, RejectionClass};
+use crate::ledger::{EventQuery, Ledger, ReadError};
+use crate::projection::figures::{Figures, PoolFigures};
+use std::ops::ControlFlow;
+
+/// A refusal with what explains it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhyNot {
+    pub refusal: Recorded,
+    pub rejection: Rejection,
+    /// The pool's figures at the refusal's position. A batch that was undone had other ones in between: the refusal names
+    /// them.
+    pub figures: Option<Figures>,
+    /// For lack of seats: the event that took the last free one, where none was free since.
+    pub last_seat: Option<Recorded>,
+    /// The newest event that brought about what the rule met: the departure, the suspension, the assignment that was there
+    /// already.
+    pub because: Option<Recorded>,
+}
+
+/// `None` where the event of this position is no refusal by a rule. Blocking, for as long as the pool's events up to
+/// there take to fold.
+///
+/// # Errors
+/// When there is no such tenant or position, or the log can't be read.
+pub fn why_not(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Option<WhyNot>, ReadError> {
+    let refusal = ledger.events(tenant, position, 1)?.pop().ok_or(ReadError::NotReached(position))?;
+    let (Event::CommandRefused { pool, holder, target, rejection, .. }
+    | Event::BatchRefused { pool, holder, target, rejection, .. }) = &refusal.event
+    else {
+        return Ok(None);
+    };
+    if rejection.class() != RejectionClass::Conflict {
+        return Ok(None);
+    }
+    let (pool, rejection) = (*pool, rejection.clone());
+    let user = user_of(*holder, *target);
+    let because = because(ledger, tenant, &refusal, &rejection, pool, user)?;
+    let (figures, last_seat) = match pool {
+        Some(pool) => {
+            let (figures, last_seat) = shortage(ledger, tenant, pool, position)?;
+            (Some(figures), last_seat.filter(|_| rejection.is_for_lack_of_seats()))
+        }
+        None => (None, None),
+    };
+    Ok(Some(WhyNot { refusal, rejection, figures, last_seat, because }))
+}
+
+fn user_of(holder: Option<Holder>, target: Option<Target>) -> Option<UserId> {
+    match (holder, target) {
+        (Some(Holder::User(user)), _) | (_, Some(Target::User(user))) => Some(user),
+        (Some(Holder::Device(_)) | None, Some(Target::Device(_) | Target::Group { .. }) | None) => None,
+    }
+}
+
+/// The pool at a position, and the event since which none of its seats was free.
+fn shortage(
+    ledger: &Ledger,
+    tenant: TenantId,
+    pool: PoolId,
+    position: u64,
+) -> Result<(Figures, Option<Recorded>), ReadError> {
+    let mut fold = PoolFigures::new(pool);
+    let (mut figures, mut last_seat) = (fold.figures(), None);
+    each_pool_event(ledger, tenant, pool, position, |recorded| {
+        fold.take(&recorded.event);
+        let had_free = figures.free != Owned::Count(0);
+        figures = fold.figures();
+        if figures.free != Owned::Count(0) {
+            last_seat = None;
+        } else if had_free || matches!(recorded.event, Event::PoolListed { .. }) {
+            last_seat = Some(recorded.clone());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok((figures, last_seat))
+}
+
+/// The newest event before the refusal that led to what the rule met; `None` where a rule meets figures, or nothing.
+fn because(
+    ledger: &Ledger,
+    tenant: TenantId,
+    refusal: &Recorded,
+    rejection: &Rejection,
+    pool: Option<PoolId>,
+    user: Option<UserId>,
+) -> Result<Option<Recorded>, ReadError> {
+    let newest = |pool: Option<PoolId>, user: Option<UserId>, types: &[EventType]| {
+        let query = EventQuery {
+            to: Some(refusal.position),
+            types: types.to_vec(),
+            pool,
+            user,
+            limit: 1,
+            newest_first: true,
+            ..EventQuery::default()
+        };
+        ledger.query(tenant, &query).map(|page| page.events.into_iter().next())
+    };
+    let of_pool = |types: &[EventType]| if pool.is_some() { newest(pool, None, types) } else { Ok(None) };
+    let of_user = |types: &[EventType]| if user.is_some() { newest(None, user, types) } else { Ok(None) };
+    match rejection {
+        Rejection::UserDeparted => of_user(&[EventType::UserDeparted]),
+        Rejection::PoolSuspended => of_pool(&[EventType::PoolSuspended]),
+        Rejection::PoolRemoved => of_pool(&[EventType::PoolDelisted]),
+        Rejection::AssignmentExists => of_pool(&[EventType::AssignmentMade]),
+        Rejection::OrderAlreadyRefunded => of_pool(&[EventType::RefundRecorded]),
+        Rejection::SyncDisabled => newest(None, None, &[EventType::SettingsChanged]),
+        Rejection::StoreAccountAlreadyLinked => newest(None, None, &[EventType::StoreAccountLinked]),
+        Rejection::NotAssigned if pool.is_some() && user.is_some() => {
+            newest(pool, user, &[EventType::AssignmentEnded, EventType::SeatReleased])
+        }
+        Rejection::NotAssigned
+        | Rejection::TenantNotFound
+        | Rejection::PoolNotFound
+        | Rejection::UserNotFound
+        | Rejection::DeviceNotFound
+        | Rejection::GroupNotFound
+        | Rejection::AssignmentNotFound
+        | Rejection::SeatNotFound
+        | Rejection::SyncNotFound
+        | Rejection::HeldNotFound
+        | Rejection::DriftNotFound
+        | Rejection::TokenNotFound
+        | Rejection::ToolNotFound
+        | Rejection::PreconditionFailed { .. }
+        | Rejection::UnknownMembers { .. }
+        | Rejection::MemberKindMismatch { .. }
+        | Rejection::ModeNotAllowed
+        | Rejection::LicensingNotAllowed
+        | Rejection::AllUsersNotAllowed
+        | Rejection::HolderKindNotAllowed
+        | Rejection::NameMismatch
+        | Rejection::OrderedInFuture
+        | Rejection::QuantityZero
+        | Rejection::AmountNotZero
+        | Rejection::NotAnOfflinePool
+        | Rejection::DriftOfAnotherPool { .. }
+        | Rejection::InventoryRepeatsKey { .. }
+        | Rejection::TenantExists
+        | Rejection::UserNameTaken
+        | Rejection::DeviceNameTaken
+        | Rejection::GroupKindFixed
+        | Rejection::StoreAccountNotLinked
+        | Rejection::ConnectorNotRunning
+        | Rejection::NothingHeld
+        | Rejection::DeviceRetired
+        | Rejection::DeviceNotEligible
+        | Rejection::SeatNotRevocable
+        | Rejection::RefundWindowClosed
+        | Rejection::DriftAlreadyResolved
+        | Rejection::SeatsStillHeld { .. }
+        | Rejection::RefundExceedsFreeSeats { .. }
+        | Rejection::NotEnoughSeats { .. }
+        | Rejection::NoSeatAvailable { .. } => Ok(None),
+    }
+}
