@@ -3,7 +3,7 @@
 //! older, or rotten, is healed or named.
 
 use crate::crowd::{Crowd, Town};
-use crate::harness::{Client, Options, ROOT_TOKEN, Said, Service, Tenant, call_of, refused_to_serve};
+use crate::harness::{Client, Options, ROOT_TOKEN, Said, Service, Tenant, call_of, refused_to_serve, verify};
 use crate::strangers::{accepts_consistency, accepts_inclusion, accepts_note, head_of, openssl_accepts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -222,7 +222,7 @@ fn tiles_that_rot_are_healed_and_every_proof_stays_good() {
     let full = files_below(&service.data().join("tiles"));
     let kept: Vec<Vec<u8>> = full.iter().map(|file| fs::read(file).expect("a tile")).collect();
     assert!(full.len() >= 2, "{full:?}");
-    for spoil in [0, 1, 2] {
+    for spoil in [0, 1, 2_u8] {
         for file in &full {
             let mut bytes = fs::read(file).expect("a tile");
             match spoil {
@@ -232,6 +232,8 @@ fn tiles_that_rot_are_healed_and_every_proof_stays_good() {
             }
             fs::write(file, bytes).expect("written");
         }
+        let (is_whole, words) = verify(&service.data());
+        assert!(!is_whole && words.contains("/tiles/"), "{words}");
         service.start_again();
         let now = head(&t);
         check_grown(&t, &before, &now);
@@ -269,6 +271,8 @@ fn an_older_folder_under_a_newer_head_is_not_served() {
     fs::remove_dir_all(older.join("heads")).expect("removed");
     copy(&service.data().join("heads"), &older.join("heads"));
     let said = refused_to_serve(&older);
+    let (is_whole, words) = verify(&older);
+    assert!(!is_whole && words.contains("heads/0") && words.contains("its end is missing"), "{words}");
     for word in [&format!("{} records", newest.size), &hex::encode(newest.root), "heads/0", "seatledger restore"] {
         assert!(said.contains(word), "{word}: {said}");
     }

@@ -9,10 +9,24 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const TOWN: Town = Town { people: 20, devices: 5, pools: 2, seats: 4 };
+/// People enough for a full tile.
+const TOWN: Town = Town { people: 300, devices: 5, pools: 2, seats: 4 };
 /// How the path of each kind of file begins, below the data folder.
-const KINDS: &[&str] =
-    &["journal", "anchor", "manifest", "snapshots", "sled", "subject.keys", "receipts", "subjects", "READY", "master"];
+const KINDS: &[&str] = &[
+    "journal",
+    "anchor",
+    "manifest",
+    "snapshots",
+    "sled",
+    "subject.keys",
+    "receipts",
+    "subjects",
+    "READY",
+    "master",
+    "heads",
+    "tiles",
+    "log.key",
+];
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());

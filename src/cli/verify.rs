@@ -15,9 +15,9 @@ const FINDINGS_SHOWN_MAX: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled with the journal; folds
-the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing in the folder. Beside a
-running service everything is compared up to its last checkpoint, and sled is left alone.
+Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the last signed
+heads with the journal; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
+in the folder. Beside a running service everything is compared up to its last checkpoint, and sled is left alone.
 
 Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder.")]
 pub(crate) struct Args {
@@ -78,6 +78,9 @@ fn text(dir: &Path, found: &Verification) -> String {
         writeln!(out, "\n{}\n", output::table(&["tenant", "events", "pools", "held", "digest"], figures.collect(), 1));
     let _ = writeln!(out, "journal: groups 1 to {}, checkpoint at group {}", log.last_group, log.anchor_group);
     let _ = writeln!(out, "{}", log.sled_words());
+    let (equal, lacking) = (grouped(log.tiles_equal), grouped(log.tiles_lacking));
+    let _ = writeln!(out, "tiles: {equal} equal to the records, {lacking} not on disk");
+    let _ = writeln!(out, "signed heads: {} of the last ones are in the log", grouped(log.heads_contained));
     let _ = writeln!(out, "snapshots: {} equal to the history", found.snapshots);
     let _ = writeln!(out, "command ids on disk: {}, each in the history", grouped(found.receipts));
     let _ = writeln!(out, "positions of subjects on disk: {}, each in the history", grouped(found.positions));
@@ -118,6 +121,9 @@ fn as_json(found: &Verification) -> Value {
         "checkpoint_group": log.anchor_group,
         "sled_frames_equal": log.sled_frames_equal,
         "sled_frames_lacking": log.sled_frames_lacking,
+        "tiles_equal": log.tiles_equal,
+        "tiles_lacking": log.tiles_lacking,
+        "heads_contained": log.heads_contained,
         "snapshots_equal": found.snapshots,
         "command_ids": found.receipts,
         "subject_positions": found.positions,

@@ -2,6 +2,7 @@
 //! and tree heads; the history with the laws; keys, receipts and snapshots with the history. Changes nothing. Not here:
 //! the walk itself (`log`), and what is printed (`cli`).
 
+use super::evidence::look_at_signatures;
 use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::TenantId;
@@ -98,6 +99,8 @@ pub fn verify(
             ..Damage::default()
         }
     }));
+    found.findings.extend(found.log.head_damages.iter().cloned());
+    look_at_signatures(dir, &mut found.notes, &mut found.findings);
     history.end(dir, is_beside_service, &mut found, &mut keys);
     found.findings.append(&mut keys);
     for (folder, what, index) in
@@ -143,7 +146,7 @@ pub fn verify(
     }
     found.findings.append(&mut indexes);
     found.findings.append(&mut caches);
-    found.findings.extend(found.log.sled_damages.iter().cloned());
+    found.findings.extend(found.log.sled_damages.iter().chain(&found.log.tile_damages).cloned());
     found
 }
 

@@ -2,6 +2,8 @@
 //! chain, the tree heads, and sled against the journal. Reads only: a stopped folder's sled is opened as a copy, since
 //! opening it would overwrite the evidence. Not here: what a record says; the caller sees every group go by.
 
+mod trees;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
@@ -22,6 +24,7 @@ use super::ready::{self, READY, Ready};
 use super::recovery::{Anchored, checked_segments, read_anchor, read_manifest};
 use super::scan::{Extent, Segment, Visit, read_groups};
 use super::sled::SledPlace;
+use trees::WalkedTrees;
 
 /// How often the small files beside a running service are looked at before they are believed to be damaged.
 const LOOKS_MAX: u32 = 5;
@@ -52,6 +55,15 @@ pub struct WalkReport {
     pub sled_frames_equal: u64,
     /// Frames behind the last checkpoint that sled has not got yet; the next start gives them to it.
     pub sled_frames_lacking: u64,
+    /// Full tiles on disk that are those of the records, and full tiles that are not on disk.
+    pub tiles_equal: u64,
+    pub tiles_lacking: u64,
+    /// Tiles that are not, which costs making them anew and nothing else.
+    pub tile_damages: Vec<Damage>,
+    /// Last signed heads that the log contains.
+    pub heads_contained: u64,
+    /// Those that it does not, or that can't be read.
+    pub head_damages: Vec<Damage>,
     /// What is worth saying and no damage: a torn end, an anchor slot that a cut spoiled, a sled that was not looked at.
     pub notes: Vec<String>,
 }
@@ -59,7 +71,7 @@ pub struct WalkReport {
 impl WalkReport {
     /// Whether every byte that counts is what was written.
     pub fn is_whole(&self) -> bool {
-        self.damages.is_empty() && self.sled_damages.is_empty()
+        [&self.damages, &self.sled_damages, &self.tile_damages, &self.head_damages].iter().all(|found| found.is_empty())
     }
 }
 
@@ -180,7 +192,8 @@ pub(crate) fn walk_on(
     report: &mut WalkReport,
 ) {
     let Baseline { manifests, anchored, segments } = baseline;
-    let mut walk = Walk { medium, read_log, manifests, marks: BTreeMap::new(), report };
+    let trees = WalkedTrees::new(medium, report);
+    let mut walk = Walk { medium, read_log, manifests, marks: BTreeMap::new(), trees, report };
     let total = if to == u64::MAX { anchored.group } else { to };
     let ended = read_groups(medium, &segments, Extent { from: 1, to }, &mut |visit| {
         walk.visit(&visit);
@@ -215,6 +228,8 @@ pub(crate) fn walk_on(
         walk.look_for_more_in_sled();
     }
     let marks = std::mem::take(&mut walk.marks);
+    let Walk { trees, report, .. } = walk;
+    trees.end(is_to_end && to == u64::MAX, report);
     report.tenants = marks.into_iter().map(|(tenant, mark)| (tenant, (mark.head, mark.tree.root()))).collect();
 }
 
@@ -249,6 +264,7 @@ struct Walk<'a> {
     read_log: Option<&'a dyn ReadLog>,
     manifests: Vec<Manifest>,
     marks: BTreeMap<u32, TenantMark>,
+    trees: WalkedTrees<'a>,
     report: &'a mut WalkReport,
 }
 
@@ -264,7 +280,7 @@ impl Walk<'_> {
             self.report.frames += 1;
             self.report.records += u64::from(body.count);
             let mark = self.marks.entry(body.tenant).or_default();
-            body.records().for_each(|record| mark.tree.push(record));
+            self.trees.take(body.tenant, body.records(), &mut mark.tree, self.report);
             mark.head = body.head();
             self.compare_with_sled(span, bytes, visit.found.number);
         }

@@ -2,8 +2,8 @@
 //! anybody sees it, so that a later start can compare: a log that does not contain it was shortened or rewritten. Not
 //! here: when one is signed.
 
-use super::LogKeySource;
-use crate::log::LogReader;
+use super::{LOG_KEY_FILE, LogKeySource};
+use crate::log::{Damage, LogReader};
 use crate::merkle::{
     Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signer, VerifierKey, is_key_name, root_at,
 };
@@ -127,6 +127,16 @@ impl Heads {
         sizes.into_iter().filter(|one| one.1 > 0 && is_behind(one)).map(|(tenant, _)| tenant).collect()
     }
 
+    /// Writes what is published once more, as it is said now.
+    pub(super) fn keep_all(&self) {
+        let _one_at_a_time = self.signing.lock();
+        let published = self.published.read();
+        let kept = published.iter().try_for_each(|(tenant, head)| write(&self.dir, *tenant, &head.note));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "heads that are signed anew could not be written; the old files stand");
+        }
+    }
+
     /// Signs the tree as it is now, unless that was done.
     pub(super) fn sign(&self, tenant: u32, slug: &str) -> io::Result<Arc<SignedHead>> {
         let _one_at_a_time = self.signing.lock();
@@ -141,6 +151,46 @@ impl Heads {
         let head = Arc::new(SignedHead { size, root, note });
         self.published.write().insert(tenant, Arc::clone(&head));
         Ok(head)
+    }
+}
+
+/// Checks the signatures of the last heads of a folder whose key is in it. Whether the log contains them is not asked.
+pub(in crate::ledger) fn look_at_signatures(dir: &Path, notes: &mut Vec<String>, findings: &mut Vec<Damage>) {
+    let heads = dir.join(HEADS);
+    let damage = |file: &Path, what: String| Damage { file: file.display().to_string(), what, ..Damage::default() };
+    let tenants = tenants_with_heads(&heads).unwrap_or_else(|error| {
+        findings.push(damage(&heads, format!("it can't be listed: {error}")));
+        vec![]
+    });
+    let key = dir.join(LOG_KEY_FILE);
+    if !key.exists() {
+        if !tenants.is_empty() {
+            notes.push(format!("{LOG_KEY_FILE} is not in the folder: the signatures of heads were not checked"));
+        }
+        return;
+    }
+    let secret = match LogKeySource::DataFolder.load(dir) {
+        Ok(secret) => secret,
+        Err(what) => return findings.push(damage(&key, what)),
+    };
+    for path in tenants.iter().map(|tenant| heads.join(tenant.to_string())) {
+        let note = fs::read(&path).ok().and_then(|bytes| Note::parse(&bytes).ok());
+        // what is no note is named with the heads that the log does not contain
+        let Some((note, origin)) = note.and_then(|note| {
+            let origin = note.text.lines().next()?.to_owned();
+            Some((note, origin))
+        }) else {
+            continue;
+        };
+        let checked =
+            Signer::new(&origin, &secret).map(|signer| note.open(&[signer.verifier_key(KeyKind::Plain)]).map(|_| ()));
+        match checked {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                findings.push(damage(&path, format!("its signature is not that of {LOG_KEY_FILE}: {error}")))
+            }
+            Err(error) => findings.push(damage(&path, format!("its first line is no log's name: {error}"))),
+        }
     }
 }
 

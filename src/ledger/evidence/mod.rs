@@ -9,6 +9,7 @@ mod key;
 mod tests;
 
 pub use crate::merkle::{Hash, ProofFile, TileAddress, TileError, TileKind, VerifierKey};
+pub(super) use heads::look_at_signatures;
 pub use heads::{HeadsError, SignedHead};
 pub use key::{LOG_KEY_FILE, LogKeySource};
 
@@ -75,6 +76,7 @@ impl Evidence {
     pub(super) fn start(heads: Heads, every: Duration, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
         let heads = Arc::new(heads);
         if heads.has_other_key && every > Duration::ZERO {
+            heads.keep_all();
             tracing::warn!(
                 "the last heads were signed with another key; who checks them needs the new one from now on"
             );

@@ -1,0 +1,90 @@
+//! The trees during a walk: every full tile that is on disk is compared with the records, and every signed head with the
+//! tree as it was at its size. Not here: signatures (`ledger::evidence`), or what a service does about it.
+
+use std::collections::BTreeMap;
+
+use super::super::error::Damage;
+use super::super::frame::Records;
+use super::super::medium::{Medium, read_file};
+use super::super::trees::{Full, Growing, TileName};
+use super::{WalkReport, of};
+use crate::merkle::{Checkpoint, Hash, Note, Peaks, tile_bytes};
+
+const HEADS: &str = "heads";
+/// Tiles that are listed; a list of thousands helps nobody.
+const TILE_DAMAGES_MAX: usize = 20;
+
+pub(super) struct WalkedTrees<'m> {
+    medium: &'m dyn Medium,
+    growing: BTreeMap<u32, Growing>,
+    /// Heads that the walk has not come to.
+    heads: BTreeMap<u32, (u64, Hash)>,
+}
+
+impl<'m> WalkedTrees<'m> {
+    pub(super) fn new(medium: &'m dyn Medium, report: &mut WalkReport) -> Self {
+        let mut heads = BTreeMap::new();
+        let names = medium.list(HEADS).unwrap_or_default();
+        for tenant in names.iter().filter_map(|name| name.parse::<u32>().ok()) {
+            let name = format!("{HEADS}/{tenant}");
+            let bytes = read_file(medium, &name).ok().flatten().unwrap_or_default();
+            let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
+            match head {
+                Some(head) => drop(heads.insert(tenant, (head.size, head.root))),
+                None => report.head_damages.push(of(medium, &name, "it is not the signed head that was written")),
+            }
+        }
+        Self { medium, growing: BTreeMap::new(), heads }
+    }
+
+    /// Takes a tenant's next records, and copies what its tree came to.
+    pub(super) fn take(&mut self, tenant: u32, records: Records<'_>, into: &mut Peaks, report: &mut WalkReport) {
+        let growing = self.growing.entry(tenant).or_default();
+        let head = self.heads.get(&tenant).copied();
+        let mut full = vec![];
+        for record in records {
+            growing.push(record, &mut full);
+            let Some((size, root)) = head.filter(|(size, _)| *size == growing.peaks.leaves()) else { continue };
+            self.heads.remove(&tenant);
+            if growing.peaks.root() == root {
+                report.heads_contained += 1;
+            } else {
+                let what =
+                    format!("it names another root for {size} records than the log has: one of them was changed");
+                let place = of(self.medium, &format!("{HEADS}/{tenant}"), &what);
+                report.head_damages.push(Damage { tenant: Some(tenant), position: size.checked_sub(1), ..place });
+            }
+        }
+        into.clone_from(&growing.peaks);
+        full.iter().for_each(|tile| self.compare(tenant, tile, report));
+    }
+
+    fn compare(&self, tenant: u32, tile: &Full, report: &mut WalkReport) {
+        let name = TileName { tenant, level: tile.level, index: tile.index }.file();
+        match read_file(self.medium, &name) {
+            Ok(Some(bytes)) if bytes == tile_bytes(&tile.hashes) => report.tiles_equal += 1,
+            Ok(None) => report.tiles_lacking += 1,
+            Ok(Some(_)) | Err(_) => {
+                if report.tile_damages.len() < TILE_DAMAGES_MAX {
+                    let what = "it is not the tile of these records; it is made anew when it is asked for";
+                    report.tile_damages.push(Damage { tenant: Some(tenant), ..of(self.medium, &name, what) });
+                }
+            }
+        }
+    }
+
+    /// What the walk has not come to; `is_to_end` if it came to the end of the log.
+    pub(super) fn end(self, is_to_end: bool, report: &mut WalkReport) {
+        for (tenant, (size, _)) in self.heads {
+            let found = self.growing.get(&tenant).map_or(0, |growing| growing.peaks.leaves());
+            let name = format!("{HEADS}/{tenant}");
+            if is_to_end {
+                let what = format!("it was signed over {size} records, and the log has {found}: its end is missing");
+                let place = of(self.medium, &name, &what);
+                report.head_damages.push(Damage { tenant: Some(tenant), position: Some(found), ..place });
+            } else {
+                report.notes.push(format!("{} is ahead of what was walked: not compared", self.medium.describe(&name)));
+            }
+        }
+    }
+}
