@@ -11,9 +11,7 @@ use seatledger::clock::Clock;
 use seatledger::domain::command::{
     Actor, Command, Door, Intake, Inventory, InventoryItem, Observation, PoolRef, TargetRef,
 };
-use seatledger::domain::facts::{
-    DepartureCause, DistributionPolicy, HeldBy, InstalledBy, Intent, KeepOrRelease, Owned, PoolDetails,
-};
+use seatledger::domain::facts::{DepartureCause, Intent, Owned};
 use seatledger::domain::ids::TenantId;
 use seatledger::domain::key::{LicenseType, PoolKey, Provider};
 use seatledger::domain::personal::UserProfile;
@@ -270,31 +268,7 @@ fn ask(ledger: &Ledger, tenant: TenantId, id: &str) -> Ask {
 }
 
 fn inventory(owned: u64) -> Ask {
-    let details = PoolDetails {
-        license_type: LicenseType::Offline,
-        installed_by: InstalledBy::Tool,
-        held_by: HeldBy::UserOrDevice,
-        is_confirmed_by_provider: false,
-        is_irrevocable: false,
-        requires_windows_1511: false,
-        requires_eligible_device: false,
-        on_uninstall: KeepOrRelease::Release,
-        related_set: None,
-    };
-    let item = InventoryItem {
-        key: PoolKey::Declared { sku: "office".into() },
-        details,
-        name: "Office".into(),
-        publisher: None,
-        owned: Owned::Count(owned),
-        distribution_policy: DistributionPolicy::Restricted,
-        price: None,
-        is_encrypted: false,
-        packages: vec![],
-        is_private_store_visible: true,
-        ends_on: None,
-        store_used: None,
-    };
+    let item = InventoryItem::declared("office", "Office", LicenseType::Offline, Owned::Count(owned));
     Ask::Intake(Intake::Observation(Observation::Inventory(Inventory {
         provider: Provider::Declared,
         is_complete: true,

@@ -6,7 +6,7 @@ use super::facts::{
     PoolDetails, RefundAmount, Role, Settings, SettingsPatch,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
-use super::key::{PoolKey, Provider};
+use super::key::{LicenseType, PoolKey, Provider};
 use super::personal::{Blind, Personal};
 use super::report::{ReportAsked, ReportName};
 use super::time::{Day, Time};
@@ -310,6 +310,27 @@ pub struct InventoryItem {
     pub ends_on: Option<Day>,
     /// What the provider says is used, where it says so.
     pub store_used: Option<u64>,
+}
+
+impl InventoryItem {
+    /// An item of a declared inventory that says no more than it must.
+    #[must_use]
+    pub fn declared(sku: &str, name: &str, license_type: LicenseType, owned: Owned) -> Self {
+        Self {
+            key: PoolKey::Declared { sku: sku.to_owned() },
+            details: PoolDetails::declared(license_type),
+            name: name.to_owned(),
+            publisher: None,
+            owned,
+            distribution_policy: DistributionPolicy::Restricted,
+            price: None,
+            is_encrypted: false,
+            packages: Vec::new(),
+            is_private_store_visible: true,
+            ends_on: None,
+            store_used: None,
+        }
+    }
 }
 
 /// What a new tenant starts with.

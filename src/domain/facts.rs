@@ -156,6 +156,24 @@ pub struct PoolDetails {
     pub related_set: Option<String>,
 }
 
+impl PoolDetails {
+    /// What a declared pool is where its item says nothing else.
+    #[must_use]
+    pub fn declared(license_type: LicenseType) -> Self {
+        Self {
+            license_type,
+            installed_by: InstalledBy::Tool,
+            held_by: HeldBy::UserOrDevice,
+            is_confirmed_by_provider: false,
+            is_irrevocable: false,
+            requires_windows_1511: false,
+            requires_eligible_device: false,
+            on_uninstall: KeepOrRelease::Release,
+            related_set: None,
+        }
+    }
+}
+
 /// What decides whether a device may carry an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFacts {

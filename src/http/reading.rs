@@ -3,7 +3,7 @@
 
 use super::Service;
 use super::auth::Caller;
-use super::inputs::Asked;
+use super::inputs::{Asked, Places};
 use super::problem::Problem;
 use crate::audit::as_of::At;
 use crate::projection::View;
@@ -120,6 +120,23 @@ impl FromRequestParts<Arc<Service>> for Reading {
         }
         let (path, query_text) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
         Ok(Self { caller, query, headers: parts.headers.clone(), path, query_text })
+    }
+}
+
+/// A caller who reads a list of what belongs to one thing, which the path names: `/pools/{pool}/seats`.
+pub(super) struct Belonging {
+    pub(super) reading: Reading,
+    pub(super) to: String,
+    pub(super) page: PageQuery,
+}
+
+impl FromRequestParts<Arc<Service>> for Belonging {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let reading = Reading::from_request_parts(parts, service).await?;
+        let Places((_, to)) = Places::<(String, String)>::from_request_parts(parts, service).await?;
+        let Asked(page) = Asked::<PageQuery>::from_request_parts(parts, service).await?;
+        Ok(Self { reading, to, page })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::answer::Status;
 use crate::domain::command::{Inventory, InventoryItem, Observation, PoolRef, TargetRef};
-use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, Intent, KeepOrRelease, Owned, PoolDetails};
+use crate::domain::facts::{Intent, Owned};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
@@ -32,31 +32,7 @@ pub(super) fn submission(id: Option<&str>, ask: Ask) -> Submission {
 }
 
 pub(super) fn inventory(owned: u64) -> Ask {
-    let details = PoolDetails {
-        license_type: LicenseType::Offline,
-        installed_by: InstalledBy::Tool,
-        held_by: HeldBy::UserOrDevice,
-        is_confirmed_by_provider: false,
-        is_irrevocable: false,
-        requires_windows_1511: false,
-        requires_eligible_device: false,
-        on_uninstall: KeepOrRelease::Release,
-        related_set: None,
-    };
-    let item = InventoryItem {
-        key: PoolKey::Declared { sku: "office".into() },
-        details,
-        name: "Office".into(),
-        publisher: None,
-        owned: Owned::Count(owned),
-        distribution_policy: DistributionPolicy::Restricted,
-        price: None,
-        is_encrypted: false,
-        packages: vec![],
-        is_private_store_visible: true,
-        ends_on: None,
-        store_used: None,
-    };
+    let item = InventoryItem::declared("office", "Office", LicenseType::Offline, Owned::Count(owned));
     let inventory = Inventory {
         provider: Provider::Declared,
         is_complete: true,

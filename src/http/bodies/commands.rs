@@ -2,37 +2,13 @@
 
 use crate::audit::simulate::PoolOutlook;
 use crate::http::problem::{ProblemBody, owned_json};
+use crate::http::wire::kind::BulkKind;
 use crate::http::wire::text::OwnedWord;
 use crate::projection::figures::Figures;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// What may stand in a list of commands
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "for the contract; wire::kind reads the word")]
-enum BulkKind {
-    Assign,
-    Unassign,
-    Install,
-    Uninstall,
-    Depart,
-    Return,
-    Refund,
-    Reclaim,
-    Adopt,
-    Grant,
-    SetPolicy,
-    ResolveDeficit,
-    PutUser,
-    PutGroup,
-    DeleteGroup,
-    PutDevice,
-    RetireDevice,
-    IssueOfflineLicense,
-}
 
 /// One command: its type, its id, and the fields of the call, those of the call's path among them
 #[derive(Serialize, ToSchema)]

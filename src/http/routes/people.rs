@@ -6,7 +6,7 @@ use crate::http::bodies::people::{AssignmentBody, DeviceBody, GroupBody, MemberB
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::refs;
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -119,13 +119,8 @@ pub(in crate::http) async fn group(reading: Reading, places: Places<(String, Str
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/groups/{group}/members", tag = "groups",
     params(("tenant" = String, Path), ("group" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<MemberBody>), ReadProblems))]
-pub(in crate::http) async fn members(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, group)) = places;
-    let group = refs::group(&group)?;
+pub(in crate::http) async fn members(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let group = refs::group(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             let group = refs::living_group_in(&view.state, &group)?;

@@ -4,9 +4,9 @@ use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::state::{Install, InstallKey, Tenant};
 use crate::http::bodies::seats::{InstallBody, QueuedBody, SeatBody};
 use crate::http::contract::ReadProblems;
-use crate::http::inputs::{Asked, Places};
+use crate::http::inputs::Places;
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::refs;
 use axum::response::Response;
 use std::ops::Bound;
@@ -29,13 +29,8 @@ fn seats_of(state: &Tenant, holder: Holder, after: Option<&str>, limit: usize) -
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/seats", tag = "seats",
     params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
-pub(in crate::http) async fn of_pool(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, pool)) = places;
-    let pool = refs::pool(&pool)?;
+pub(in crate::http) async fn of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let pool = refs::pool(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
@@ -75,13 +70,8 @@ pub(in crate::http) async fn seat(
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/users/{user}/seats", tag = "seats",
     params(("tenant" = String, Path), ("user" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
-pub(in crate::http) async fn of_user(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, user)) = places;
-    let user = reading.caller.user(&user)?;
+pub(in crate::http) async fn of_user(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let user = reading.caller.user(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             Ok(seats_of(&view.state, refs::user_in(&view.state, user)?.into(), after, limit))
@@ -93,13 +83,8 @@ pub(in crate::http) async fn of_user(
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/devices/{device}/seats", tag = "seats",
     params(("tenant" = String, Path), ("device" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<SeatBody>), ReadProblems))]
-pub(in crate::http) async fn of_device(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, device)) = places;
-    let device = reading.caller.device(&device)?;
+pub(in crate::http) async fn of_device(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let device = reading.caller.device(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             Ok(seats_of(&view.state, refs::device_in(&view.state, device)?.into(), after, limit))
@@ -111,13 +96,8 @@ pub(in crate::http) async fn of_device(
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/queue", tag = "seats",
     params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<QueuedBody>), ReadProblems))]
-pub(in crate::http) async fn queue(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, pool)) = places;
-    let pool = refs::pool(&pool)?;
+pub(in crate::http) async fn queue(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let pool = refs::pool(&to)?;
     reading
         .list_shown(
             page,
@@ -160,13 +140,8 @@ fn install_text(key: InstallKey) -> String {
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/pools/{pool}/installs", tag = "installs",
     params(("tenant" = String, Path), ("pool" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<InstallBody>), ReadProblems))]
-pub(in crate::http) async fn installs_of_pool(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
-) -> Result<Response, Problem> {
-    let Places((_, pool)) = places;
-    let pool = refs::pool(&pool)?;
+pub(in crate::http) async fn installs_of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
+    let pool = refs::pool(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
@@ -182,12 +157,9 @@ pub(in crate::http) async fn installs_of_pool(
     params(("tenant" = String, Path), ("device" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<InstallBody>), ReadProblems))]
 pub(in crate::http) async fn installs_on_device(
-    reading: Reading,
-    places: Places<(String, String)>,
-    Asked(page): Asked<PageQuery>,
+    Belonging { reading, to, page }: Belonging,
 ) -> Result<Response, Problem> {
-    let Places((_, device)) = places;
-    let device = reading.caller.device(&device)?;
+    let device = reading.caller.device(&to)?;
     reading
         .list(page, "", move |view, after, limit| {
             let state = &view.state;

@@ -6,8 +6,8 @@ use super::bodies::{InventoryBody, ItemBody};
 use super::text::Label;
 use super::{money, within};
 use crate::domain::command::{Inventory, InventoryItem};
-use crate::domain::facts::{HeldBy, InstalledBy, KeepOrRelease, PoolDetails};
-use crate::domain::key::{PoolKey, Provider};
+use crate::domain::facts::PoolDetails;
+use crate::domain::key::Provider;
 use serde_json::Value;
 
 const ITEMS_MAX: u64 = 10_000;
@@ -49,29 +49,23 @@ fn item(body: ItemBody) -> Result<InventoryItem, Problem> {
     for package in &packages {
         within("packages: the bytes of one", package.len() as u64, 0, PACKAGE_BYTES_MAX)?;
     }
+    let usual = InventoryItem::declared(&body.sku.0, &body.name.0, body.license_type, body.owned.0);
     let details = PoolDetails {
-        license_type: body.license_type,
-        installed_by: body.installed_by.unwrap_or(InstalledBy::Tool),
-        held_by: HeldBy::UserOrDevice,
-        is_confirmed_by_provider: false,
+        installed_by: body.installed_by.unwrap_or(usual.details.installed_by),
         is_irrevocable: body.irrevocable,
         requires_windows_1511: body.requires_windows_1511,
-        requires_eligible_device: false,
-        on_uninstall: KeepOrRelease::Release,
         related_set: body.related_set.and_then(Label::text),
+        ..usual.details
     };
     Ok(InventoryItem {
-        key: PoolKey::Declared { sku: body.sku.0 },
         details,
-        name: body.name.0,
         publisher: body.publisher.and_then(Label::text),
-        owned: body.owned.0,
         distribution_policy: body.distribution_policy,
         price: body.price.map(money).transpose()?,
         is_encrypted: body.encrypted,
         packages,
-        is_private_store_visible: body.private_store_visible.unwrap_or(true),
+        is_private_store_visible: body.private_store_visible.unwrap_or(usual.is_private_store_visible),
         ends_on: body.ends_on,
-        store_used: None,
+        ..usual
     })
 }

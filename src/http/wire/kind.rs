@@ -2,6 +2,7 @@
 //! status is. Not here: their fields.
 
 use crate::domain::facts::Role;
+use serde::de::value::BorrowedStrDeserializer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,49 +39,46 @@ pub(crate) enum Kind {
     RevokeToken,
 }
 
+/// What may stand in a list of commands
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BulkKind {
+    Assign,
+    Unassign,
+    Install,
+    Uninstall,
+    Depart,
+    Return,
+    Refund,
+    Reclaim,
+    Adopt,
+    Grant,
+    SetPolicy,
+    ResolveDeficit,
+    PutUser,
+    PutGroup,
+    DeleteGroup,
+    PutDevice,
+    RetireDevice,
+    IssueOfflineLicense,
+}
+
+fn read<'w, T: Deserialize<'w>>(word: &'w str) -> Option<T> {
+    let word: BorrowedStrDeserializer<'_, serde::de::value::Error> = BorrowedStrDeserializer::new(word);
+    T::deserialize(word).ok()
+}
+
 impl Kind {
     /// The kind as it is written, if it may stand in `POST /commands`.
     #[must_use]
     pub(crate) fn of_bulk(name: &str) -> Option<Self> {
-        let kind: Self = serde_json::from_value(name.into()).ok()?;
-        kind.is_bulk().then_some(kind)
+        read::<BulkKind>(name)?;
+        read(name)
     }
 
     #[must_use]
     pub(crate) fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-    }
-
-    fn is_bulk(self) -> bool {
-        match self {
-            Self::Assign
-            | Self::Unassign
-            | Self::Install
-            | Self::Uninstall
-            | Self::Depart
-            | Self::Return
-            | Self::Refund
-            | Self::Reclaim
-            | Self::Adopt
-            | Self::Grant
-            | Self::SetPolicy
-            | Self::ResolveDeficit
-            | Self::PutUser
-            | Self::PutGroup
-            | Self::DeleteGroup
-            | Self::PutDevice
-            | Self::RetireDevice
-            | Self::IssueOfflineLicense => true,
-            Self::PutInventory
-            | Self::ChangeSettings
-            | Self::LinkStoreAccount
-            | Self::PutTool
-            | Self::DeleteTool
-            | Self::StartSync
-            | Self::ConfirmSync
-            | Self::ConfirmHeld
-            | Self::RevokeToken => false,
-        }
     }
 
     /// Who may send it, besides an admin and root.
@@ -143,5 +141,25 @@ impl Kind {
             | Self::ConfirmHeld
             | Self::RevokeToken => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utoipa::PartialSchema as _;
+
+    #[test]
+    fn what_may_stand_in_a_list_is_a_kind_by_the_same_name() {
+        let words = |schema: serde_json::Value| -> Vec<String> {
+            schema["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+        };
+        let bulk = words(serde_json::to_value(BulkKind::schema()).unwrap());
+        assert_eq!(bulk.len(), 18);
+        for word in words(serde_json::to_value(Kind::schema()).unwrap()) {
+            let kind = Kind::of_bulk(&word);
+            assert_eq!(kind.map(Kind::name), bulk.contains(&word).then_some(word));
+        }
+        assert!(bulk.iter().all(|word| Kind::of_bulk(word).is_some()));
     }
 }

@@ -3,7 +3,7 @@
 use super::Apps;
 use crate::domain::command::Actor;
 use crate::domain::event::Event;
-use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, KeepOrRelease, Owned, PoolDetails, Settings};
+use crate::domain::facts::{DistributionPolicy, Owned, PoolDetails, Settings};
 use crate::domain::ids::{AppId, PoolId};
 use crate::domain::key::{LicenseType, PoolKey};
 use crate::domain::state::{Meta, Tenant};
@@ -20,17 +20,8 @@ fn entries(pools: &[(&str, LicenseType, Option<&str>, &str)]) -> (Apps, Vec<(u32
     for (index, (key, license_type, related_set, name)) in pools.iter().enumerate() {
         let pool = PoolId::at(index);
         let key: PoolKey = key.parse().unwrap();
-        let details = PoolDetails {
-            license_type: *license_type,
-            installed_by: InstalledBy::Tool,
-            held_by: HeldBy::UserOrDevice,
-            is_confirmed_by_provider: false,
-            is_irrevocable: false,
-            requires_windows_1511: false,
-            requires_eligible_device: false,
-            on_uninstall: KeepOrRelease::Release,
-            related_set: related_set.map(str::to_owned),
-        };
+        let details =
+            PoolDetails { related_set: related_set.map(str::to_owned), ..PoolDetails::declared(*license_type) };
         let (owned, distribution_policy) = (Owned::Count(1), DistributionPolicy::Restricted);
         take(Event::PoolListed { pool, key, details, owned, distribution_policy, price: None });
         take(Event::PoolNamed { pool, language: "en-US".into(), name: (*name).into(), publisher: None });
