@@ -18,6 +18,7 @@ mod museum;
 mod offline;
 mod power_cut;
 mod race;
+mod reader;
 mod reports;
 mod rot;
 mod seed;

@@ -261,11 +261,16 @@ def bundle(data, width):
     return found
 
 
-def checkpoint(text):
+def checkpoint(data):
     """Origin, size and root of a tlog-checkpoint. Its signatures are not looked at."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Broken(f"the checkpoint is no UTF-8: {error}") from error
     head, _, signatures = text.partition("\n\n")
     lines = head.split("\n")
-    if len(lines) < 3 or not signatures.startswith("\u2014 "):
+    signed = signatures.split("\n")
+    if len(lines) < 3 or len(signed) < 2 or signed.pop() or not all(line.startswith("\u2014 ") for line in signed):
         raise Broken("the checkpoint has not the form of a tlog-checkpoint")
     if not lines[1].isascii() or not lines[1].isdigit() or (lines[1] != "0" and lines[1].startswith("0")):
         raise Broken(f"the checkpoint's size is {lines[1]!r}")
@@ -429,7 +434,7 @@ class Ledger:
 
 def check(asked):
     log, known = source(asked), decoders(pathlib.Path(asked.types))
-    origin, size, root = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX).decode())
+    origin, size, root = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX))
     tree, ledger = Tree(), Ledger()
     for _, _, _, records in bundles(log, size):
         for record in records:
@@ -464,7 +469,7 @@ def check(asked):
 
 def events(asked):
     log, known = source(asked), decoders(pathlib.Path(asked.types))
-    _, size, _ = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX).decode())
+    _, size, _ = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX))
     position = 0
     for _, _, _, records in bundles(log, size):
         for record in records:
@@ -475,7 +480,7 @@ def events(asked):
 def mirror(asked):
     log, folder = source(asked), pathlib.Path(asked.folder)
     head = log.read("checkpoint", CHECKPOINT_BYTES_MAX)
-    _, size, _ = checkpoint(head.decode())
+    _, size, _ = checkpoint(head)
     count = size
     names = [tile_path("entries", index, width) for index, width in parts(size)]
     level = 0
