@@ -4,7 +4,7 @@
 use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::{Event, Target};
-use crate::domain::facts::Owned;
+use crate::domain::facts::{KeepOrRelease, Owned};
 use crate::domain::ids::{Holder, PoolId, UserId};
 use serde::Serialize;
 use std::fmt::Display;
@@ -237,6 +237,28 @@ pub fn sentence(event: &Event) -> String {
         Event::LogRestored { log_id_before, log_id } => {
             format!("A backup of log {log_id_before} was restored, and log {log_id} goes on from here")
         }
+        Event::ReviewOpened { review, pools, undecided, .. } => {
+            let pools = several(pools.len(), "pool");
+            format!("{review} was opened over the holders of {pools}; undecided seats: {}", word(undecided))
+        }
+        Event::ReviewDecided { review, pool, holder, decision, .. } => {
+            format!("{review}: {}'s seat of {pool} is to be {}", who(*holder), decided(*decision))
+        }
+        Event::ReviewClosed { review } => format!("{review} was closed: its decisions are carried out"),
+        Event::ReviewCarriedOut { review, pool, holder } => {
+            format!("{review} was carried out up to {}'s seat of {pool}", who(*holder))
+        }
+        Event::ReviewEnded { review, kept, released, gone } => {
+            format!("{review} ended: {kept} seats kept, {released} released, {gone} gone before")
+        }
+        Event::ReviewCancelled { review } => format!("{review} was cancelled: nothing of it is carried out"),
+    }
+}
+
+fn decided(decision: KeepOrRelease) -> &'static str {
+    match decision {
+        KeepOrRelease::Keep => "kept",
+        KeepOrRelease::Release => "released",
     }
 }
 

@@ -118,6 +118,9 @@ fn because(
         Rejection::NotAssigned if pool.is_some() && user.is_some() => {
             newest(pool, user, &[EventType::AssignmentEnded, EventType::SeatReleased])
         }
+        Rejection::ReviewSeatGone if pool.is_some() && user.is_some() => {
+            newest(pool, user, &[EventType::SeatReleased, EventType::ForeignSeatAdopted])
+        }
         Rejection::NotAssigned
         | Rejection::TenantNotFound
         | Rejection::PoolNotFound
@@ -160,6 +163,13 @@ fn because(
         | Rejection::SeatsStillHeld { .. }
         | Rejection::RefundExceedsFreeSeats { .. }
         | Rejection::NotEnoughSeats { .. }
-        | Rejection::NoSeatAvailable { .. } => Ok(None),
+        | Rejection::NoSeatAvailable { .. }
+        | Rejection::ReviewNotFound
+        | Rejection::SeatNotInReview
+        | Rejection::ReviewerNotAllowed { .. }
+        | Rejection::EndsInPast
+        | Rejection::TooManyReviews
+        | Rejection::ReviewNotOpen
+        | Rejection::ReviewSeatGone => Ok(None),
     }
 }

@@ -3,8 +3,9 @@
 use super::asked::About;
 use super::event::Event;
 use super::facts::SkipReason;
-use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::rejection::Rejection;
+use super::state::ReviewState;
 
 /// How a judged command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +31,9 @@ pub struct Answer {
     pub sync: Option<SyncId>,
     pub token: Option<TokenId>,
     pub drift: Option<DriftId>,
+    pub review: Option<ReviewId>,
+    /// What this command left the review as.
+    pub review_state: Option<ReviewState>,
     /// Held endings that this command left waiting for a person.
     pub held: Option<HeldId>,
     pub held_seats: u64,
@@ -82,6 +86,12 @@ impl Answer {
         }
     }
 
+    fn review_is(&mut self, review: ReviewId, state: ReviewState) {
+        self.review = Some(review);
+        self.review_state = Some(state);
+        self.touched(About::Review(review));
+    }
+
     #[expect(clippy::too_many_lines, reason = "one arm a fact")]
     fn take(&mut self, event: &Event) {
         match event {
@@ -99,6 +109,7 @@ impl Answer {
                     About::Group(group) => self.group = Some(*group),
                     About::Sync(sync) => self.sync = Some(*sync),
                     About::Token(token) => self.token = Some(*token),
+                    About::Review(review) => self.review = Some(*review),
                     About::Install { .. }
                     | About::Tenant
                     | About::Pool(_)
@@ -204,6 +215,17 @@ impl Answer {
             }
             Event::PoolPolicyChanged { pool, .. } => self.touched(About::Pool(*pool)),
             Event::DriftFound { drift, .. } => self.drift = Some(*drift),
+            Event::ReviewOpened { review, .. } => {
+                self.made(About::Review(*review));
+                self.review_is(*review, ReviewState::Open);
+            }
+            Event::ReviewDecided { review, pool, holder, .. } => {
+                self.review = Some(*review);
+                self.touched(About::Seat { pool: *pool, holder: *holder });
+            }
+            Event::ReviewClosed { review } => self.review_is(*review, ReviewState::Closing),
+            Event::ReviewEnded { review, .. } => self.review_is(*review, ReviewState::Ended),
+            Event::ReviewCancelled { review } => self.review_is(*review, ReviewState::Cancelled),
             Event::SyncCompleted { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
@@ -236,6 +258,7 @@ impl Answer {
             | Event::Requeued { .. }
             | Event::Dequeued { .. }
             | Event::RefusalsCounted { .. }
+            | Event::ReviewCarriedOut { .. }
             | Event::LogRestored { .. }
             | Event::ReportRead { .. } => {}
         }

@@ -1,6 +1,6 @@
 //! What was asked, in few words: for the records of commands that were refused or changed nothing. Not here: commands.
 
-use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::Provider;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,7 @@ pub enum About {
     Install { pool: PoolId, device: DeviceId, user: Option<UserId> },
     Tool,
     StoreAccount(Provider),
+    Review(ReviewId),
 }
 
 /// The kind of a command, for refusals and counts.
@@ -59,4 +60,8 @@ pub enum CommandKind {
     Provider,
     Tick,
     ReadReport,
+    OpenReview,
+    DecideReview,
+    EndReview,
+    CancelReview,
 }

@@ -2,10 +2,10 @@
 //! Names are references here; `decide` looks them up in the state it judges.
 
 use super::facts::{
-    AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, Intent, Licensing, Mode, Owned, PolicyPatch,
-    PoolDetails, RefundAmount, Role, Settings, SettingsPatch,
+    AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, Intent, KeepOrRelease, Licensing, Mode,
+    Owned, PolicyPatch, PoolDetails, RefundAmount, Role, Settings, SettingsPatch,
 };
-use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::{LicenseType, PoolKey, Provider};
 use super::personal::{Blind, Personal};
 use super::report::{ReportAsked, ReportName};
@@ -186,6 +186,34 @@ pub enum Command {
     ConfirmHeld {
         held: HeldId,
     },
+    OpenReview(NewReview),
+    /// A later decision on a seat takes the place of an earlier one.
+    DecideReview {
+        review: ReviewId,
+        pool: PoolRef,
+        holder: HolderRef,
+        decision: KeepOrRelease,
+        comment: Option<String>,
+    },
+    EndReview {
+        review: ReviewId,
+    },
+    CancelReview {
+        review: ReviewId,
+    },
+}
+
+/// What an access review is to be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReview {
+    /// Not for personal data.
+    pub name: String,
+    pub pools: Vec<PoolRef>,
+    /// What becomes of a seat that nobody decided on.
+    pub undecided: KeepOrRelease,
+    pub ends_at: Option<Time>,
+    /// Without any, whoever may open a review decides.
+    pub reviewers: Vec<TokenId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

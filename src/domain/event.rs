@@ -5,10 +5,10 @@ use super::asked::{About, CommandKind};
 use super::command::Actor;
 use super::facts::{
     AppPrice, AssignmentEndCause, CapacityCause, DepartureCause, DequeueCause, DeviceFacts, DistributionPolicy,
-    DriftKind, DriftResolution, EndsOn, GrantCause, GroupKind, Intent, ItemSkipReason, Licensing, Mode, Owned, Policy,
-    PoolDetails, RefundAmount, ReleaseCause, Role, Settings, SkipReason,
+    DriftKind, DriftResolution, EndsOn, GrantCause, GroupKind, Intent, ItemSkipReason, KeepOrRelease, Licensing, Mode,
+    Owned, Policy, PoolDetails, RefundAmount, ReleaseCause, Role, Settings, SkipReason,
 };
-use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, SyncId, TokenId, UserId};
+use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::{PoolKey, Provider};
 use super::personal::Personal;
 use super::rejection::Rejection;
@@ -438,6 +438,43 @@ pub enum Event {
         asked: ReportAsked,
         /// The last position that the answer spoke of.
         position: u64,
+    },
+
+    /// Who holds these pools is under review from here on: the holders are those at this position.
+    ReviewOpened {
+        review: ReviewId,
+        name: String,
+        pools: Vec<PoolId>,
+        undecided: KeepOrRelease,
+        ends_at: Option<Time>,
+        reviewers: Vec<TokenId>,
+    },
+    ReviewDecided {
+        review: ReviewId,
+        pool: PoolId,
+        holder: Holder,
+        decision: KeepOrRelease,
+        comment: Option<String>,
+    },
+    /// Nothing more is decided; the decisions are carried out from here on.
+    ReviewClosed {
+        review: ReviewId,
+    },
+    /// Carried out up to this seat, by pool and holder; the rest follows at once.
+    ReviewCarriedOut {
+        review: ReviewId,
+        pool: PoolId,
+        holder: Holder,
+    },
+    /// In seats: kept, released by the review, and gone for other causes before its end.
+    ReviewEnded {
+        review: ReviewId,
+        kept: u64,
+        released: u64,
+        gone: u64,
+    },
+    ReviewCancelled {
+        review: ReviewId,
     },
 }
 

@@ -124,6 +124,12 @@ event_types! {
     LogRestored => "log_restored",
     BatchRefused => "batch_refused",
     ReportRead => "report_read",
+    ReviewOpened => "review_opened",
+    ReviewDecided => "review_decided",
+    ReviewClosed => "review_closed",
+    ReviewCarriedOut => "review_carried_out",
+    ReviewEnded => "review_ended",
+    ReviewCancelled => "review_cancelled",
 }
 
 impl EventType {

@@ -31,7 +31,7 @@ words!(
     /** Why a seat went, or is going. */
     ReleaseCause {
         Uninstalled, Unassigned, Uncovered, TimedOut, Departed, DeviceRetired, Reclaimed, DeficitPlan, RefusedByProvider,
-        NotEnoughAtProvider, Lost, EndedAtStore,
+        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed,
     }
 );
 
@@ -49,7 +49,8 @@ impl ReleaseCause {
             | Self::RefusedByProvider
             | Self::NotEnoughAtProvider
             | Self::Lost
-            | Self::EndedAtStore => false,
+            | Self::EndedAtStore
+            | Self::Reviewed => false,
         }
     }
 }

@@ -86,6 +86,7 @@ dense_id!(/** A difference between store and ledger. */ DriftId, "drift_");
 dense_id!(/** Seat endings that wait for a person's confirmation. */ HeldId, "held_");
 dense_id!(/** A credential. */ TokenId, "token_");
 dense_id!(/** One entry of the app view. */ AppId, "app_");
+dense_id!(/** One look at who holds what, and whether they still should. */ ReviewId, "review_");
 
 /// A person or a device as the vault knows it: the name of an encryption key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 
 use super::facts::{DistributionPolicy, Owned};
 use super::ids::Holder;
-use super::state::{Pool, SeatState, Tenant};
+use super::review::{ReviewSeat, Standing};
+use super::state::{Pool, Review, SeatState, Settled, SettledBy, Tenant};
 use std::collections::BTreeMap;
 
 impl Tenant {
@@ -14,7 +15,37 @@ impl Tenant {
         if held != self.seats_held {
             return Some(format!("the tenant counts {} seats held, its pools {held}", self.seats_held));
         }
-        self.pools.iter().find_map(|pool| self.broken_law_of(pool))
+        let broken = self.pools.iter().find_map(|pool| self.broken_law_of(pool));
+        broken.or_else(|| self.reviews.iter().find_map(|review| self.broken_review(review)))
+    }
+
+    /// Every frozen seat is counted once, as what it is.
+    fn broken_review(&self, review: &Review) -> Option<String> {
+        let Review { id, seats, kept, released, undecided, gone, carried_out, .. } = review;
+        if *seats != kept + released + undecided + gone {
+            return Some(format!("{id}: {seats} seats are not {kept} + {released} + {undecided} + {gone}"));
+        }
+        let is_noted = |pool| self.under_review.get(pool).is_some_and(|reviews| reviews.contains(id));
+        if review.pools.iter().any(|pool| is_noted(pool) != review.is_under_way()) {
+            return Some(format!("{id} and its pools disagree on whether it is under way"));
+        }
+        if !review.is_under_way() {
+            return None;
+        }
+        let mut counted = Review { kept: 0, released: 0, undecided: 0, gone: 0, carried_out: 0, ..review.clone() };
+        for ReviewSeat { pool, holder, now } in self.seats_of_review(review, None) {
+            match now {
+                Standing::Held(_) => *counted.count_mut(review.wish_for(pool, holder)) += 1,
+                Standing::Settled(Settled { by: SettledBy::Review, .. }) => {
+                    counted.released += 1;
+                    counted.carried_out += 1;
+                }
+                Standing::Settled(Settled { by: SettledBy::Other(_) | SettledBy::Adoption, .. }) => counted.gone += 1,
+            }
+        }
+        let found = [counted.kept, counted.released, counted.undecided, counted.gone, counted.carried_out];
+        let stated = [*kept, *released, *undecided, *gone, *carried_out];
+        (found != stated).then(|| format!("{id} states {stated:?}, its seats are {found:?}"))
     }
 
     fn broken_law_of(&self, pool: &Pool) -> Option<String> {

@@ -26,6 +26,7 @@ pub mod personal;
 pub mod plan;
 pub mod rejection;
 pub mod report;
+pub mod review;
 pub mod state;
 pub mod subject;
 pub mod time;

@@ -1,7 +1,7 @@
 //! Every way in which a rule says no, with the figures that explain it. No personal text stands in any of them.
 
 use super::facts::Owned;
-use super::ids::PoolId;
+use super::ids::{PoolId, TokenId};
 use serde::{Deserialize, Serialize};
 
 /// A pool's figures at the moment of a refusal.
@@ -116,6 +116,19 @@ pub enum Rejection {
         figures: Figures,
         remedies: Remedies,
     },
+    // Variants are positional in the log: what came later stands here, whatever its class.
+    // 404
+    ReviewNotFound,
+    SeatNotInReview,
+    // 422
+    ReviewerNotAllowed {
+        token: TokenId,
+    },
+    EndsInPast,
+    // 409
+    TooManyReviews,
+    ReviewNotOpen,
+    ReviewSeatGone,
 }
 
 /// How a door should answer.
@@ -198,6 +211,13 @@ impl Rejection {
             Self::RefundExceedsFreeSeats { .. } => (Conflict, "refund-exceeds-free-seats"),
             Self::NotEnoughSeats { .. } => (Conflict, "not-enough-seats"),
             Self::NoSeatAvailable { .. } => (Conflict, "no-seat-available"),
+            Self::ReviewNotFound => (NotFound, "review-not-found"),
+            Self::SeatNotInReview => (NotFound, "seat-not-in-review"),
+            Self::ReviewerNotAllowed { .. } => (Meaningless, "reviewer-not-allowed"),
+            Self::EndsInPast => (Meaningless, "ends-in-past"),
+            Self::TooManyReviews => (Conflict, "too-many-reviews"),
+            Self::ReviewNotOpen => (Conflict, "review-not-open"),
+            Self::ReviewSeatGone => (Conflict, "review-seat-gone"),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::asked::About;
 use super::command::Actor;
 use super::event::{Event, Recorded, Target};
 use super::event_type::EventType;
-use super::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
+use super::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, ReviewId, UserId};
 
 /// Something whose history can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,7 @@ pub enum Subject {
     /// Every refusal, and every count of its repeats.
     Refusals,
     Type(EventType),
+    Review(ReviewId),
 }
 
 impl From<Holder> for Subject {
@@ -180,6 +181,18 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
             named.extend(asked.pool.map(Subject::Pool));
             named.extend(asked.user.map(Subject::User));
         }
+
+        Event::ReviewOpened { review, pools, .. } => {
+            named.push(Subject::Review(*review));
+            named.extend(pools.iter().map(|pool| Subject::Pool(*pool)));
+        }
+        Event::ReviewDecided { review, pool, holder, .. } => {
+            named.extend([Subject::Review(*review), Subject::Pool(*pool), Subject::from(*holder)]);
+        }
+        Event::ReviewClosed { review }
+        | Event::ReviewCarriedOut { review, .. }
+        | Event::ReviewEnded { review, .. }
+        | Event::ReviewCancelled { review } => named.push(Subject::Review(*review)),
     }
 }
 
@@ -197,6 +210,7 @@ fn name_target(target: Target, named: &mut Vec<Subject>) {
 fn name_about(about: About, named: &mut Vec<Subject>) {
     match about {
         About::Tenant | About::Token(_) | About::Sync(_) | About::Held(_) | About::Tool | About::StoreAccount(_) => {}
+        About::Review(review) => named.push(Subject::Review(review)),
         About::Pool(pool) => named.push(Subject::Pool(pool)),
         About::User(user) => named.push(Subject::User(user)),
         About::Device(device) => named.push(Subject::Device(device)),

@@ -158,6 +158,10 @@ impl Problem {
             Rejection::InventoryRepeatsKey { place } => {
                 said(format!("item {place} has the key of an earlier one")).with("place", *place)
             }
+            Rejection::ReviewerNotAllowed { token } => {
+                said(format!("{token} is for a program, and reviews are decided by people"))
+                    .with("token", token.to_string())
+            }
             Rejection::TenantNotFound
             | Rejection::PoolNotFound
             | Rejection::UserNotFound
@@ -198,7 +202,13 @@ impl Problem {
             | Rejection::SeatNotRevocable
             | Rejection::OrderAlreadyRefunded
             | Rejection::RefundWindowClosed
-            | Rejection::DriftAlreadyResolved => {
+            | Rejection::DriftAlreadyResolved
+            | Rejection::ReviewNotFound
+            | Rejection::SeatNotInReview
+            | Rejection::EndsInPast
+            | Rejection::TooManyReviews
+            | Rejection::ReviewNotOpen
+            | Rejection::ReviewSeatGone => {
                 said(problem_pages::find(rejection.name()).map_or("", |page| page.cause).to_owned())
             }
         }

@@ -120,7 +120,13 @@ impl<'e> Change<'e> {
             | Event::MembersSkipped { .. }
             | Event::CommandUnchanged { .. }
             | Event::LogRestored { .. }
-            | Event::ReportRead { .. } => return None,
+            | Event::ReportRead { .. }
+            | Event::ReviewOpened { .. }
+            | Event::ReviewDecided { .. }
+            | Event::ReviewClosed { .. }
+            | Event::ReviewCarriedOut { .. }
+            | Event::ReviewEnded { .. }
+            | Event::ReviewCancelled { .. } => return None,
         };
         Some((*pool, change))
     }

@@ -293,7 +293,13 @@ impl PoolFigures {
             | Event::OfflineLicenseIssued { .. }
             | Event::CommandUnchanged { .. }
             | Event::LogRestored { .. }
-            | Event::ReportRead { .. } => {}
+            | Event::ReportRead { .. }
+            | Event::ReviewOpened { .. }
+            | Event::ReviewDecided { .. }
+            | Event::ReviewClosed { .. }
+            | Event::ReviewCarriedOut { .. }
+            | Event::ReviewEnded { .. }
+            | Event::ReviewCancelled { .. } => {}
         }
     }
 

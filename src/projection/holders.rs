@@ -199,6 +199,12 @@ pub fn seat_of(event: &Event) -> Option<(PoolId, Holder)> {
         | Event::RemovalHeld { .. }
         | Event::EndingsConfirmed { .. }
         | Event::LogRestored { .. }
-        | Event::ReportRead { .. } => None,
+        | Event::ReportRead { .. }
+        | Event::ReviewOpened { .. }
+        | Event::ReviewDecided { .. }
+        | Event::ReviewClosed { .. }
+        | Event::ReviewCarriedOut { .. }
+        | Event::ReviewEnded { .. }
+        | Event::ReviewCancelled { .. } => None,
     }
 }

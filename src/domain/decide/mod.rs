@@ -12,6 +12,7 @@ mod install;
 mod inventory;
 mod provider;
 mod refund;
+mod review;
 mod seat;
 mod settle;
 mod tick;
@@ -152,6 +153,12 @@ impl<'a> Judge<'a> {
             Command::SetPolicy { pool, patch } => self.set_policy(pool, patch),
             Command::ResolveDeficit { pool } => self.resolve_deficit(pool),
             Command::ConfirmHeld { held } => self.confirm_held(*held),
+            Command::OpenReview(new) => self.open_review(new),
+            Command::DecideReview { review, pool, holder, decision, comment } => {
+                self.decide_review(*review, pool, *holder, *decision, comment.as_deref())
+            }
+            Command::EndReview { review } => self.end_review(*review),
+            Command::CancelReview { review } => self.cancel_review(*review),
         }
     }
 
@@ -328,6 +335,10 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Command::SetPolicy { .. } => CommandKind::SetPolicy,
             Command::ResolveDeficit { .. } => CommandKind::ResolveDeficit,
             Command::ConfirmHeld { .. } => CommandKind::ConfirmHeld,
+            Command::OpenReview(_) => CommandKind::OpenReview,
+            Command::DecideReview { .. } => CommandKind::DecideReview,
+            Command::EndReview { .. } => CommandKind::EndReview,
+            Command::CancelReview { .. } => CommandKind::CancelReview,
         },
         Intake::Observation(observation) => match observation {
             Observation::Inventory(_) => CommandKind::Inventory,

@@ -14,17 +14,26 @@ use crate::domain::state::{HeldEndings, SeatState};
 impl Judge<'_> {
     pub(super) fn reclaim(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
         let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        if !self.take_from(pool, holder, ReleaseCause::Reclaimed)? {
+            return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
+        }
+        self.serve_queue(pool);
+        Ok(Verdict::Done)
+    }
+
+    /// Takes a seat from its holder by a person's word; `false` where it is on its way back already. Whoever calls serves
+    /// the queue.
+    pub(super) fn take_from(&mut self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> Result<bool, Rejection> {
         let entry = self.tenant.pool(pool);
         let seat = entry.seats.get(&holder).ok_or(Rejection::SeatNotFound)?;
         if !entry.is_revocable(seat) {
             return Err(Rejection::SeatNotRevocable);
         }
         if seat.state == SeatState::Releasing {
-            return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
+            return Ok(false);
         }
-        self.release(pool, holder, ReleaseCause::Reclaimed);
-        self.serve_queue(pool);
-        Ok(Verdict::Done)
+        self.release(pool, holder, cause);
+        Ok(true)
     }
 
     pub(super) fn adopt(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
@@ -215,7 +224,8 @@ impl Judge<'_> {
             | ReleaseCause::RefusedByProvider
             | ReleaseCause::NotEnoughAtProvider
             | ReleaseCause::Lost
-            | ReleaseCause::EndedAtStore => true,
+            | ReleaseCause::EndedAtStore
+            | ReleaseCause::Reviewed => true,
         }
     }
 }

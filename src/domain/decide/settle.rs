@@ -191,7 +191,8 @@ impl Judge<'_> {
             | ReleaseCause::DeficitPlan
             | ReleaseCause::TimedOut
             | ReleaseCause::RefusedByProvider
-            | ReleaseCause::Lost => true,
+            | ReleaseCause::Lost
+            | ReleaseCause::Reviewed => true,
             ReleaseCause::Unassigned
             | ReleaseCause::Uncovered
             | ReleaseCause::Departed

@@ -1,4 +1,4 @@
-//! What time itself brings about: graces end, entitlements end, reservations time out.
+//! What time itself brings about: graces end, entitlements end, reservations time out, reviews end.
 
 use super::{Judge, Verdict};
 use crate::domain::asked::About;
@@ -17,6 +17,7 @@ impl Judge<'_> {
         self.end_graces();
         self.end_entitlements();
         self.time_out_reservations();
+        self.end_reviews();
         self.done_or(About::Tenant)
     }
 
@@ -109,6 +110,7 @@ impl crate::domain::state::Tenant {
     pub fn is_due(&self, now: Time) -> bool {
         self.graces.first().is_some_and(|(until, _)| *until <= now)
             || self.entitlement_ends.first().is_some_and(|(end, _)| *end <= now)
+            || self.has_review_due(now)
             || self.pools.iter().any(|pool| may_time_out(pool, now))
     }
 }

@@ -2,6 +2,7 @@
 //! runs it before it appends, so a hole in a rule stops the process before the bytes exist.
 
 mod directory;
+mod reviews;
 mod seats;
 mod stores;
 
@@ -180,6 +181,13 @@ impl Tenant {
                 self.reads.remember(key, meta.position, meta.recorded_at);
             }
             Event::CommandUnchanged { .. } | Event::LogRestored { .. } => {}
+
+            Event::ReviewOpened { .. }
+            | Event::ReviewDecided { .. }
+            | Event::ReviewClosed { .. }
+            | Event::ReviewCarriedOut { .. }
+            | Event::ReviewEnded { .. }
+            | Event::ReviewCancelled { .. } => self.evolve_review(event, meta),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Seats, queues and installs: where laws 1 and 2 are asserted.
 
+use super::reviews::Parting;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
@@ -19,6 +20,7 @@ impl Tenant {
             }
             Event::SeatReleasing { pool, holder, cause, lapsed } => {
                 self.note_ending(*cause, meta);
+                self.settle_in_reviews(*pool, *holder, Parting::Releasing(*cause), meta);
                 self.enter(*pool, *holder, &[SeatState::Reserved, SeatState::InUse], SeatState::Releasing, meta);
                 self.orphan_installs(*pool, *holder);
                 self.lapse(*pool, *holder, *lapsed);
@@ -51,6 +53,7 @@ impl Tenant {
                 if self.seat(*pool, *holder).state != SeatState::Releasing {
                     self.note_ending(*cause, meta);
                 }
+                self.settle_in_reviews(*pool, *holder, Parting::Released(*cause), meta);
                 self.released(*pool, *holder, *lapsed);
                 self.note_free(*pool, meta.position);
             }
@@ -66,6 +69,7 @@ impl Tenant {
                 self.insert_seat(*pool, *holder, seat);
             }
             Event::ForeignSeatAdopted { pool, holder, in_use } => {
+                self.settle_in_reviews(*pool, *holder, Parting::Adopted, meta);
                 let to = if *in_use { SeatState::InUse } else { SeatState::Reserved };
                 self.enter(*pool, *holder, &[SeatState::Foreign], to, meta);
                 self.seat_mut(*pool, *holder).granted_at = meta.position;
@@ -113,7 +117,7 @@ impl Tenant {
         }
     }
 
-    fn seat(&self, pool: PoolId, holder: Holder) -> &Seat {
+    pub(super) fn seat(&self, pool: PoolId, holder: Holder) -> &Seat {
         self.pool(pool).seats.get(&holder).expect("the fact is about a seat that is held")
     }
 

@@ -5,10 +5,12 @@
 
 mod holder;
 mod pool;
+mod review;
 mod tables;
 
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
+pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{
     Drift, HeldEndings, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync,
     SyncCounts, SyncState, Token, Tool,
@@ -16,7 +18,7 @@ pub use tables::{
 
 use super::command::Actor;
 use super::facts::Settings;
-use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, UserId};
+use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, UserId};
 use super::key::{PoolKey, Provider};
 use super::rejection::Remedies;
 use super::time::Time;
@@ -65,6 +67,12 @@ pub struct Tenant {
     pub seats_held: u64,
     pub refusals: Refusals,
     pub reads: Reads,
+    pub reviews: Vec<Arc<Review>>,
+    /// Pools that a review which has not ended is about.
+    pub under_review: BTreeMap<PoolId, BTreeSet<ReviewId>>,
+    pub review_ends: BTreeSet<(Time, ReviewId)>,
+    /// Reviews whose decisions are being carried out, one after the other.
+    pub reviews_closing: VecDeque<ReviewId>,
     /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
     /// digests.
     #[serde(skip)]
@@ -124,6 +132,11 @@ impl Tenant {
         &self.assignments[assignment.index()]
     }
 
+    #[must_use]
+    pub fn review(&self, review: ReviewId) -> &Review {
+        &self.reviews[review.index()]
+    }
+
     /// What hangs on a holder, whichever kind it is.
     #[must_use]
     pub fn links(&self, holder: Holder) -> &Links {
@@ -162,6 +175,10 @@ impl Tenant {
 
     pub(super) fn assignment_mut(&mut self, assignment: AssignmentId) -> &mut Assignment {
         Arc::make_mut(&mut self.assignments[assignment.index()])
+    }
+
+    pub(super) fn review_mut(&mut self, review: ReviewId) -> &mut Review {
+        Arc::make_mut(&mut self.reviews[review.index()])
     }
 
     pub(super) fn links_mut(&mut self, holder: Holder) -> &mut Links {

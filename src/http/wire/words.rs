@@ -32,7 +32,7 @@ words! { "snake_case":
     DriftResolution { Refund, Agreed }
     ReleaseCause {
         Uninstalled, Unassigned, Uncovered, TimedOut, Departed, DeviceRetired, Reclaimed, DeficitPlan, RefusedByProvider,
-        NotEnoughAtProvider, Lost, EndedAtStore
+        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed
     }
 }
 
@@ -86,6 +86,7 @@ mod tests {
             ReleaseCause::NotEnoughAtProvider,
             ReleaseCause::Lost,
             ReleaseCause::EndedAtStore,
+            ReleaseCause::Reviewed,
         ]);
         same::<_, key::Provider>([Provider::MicrosoftStore, Provider::AppleBusiness, Provider::Declared]);
     }

@@ -78,6 +78,7 @@ fn code(subject: Subject) -> u64 {
         Subject::Actor(Actor::Token(token)) => (6, token.0),
         Subject::Refusals => (7, 0),
         Subject::Type(event_type) => (8, u32::from(event_type.number())),
+        Subject::Review(review) => (9, review.0),
     };
     kind << 32 | u64::from(id)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// A snapshot is taken when so many records were appended since the last one.
 const RECORDS_BETWEEN: u64 = 100_000;

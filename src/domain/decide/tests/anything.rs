@@ -1,6 +1,7 @@
 //! Anything at all may happen to a small organization: the laws hold after every step, and the history folds to the same
 //! state. The laws are asked by `scenario` itself.
 
+use super::reviewing::{cancelled, decided, ended, in_review, opened, opened_until};
 use super::scenario::{POOLS, Scenario, Step};
 use super::steps::*;
 use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport};
@@ -12,7 +13,7 @@ use crate::domain::state::Tenant;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-fn person() -> impl Strategy<Value = &'static str> {
+pub(super) fn person() -> impl Strategy<Value = &'static str> {
     select(vec!["ada", "bob", "cy", "dee", "eve"])
 }
 
@@ -20,7 +21,7 @@ fn machine() -> impl Strategy<Value = &'static str> {
     select(vec!["laptop", "tablet", "desk", "kiosk", "old", "byod"])
 }
 
-fn anyone() -> impl Strategy<Value = &'static str> {
+pub(super) fn anyone() -> impl Strategy<Value = &'static str> {
     prop_oneof![3 => person(), 1 => machine()]
 }
 
@@ -88,7 +89,20 @@ fn by_an_administrator() -> impl Strategy<Value = Step> {
             brake: Some(Brake { share_percent: 20, at_least }),
             ..SettingsPatch::default()
         })),
+        2 => by_a_reviewer(),
         1 => (0..4_u32).prop_map(|held| Intake::Command(Command::ConfirmHeld { held: HeldId(held) }).into()),
+    ]
+}
+
+fn by_a_reviewer() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (word(), prop::option::of(1..20_i64)).prop_map(|(rule, days)| match days {
+            Some(days) => opened_until(rule, days, &POOLS[..2]),
+            None => opened(rule, &POOLS[..2]),
+        }),
+        4 => (0..4_u32, anyone(), word()).prop_map(|(review, who, word)| in_review(review, decided(who, word))),
+        1 => (0..4_u32).prop_map(|review| in_review(review, ended())),
+        1 => (0..4_u32).prop_map(|review| in_review(review, cancelled())),
     ]
 }
 
@@ -129,7 +143,7 @@ fn by_the_store() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn step(kind: Kind) -> impl Strategy<Value = Step> {
+pub(super) fn step(kind: Kind) -> impl Strategy<Value = Step> {
     let about_a_pool = prop_oneof![5 => by_an_administrator(), 5 => by_the_outside(), 3 => by_the_store()];
     let spread =
         (about_a_pool, any::<bool>()).prop_map(|(step, other)| if other { step.of_if_it_can(POOLS[1]) } else { step });
@@ -173,7 +187,7 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
 }
 
 /// What PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     let asked = ProptestConfig::default().cases;
     if asked == 256 { 64 } else { asked }
 }

@@ -77,7 +77,8 @@ fn causes_of(cause: ReleaseCause) -> &'static [Cause] {
         ReleaseCause::TimedOut => &[Cause::TimedOut],
         // A retired device gives its seats back as a departed user does; `leaving` tells of it.
         ReleaseCause::Departed | ReleaseCause::DeviceRetired => &[Cause::Departed],
-        ReleaseCause::Reclaimed => &[Cause::Reclaimed],
+        // A review takes seats as a reclaim does; `reviewing` tells of it.
+        ReleaseCause::Reclaimed | ReleaseCause::Reviewed => &[Cause::Reclaimed],
         ReleaseCause::DeficitPlan => &[Cause::PlanCarriedOut],
         ReleaseCause::RefusedByProvider => &[Cause::GrantRefused],
         ReleaseCause::NotEnoughAtProvider => &[Cause::NotEnoughAtStore],

@@ -11,6 +11,8 @@ mod installing;
 mod leaving;
 mod refunding;
 mod refusing;
+mod reviewing;
+mod reviews_anytime;
 mod scenario;
 mod steps;
 mod syncing;

@@ -88,7 +88,7 @@ fn personal(subject: usize, aliases: Vec<Alias>) -> Personal {
     Personal { subject: SubjectId(subject as u64), sealed: vec![u8::try_from(subject).expect("few subjects")], aliases }
 }
 
-fn command(command: Command) -> Step {
+pub(super) fn command(command: Command) -> Step {
     Intake::Command(command).into()
 }
 
@@ -187,7 +187,8 @@ impl Step {
                 | Command::Refund(RefundOrder { pool, .. })
                 | Command::IssueOfflineLicense { pool, .. }
                 | Command::SetPolicy { pool, .. }
-                | Command::ResolveDeficit { pool },
+                | Command::ResolveDeficit { pool }
+                | Command::DecideReview { pool, .. },
             )
             | Intake::Observation(Observation::Provider { pool, .. }) => Some(pool),
             Intake::Command(_) | Intake::Observation(_) => None,
@@ -204,7 +205,7 @@ fn office() -> PoolRef {
     PoolRef::Id(PoolId(0))
 }
 
-fn holder_ref(name: &str) -> HolderRef {
+pub(super) fn holder_ref(name: &str) -> HolderRef {
     match holder(name) {
         Holder::User(user) => HolderRef::User(UserRef::Id(user)),
         Holder::Device(device) => HolderRef::Device(DeviceRef::Id(device)),
