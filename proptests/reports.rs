@@ -1,6 +1,8 @@
 //! The auditor's reports through the real service: each on a small organization whose answers a person can count, as JSON and
 //! as CSV, and everything that is asked wrongly refused by its name.
 
+mod changes;
+
 use crate::harness::{Answer, Options, Service, Tenant, asked, encode, replay};
 use serde_json::{Value, json};
 
@@ -190,7 +192,7 @@ fn a_csv_has_the_rows_of_the_list_and_no_formula() {
     let t = office(&service);
     t.refund("viewer", json!({"order": "=HYPERLINK(1)", "ordered_on": day(&t, 1)})).created();
     let listed = t.list("/reports");
-    assert_eq!(listed.len(), 12);
+    assert_eq!(listed.len(), 15);
     for about in &listed {
         let name = about["name"].as_str().expect("a name");
         // what is read of the log of reads stands still only up to a position
@@ -201,6 +203,8 @@ fn a_csv_has_the_rows_of_the_list_and_no_formula() {
                 Some("pool") => "pool=declared:editor".to_owned(),
                 Some("user") => "user=user_0".to_owned(),
                 Some("days") => "days=1".to_owned(),
+                Some("from") => "from=1".to_owned(),
+                Some("to") => format!("to={}", t.head()),
                 other => panic!("{name} needs {other:?}"),
             })
             .chain(up_to)

@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod client;
 mod demo;
+mod diff;
 mod exit;
 mod export;
 mod folder;
@@ -73,6 +74,8 @@ enum Command {
     Openapi,
     /// Write a tenant's history as NDJSON or CSV
     Export(Box<export::Args>),
+    /// Ask a running service what changed between two points
+    Diff(Box<diff::Args>),
     /// Ask a running service for one of the auditor's reports, or for their list
     Report(Box<report::Args>),
     /// Make a data folder of an export
@@ -124,6 +127,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
             Ok(Finished::Well)
         }
         Command::Export(args) => wait_for(export::run(*args)),
+        Command::Diff(args) => wait_for(diff::run(*args)),
         Command::Report(args) => wait_for(report::run(*args)),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Completions { shell } => {

@@ -42,6 +42,9 @@ reports! {
     Drift => "drift",
     TrueUp => "true-up",
     AccessLog => "access-log",
+    Diff => "diff",
+    DiffByPerson => "diff-by-person",
+    Cap => "cap",
 }
 
 /// What a report was asked with: positions and ids, never a name.

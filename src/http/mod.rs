@@ -183,6 +183,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(figures::timeline))
         .routes(routes!(reports::reports))
         .routes(routes!(reports::report))
+        .routes(routes!(reports::diff))
         .routes(routes!(stories::seat_story))
         .routes(routes!(stories::why_not))
         .routes(routes!(streams::export_events))

@@ -4,8 +4,12 @@
 //! Here: the table of them, and what all have in common. Not here: how a row looks as JSON or CSV (`rows.rs`), who may ask.
 
 mod access_log;
+mod between;
+mod cap;
 mod courses;
 mod days_over_cap;
+mod diff;
+mod diff_by_person;
 mod drift;
 mod holders;
 mod idle_seats;
@@ -44,6 +48,9 @@ pub const REPORTS: &[&Report] = &[
     &drift::REPORT,
     &true_up::REPORT,
     &access_log::REPORT,
+    &diff::REPORT,
+    &diff_by_person::REPORT,
+    &cap::REPORT,
 ];
 
 /// One question.
@@ -65,6 +72,10 @@ pub enum Asking {
     From,
     /// Its end.
     To,
+    /// The first of two points that are compared.
+    FromPoint,
+    /// The second one.
+    ToPoint,
     Pool,
     User,
     Days,
@@ -75,8 +86,8 @@ impl Asking {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AsOf => "as_of",
-            Self::From => "from",
-            Self::To => "to",
+            Self::From | Self::FromPoint => "from",
+            Self::To | Self::ToPoint => "to",
             Self::Pool => "pool",
             Self::User => "user",
             Self::Days => "days",
@@ -89,6 +100,8 @@ impl Asking {
             Self::AsOf => "A position, or a time: everything as it was then. Without it, now",
             Self::From => "The first position that counts, or the time from which on. Without it, the beginning",
             Self::To => "The last position that counts, or the time until which. Without it, now",
+            Self::FromPoint => "A position, or a time: everything as it was then is compared",
+            Self::ToPoint => "A position, or a time: with everything as it was then",
             Self::Pool => "The pool's id or key",
             Self::User => "The user's id or user name",
             Self::Days => "A number of days",

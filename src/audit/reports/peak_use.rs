@@ -2,10 +2,10 @@
 
 use super::courses::{Part, at, extremes_at_start, walk};
 use super::{
-    Asked, Asking, Cell, Column, EVIDENCE, Key, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
+    Asked, Asking, Cell, Column, EVIDENCE, Key, Label, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
 };
 use crate::domain::report::ReportName;
-use crate::projection::courses::Extremes;
+use crate::projection::courses::{Course, Extremes};
 use std::ops::ControlFlow;
 
 pub(super) const REPORT: Report = Report {
@@ -32,25 +32,8 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);
-        let start = asked.first.checked_sub(1).map(|before| at(source, &label, before)).transpose()?.flatten();
+        let Some((start, Extremes { peak, owned_min, .. }, work)) = peak(source, &label, asked)? else { continue };
         let Some(end) = at(source, &label, source.position)? else { continue };
-        let mut work = 1;
-        let mut seen: Option<Extremes> = start.map(|course| extremes_at_start(&course, asked.since));
-        walk(source, &label, asked.first..source.position + 1, |_, _| false, &mut |part| {
-            work += 1;
-            let part = match part {
-                Part::Passed(extremes) => Some(extremes),
-                Part::Step(step) => step
-                    .after
-                    .map(|course| Extremes::of(&course, step.recorded.position, step.recorded.envelope.recorded_at)),
-            };
-            seen = match (seen, part) {
-                (Some(before), Some(later)) => Some(before.and(later)),
-                (before, later) => before.or(later),
-            };
-            ControlFlow::Continue(())
-        })?;
-        let Some(Extremes { peak, owned_min, .. }) = seen else { continue };
         let cells = vec![
             Cell::id(label.pool),
             Cell::id(&label.key),
@@ -67,4 +50,31 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Where a pool stood when the period began, the extremes of the period, and how much was looked at for them; nothing for a
+/// pool that was listed behind it.
+pub(super) fn peak(
+    source: &Source<'_>,
+    label: &Label,
+    asked: &Asked,
+) -> Result<Option<(Option<Course>, Extremes, u64)>, ReportError> {
+    let start = asked.first.checked_sub(1).map(|before| at(source, label, before)).transpose()?.flatten();
+    let mut work = 1;
+    let mut seen: Option<Extremes> = start.map(|course| extremes_at_start(&course, asked.since));
+    walk(source, label, asked.first..source.position + 1, |_, _| false, &mut |part| {
+        work += 1;
+        let part = match part {
+            Part::Passed(extremes) => Some(extremes),
+            Part::Step(step) => step
+                .after
+                .map(|course| Extremes::of(&course, step.recorded.position, step.recorded.envelope.recorded_at)),
+        };
+        seen = match (seen, part) {
+            (Some(before), Some(later)) => Some(before.and(later)),
+            (before, later) => before.or(later),
+        };
+        ControlFlow::Continue(())
+    })?;
+    Ok(seen.map(|extremes| (start, extremes, work)))
 }

@@ -5,6 +5,8 @@ mod files;
 mod import;
 mod life;
 mod naive;
+mod naive_diff;
+mod naive_lists;
 mod past;
 mod reports;
 mod stories;

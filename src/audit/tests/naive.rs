@@ -35,12 +35,12 @@ pub(super) fn text(value: impl std::fmt::Display) -> Cell {
 }
 
 /// A word as serde writes it.
-fn word(value: &impl serde::Serialize) -> Cell {
+pub(super) fn word(value: &impl serde::Serialize) -> Cell {
     let Ok(Value::String(word)) = serde_json::to_value(value) else { panic!("no word") };
     Cell::Text(word)
 }
 
-fn evidence(positions: impl IntoIterator<Item = usize>) -> Cell {
+pub(super) fn evidence(positions: impl IntoIterator<Item = usize>) -> Cell {
     Cell::Positions(positions.into_iter().collect::<BTreeSet<_>>().into_iter().map(|at| at as u64).collect())
 }
 
@@ -48,7 +48,7 @@ fn proof_of(seat: &Seat) -> Cell {
     Cell::Positions(BTreeSet::from([seat.granted_at, seat.since_position]).into_iter().collect())
 }
 
-fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell) -> Cell {
+pub(super) fn maybe<T>(value: Option<T>, cell: impl Fn(T) -> Cell) -> Cell {
     value.map_or(Cell::Nothing, cell)
 }
 
@@ -74,15 +74,15 @@ impl Naive {
         Self { events, views, used }
     }
 
-    fn time(&self, at: usize) -> Time {
+    pub(super) fn time(&self, at: usize) -> Time {
         self.events[at].envelope.recorded_at
     }
 
-    fn pool(&self, pool: PoolId, at: usize) -> Option<&Pool> {
+    pub(super) fn pool(&self, pool: PoolId, at: usize) -> Option<&Pool> {
         self.views[at].state.pools.get(pool.index()).map(|pool| &**pool)
     }
 
-    fn pools<'a>(&'a self, look: &'a Look) -> impl Iterator<Item = &'a Pool> {
+    pub(super) fn pools<'a>(&'a self, look: &'a Look) -> impl Iterator<Item = &'a Pool> {
         let pools = self.views[look.at].state.pools.iter().map(|pool| &**pool);
         pools.filter(|pool| look.asked.pool.is_none_or(|asked| asked == pool.id))
     }
@@ -100,7 +100,7 @@ impl Naive {
     }
 
     /// Where what is owned was set last, where held changed last.
-    fn proof(&self, pool: PoolId, at: usize) -> Vec<usize> {
+    pub(super) fn proof(&self, pool: PoolId, at: usize) -> Vec<usize> {
         use EventType::{CapacityChanged, DistributionPolicyChanged, PoolDelisted, PoolListed};
         let owned = self.last_of(pool, at, &[PoolListed, CapacityChanged, DistributionPolicyChanged, PoolDelisted]);
         let held = |place: usize| self.pool(pool, place).map_or(0, Pool::held);
@@ -408,87 +408,6 @@ impl Naive {
             }
         }
         rows
-    }
-
-    pub(super) fn refunds(&self, look: &Look) -> Rows {
-        let first = usize::try_from(look.asked.first).unwrap();
-        let mut rows = Rows::new();
-        for recorded in self.events.iter().take(look.at + 1).skip(first) {
-            let Event::RefundRecorded { pool, order, quantity, ordered_on, amount, explains } = &recorded.event else {
-                continue;
-            };
-            if look.asked.pool.is_some_and(|asked| asked != *pool) {
-                continue;
-            }
-            rows.push(vec![
-                text(pool),
-                text(&self.views[look.at].state.pool(*pool).key),
-                Cell::Time(recorded.envelope.recorded_at),
-                text(order),
-                Cell::Count(*quantity),
-                Cell::Day(*ordered_on),
-                text(&amount.currency),
-                Cell::Count(amount.minor_units),
-                text("token_0"),
-                maybe(*explains, text),
-                evidence([usize::try_from(recorded.position).unwrap()]),
-            ]);
-        }
-        rows
-    }
-
-    pub(super) fn access_log(&self, look: &Look) -> Rows {
-        let first = usize::try_from(look.asked.first).unwrap();
-        let mut rows = Rows::new();
-        for recorded in self.events.iter().take(look.at + 1).skip(first) {
-            let Event::ReportRead { report, asked, position } = &recorded.event else { continue };
-            let is_of = |wanted: Option<String>, is: Option<String>| wanted.is_none() || wanted == is;
-            if !is_of(look.asked.pool.map(|pool| pool.to_string()), asked.pool.map(|pool| pool.to_string()))
-                || !is_of(look.asked.user.map(|user| user.to_string()), asked.user.map(|user| user.to_string()))
-            {
-                continue;
-            }
-            rows.push(vec![
-                Cell::Time(recorded.envelope.recorded_at),
-                text("token_0"),
-                text("http"),
-                Cell::Word(report.name()),
-                Cell::Count(*position),
-                maybe(asked.as_of, Cell::Count),
-                maybe(asked.from, Cell::Count),
-                maybe(asked.to, Cell::Count),
-                maybe(asked.pool, text),
-                maybe(asked.user, text),
-                maybe(asked.days, |days| Cell::Count(u64::from(days))),
-                evidence([usize::try_from(recorded.position).unwrap()]),
-            ]);
-        }
-        rows
-    }
-
-    pub(super) fn drift(&self, look: &Look) -> Rows {
-        let state = &self.views[look.at].state;
-        let open = state.drifts.iter().filter(|drift| drift.resolution.is_none());
-        let of_pool = open.filter(|drift| look.asked.pool.is_none_or(|asked| asked == drift.pool));
-        let row = |drift: &crate::domain::state::Drift| {
-            let difference = match (drift.before, drift.after) {
-                (Owned::Count(before), Owned::Count(after)) => Cell::Difference(after as i64 - before as i64),
-                _ => Cell::Nothing,
-            };
-            vec![
-                text(drift.id),
-                text(drift.pool),
-                text(&state.pool(drift.pool).key),
-                word(&drift.kind),
-                Cell::Owned(drift.before),
-                Cell::Owned(drift.after),
-                difference,
-                Cell::Time(drift.found_at),
-                Cell::Count(u64::try_from((look.until.0 - drift.found_at.0) / DAY_MICROS).unwrap()),
-                evidence([usize::try_from(drift.found_position).unwrap()]),
-            ]
-        };
-        of_pool.map(row).collect()
     }
 }
 

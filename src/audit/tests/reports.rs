@@ -54,6 +54,9 @@ fn expected(naive: &Naive, report: &Report, look: &Look) -> Rows {
         ReportName::Drift => naive.drift(look),
         ReportName::TrueUp => naive.true_up(look),
         ReportName::AccessLog => naive.access_log(look),
+        ReportName::Diff => naive.diff(look),
+        ReportName::DiffByPerson => naive.diff_by_person(look),
+        ReportName::Cap => naive.cap(look),
     }
 }
 
@@ -64,9 +67,10 @@ fn any_look(random: &mut SmallRng, naive: &Naive, report: &Report) -> Look {
     let recorded_at = |at: usize| naive.events[at].envelope.recorded_at;
     let next = naive.events.get(at + 1).map_or(recorded_at(at).0 + 9_000_000_000, |next| next.envelope.recorded_at.0);
     let until = Time(random.random_range(recorded_at(at).0..=next.max(recorded_at(at).0)));
-    let first = if random.random_bool(0.3) { 0 } else { random.random_range(0..=at) };
+    let is_between = usize::from(report.takes(Asking::FromPoint));
+    let first = is_between + if random.random_bool(0.3) { 0 } else { random.random_range(0..=at) };
     // the instant lies behind the event before
-    let since = recorded_at(first);
+    let since = recorded_at(first.min(at));
     let pools = naive.views[at].state.pools.len();
     let users = naive.views[head].state.users.len();
     let id = |index: usize| u32::try_from(index).unwrap();
@@ -74,7 +78,7 @@ fn any_look(random: &mut SmallRng, naive: &Naive, report: &Report) -> Look {
     let is_pool_asked = has_pool.is_some_and(|p| p.is_required || random.random_bool(0.4)) && pools > 0;
     let has_user = report.parameters.iter().find(|p| p.asking == Asking::User);
     let is_user_asked = has_user.is_some_and(|p| p.is_required || random.random_bool(0.2));
-    let is_period = report.takes(Asking::From);
+    let is_period = report.takes(Asking::From) || report.takes(Asking::FromPoint);
     let asked = Asked {
         first: if is_period { first as u64 } else { 0 },
         since: if is_period { since } else { recorded_at(0) },

@@ -80,9 +80,69 @@ pub(in crate::http) async fn report(
     let Places((_, name)) = places;
     let found = ReportName::from_str(&name).ok().and_then(Report::find);
     let report = found.ok_or_else(|| Problem::new("report-not-found", "no report has this name"))?;
-    let format = format(query.format.as_deref(), &headers)?;
-    check_names(report, &given, format)?;
-    let place = Place::of(&reading, page, &filter_of(raw.as_deref()))?;
+    answer(reading, report, query, &given, &headers, page, raw.as_deref()).await
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct DiffQuery {
+    /// A position, or a time: everything as it was then is compared
+    #[param(required = true, max_length = 64, example = "1")]
+    from: Option<String>,
+    /// A position, or a time: with everything as it was then
+    #[param(required = true, max_length = 64, example = "9")]
+    to: Option<String>,
+    /// A row for each `pool` whose figures changed, or for each `person` whose seats did
+    #[param(pattern = "^(pool|person)$")]
+    by: Option<String>,
+    #[param(max_length = 512)]
+    pool: Option<String>,
+    /// With `by=person` alone
+    #[param(max_length = 512)]
+    user: Option<String>,
+    /// `json` or `csv`; goes before Accept
+    #[param(pattern = "^(json|csv)$")]
+    format: Option<String>,
+}
+
+/// What changed between two points: figures by pool, seats that came, went or are in another state, with what caused it.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/diff", tag = "reports",
+    params(("tenant" = String, Path), DiffQuery, ReadQuery, PageQuery),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"))),
+        (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
+        ReadProblems))]
+pub(in crate::http) async fn diff(
+    reading: Reading,
+    headers: HeaderMap,
+    inputs::Asked(query): inputs::Asked<DiffQuery>,
+    inputs::Asked(page): inputs::Asked<PageQuery>,
+    inputs::Asked(mut given): inputs::Asked<Vec<(String, String)>>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let DiffQuery { from, to, by, pool, user, format } = query;
+    let name = match by.as_deref() {
+        None | Some("pool") => ReportName::Diff,
+        Some("person") => ReportName::DiffByPerson,
+        Some(_) => return Err(Problem::new("invalid-query", "by: pool or person").with("parameter", "by")),
+    };
+    let report = Report::find(name).ok_or_else(|| Problem::internal(&"a report is not in the table"))?;
+    given.retain(|(name, _)| name != "by");
+    let query = ReportQuery { from, to, pool, user, days: None, format };
+    answer(reading, report, query, &given, &headers, page, raw.as_deref()).await
+}
+
+async fn answer(
+    reading: Reading,
+    report: &'static Report,
+    query: ReportQuery,
+    given: &[(String, String)],
+    headers: &HeaderMap,
+    page: PageQuery,
+    raw: Option<&str>,
+) -> Result<Response, Problem> {
+    let format = format(query.format.as_deref(), headers)?;
+    check_names(report, given, format)?;
+    let place = Place::of(&reading, page, &filter_of(raw))?;
     let look_up = move || {
         let looked_up = LookedUp::of(&reading, report, &query, &place)?;
         Ok::<_, Problem>((reading, place, looked_up))
@@ -203,7 +263,9 @@ impl LookedUp {
             }
         };
         let from = query.from.as_deref().map(|text| point("from", text)).transpose()?;
-        let (first, since) = begin(caller, from, to, position)?;
+        let is_between = report.takes(Asking::FromPoint);
+        let (first, since) =
+            if is_between { behind(caller, from, to, position)? } else { begin(caller, from, to, position)? };
         let asked = Asked {
             first,
             since,
@@ -216,8 +278,7 @@ impl LookedUp {
         let is_now = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
         let end = (!is_now).then_some(position);
         let (as_of, to) = if query.to.is_some() { (None, end) } else { (end, None) };
-        let traced = ReportAsked { as_of, from: from.map(|_| first), to, pool, user, days };
-        debug_assert!(report.takes(Asking::From) || from.is_none(), "the names were checked");
+        let traced = ReportAsked { as_of, from: from.map(|_| first - u64::from(is_between)), to, pool, user, days };
         Ok(Self { asked, traced, position, until, after })
     }
 }
@@ -259,26 +320,39 @@ fn end(caller: &Caller, to: Option<At>) -> Result<(u64, Time), Problem> {
     }
 }
 
+fn reversed(position: u64) -> Problem {
+    Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from")
+}
+
+/// The position behind the first of two points, and its instant.
+fn behind(caller: &Caller, from: Option<At>, to: Option<At>, position: u64) -> Result<(u64, Time), Problem> {
+    let (before, since) = end(caller, from)?;
+    let is_reversed = match (from, to) {
+        (Some(At::Time(from)), Some(At::Time(to))) => from > to,
+        (_, _) => before > position,
+    };
+    if is_reversed { Err(reversed(position)) } else { Ok((before + 1, since)) }
+}
+
 /// The first position that counts, and the instant at which the period begins.
 fn begin(caller: &Caller, from: Option<At>, to: Option<At>, position: u64) -> Result<(u64, Time), Problem> {
     let (ledger, tenant) = (&caller.service.ledger, caller.tenant);
-    let reversed = || Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from");
     match from {
         None => Ok((0, recorded_at(caller, 0)?)),
         Some(at @ At::Position(first)) => {
             at.position(ledger, tenant)?;
-            if first > position { Err(reversed()) } else { Ok((first, recorded_at(caller, first)?)) }
+            if first > position { Err(reversed(position)) } else { Ok((first, recorded_at(caller, first)?)) }
         }
         Some(At::Time(since)) => {
             if matches!(to, Some(At::Time(until)) if since > until) {
-                return Err(reversed());
+                return Err(reversed(position));
             }
             let first = match At::Time(Time(since.0 - 1)).position(ledger, tenant) {
                 Ok(before) => before + 1,
                 Err(AsOfError::BeforeFirst { .. }) => 0,
                 Err(error @ (AsOfError::InFuture { .. } | AsOfError::Read(_))) => return Err(error.into()),
             };
-            if first > position + 1 { Err(reversed()) } else { Ok((first, since)) }
+            if first > position + 1 { Err(reversed(position)) } else { Ok((first, since)) }
         }
     }
 }
