@@ -25,3 +25,4 @@ mod seed;
 mod stories;
 mod strangers;
 mod without_sled;
+mod witness;

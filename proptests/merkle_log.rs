@@ -20,13 +20,13 @@ const TOWN: Town = Town { people: 600, devices: 5, pools: 2, seats: 4 };
 
 /// A head that was taken away, as it was.
 #[derive(Clone)]
-struct Head {
-    note: String,
-    size: u64,
-    root: Hash,
+pub(crate) struct Head {
+    pub(crate) note: String,
+    pub(crate) size: u64,
+    pub(crate) root: Hash,
 }
 
-fn service() -> Service {
+pub(crate) fn service() -> Service {
     let environment = vec![
         ("SEATLEDGER_SIGN_SECONDS", "1".to_owned()),
         ("SEATLEDGER_CHECKPOINT_SECONDS", "1".to_owned()),
@@ -35,14 +35,14 @@ fn service() -> Service {
     Service::start_with(Options { environment, ..Options::default() })
 }
 
-fn key(t: &Client) -> VerifierKey {
+pub(crate) fn key(t: &Client) -> VerifierKey {
     let answer = t.get("/log/key");
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.text.trim_end().parse().expect("a verifier key")
 }
 
 /// A head that covers the newest event, found good by everybody.
-fn head(t: &Tenant) -> Head {
+pub(crate) fn head(t: &Tenant) -> Head {
     let answer = t.get(&format!("/log/checkpoint?at_least={}", t.head()));
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{}", answer.text);
     let key = key(t);
@@ -122,7 +122,7 @@ fn check_grown(t: &Tenant, old: &Head, new: &Head) {
     }
 }
 
-fn act(t: &Tenant, crowd: &mut Crowd, times: u32) {
+pub(crate) fn act(t: &Tenant, crowd: &mut Crowd, times: u32) {
     for _ in 0..times {
         let command = crowd.act();
         let said = Said::of(&call_of(t, &command).send()).expect("judged");
@@ -130,7 +130,7 @@ fn act(t: &Tenant, crowd: &mut Crowd, times: u32) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
         let target = to.join(entry.file_name());

@@ -41,6 +41,8 @@ pub struct Config {
     pub log_key_file: Option<PathBuf>,
     /// A head is signed so often at most while something changes.
     pub sign_seconds: u64,
+    /// Who is asked to cosign heads, each a URL and a verifier key with a blank between them.
+    pub witnesses: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -86,6 +88,7 @@ impl Default for Config {
             log_key: None,
             log_key_file: None,
             sign_seconds: 5,
+            witnesses: vec![],
         }
     }
 }
@@ -115,6 +118,7 @@ const ENVIRONMENT: &[&str] = &[
     "log_name",
     "log_key_file",
     "sign_seconds",
+    "witnesses",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.

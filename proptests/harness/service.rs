@@ -136,6 +136,11 @@ impl Service {
         self.kill();
     }
 
+    /// From the next start on.
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+        self.options.environment.push((name, value));
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         rustix::process::kill_process(pid, signal).expect("the service runs");

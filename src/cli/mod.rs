@@ -5,6 +5,7 @@
 mod backup;
 mod bench;
 mod client;
+mod cosign;
 mod demo;
 mod diff;
 mod exit;
@@ -21,6 +22,7 @@ mod serve;
 mod spawned;
 mod token;
 mod verify;
+mod witness;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Failure, Finished};
@@ -80,6 +82,8 @@ enum Command {
     Report(Box<report::Args>),
     /// Make a data folder of an export
     Import(import::Args),
+    /// Cosign the heads of logs, each as one history, and refuse every fork
+    Witness(witness::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -130,6 +134,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Diff(args) => wait_for(diff::run(*args)),
         Command::Report(args) => wait_for(report::run(*args)),
         Command::Import(args) => wait_for(import::run(args)),
+        Command::Witness(args) => wait_for(witness::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

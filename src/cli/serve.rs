@@ -1,6 +1,7 @@
 //! `serve`: the composition root. Opens the ledger, says where it listens, serves until it is told to stop, and lets go of
 //! everything in order. Not here: what any of the parts does.
 
+use super::cosign::{self, Witness};
 use super::exit::{self, Failure, Finished};
 use super::output;
 use crate::clock::Clock;
@@ -74,6 +75,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_seconds: Option<u64>,
+    /// A witness to cosign heads: its URL and its verifier key, with a blank between them; may be said more than once
+    #[arg(long = "witness", value_name = "URL KEY")]
+    #[serde(rename = "witnesses", skip_serializing_if = "Vec::is_empty")]
+    witness: Vec<String>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -89,6 +94,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         .await
         .map_err(|error| Failure::File(format!("{} can't be listened at: {error}", config.listen)))?;
     let address = listener.local_addr().map_err(|error| Failure::File(error.to_string()))?;
+    let witnesses = config.witnesses.iter().map(|text| Witness::parse(text)).collect::<Result<Vec<_>, _>>();
+    let witnesses = witnesses.map_err(Failure::Usage)?;
     let ledger = open(&config).await?;
     let root_token = root_token(&config)?;
     let limits = RequestLimits {
@@ -115,6 +122,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             service.begin_stop();
         }
     };
+    let cosigning = (!witnesses.is_empty())
+        .then(|| tokio::spawn(cosign::run(ledger.clone(), witnesses, Duration::from_secs(config.sign_seconds))));
     let limits = ListenerLimits {
         connections_max: config.connections_max,
         head_max: Duration::from_secs(config.head_seconds_max),
@@ -122,6 +131,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     crate::http::serve(listener, router, limits, stop).await;
     drop(address_file);
+    if let Some(cosigning) = cosigning {
+        cosigning.abort();
+    }
     ledger.stop().await;
     Ok(Finished::Well)
 }
@@ -223,7 +235,7 @@ impl Drop for AddressFile {
 }
 
 /// Listens for the signals from now on: one that comes before anybody waits for it is not lost.
-fn stop_signals() -> std::io::Result<impl Future<Output = &'static str>> {
+pub(super) fn stop_signals() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

@@ -22,6 +22,7 @@ mod prove;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod witness;
 
 pub use check::{HASHES_MAX, ProofError, check_consistency, check_inclusion};
 pub use checkpoint::{Checkpoint, CheckpointError};
@@ -35,3 +36,4 @@ pub use tile::{
     BundleError, TILE_HEIGHT, TILE_WIDTH, TileAddress, TileError, TileKind, entries_in_bundle, put_into_bundle,
     tile_bytes, tile_hashes,
 };
+pub use witness::{Refusal, SUBMISSION_BYTES_MAX, Submission};

@@ -5,6 +5,7 @@ use super::key::VerifierKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
+use std::str::FromStr;
 
 /// A longer note is not read.
 pub const NOTE_BYTES_MAX: usize = 64 << 10;
@@ -56,6 +57,14 @@ impl Signature {
         let is_sound = super::key::is_key_name(name) && (1..=SIGNATURE_BYTES_MAX).contains(&bytes.len());
         let key_id = u32::from_be_bytes(*key_id);
         is_sound.then(|| Self { name: name.to_owned(), key_id, bytes: bytes.to_vec() })
+    }
+}
+
+impl FromStr for Signature {
+    type Err = NoteError;
+
+    fn from_str(line: &str) -> Result<Self, NoteError> {
+        Self::parse(line).ok_or(NoteError::SignatureLine(1))
     }
 }
 

@@ -297,6 +297,7 @@ proptest! {
     #[test]
     fn whatever_bytes_come_nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), a: u64, b: u64) {
         let text = String::from_utf8_lossy(&bytes).into_owned();
+        let _asked = Submission::parse(&bytes);
         let _read = (ProofFile::parse(&bytes), Note::parse(&bytes), text.parse::<VerifierKey>(), text.parse::<TileAddress>());
         let _more = (text.parse::<Checkpoint>(), entries_in_bundle(&bytes, 256), TileAddress::parse(&text, &text));
         let (hashes, _) = bytes.as_chunks::<32>();
@@ -305,8 +306,8 @@ proptest! {
     }
 
     #[test]
-    fn whatever_lines_come_nothing_panics(lines in "(c2sp.org/tlog-proof@v1\n|extra [a-zA-Z0-9+/=]{0,8}\n|index [0-9]{1,21}\n|\n|[a-zA-Z0-9+/]{43}=\n|— [a-z+ ]{1,3} [A-Za-z0-9+/=]{0,12}\n){0,12}") {
-        let _read = (ProofFile::parse(lines.as_bytes()), Note::parse(lines.as_bytes()));
+    fn whatever_lines_come_nothing_panics(lines in "(c2sp.org/tlog-proof@v1\n|extra [a-zA-Z0-9+/=]{0,8}\n|index [0-9]{1,21}\n|old [0-9]{1,21}\n|\n|[a-zA-Z0-9+/]{43}=\n|— [a-z+ ]{1,3} [A-Za-z0-9+/=]{0,12}\n){0,12}") {
+        let _read = (ProofFile::parse(lines.as_bytes()), Note::parse(lines.as_bytes()), Submission::parse(lines.as_bytes()));
         if let Ok(note) = Note::parse(lines.as_bytes()) {
             prop_assert_eq!(note.to_string(), lines);
         }
@@ -317,5 +318,44 @@ proptest! {
         let kind = if is_hashes { TileKind::Hashes { level } } else { TileKind::Entries };
         let tile = TileAddress { kind, index, width };
         prop_assert_eq!(tile.to_string().parse(), Ok(tile));
+    }
+}
+
+/// A log that a witness knows, and one head of it with the proof from another.
+fn submission(forest: &Forest, old: u64, new: u64) -> Submission {
+    let checkpoint = Checkpoint::new(signer().name(), new, ok(root_at(forest, new))).signed(&signer()).to_string();
+    Submission { old, path: ok(consistency(forest, old.min(new), new)), checkpoint }
+}
+
+#[test]
+fn a_witness_cosigns_one_history_and_names_every_other() {
+    let (forest, known) = (Forest::of(40), [signer().verifier_key(KeyKind::Plain)]);
+    let last = |size: u64| Some((size, ok(root_at(&forest, size))));
+    let judged = |asked: &Submission, last| asked.judge(&known, last).map(|(head, _)| head.size);
+    assert_eq!(judged(&submission(&forest, 0, 7), None), Ok(7));
+    assert_eq!(judged(&submission(&forest, 7, 40), last(7)), Ok(40));
+    assert_eq!(judged(&submission(&forest, 7, 7), last(7)), Ok(7), "the same once more");
+    assert_eq!(judged(&submission(&forest, 5, 40), last(7)), Err(Refusal::OtherSize(7)));
+    assert_eq!(judged(&submission(&forest, 0, 40), last(7)), Err(Refusal::OtherSize(7)));
+    assert_eq!(judged(&submission(&forest, 8, 7), last(8)), Err(Refusal::Backwards { old: 8, new: 7 }));
+    let mut fork = Forest::of(7);
+    fork.peaks = Peaks::default();
+    fork.rows.iter_mut().for_each(|row| row.iter_mut().for_each(|hash| *hash = flipped(hash, 9)));
+    let refused = judged(&submission(&fork, 7, 7), last(7)).unwrap_err();
+    assert_eq!((refused.status(), matches!(refused, Refusal::Fork { size: 7, .. })), (409, true));
+    let refused = judged(&submission(&forest, 7, 40), Some((7, [9; 32]))).unwrap_err();
+    assert_eq!((refused.status(), refused), (422, Refusal::NotConsistent(ProofError::WrongOldRoot)));
+    let strangers = [Signer::new("other.example", &[7; 32]).unwrap().verifier_key(KeyKind::Plain)];
+    assert_eq!(submission(&forest, 0, 7).judge(&strangers, None).unwrap_err().status(), 404);
+    let thieves = [Signer::new(signer().name(), &[8; 32]).unwrap().verifier_key(KeyKind::Plain)];
+    assert_eq!(submission(&forest, 0, 7).judge(&thieves, None).unwrap_err().status(), 403);
+    // any bit of what is sent
+    let text = submission(&forest, 7, 11).to_string();
+    assert_eq!(Submission::parse(text.as_bytes()), Ok(submission(&forest, 7, 11)));
+    for bit in 0..text.len() * 8 {
+        let mut bytes = text.clone().into_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let refused = Submission::parse(&bytes).and_then(|asked| asked.judge(&known, last(7)).map(|_| ()));
+        assert!(refused.is_err(), "bit {bit} of\n{text}");
     }
 }

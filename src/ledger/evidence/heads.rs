@@ -5,7 +5,7 @@
 use super::{LOG_KEY_FILE, LogKeySource};
 use crate::log::{Damage, LogReader};
 use crate::merkle::{
-    Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signer, VerifierKey, is_key_name, root_at,
+    Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name, root_at,
 };
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -125,6 +125,20 @@ impl Heads {
         let published = self.published.read();
         let is_behind = |(tenant, size): &(u32, u64)| published.get(tenant).is_none_or(|head| head.size < *size);
         sizes.into_iter().filter(|one| one.1 > 0 && is_behind(one)).map(|(tenant, _)| tenant).collect()
+    }
+
+    /// Adds a witness's signature to the last head. `false` if there is a newer head by now.
+    pub(super) fn add(&self, tenant: u32, size: u64, key: &VerifierKey, signature: Signature) -> Result<bool, String> {
+        let _one_at_a_time = self.signing.lock();
+        let Some(last) = self.last(tenant).filter(|last| last.size == size) else { return Ok(false) };
+        let mut note = Note::parse(last.note.as_bytes()).map_err(|error| error.to_string())?;
+        key.check(&note.text, &signature).map_err(|error| error.to_string())?;
+        note.signatures.retain(|known| !key.is_named_by(known));
+        note.signatures.push(signature);
+        let note = note.to_string();
+        write(&self.dir, tenant, &note).map_err(|error| error.to_string())?;
+        self.published.write().insert(tenant, Arc::new(SignedHead { note, ..(*last).clone() }));
+        Ok(true)
     }
 
     /// Writes what is published once more, as it is said now.

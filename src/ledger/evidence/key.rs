@@ -12,7 +12,7 @@ pub const LOG_KEY_FILE: &str = "log.key";
 /// A key file is read this far.
 const FILE_BYTES_MAX: u64 = 4096;
 
-pub(super) type Secret = Zeroizing<[u8; 32]>;
+pub(crate) type Secret = Zeroizing<[u8; 32]>;
 
 /// Where to get the key from. It is written as 64 hexadecimal digits.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ impl std::fmt::Debug for LogKeySource {
 
 impl LogKeySource {
     /// The error is in words, and names no secret.
-    pub(super) fn load(&self, dir: &Path) -> Result<Secret, String> {
+    pub(crate) fn load(&self, dir: &Path) -> Result<Secret, String> {
         match self {
             Self::DataFolder => from_file(&dir.join(LOG_KEY_FILE)),
             Self::File(path) => from_file(path),

@@ -15,7 +15,7 @@ pub use key::{LOG_KEY_FILE, LogKeySource};
 
 use super::{Ledger, ReadError, Shelf};
 use crate::domain::ids::TenantId;
-use crate::merkle::{Signer, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
+use crate::merkle::{Signature, Signer, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 pub(super) use heads::Heads;
 use std::path::Path;
@@ -146,6 +146,26 @@ impl Ledger {
     /// When there is no such tenant, or the disk said no.
     pub fn signed_head(&self, tenant: TenantId) -> Result<Arc<SignedHead>, ReadError> {
         self.signed_over(tenant, 1)
+    }
+
+    /// The last head that was signed, if there is one.
+    #[must_use]
+    pub fn last_head(&self, tenant: TenantId) -> Option<Arc<SignedHead>> {
+        self.0.evidence.heads.last(tenant.0)
+    }
+
+    /// Publishes a witness's signature with the head of so many records, if that is still the last one. Blocking.
+    ///
+    /// # Errors
+    /// When it is not the key's signature over that head, or the disk said no.
+    pub fn add_cosignature(
+        &self,
+        tenant: TenantId,
+        size: u64,
+        key: &VerifierKey,
+        signature: Signature,
+    ) -> Result<bool, String> {
+        self.0.evidence.heads.add(tenant.0, size, key, signature)
     }
 
     /// A head over at least so many records, signed now if the last one covers fewer. Blocking.

@@ -1,0 +1,136 @@
+//! What a log asks of a witness (C2SP tlog-witness, `add-checkpoint`), and how a witness judges it: it cosigns one history
+//! per log, and refuses every fork of it. Not here: what a witness remembers, and HTTP.
+
+use super::check::{ProofError, check_consistency};
+use super::checkpoint::{Checkpoint, CheckpointError, decode_hash};
+use super::hash::{Hash, empty_root};
+use super::key::VerifierKey;
+use super::note::{NOTE_BYTES_MAX, Note, NoteError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt;
+use std::str::FromStr;
+
+/// The format allows no more.
+const HASHES_MAX: usize = 63;
+/// A larger request is not read.
+pub const SUBMISSION_BYTES_MAX: usize = NOTE_BYTES_MAX + (4 << 10);
+
+/// A head to cosign, with the proof that it goes on from what the witness cosigned last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The size that the witness cosigned last, 0 for none.
+    pub old: u64,
+    pub path: Vec<Hash>,
+    /// The signed checkpoint, as it is.
+    pub checkpoint: String,
+}
+
+/// Why a witness does not cosign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("a request is a line with the old size, up to 63 lines of a proof, an empty line, and a checkpoint: {0}")]
+    Unreadable(&'static str),
+    #[error("the checkpoint can't be read: {0}")]
+    Checkpoint(CheckpointError),
+    #[error("no log of the name {0} is known here")]
+    UnknownLog(String),
+    #[error("the checkpoint is not signed by the log: {0}")]
+    NotSigned(NoteError),
+    #[error("the old size {old} is above the new one, {new}")]
+    Backwards { old: u64, new: u64 },
+    /// The client may ask again from there.
+    #[error("the last size that was cosigned here is {0}")]
+    OtherSize(u64),
+    /// Two roots for one size: the log shows different histories to different people.
+    #[error("another root was cosigned here for {size} records: {cosigned}")]
+    Fork { size: u64, cosigned: String },
+    #[error("it does not go on from what was cosigned here: {0}")]
+    NotConsistent(ProofError),
+}
+
+impl Refusal {
+    /// The status that the format wants.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unreadable(_) | Self::Checkpoint(_) | Self::Backwards { .. } => 400,
+            Self::NotSigned(_) => 403,
+            Self::UnknownLog(_) => 404,
+            Self::OtherSize(_) | Self::Fork { .. } => 409,
+            Self::NotConsistent(_) => 422,
+        }
+    }
+}
+
+impl Submission {
+    /// # Errors
+    /// When the bytes are no such request.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > SUBMISSION_BYTES_MAX {
+            return Err(Refusal::Unreadable("it is too long"));
+        }
+        std::str::from_utf8(bytes).map_err(|_| Refusal::Unreadable("it is no text"))?.parse()
+    }
+
+    /// Which log it speaks of, by its own word.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.checkpoint.lines().next().unwrap_or_default()
+    }
+
+    /// Judges the head: `known` are the keys of logs, `last` is the size and root that was cosigned last for this origin.
+    ///
+    /// # Errors
+    /// Why it is not to be cosigned.
+    pub fn judge(&self, known: &[VerifierKey], last: Option<(u64, Hash)>) -> Result<(Checkpoint, Note), Refusal> {
+        let note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| Refusal::Checkpoint(error.into()))?;
+        let checkpoint: Checkpoint = note.text.parse().map_err(Refusal::Checkpoint)?;
+        let keys: Vec<VerifierKey> = known.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
+        if keys.is_empty() {
+            return Err(Refusal::UnknownLog(checkpoint.origin));
+        }
+        note.open(&keys).map_err(Refusal::NotSigned)?;
+        if self.old > checkpoint.size {
+            return Err(Refusal::Backwards { old: self.old, new: checkpoint.size });
+        }
+        let (size, root) = last.unwrap_or((0, empty_root()));
+        if self.old != size {
+            return Err(Refusal::OtherSize(size));
+        }
+        if size == checkpoint.size && root != checkpoint.root {
+            return Err(Refusal::Fork { size, cosigned: STANDARD.encode(root) });
+        }
+        check_consistency(size, checkpoint.size, &self.path, &root, &checkpoint.root)
+            .map_err(Refusal::NotConsistent)?;
+        Ok((checkpoint, note))
+    }
+}
+
+impl fmt::Display for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "old {}", self.old)?;
+        self.path.iter().try_for_each(|hash| writeln!(f, "{}", STANDARD.encode(hash)))?;
+        write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+impl FromStr for Submission {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let (head, checkpoint) = text.split_once("\n\n").ok_or(Refusal::Unreadable("there is no empty line"))?;
+        let mut lines = head.split('\n');
+        let old = lines.next().and_then(|line| line.strip_prefix("old ")).unwrap_or_default();
+        let number: u64 = old.parse().map_err(|_| Refusal::Unreadable("the old size is no number"))?;
+        if number.to_string() != old {
+            return Err(Refusal::Unreadable("the old size has zeros or a sign before it"));
+        }
+        let mut path = vec![];
+        for line in lines {
+            let hash = decode_hash(line).filter(|_| path.len() < HASHES_MAX);
+            path.push(hash.ok_or(Refusal::Unreadable("a line of the proof is not base64 of a hash, or one too many"))?);
+        }
+        Ok(Self { old: number, path, checkpoint: checkpoint.to_owned() })
+    }
+}
