@@ -370,7 +370,7 @@ impl Ledger {
         let gauges = self.0.writer.gauges();
         Health {
             is_stopped: gauges.is_stopped.load(Ordering::Relaxed),
-            is_disk_low: gauges.is_disk_low.load(Ordering::Relaxed),
+            is_disk_low: self.0.writer.reader().is_disk_low(),
             jump: self.0.clock.jumped(),
             is_clock_manual: self.0.clock.is_manual(),
             jobs_waiting: gauges.waiting.load(Ordering::Relaxed),

@@ -113,6 +113,16 @@ impl fmt::Display for Damage {
     }
 }
 
+/// How much may be written to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    Ample,
+    /// Below the floor: what gives seats back is taken, the rest waits.
+    Low,
+    /// Below a quarter of the floor: nothing is taken. What is left is for one segment and for opening sled.
+    None,
+}
+
 /// Why a group was not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

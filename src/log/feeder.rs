@@ -12,11 +12,15 @@ use super::checkpoint::{CheckpointInfo, Checkpointer};
 use super::group::EncodedGroup;
 use super::read_log::{Key, key};
 use super::shared::Shared;
+use crate::clock::monotonic;
 
 /// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
 const QUEUE_GROUPS_MAX: usize = 16_384;
 /// What is given to sled at once.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
+/// How long a group waits for others to be given to sled with: each change wakes all of sled's threads, and reads take what
+/// is not in sled yet from memory.
+const LINGER: Duration = Duration::from_millis(20);
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
 
@@ -115,6 +119,7 @@ impl Work {
         let mut batch = vec![];
         let mut bytes = 0;
         let mut next = Some(first);
+        let until = monotonic() + LINGER;
         let mut checkpoint = None;
         while let Some(order) = next {
             match order {
@@ -127,7 +132,7 @@ impl Work {
                     break;
                 }
             }
-            next = (bytes < BATCH_BYTES_MAX).then(|| queue.try_recv().ok()).flatten();
+            next = (bytes < BATCH_BYTES_MAX).then(|| queue.recv_deadline(until).ok()).flatten();
         }
         self.feed(&batch, bytes);
         match checkpoint {

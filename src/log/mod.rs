@@ -64,7 +64,7 @@ use window::Window;
 
 pub use backup::{BackupPlan, BackupSegment, backup_files, is_in_backups};
 pub use checkpoint::CheckpointInfo;
-pub use error::{AppendError, Damage, OpenError, ReadError};
+pub use error::{AppendError, Damage, OpenError, ReadError, Room};
 pub use frame::{Head, RECORD_BYTES_MAX, Records};
 pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use reader::LogReader;
@@ -96,7 +96,7 @@ pub struct LogOptions {
     pub dir: PathBuf,
     /// The most that a journal segment is made for; a small ledger gets smaller ones.
     pub segment_bytes: u64,
-    /// Below this much free space [`Log::is_disk_low`] holds; below a quarter of it nothing at all is appended.
+    /// Below this much free space the disk is [`Room::Low`], below a quarter of it there is [`Room::None`].
     pub disk_floor_bytes: u64,
     pub sled_cache_bytes: u64,
     /// How much of the newest log stays in memory for readers, beside what sled does not have yet.
@@ -214,9 +214,6 @@ impl Log {
         if let Some(why) = self.shared.failure() {
             return Err(AppendError::Fatal(why.to_owned()));
         }
-        if self.shared.is_disk_exhausted() {
-            return Err(AppendError::DiskLow { free_bytes: self.shared.free_bytes() });
-        }
         self.shared.wait_for_room();
         let number = self.last_group + 1;
         self.encoder.encode(group, number, &self.heads);
@@ -264,9 +261,9 @@ impl Log {
         LogReader { shared: Arc::clone(&self.shared) }
     }
 
-    /// Whether free space is below the floor. A look at a figure that is at most a second old.
-    pub fn is_disk_low(&self) -> bool {
-        self.shared.is_disk_low()
+    /// How much may be written. A look at a figure that is at most a second old.
+    pub fn room(&self) -> Room {
+        self.shared.room()
     }
 
     /// Why the log stopped, if it did: also when that happened behind the last append.

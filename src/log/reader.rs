@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Progress;
 use super::backup::{BackupPlan, backup_of};
+use super::error::Room;
 use super::error::{Damage, OpenError, ReadError};
 use super::frame::{Body, Head};
 use super::read_log::{ReadLogError, key, split_key};
@@ -220,7 +221,7 @@ impl LogReader {
     }
 
     pub fn is_disk_low(&self) -> bool {
-        self.shared.is_disk_low()
+        self.shared.room() != Room::Ample
     }
 
     /// Why the log stopped, if it did.

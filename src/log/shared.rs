@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::error::Room;
 use super::frame::Head;
 use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
@@ -128,12 +129,11 @@ impl Shared {
         self.free_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_disk_low(&self) -> bool {
-        self.free_bytes() < self.disk_floor_bytes
-    }
-
-    /// Whether even what may use the reserve (departures) has to wait: the rest is for one segment and for opening sled.
-    pub(crate) fn is_disk_exhausted(&self) -> bool {
-        self.free_bytes() < self.disk_floor_bytes / 4
+    pub(crate) fn room(&self) -> Room {
+        match self.free_bytes() {
+            free if free < self.disk_floor_bytes / 4 => Room::None,
+            free if free < self.disk_floor_bytes => Room::Low,
+            _ => Room::Ample,
+        }
     }
 }

@@ -10,10 +10,10 @@ use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::personal::Personal;
 use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
-use crate::log::Group;
 use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
 use crate::log::submission::{Ask, PastCommand, PastEvent, PastNames, Submission, SubmitError};
+use crate::log::{Group, Room};
 use crate::vault::{Vault, VaultError, seal_device, seal_user};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Bench {
         };
         if let Some(tenant) = self.slugs.get(slug).copied() {
             let rename = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
-            return self.judge(tenant, submission(rename), now, false).map(|judgement| (tenant, judgement));
+            return self.judge(tenant, submission(rename), now, Room::Ample).map(|judgement| (tenant, judgement));
         }
         let tenant = TenantId::at(self.tenants.len());
         let event =
@@ -159,9 +159,9 @@ impl Bench {
         tenant: TenantId,
         submission: Submission,
         now: Time,
-        is_low: bool,
+        room: Room,
     ) -> Result<Judgement, SubmitError> {
-        match self.begin(tenant, submission, now, is_low)? {
+        match self.begin(tenant, submission, now, room)? {
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => {
                 Ok(self.record(tenant, &envelope, judged, first_position))
@@ -175,7 +175,7 @@ impl Bench {
         tenant: TenantId,
         submission: Submission,
         now: Time,
-        is_low: bool,
+        room: Room,
     ) -> Result<Begun, SubmitError> {
         if self.tenant(tenant).is_none() {
             return Err(SubmitError::TenantNotFound);
@@ -187,8 +187,10 @@ impl Bench {
             let is_same = receipt.content_hash == submission.content_hash;
             return if is_same { Ok(Begun::Repeat(receipt)) } else { Err(SubmitError::IdReused) };
         }
-        if is_low && !gives_back(&submission.ask) {
-            return Err(SubmitError::DiskLow);
+        match room {
+            Room::Ample => {}
+            Room::Low if gives_back(&submission.ask) => {}
+            Room::Low | Room::None => return Err(SubmitError::DiskLow),
         }
         let envelope = Box::new(envelope(&submission, now));
         let intake = self.prepared(tenant, submission.ask)?;
@@ -204,9 +206,9 @@ impl Bench {
         tenant: TenantId,
         batch: Vec<Submission>,
         now: Time,
-        is_low: bool,
+        room: Room,
     ) -> Vec<Result<Judgement, SubmitError>> {
-        batch.into_iter().map(|submission| self.judge(tenant, submission, now, is_low)).collect()
+        batch.into_iter().map(|submission| self.judge(tenant, submission, now, room)).collect()
     }
 
     fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {

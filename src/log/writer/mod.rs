@@ -17,7 +17,7 @@ use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
 use super::subjects::Subjects;
 use super::submission::{PastCommand, Submission, SubmitError};
-use super::{AppendError, Log, LogReader};
+use super::{AppendError, Log, LogReader, Room};
 use crate::clock::{Clock, monotonic};
 use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
@@ -115,7 +115,6 @@ pub struct Gauges {
     pub last_sync_micros: AtomicU64,
     pub waiting: AtomicUsize,
     pub receipts: AtomicU64,
-    pub is_disk_low: std::sync::atomic::AtomicBool,
     pub is_stopped: std::sync::atomic::AtomicBool,
 }
 
@@ -208,7 +207,7 @@ impl<A: Audience> Writer<A> {
                 self.tick();
                 next_tick = monotonic() + TICK;
             }
-            if stopping.is_some() {
+            if stopping.is_some() && self.log.room() != Room::None {
                 self.bench.flush_counts(self.clock.now());
             }
             self.commit();
@@ -223,10 +222,10 @@ impl<A: Audience> Writer<A> {
     fn take(&mut self, job: Job, owed: &mut Vec<Owed>, stopping: &mut Option<oneshot::Sender<()>>) {
         self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
         let now = self.clock.now();
-        let is_low = self.log.is_disk_low();
+        let room = self.log.room();
         match job {
             Job::CreateTenant { actor, door, slug, name, reply } => {
-                let judged = if is_low {
+                let judged = if room != Room::Ample {
                     Err(SubmitError::DiskLow)
                 } else {
                     self.bench.create_tenant(actor, door, &slug, &name, now)
@@ -234,19 +233,20 @@ impl<A: Audience> Writer<A> {
                 owed.push(Owed::Tenant(reply, judged));
             }
             Job::Submit { tenant, submission, reply } => {
-                let judged = self.bench.judge(tenant, *submission, now, is_low);
+                let judged = self.bench.judge(tenant, *submission, now, room);
                 owed.push(Owed::One(reply, judged));
             }
             Job::SubmitAll { tenant, batch, is_atomic, reply } => {
                 let judged = if is_atomic {
-                    self.bench.judge_whole(&self.reader, tenant, batch, now, is_low)
+                    self.bench.judge_whole(&self.reader, tenant, batch, now, room)
                 } else {
-                    self.bench.judge_each(tenant, batch, now, is_low)
+                    self.bench.judge_each(tenant, batch, now, room)
                 };
                 owed.push(Owed::All(reply, judged));
             }
             Job::TakeOver { tenant, past, reply } => {
-                let taken = if is_low { Err(SubmitError::DiskLow) } else { self.bench.take_over(tenant, past) };
+                let taken =
+                    if room != Room::Ample { Err(SubmitError::DiskLow) } else { self.bench.take_over(tenant, past) };
                 self.commit();
                 self.answer(owed);
                 let _gone = reply.send(taken);
@@ -277,9 +277,11 @@ impl<A: Audience> Writer<A> {
     }
 
     fn tick(&mut self) {
-        let may_run = self.clock.check_for_jump().is_none() && !self.log.is_disk_low();
-        self.bench.tick(self.clock.now(), may_run);
-        self.gauges.is_disk_low.store(self.log.is_disk_low(), Ordering::Relaxed);
+        let room = self.log.room();
+        let may_run = self.clock.check_for_jump().is_none() && room == Room::Ample;
+        if room != Room::None {
+            self.bench.tick(self.clock.now(), may_run);
+        }
     }
 
     /// Makes what was judged durable, or ends the process.

@@ -9,10 +9,10 @@ use crate::domain::event::Event;
 use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
 use crate::domain::time::Time;
-use crate::log::LogReader;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::submission::{Submission, SubmitError};
+use crate::log::{LogReader, Room};
 use std::collections::HashMap;
 
 /// How everything stood before the batch.
@@ -38,7 +38,7 @@ impl Bench {
         tenant: TenantId,
         batch: Vec<Submission>,
         now: Time,
-        is_low: bool,
+        room: Room,
     ) -> Vec<Result<Judgement, SubmitError>> {
         let commands = batch.len();
         let Some(state) = self.tenant(tenant).cloned() else {
@@ -47,7 +47,7 @@ impl Bench {
         let before = Before { state, records: self.records.len(), receipts: self.fresh_receipts.clone() };
         let mut done = Vec::with_capacity(commands);
         for submission in batch {
-            match self.judge_next(log, tenant, submission, now, is_low) {
+            match self.judge_next(log, tenant, submission, now, room) {
                 Ok(judgement) => done.push(Ok(judgement)),
                 Err(end) => return self.end_batch(tenant, before, done, commands, end),
             }
@@ -61,9 +61,9 @@ impl Bench {
         tenant: TenantId,
         submission: Submission,
         now: Time,
-        is_low: bool,
+        room: Room,
     ) -> Result<Judgement, End> {
-        match self.begin(tenant, submission, now, is_low).map_err(End::Failed)? {
+        match self.begin(tenant, submission, now, room).map_err(End::Failed)? {
             Begun::Repeat(receipt) if self.was_refused(log, tenant, &receipt) => Err(End::RefusedBefore(receipt)),
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => match refusal(&judged) {
