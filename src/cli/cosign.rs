@@ -43,6 +43,19 @@ enum Answer {
     Failed(String),
 }
 
+/// Why a head is not cosigned.
+struct Trouble {
+    why: String,
+    /// Nobody answered: the other tenants need not ask in this round.
+    is_silent: bool,
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Self {
+        Self { why, is_silent: false }
+    }
+}
+
 /// Asks for every new head, until it is dropped.
 pub(crate) async fn run(ledger: Ledger, witnesses: Vec<Witness>, every: Duration) {
     let http = match reqwest::Client::builder().timeout(ANSWER_MAX).build() {
@@ -53,17 +66,19 @@ pub(crate) async fn run(ledger: Ledger, witnesses: Vec<Witness>, every: Duration
     let mut known: HashMap<(usize, TenantId), u64> = HashMap::new();
     loop {
         tokio::time::sleep(every).await;
+        let mut silent = vec![false; witnesses.len()];
         for (tenant, slug) in ledger.tenants() {
             let Some(head) = ledger.last_head(tenant) else { continue };
-            for (place, witness) in witnesses.iter().enumerate() {
+            for (place, (witness, silent)) in witnesses.iter().zip(&mut silent).enumerate() {
                 let size = known.get(&(place, tenant)).copied().unwrap_or(0);
-                if size == head.size {
+                if size == head.size || *silent {
                     continue;
                 }
                 let asked = cosigned(&http, &ledger, tenant, witness, &head, size).await;
                 match asked {
                     Ok(size) => drop(known.insert((place, tenant), size)),
-                    Err(why) => {
+                    Err(Trouble { why, is_silent }) => {
+                        *silent = is_silent;
                         metrics::counter!("seatledger_witness_failures_total").increment(1);
                         tracing::warn!(witness = witness.key.name(), tenant = slug, size = head.size, %why, "not cosigned");
                     }
@@ -81,20 +96,21 @@ async fn cosigned(
     witness: &Witness,
     head: &SignedHead,
     known: u64,
-) -> Result<u64, String> {
+) -> Result<u64, Trouble> {
     let mut old = known;
     // once more from where the witness says that it is
     for _ in 0..2 {
         match ask(http, ledger, tenant, witness, head, old).await? {
             Answer::Cosigned => return Ok(head.size),
             Answer::From(size) if size > head.size => {
-                return Err(format!("the witness cosigned {size} records, which is more than this log has signed"));
+                let why = format!("the witness cosigned {size} records, which is more than this log has signed");
+                return Err(why.into());
             }
             Answer::From(size) => old = size,
-            Answer::Failed(why) => return Err(why),
+            Answer::Failed(why) => return Err(why.into()),
         }
     }
-    Err("the witness names another size each time".into())
+    Err("the witness names another size each time".to_owned().into())
 }
 
 async fn ask(
@@ -104,13 +120,13 @@ async fn ask(
     witness: &Witness,
     head: &SignedHead,
     old: u64,
-) -> Result<Answer, String> {
+) -> Result<Answer, Trouble> {
     let (prover, size) = (ledger.clone(), head.size);
     let proof = tokio::task::spawn_blocking(move || prover.consistency(tenant, old, Some(size))).await;
     let proof = proof.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     let submission = Submission { old, path: proof.path, checkpoint: head.note.clone() };
     let sent = http.post(format!("{}/add-checkpoint", witness.url)).body(submission.to_string()).send().await;
-    let answer = sent.map_err(|error| error.to_string())?;
+    let answer = sent.map_err(|error| Trouble { why: error.to_string(), is_silent: true })?;
     let (status, kind) = (answer.status(), answer.headers().get(header::CONTENT_TYPE).cloned());
     if answer.content_length().is_none_or(|length| length > SUBMISSION_BYTES_MAX as u64) {
         return Ok(Answer::Failed(format!("{status} with an answer of no or too great a length")));
@@ -125,7 +141,7 @@ async fn ask(
     }
     let ours =
         text.lines().filter_map(|line| line.parse::<Signature>().ok()).find(|line| witness.key.is_named_by(line));
-    let signature = ours.ok_or("the answer has no signature of the witness's key")?;
+    let signature = ours.ok_or("the answer has no signature of the witness's key".to_owned())?;
     let (keeper, key) = (ledger.clone(), witness.key.clone());
     let kept = tokio::task::spawn_blocking(move || keeper.add_cosignature(tenant, size, &key, signature)).await;
     kept.map_err(|error| error.to_string())??;

@@ -6,6 +6,7 @@ use super::output;
 use super::serve::stop_signals;
 use crate::clock::Clock;
 use crate::config::LogFormat;
+use crate::http::ListenerLimits;
 use crate::ledger::LogKeySource;
 use crate::merkle::{Checkpoint, Hash, KeyKind, Note, Refusal, SUBMISSION_BYTES_MAX, Signer, Submission, VerifierKey};
 use crate::telemetry;
@@ -22,9 +23,14 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tower_http::timeout::TimeoutLayer;
 
 /// The folder of what was cosigned last, a file each log.
 const SEEN: &str = "seen";
+const CONNECTIONS_MAX: usize = 1024;
+/// For the head of a request, for the whole of it, and for what is under way at the end.
+const CALL_MAX: Duration = Duration::from_secs(10);
 const TEXT: &str = "text/plain; charset=utf-8";
 
 const AFTER_HELP: &str = "\
@@ -77,12 +83,14 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         .route("/add-checkpoint", post(add_checkpoint))
         .route("/key", get(key))
         .layer(DefaultBodyLimit::max(SUBMISSION_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, CALL_MAX))
         .with_state(witness);
     output::line(&format!("listening on http://{address}"))?;
-    let served = axum::serve(listener, router).with_graceful_shutdown(async {
+    let limits = ListenerLimits { connections_max: CONNECTIONS_MAX, head_max: CALL_MAX, drain_max: CALL_MAX };
+    crate::http::serve(listener, router, limits, async {
         stop.await;
-    });
-    served.await.map_err(|error| Failure::File(error.to_string()))?;
+    })
+    .await;
     Ok(Finished::Well)
 }
 

@@ -197,7 +197,9 @@ impl Ledger {
             return Ok(None);
         }
         let reader = self.0.writer.reader();
-        reader.reach_tree(tenant.0, needed, BEHIND_MAX);
+        if !reader.reach_tree(tenant.0, needed, BEHIND_MAX) {
+            return Err(ReadError::NotSigned("the tree is behind the log".into()));
+        }
         reader.tree(tenant.0).tile(address).map_err(|error| ReadError::Log(error.to_string()))
     }
 
