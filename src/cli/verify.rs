@@ -79,7 +79,7 @@ fn text(dir: &Path, found: &Verification) -> String {
     let _ = writeln!(out, "journal: groups 1 to {}, checkpoint at group {}", log.last_group, log.anchor_group);
     let _ = writeln!(out, "{}", log.sled_words());
     let (equal, lacking) = (grouped(log.tiles_equal), grouped(log.tiles_lacking));
-    let _ = writeln!(out, "tiles: {equal} equal to the records, {lacking} not on disk");
+    let _ = writeln!(out, "tiles: {equal} equal to the records, {lacking} not on disk, or left unwritten by a cut");
     let _ = writeln!(out, "signed heads: {} of the last ones are in the log", grouped(log.heads_contained));
     let _ = writeln!(out, "snapshots: {} equal to the history", found.snapshots);
     let _ = writeln!(out, "command ids on disk: {}, each in the history", grouped(found.receipts));

@@ -55,7 +55,7 @@ pub struct WalkReport {
     pub sled_frames_equal: u64,
     /// Frames behind the last checkpoint that sled has not got yet; the next start gives them to it.
     pub sled_frames_lacking: u64,
-    /// Full tiles on disk that are those of the records, and full tiles that are not on disk.
+    /// Full tiles on disk that are those of the records, and full tiles that are not on disk, or that a cut left unwritten.
     pub tiles_equal: u64,
     pub tiles_lacking: u64,
     /// Tiles that are not, which costs making them anew and nothing else.
