@@ -20,6 +20,7 @@ mod power_cut;
 mod race;
 mod reader;
 mod reports;
+mod reviews;
 mod rot;
 mod seed;
 mod stories;

@@ -77,6 +77,9 @@ def found(url):
     ask("POST", "/users/carl@contoso.example/departure", {"cause": "deactivated"})
     ask("PUT", "/tools/intune", {"name": "Intune"})
     ask("PUT", "/tools/old-tool", {"name": "Old"})
+    # review_0 to be decided on, review_1 to be ended, review_2 to be cancelled
+    for name in ["decided", "ended", "cancelled"]:
+        ask("POST", "/reviews", {"name": name, "pools": ["declared:steady"], "undecided": "keep"})
     ask("PUT", "/store-accounts/microsoft-store", {"account_id": "contoso-msfb"})
 
 

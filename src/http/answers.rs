@@ -111,6 +111,11 @@ pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
         Kind::IssueOfflineLicense => json!({"pool": pool, "holder": holder}),
         Kind::ConfirmSync | Kind::ConfirmHeld => json!({"released": answer.released}),
         Kind::PutInventory | Kind::StartSync => json!({"sync": answer.sync, "released": answer.released, "held": held}),
+        Kind::OpenReview => json!({"review": answer.review, "state": answer.review_state}),
+        Kind::DecideReview => json!({"review": answer.review, "pool": pool, "holder": holder}),
+        Kind::EndReview | Kind::CancelReview => {
+            json!({"review": answer.review, "state": answer.review_state, "released": answer.released, "queued": answer.queued})
+        }
         Kind::RevokeToken => json!({"token_id": answer.token}),
         Kind::ChangeSettings | Kind::LinkStoreAccount | Kind::PutTool | Kind::DeleteTool => json!({}),
     };

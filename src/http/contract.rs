@@ -161,6 +161,9 @@ pub(super) struct CommandAnswer {
     holder: Option<String>,
     sync: Option<String>,
     token_id: Option<String>,
+    review: Option<String>,
+    /// What the command left the review as
+    state: Option<String>,
     reserved: Option<u64>,
     queued: Option<u64>,
     released: Option<u64>,

@@ -79,6 +79,9 @@ fn path_example(operation: &str, name: &str) -> (&'static str, &'static str) {
         ("sync", "confirm_sync") => ("The sync's id", "sync_1"),
         ("sync", _) => ("The sync's id", "sync_0"),
         ("held", _) => ("The id of what is held back", "held_0"),
+        ("review", "end_review") => ("The review's id", "review_1"),
+        ("review", "cancel_review") => ("The review's id", "review_2"),
+        ("review", _) => ("The review's id", "review_0"),
         ("token", _) => ("The token's id", "token_1"),
         ("tool", "delete_tool") => ("The management tool's name", "old-tool"),
         ("tool", _) => ("The management tool's name", "intune"),
@@ -122,6 +125,12 @@ fn body_example(operation: &str) -> Option<Value> {
         }),
         "change_settings" => json!({"departure_grace_days": 0, "brake": {"share": 20, "at_least": 25}}),
         "link_store_account" => json!({"account_id": "contoso-msfb", "settings": {"region": "eu"}}),
+        "open_review" => json!({
+            "name": "Autumn 2026", "pools": ["declared:steady"], "undecided": "keep", "ends_at": "2099-12-31T00:00:00Z",
+        }),
+        "decide_review" => json!({"decisions": [
+            {"pool": "declared:steady", "holder": "user:u7@contoso.example", "decision": "keep", "comment": "uses it"},
+        ]}),
         "put_tool" => json!({"name": "Intune"}),
         "start_sync" => json!({"provider": "declared"}),
         "issue_token" => json!({"name": "helpdesk", "role": "operator"}),

@@ -9,6 +9,7 @@ use super::refs;
 use crate::audit::as_of::{AsOfError, At};
 use crate::domain::command::Actor;
 use crate::domain::event_type::EventType;
+use crate::domain::ids::ReviewId;
 use crate::domain::time::Time;
 use crate::ledger::EventQuery;
 use axum::response::Response;
@@ -36,6 +37,8 @@ pub(super) struct EventsQuery {
     user: Option<String>,
     #[param(max_length = 512)]
     device: Option<String>,
+    #[param(max_length = 64)]
+    review: Option<String>,
     /// Who did it: `root`, `ledger`, or a token's id
     #[param(max_length = 64)]
     actor: Option<String>,
@@ -79,10 +82,14 @@ impl EventsQuery {
         let pool = self.pool.as_deref().map(refs::pool).transpose()?;
         let user = self.user.as_deref().map(|user| caller.user(user)).transpose()?;
         let device = self.device.as_deref().map(|device| caller.device(device)).transpose()?;
+        let review = self.review.as_deref().map(|review| review.parse::<ReviewId>().unwrap_or(ReviewId(u32::MAX)));
         let (pool, user, device) = ledger.read(caller.tenant, |view| {
             let pool = pool.map(|pool| refs::pool_in(&view.state, &pool)).transpose()?;
             let user = user.map(|user| refs::user_in(&view.state, user)).transpose()?;
             let device = device.map(|device| refs::device_in(&view.state, device)).transpose()?;
+            if review.is_some_and(|review| review.index() >= view.state.reviews.len()) {
+                return Err(Problem::new("review-not-found", "no review has this id"));
+            }
             Ok::<_, Problem>((pool, user, device))
         })??;
         let actor = match self.actor.as_deref() {
@@ -102,6 +109,7 @@ impl EventsQuery {
             pool,
             user,
             device,
+            review,
             actor,
             command_id: self.command.as_deref().map(checked_key).transpose()?,
             limit: 0,

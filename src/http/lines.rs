@@ -86,7 +86,7 @@ pub(super) fn bulk_room(bulk_bytes_max: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((BULK_BODIES_BYTES_MAX.max(bulk_bytes_max) / ROOM_BYTES) + 1))
 }
 
-fn room_for(bytes: usize) -> u32 {
+pub(super) fn room_for(bytes: usize) -> u32 {
     u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX)
 }
 
@@ -175,7 +175,8 @@ fn array(bytes: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     Ok(texts.into_iter().map(|text| text.get().as_bytes()).collect())
 }
 
-struct Raw<'a>(Vec<&'a RawValue>);
+/// The values of an array as they were written, one more than a call may have at most.
+pub(super) struct Raw<'a>(pub(super) Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {

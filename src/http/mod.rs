@@ -5,6 +5,7 @@ mod answers;
 mod auth;
 mod bodies;
 mod contract;
+mod decisions;
 mod docs;
 mod door;
 mod examples;
@@ -21,6 +22,7 @@ mod reading;
 mod refs;
 mod request_id;
 mod routes;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -112,8 +114,8 @@ impl Service {
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
-        assignments, commands, devices, directory, events, figures, inventory, log, people, pools, reports, seats,
-        stores, stories, streams, tenants,
+        assignments, commands, devices, directory, events, figures, inventory, log, people, pools, reports, reviews,
+        seats, stores, stories, streams, tenants,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -172,6 +174,12 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(pools::reclaim))
         .routes(routes!(pools::adopt))
         .routes(routes!(pools::grant))
+        .routes(routes!(reviews::open_review, reviews::reviews))
+        .routes(routes!(reviews::review))
+        .routes(routes!(reviews::review_seats))
+        .routes(routes!(reviews::decide_review))
+        .routes(routes!(reviews::end_review))
+        .routes(routes!(reviews::cancel_review))
         .routes(routes!(commands::commands))
         .routes(routes!(commands::simulate))
         .routes(routes!(events::events))

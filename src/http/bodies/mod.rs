@@ -6,6 +6,7 @@ pub(super) mod history;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod reports;
+pub(super) mod reviews;
 pub(super) mod seats;
 pub(super) mod stories;
 pub(super) mod syncs;

@@ -11,6 +11,7 @@ pub(super) mod log;
 pub(super) mod people;
 pub(super) mod pools;
 pub(super) mod reports;
+pub(super) mod reviews;
 pub(super) mod seats;
 pub(super) mod stores;
 pub(super) mod stories;

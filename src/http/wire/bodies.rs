@@ -1,6 +1,6 @@
 //! The bodies of commands as they are written, unknown fields refused. Not here: what they come to (`mod.rs`).
 
-use super::text::{Label, Name, OwnedWord, Reference, Word};
+use super::text::{Comment, Label, Name, OwnedWord, Reference, Word};
 use crate::domain::facts::{
     DeficitPolicy, DepartureCause, DistributionPolicy, GroupKind, InstalledBy, Intent, Join, KeepOrRelease, Licensing,
     Mode, Role,
@@ -270,4 +270,48 @@ pub(crate) struct ItemBody {
     /// The last day on which the seats are owned
     #[schema(value_type = Option<String>, format = Date)]
     pub(crate) ends_on: Option<Day>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewReview)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewBody {
+    /// Not for personal data
+    pub(crate) name: Name,
+    /// Whose holders are frozen
+    #[schema(min_items = 1, max_items = 200)]
+    pub(crate) pools: Vec<Reference>,
+    /// What becomes of a seat that nobody decided on
+    #[schema(value_type = super::words::KeepOrRelease)]
+    pub(crate) undecided: KeepOrRelease,
+    /// When it ends by itself
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) ends_at: Option<Time>,
+    /// Ids of the tokens whose people decide; without any, admins and operators do
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    pub(crate) reviewers: Vec<Reference>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Decision)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionBody {
+    pub(crate) pool: Reference,
+    /// `user:<ref>` or `device:<ref>`
+    pub(crate) holder: Reference,
+    #[schema(value_type = super::words::KeepOrRelease)]
+    pub(crate) decision: KeepOrRelease,
+    /// Not for personal data
+    pub(crate) comment: Option<Comment>,
+}
+
+/// Decisions in their order; the last one on a seat counts
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Decisions)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "for the contract; decisions.rs reads the rows one by one")]
+pub(crate) struct DecisionsBody {
+    #[schema(max_items = 10_000)]
+    decisions: Vec<DecisionBody>,
 }

@@ -37,6 +37,10 @@ pub(crate) enum Kind {
     ConfirmSync,
     ConfirmHeld,
     RevokeToken,
+    OpenReview,
+    DecideReview,
+    EndReview,
+    CancelReview,
 }
 
 /// What may stand in a list of commands
@@ -61,6 +65,7 @@ pub(crate) enum BulkKind {
     PutDevice,
     RetireDevice,
     IssueOfflineLicense,
+    DecideReview,
 }
 
 fn read<'w, T: Deserialize<'w>>(word: &'w str) -> Option<T> {
@@ -94,7 +99,12 @@ impl Kind {
             | Self::ResolveDeficit
             | Self::IssueOfflineLicense
             | Self::StartSync
-            | Self::ConfirmSync => &[Role::Operator],
+            | Self::ConfirmSync
+            | Self::OpenReview
+            | Self::EndReview
+            | Self::CancelReview => &[Role::Operator],
+            // and not each of them: see `Caller::must_review`
+            Self::DecideReview => &[Role::Operator, Role::Auditor],
             Self::Install | Self::Uninstall => &[Role::Operator, Role::Connector],
             Self::PutDevice | Self::RetireDevice | Self::PutInventory => &[Role::Connector],
             Self::Depart | Self::Return | Self::PutUser | Self::PutGroup | Self::DeleteGroup | Self::ConfirmHeld => {
@@ -120,7 +130,8 @@ impl Kind {
             | Self::PutGroup
             | Self::PutDevice
             | Self::IssueOfflineLicense
-            | Self::LinkStoreAccount => true,
+            | Self::LinkStoreAccount
+            | Self::OpenReview => true,
             Self::Unassign
             | Self::Uninstall
             | Self::Depart
@@ -139,7 +150,10 @@ impl Kind {
             | Self::StartSync
             | Self::ConfirmSync
             | Self::ConfirmHeld
-            | Self::RevokeToken => false,
+            | Self::RevokeToken
+            | Self::DecideReview
+            | Self::EndReview
+            | Self::CancelReview => false,
         }
     }
 }
@@ -155,7 +169,7 @@ mod tests {
             schema["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
         };
         let bulk = words(serde_json::to_value(BulkKind::schema()).unwrap());
-        assert_eq!(bulk.len(), 18);
+        assert_eq!(bulk.len(), 19);
         for word in words(serde_json::to_value(Kind::schema()).unwrap()) {
             let kind = Kind::of_bulk(&word);
             assert_eq!(kind.map(Kind::name), bulk.contains(&word).then_some(word));

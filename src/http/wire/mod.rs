@@ -11,24 +11,28 @@ use super::auth::Caller;
 use super::inputs::shaped;
 use super::problem::Problem;
 use super::refs;
-use crate::domain::command::{Command, HolderRef, Intake, Observation, RefundOrder, TargetRef};
+use crate::domain::command::{Command, HolderRef, Intake, NewReview, Observation, RefundOrder, TargetRef};
 use crate::domain::facts::{AppPrice, Brake, DeviceFacts, GroupKind, PolicyPatch, SettingsPatch};
-use crate::domain::ids::{DriftId, HeldId, SyncId, TokenId};
+use crate::domain::ids::{DriftId, HeldId, ReviewId, SyncId, TokenId};
 use crate::domain::key::Provider;
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::time::Time;
 use crate::ledger::Ask;
 use bodies::{
-    Aside, AssignBody, DepartureBody, DeviceBody, GroupBody, InstallBody, InventoryBody, MoneyBody, OfflineLicenseBody,
-    PolicyBody, RefundBody, SettingsBody, StoreAccountBody, SyncBody, TargetBody, ToolBody, UserBody,
+    Aside, AssignBody, DecisionBody, DepartureBody, DeviceBody, GroupBody, InstallBody, InventoryBody, MoneyBody,
+    OfflineLicenseBody, PolicyBody, RefundBody, ReviewBody, SettingsBody, StoreAccountBody, SyncBody, TargetBody,
+    ToolBody, UserBody,
 };
 use kind::Kind;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use text::{Label, Reference};
+use text::{Comment, Label, Reference};
 
 const DAYS_MAX: u32 = 3650;
 const MEMBERS_MAX: usize = 200_000;
+/// With as many as these a record stays within its bound.
+const REVIEW_POOLS_MAX: u64 = 200;
+const REVIEWERS_MAX: u64 = 50;
 
 /// One command, read.
 pub(super) struct Wire {
@@ -259,6 +263,24 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
             nothing_else(f)?;
             command(Command::ConfirmHeld { held })
         }
+        Kind::OpenReview => command(Command::OpenReview(new_review(shaped(fields)?)?)),
+        Kind::DecideReview => {
+            let review = taken(f, "review")?.parse().unwrap_or(ReviewId(u32::MAX));
+            caller.must_review(review)?;
+            let DecisionBody { pool, holder, decision, comment } = shaped(fields)?;
+            let (pool, holder) = (refs::pool(&pool.0)?, caller.holder(&holder.0)?);
+            let comment = comment.and_then(Comment::text);
+            command(Command::DecideReview { review, pool, holder, decision, comment })
+        }
+        Kind::EndReview | Kind::CancelReview => {
+            let review = taken(f, "review")?.parse().unwrap_or(ReviewId(u32::MAX));
+            nothing_else(f)?;
+            command(if kind == Kind::EndReview {
+                Command::EndReview { review }
+            } else {
+                Command::CancelReview { review }
+            })
+        }
         Kind::RevokeToken => {
             let token = taken(f, "token")?.parse().unwrap_or(TokenId(u32::MAX));
             nothing_else(f)?;
@@ -338,6 +360,15 @@ fn settings(body: SettingsBody) -> Result<SettingsPatch, Problem> {
         return_window_days: body.return_window_days,
         brake,
     })
+}
+
+fn new_review(body: ReviewBody) -> Result<NewReview, Problem> {
+    let ReviewBody { name, pools, undecided, ends_at, reviewers } = body;
+    within("pools", pools.len() as u64, 1, REVIEW_POOLS_MAX)?;
+    within("reviewers", reviewers.len() as u64, 0, REVIEWERS_MAX)?;
+    let pools = pools.iter().map(|pool| refs::pool(&pool.0)).collect::<Result<_, _>>()?;
+    let reviewers = reviewers.iter().map(|token| token.0.parse().unwrap_or(TokenId(u32::MAX))).collect();
+    Ok(NewReview { name: name.0, pools, undecided, ends_at, reviewers })
 }
 
 fn provider(text: &str) -> Result<Provider, Problem> {

@@ -49,6 +49,34 @@ impl<'de> Deserialize<'de> for Label {
     }
 }
 
+/// Some words that may take several lines: blank is as good as absent.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 512, pattern = "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$")]
+pub(crate) struct Comment(Option<String>);
+
+impl Comment {
+    pub(crate) fn text(self) -> Option<String> {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Comment {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        // a spreadsheet ends its lines in its own way
+        let text = String::deserialize(d)?;
+        let chars = text.chars().count();
+        if chars > 512 {
+            return Err(D::Error::custom(format!("the text has {chars} characters, at most 512 are taken")));
+        }
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            return Err(D::Error::custom("the text has a control character in it"));
+        }
+        let text = text.trim();
+        Ok(Self((!text.is_empty()).then(|| text.to_owned())))
+    }
+}
+
 fn checked(text: String, chars_max: usize) -> Result<String, String> {
     let chars = text.chars().count();
     if chars > chars_max {

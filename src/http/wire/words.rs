@@ -28,6 +28,7 @@ words! { "snake_case":
     SeatState { Reserved, InUse, Releasing, Foreign }
     PoolState { Active, Suspended, Removed }
     SyncState { Running, Completed, Failed }
+    ReviewState { Open, Closing, Ended, Cancelled }
     DriftKind { OwnedFell, RefundNotSeen, StoreUsed }
     DriftResolution { Refund, Agreed }
     ReleaseCause {
@@ -71,6 +72,12 @@ mod tests {
         same::<_, state::SeatState>([SeatState::Reserved, SeatState::InUse, SeatState::Releasing, SeatState::Foreign]);
         same::<_, facts::PoolState>([PoolState::Active, PoolState::Suspended, PoolState::Removed]);
         same::<_, state::SyncState>([SyncState::Running, SyncState::Completed, SyncState::Failed]);
+        same::<_, state::ReviewState>([
+            ReviewState::Open,
+            ReviewState::Closing,
+            ReviewState::Ended,
+            ReviewState::Cancelled,
+        ]);
         same::<_, facts::DriftKind>([DriftKind::OwnedFell, DriftKind::RefundNotSeen, DriftKind::StoreUsed]);
         same::<_, facts::DriftResolution>([DriftResolution::Refund, DriftResolution::Agreed]);
         same::<_, facts::ReleaseCause>([
