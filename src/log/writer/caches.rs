@@ -1,6 +1,7 @@
 //! Snapshots and the runs of the indexes, written beside the writer from copies that it hands over between two groups. They are
 //! caches: what goes wrong with them is said, and costs time at the next start, nothing else.
 
+use crate::clock::monotonic;
 use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
@@ -8,12 +9,16 @@ use crate::log::subjects::{self, Subjects};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
 pub const SCHEMA: u32 = 6;
 
 /// A snapshot is taken when so many records were appended since the last one.
 const RECORDS_BETWEEN: u64 = 100_000;
+/// And at least so many times as long after a round as the round took: what a round costs grows with the state, and must
+/// not become a growing share of everything.
+const REST_ROUNDS: u32 = 10;
 /// Earlier, when an index holds so many entries in memory: some records name thousands of members.
 pub(super) const ENTRIES_IN_MEMORY: usize = 2_000_000;
 /// But never at once again, when a round failed.
@@ -65,11 +70,14 @@ pub(super) struct Caches {
     dir: PathBuf,
     records_since: u64,
     running: Option<Receiver<Flushed>>,
+    begun: Instant,
+    rests_until: Instant,
 }
 
 impl Caches {
     pub(super) fn new(dir: PathBuf, records_since: u64) -> Self {
-        Self { dir, records_since, running: None }
+        let now = monotonic();
+        Self { dir, records_since, running: None, begun: now, rests_until: now }
     }
 
     pub(super) fn count(&mut self, records: usize) {
@@ -78,7 +86,8 @@ impl Caches {
 
     pub(super) fn is_due(&self, entries_in_memory: usize) -> bool {
         let is_early = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since >= RECORDS_BETWEEN_MIN;
-        self.running.is_none() && (self.records_since >= RECORDS_BETWEEN || is_early)
+        let is_time = || self.records_since >= RECORDS_BETWEEN && monotonic() >= self.rests_until;
+        self.running.is_none() && (is_early || is_time())
     }
 
     pub(super) fn has_news(&self) -> bool {
@@ -88,6 +97,7 @@ impl Caches {
     /// Starts a round; its outcome is asked for with [`Self::finished`].
     pub(super) fn begin<C: Serialize + Send + 'static>(&mut self, meta: SnapshotMeta, copy: C, flush: Flush) {
         self.records_since = 0;
+        self.begun = monotonic();
         let (done, running) = bounded(1);
         let dir = self.dir.clone();
         let round = move || run(&dir, &meta, &copy, flush, &done);
@@ -105,6 +115,8 @@ impl Caches {
             return None;
         }
         self.running = None;
+        let now = monotonic();
+        self.rests_until = now + now.duration_since(self.begun) * REST_ROUNDS;
         Some(done.unwrap_or_default())
     }
 }
