@@ -138,6 +138,19 @@ impl AsOf {
         Ok(view)
     }
 
+    /// What is published now, kept at hand under its position. Blocking for as long as a copy of the state takes.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn published(&self, ledger: &Ledger, tenant: TenantId) -> Result<Arc<View>, ReadError> {
+        if let Some(view) = self.at_hand(tenant, ledger.head(tenant)?) {
+            return Ok(view);
+        }
+        let view = Arc::new(ledger.read(tenant, View::clone)?);
+        self.keep(tenant, view.state.next_position.saturating_sub(1), Arc::clone(&view));
+        Ok(view)
+    }
+
     fn fold(&self, ledger: &Ledger, tenant: TenantId, position: u64) -> Result<View, AsOfError> {
         let nearest = self
             .views
@@ -154,7 +167,8 @@ impl AsOf {
         Ok(view)
     }
 
-    fn at_hand(&self, tenant: TenantId, position: u64) -> Option<Arc<View>> {
+    /// The tenant just after that position, if it need not be made.
+    pub(super) fn at_hand(&self, tenant: TenantId, position: u64) -> Option<Arc<View>> {
         let mut views = self.views.lock();
         let place = views.iter().position(|(whose, at, _)| *whose == tenant && *at == position)?;
         let found = views.remove(place)?;

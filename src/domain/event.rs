@@ -436,7 +436,7 @@ pub enum Event {
     ReportRead {
         report: ReportName,
         asked: ReportAsked,
-        /// The last position that the answer spoke of.
+        /// The last position that the answer spoke of; where it was as of now, the head when it was asked for.
         position: u64,
     },
 

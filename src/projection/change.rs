@@ -4,6 +4,7 @@
 use crate::domain::event::Event;
 use crate::domain::facts::{AppPrice, DistributionPolicy, Owned, PoolState};
 use crate::domain::ids::PoolId;
+use crate::domain::rejection::RejectionClass;
 
 /// One event's part in a pool's course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Change<'e> {
     Taken,
     /// One seat less is held.
     Given,
+    /// A rule said no, so many times.
+    Refused(u64),
     /// About the pool, and neither its counts nor its price.
     Other,
 }
@@ -45,6 +48,12 @@ impl<'e> Change<'e> {
             Event::PoolSuspended { pool } => (pool, Self::State(PoolState::Suspended)),
             Event::SeatGranted { pool, .. } | Event::ForeignSeatSeen { pool, .. } => (pool, Self::Taken),
             Event::SeatReleased { pool, .. } => (pool, Self::Given),
+            // the receipt of a command that named nothing real or made no sense is no refusal
+            Event::CommandRefused { pool: Some(pool), rejection, .. }
+            | Event::BatchRefused { pool: Some(pool), rejection, .. } => {
+                (pool, Self::Refused(u64::from(rejection.class() == RejectionClass::Conflict)))
+            }
+            Event::RefusalsCounted { pool: Some(pool), count, .. } => (pool, Self::Refused(*count)),
 
             Event::PoolNamed { pool, .. }
             | Event::PackagesListed { pool, .. }
@@ -77,10 +86,7 @@ impl<'e> Change<'e> {
             | Event::InstallLicensed { pool, .. }
             | Event::Uninstalled { pool, .. }
             | Event::RefundRecorded { pool, .. }
-            | Event::OfflineLicenseIssued { pool, .. }
-            | Event::CommandRefused { pool: Some(pool), .. }
-            | Event::BatchRefused { pool: Some(pool), .. }
-            | Event::RefusalsCounted { pool: Some(pool), .. } => (pool, Self::Other),
+            | Event::OfflineLicenseIssued { pool, .. } => (pool, Self::Other),
 
             Event::CommandRefused { pool: None, .. }
             | Event::BatchRefused { pool: None, .. }

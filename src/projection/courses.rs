@@ -21,6 +21,8 @@ pub struct Course {
     pub distribution_policy: DistributionPolicy,
     pub state: PoolState,
     pub held: u64,
+    /// Refusals so far, with their repeats.
+    pub refused: u64,
     /// Where owned or the distribution policy was set last.
     pub owned_position: u64,
     /// Where held changed last; `None` while no seat was ever held.
@@ -36,6 +38,7 @@ impl Course {
             distribution_policy,
             state: PoolState::Active,
             held: 0,
+            refused: 0,
             owned_position: position,
             held_position: None,
         }
@@ -84,6 +87,7 @@ impl Course {
             }
             Change::Taken => (self.held, self.held_position) = (self.held + 1, Some(position)),
             Change::Given => (self.held, self.held_position) = (self.held.saturating_sub(1), Some(position)),
+            Change::Refused(count) => self.refused += count,
             Change::Price(_) | Change::Other => {}
         }
     }

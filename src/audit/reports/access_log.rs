@@ -21,7 +21,7 @@ const COLUMNS: &[Column] = &[
     column("actor", "Who read it: root or a token's id"),
     column("door", "Through which door"),
     column("report", "The report's name"),
-    column("position", "The last position that the answer spoke of"),
+    column("position", "The last position that the answer spoke of; for now, the head when it was asked for"),
     column("as_of", "The point that was asked for; empty for now"),
     column("from", "The first position of the period that was asked for"),
     column("to", "Its last position"),

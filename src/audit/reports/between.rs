@@ -51,8 +51,6 @@ pub(super) struct Changes {
     pub(super) seats: Vec<SeatChange>,
     pub(super) held_before: u64,
     pub(super) held_after: u64,
-    /// Events that were read.
-    pub(super) work: u64,
 }
 
 #[derive(Default)]
@@ -71,9 +69,7 @@ pub(super) fn changes(
     first: u64,
 ) -> Result<Changes, ReportError> {
     let mut pools: BTreeMap<PoolId, Touched> = BTreeMap::new();
-    let mut work = 20;
     source.each_event(Subject::from(holder), 0..source.position + 1, |recorded| {
-        work += 1;
         let Some((pool, _)) = Change::of(&recorded.event) else { return ControlFlow::Continue(()) };
         if only.is_some_and(|only| only != pool) {
             return ControlFlow::Continue(());
@@ -91,7 +87,7 @@ pub(super) fn changes(
         }
         ControlFlow::Continue(())
     })?;
-    let mut found = Changes { seats: Vec::new(), held_before: 0, held_after: 0, work };
+    let mut found = Changes { seats: Vec::new(), held_before: 0, held_after: 0 };
     for (pool, Touched { fold, before, by, mut positions }) in pools {
         let after = fold.and_then(|fold| fold.seats().get(&holder).copied());
         found.held_before += u64::from(before.is_some());

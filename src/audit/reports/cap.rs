@@ -1,18 +1,14 @@
 //! Whether the cap held: of each pool the most that was held, the least that was owned, what was refused, and every time
 //! during which more was held than owned. All of it can be counted again from the events alone.
 
-use super::courses::Condition;
+use super::courses::{Condition, at};
 use super::intervals::intervals;
 use super::peak_use::peak;
 use super::{
-    Asked, Asking, Cell, Column, EVIDENCE, Key, Label, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
+    Asked, Asking, Cell, Column, EVIDENCE, Key, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
 };
 use crate::audit::events::data_of;
-use crate::domain::event::Event;
-use crate::domain::event_type::EventType;
-use crate::domain::rejection::RejectionClass;
 use crate::domain::report::ReportName;
-use crate::ledger::{EventQuery, PAGE_EVENTS_MAX};
 
 pub(super) const REPORT: Report = Report {
     name: ReportName::Cap,
@@ -45,9 +41,10 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         let label = label?;
         let pool = u64::from(label.pool.0);
         let told = out.after.filter(|after| after.0 == pool);
-        let Some((_, extremes, work)) = peak(source, &label, asked)? else { continue };
         if told.is_none() {
-            let (refusals, refusals_work) = refusals(source, &label, asked)?;
+            let Some((start, extremes)) = peak(source, &label, asked)? else { continue };
+            let Some(end) = at(source, &label, source.position)? else { continue };
+            let refusals = end.refused - start.map_or(0, |course| course.refused);
             let mut cells = vec![Cell::Word("pool"), Cell::id(label.pool), Cell::id(&label.key)];
             cells.extend([
                 Cell::Count(extremes.peak.held),
@@ -58,7 +55,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             cells.extend(std::iter::repeat_n(Cell::Nothing, 6));
             cells.push(Cell::evidence([extremes.peak.position]));
             let key = Key(pool, 0, 0);
-            if out.row(key, cells).is_break() || out.looked(work + refusals_work, key).is_break() {
+            if out.row(key, cells).is_break() || out.looked(source.worked(), key).is_break() {
                 return Ok(());
             }
         }
@@ -68,7 +65,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             continue;
         }
         let mut is_enough = false;
-        let work = intervals(source, &label, Condition::Over, first..source.position + 1, &mut |interval| {
+        intervals(source, &label, Condition::Over, first..source.position + 1, &mut |interval| {
             let (ended_position, ended_at) = interval.ended.unzip();
             let micros = ended_at.unwrap_or(source.until).0 - interval.began_at.0;
             let data = data_of(&interval.began_by);
@@ -88,35 +85,9 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             is_enough = flow.is_break();
             flow
         })?;
-        if is_enough || out.looked(work, Key(pool, 1, u64::MAX)).is_break() {
+        if is_enough || out.looked(source.worked(), Key(pool, 1, u64::MAX)).is_break() {
             return Ok(());
         }
     }
     Ok(())
-}
-
-/// How often a rule said no to something about this pool, and how many events say so.
-fn refusals(source: &Source<'_>, label: &Label, asked: &Asked) -> Result<(u64, u64), ReportError> {
-    let mut query = EventQuery {
-        from: asked.first,
-        to: Some(source.position + 1),
-        types: vec![EventType::CommandRefused, EventType::BatchRefused, EventType::RefusalsCounted],
-        pool: Some(label.pool),
-        limit: PAGE_EVENTS_MAX,
-        ..EventQuery::default()
-    };
-    let (mut refusals, mut work) = (0, 0);
-    loop {
-        let page = source.ledger.query(source.tenant, &query)?;
-        for recorded in page.events {
-            work += 1;
-            if let Event::CommandRefused { rejection, .. } | Event::BatchRefused { rejection, .. } = &recorded.event {
-                refusals += u64::from(rejection.class() == RejectionClass::Conflict);
-            } else if let Event::RefusalsCounted { count, .. } = &recorded.event {
-                refusals += count;
-            }
-        }
-        let Some(next) = page.next else { return Ok((refusals, work)) };
-        query.from = next;
-    }
 }

@@ -46,7 +46,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         }
         let mut days = Days { label: &label, out, now: since, worst: None };
         let start = first.checked_sub(1).map(|before| at(source, &label, before)).transpose()?.flatten();
-        let (mut course, mut is_enough, mut work) = (start, false, 1);
+        let (mut course, mut is_enough) = (start, false);
         days.worst = over(course);
         walk(
             source,
@@ -54,7 +54,6 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             first..source.position + 1,
             |stretch, extremes| Condition::Over.matters_in(stretch, extremes),
             &mut |part| {
-                work += 1;
                 let Part::Step(step) = part else { return ControlFlow::Continue(()) };
                 let flow = days.until(step.recorded.envelope.recorded_at, course);
                 course = step.after;
@@ -66,7 +65,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         if is_enough || days.until(source.until, course).is_break() || days.told().is_break() {
             break;
         }
-        if out.looked(work, Key(pool, u64::from(u32::MAX), 1)).is_break() {
+        if out.looked(source.worked(), Key(pool, u64::from(u32::MAX), 1)).is_break() {
             break;
         }
     }

@@ -59,13 +59,11 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         }
         // without an event about it nothing of it changed
         let mut holders = BTreeSet::new();
-        let mut work = 1;
         source.each_event(Subject::Pool(label.pool), asked.first..source.position + 1, |recorded| {
-            work += 1;
             holders.extend(seat_of(&recorded.event).map(|(_, holder)| holder));
             ControlFlow::Continue(())
         })?;
-        if out.looked(work, key).is_break() {
+        if out.looked(source.worked(), key).is_break() {
             return Ok(());
         }
         let told = out.after.filter(|after| after.0 == pool);
@@ -86,7 +84,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                     return Ok(());
                 }
             }
-            if out.looked(found.work, key).is_break() {
+            if out.looked(source.worked(), key).is_break() {
                 return Ok(());
             }
         }

@@ -62,10 +62,8 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         }
         let has_events =
             !source.ledger.positions(source.tenant, Subject::from(holder), range.clone(), 1, false)?.is_empty();
-        let mut work = 1;
         if has_events {
             let found = changes(source, holder, asked.pool, asked.first)?;
-            work += found.work;
             let person = [Cell::Count(found.held_before), Cell::Count(found.held_after)];
             let evidence = Cell::evidence(found.seats.iter().map(|change| change.by.position));
             if !found.seats.is_empty() && out.row(key(holder, 0), of_person(holder, person, evidence)).is_break() {
@@ -83,7 +81,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                 }
             }
         }
-        if out.looked(work, last).is_break() {
+        if out.looked(source.worked(), last).is_break() {
             return Ok(());
         }
     }

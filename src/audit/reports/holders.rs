@@ -6,6 +6,7 @@ use super::{
 use crate::domain::ids::Holder;
 use crate::domain::report::ReportName;
 use crate::domain::subject::Subject;
+use crate::projection::View;
 use crate::projection::holders::{HeldSeat, Holders, seats_from};
 use std::ops::{Bound, ControlFlow};
 
@@ -31,7 +32,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     let Some(label) = source.pools(asked, 0).next().transpose()? else { return Ok(()) };
     let (pool, mut after) = (label.pool.0.into(), out.after.and_then(Key::holder));
     loop {
-        let seats = seats(source, &label, after)?;
+        let (seats, is_all) = seats(source, &label, after)?;
         let Some((last, _)) = seats.last() else { return Ok(()) };
         after = Some(*last);
         for (holder, seat) in seats {
@@ -48,27 +49,31 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                 return Ok(());
             }
         }
-        if !source.is_head()? {
+        if is_all {
             return Ok(());
         }
     }
 }
 
-/// So many seats are copied under one look at what is published.
+/// So many seats are copied from a state at once.
 const SEATS_AT_ONCE: usize = 1001;
 
-/// The next seats behind a holder: some of them where the head is looked at, else all.
+/// The next seats behind a holder, and whether they are all that there are: some of them where the state is at hand, else all.
 pub(super) fn seats(
     source: &Source<'_>,
     label: &super::Label,
     after: Option<Holder>,
-) -> Result<Vec<(Holder, HeldSeat)>, ReportError> {
+) -> Result<(Vec<(Holder, HeldSeat)>, bool), ReportError> {
+    let some = |view: &View| -> Vec<_> { seats_from(view.state.pool(label.pool), after).take(SEATS_AT_ONCE).collect() };
+    if let Some(view) = source.at_hand() {
+        return Ok((some(&view), false));
+    }
     let published = source.ledger.read(source.tenant, |view| {
         let is_same = view.state.next_position == source.position + 1;
-        is_same.then(|| seats_from(view.state.pool(label.pool), after).take(SEATS_AT_ONCE).collect())
+        is_same.then(|| some(view))
     })?;
     if let Some(seats) = published {
-        return Ok(seats);
+        return Ok((seats, false));
     }
     let mut fold = Holders::new(label.pool);
     source.each_event(Subject::Pool(label.pool), 0..source.position + 1, |recorded| {
@@ -76,5 +81,5 @@ pub(super) fn seats(
         ControlFlow::Continue(())
     })?;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    Ok(fold.seats().range((from, Bound::Unbounded)).map(|(holder, seat)| (*holder, *seat)).collect())
+    Ok((fold.seats().range((from, Bound::Unbounded)).map(|(holder, seat)| (*holder, *seat)).collect(), true))
 }

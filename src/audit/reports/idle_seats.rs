@@ -35,33 +35,29 @@ const COLUMNS: &[Column] = &[
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
     let days = i64::from(asked.days.unwrap_or(0));
     let latest = Time(source.until.0.saturating_sub(days.saturating_mul(DAY_MICROS)));
-    // one pool of the past is folded from its own events
-    let view = if asked.pool.is_some() && !source.is_head()? { None } else { Some(source.view()?) };
+    let view = source.view_unless_one_pool(asked)?;
     for label in source.pools(asked, out.after.map_or(0, |after| after.0)) {
         let label = label?;
         let pool = u64::from(label.pool.0);
         let after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
         for (holder, seat) in of_pool(source, view.as_ref(), &label, after)? {
             let key = Key::of_holder(pool, holder);
-            let mut work = 1;
-            if seat.state == SeatState::Reserved && seat.since <= latest {
-                work += u64::from(seat.was_in_use.is_none()) * 50;
-                if !was_in_use(source, &label, holder, &seat)? {
-                    let days = (source.until.0 - seat.since.0) / DAY_MICROS;
-                    let cells = vec![
-                        Cell::id(label.pool),
-                        Cell::id(&label.key),
-                        Cell::id(holder),
-                        Cell::Time(seat.since),
-                        Cell::Count(u64::try_from(days).unwrap_or(0)),
-                        Cell::evidence(seat.evidence()),
-                    ];
-                    if out.row(key, cells).is_break() {
-                        return Ok(());
-                    }
+            let is_old = seat.state == SeatState::Reserved && seat.since <= latest;
+            if is_old && !was_in_use(source, &label, holder, &seat)? {
+                let days = (source.until.0 - seat.since.0) / DAY_MICROS;
+                let cells = vec![
+                    Cell::id(label.pool),
+                    Cell::id(&label.key),
+                    Cell::id(holder),
+                    Cell::Time(seat.since),
+                    Cell::Count(u64::try_from(days).unwrap_or(0)),
+                    Cell::evidence(seat.evidence()),
+                ];
+                if out.row(key, cells).is_break() {
+                    return Ok(());
                 }
             }
-            if out.looked(work, key).is_break() {
+            if out.looked(source.worked(), key).is_break() {
                 return Ok(());
             }
         }
@@ -77,7 +73,7 @@ fn of_pool<'v>(
 ) -> Result<Box<dyn Iterator<Item = (Holder, HeldSeat)> + 'v>, ReportError> {
     Ok(match view {
         Some(view) => Box::new(seats_from(view.state.pool(label.pool), after)),
-        None => Box::new(seats(source, label, after)?.into_iter()),
+        None => Box::new(seats(source, label, after)?.0.into_iter()),
     })
 }
 

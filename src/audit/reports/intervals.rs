@@ -79,8 +79,7 @@ pub(super) fn intervals(
     condition: Condition,
     positions: Range<u64>,
     each: &mut dyn FnMut(Interval) -> ControlFlow<()>,
-) -> Result<u64, ReportError> {
-    let mut work = 1;
+) -> Result<(), ReportError> {
     let start = positions.start.checked_sub(1).map(|before| at(source, label, before)).transpose()?.flatten();
     let mut open = match (start, positions.start.checked_sub(1)) {
         (Some(course), Some(before)) if condition.holds(Some(&course)) => {
@@ -90,7 +89,6 @@ pub(super) fn intervals(
     };
     let mut is_enough = false;
     walk(source, label, positions, |stretch, extremes| condition.matters_in(stretch, extremes), &mut |part| {
-        work += 1;
         let Part::Step(step) = part else { return ControlFlow::Continue(()) };
         let holds = condition.holds(step.after.as_ref());
         match (&mut open, step.after) {
@@ -114,5 +112,5 @@ pub(super) fn intervals(
     if let Some(interval) = open.filter(|_| !is_enough) {
         let _enough = each(interval);
     }
-    Ok(work)
+    Ok(())
 }

@@ -56,7 +56,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             cost(Owned::Count(course.over_by())),
             Cell::evidence(evidence(&course).chain(price_position)),
         ];
-        if out.row(key, cells).is_break() || out.looked(1, key).is_break() {
+        if out.row(key, cells).is_break() || out.looked(source.worked(), key).is_break() {
             break;
         }
     }

@@ -170,6 +170,15 @@ impl Report {
         self.parameters.iter().any(|parameter| parameter.asking == asking)
     }
 
+    /// Whether it reads a whole state: as of now that is taken once, with its position.
+    #[must_use]
+    pub fn reads_state(&self) -> bool {
+        matches!(
+            self.name,
+            ReportName::Holders | ReportName::IdleSeats | ReportName::UntargetedSeats | ReportName::TrueUp
+        )
+    }
+
     /// The required parameters that are not in `given`.
     pub fn missing<'a>(&self, given: impl Fn(Asking) -> bool + 'a) -> impl Iterator<Item = Asking> + 'a {
         let required = self.parameters.iter().filter(|parameter| parameter.is_required);

@@ -32,7 +32,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);
-        let Some((start, Extremes { peak, owned_min, .. }, work)) = peak(source, &label, asked)? else { continue };
+        let Some((start, Extremes { peak, owned_min, .. })) = peak(source, &label, asked)? else { continue };
         let Some(end) = at(source, &label, source.position)? else { continue };
         let cells = vec![
             Cell::id(label.pool),
@@ -45,25 +45,22 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             Cell::Owned(owned_min),
             Cell::evidence([peak.position]),
         ];
-        if out.row(key, cells).is_break() || out.looked(work, key).is_break() {
+        if out.row(key, cells).is_break() || out.looked(source.worked(), key).is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// Where a pool stood when the period began, the extremes of the period, and how much was looked at for them; nothing for a
-/// pool that was listed behind it.
+/// Where a pool stood when the period began, and the extremes of the period; nothing for a pool that was listed behind it.
 pub(super) fn peak(
     source: &Source<'_>,
     label: &Label,
     asked: &Asked,
-) -> Result<Option<(Option<Course>, Extremes, u64)>, ReportError> {
+) -> Result<Option<(Option<Course>, Extremes)>, ReportError> {
     let start = asked.first.checked_sub(1).map(|before| at(source, label, before)).transpose()?.flatten();
-    let mut work = 1;
     let mut seen: Option<Extremes> = start.map(|course| extremes_at_start(&course, asked.since));
     walk(source, label, asked.first..source.position + 1, |_, _| false, &mut |part| {
-        work += 1;
         let part = match part {
             Part::Passed(extremes) => Some(extremes),
             Part::Step(step) => step
@@ -76,5 +73,5 @@ pub(super) fn peak(
         };
         ControlFlow::Continue(())
     })?;
-    Ok(seen.map(|extremes| (start, extremes, work)))
+    Ok(seen.map(|extremes| (start, extremes)))
 }

@@ -41,7 +41,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             continue;
         }
         let mut is_enough = false;
-        let work = intervals(source, &label, Condition::SoldOut, first..source.position + 1, &mut |interval| {
+        intervals(source, &label, Condition::SoldOut, first..source.position + 1, &mut |interval| {
             let (ended_position, ended_at) = interval.ended.unzip();
             let micros = ended_at.unwrap_or(source.until).0 - interval.began_at.0;
             let cells = vec![
@@ -61,7 +61,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             is_enough = flow.is_break();
             flow
         })?;
-        if is_enough || out.looked(work, Key(pool, u64::MAX, 0)).is_break() {
+        if is_enough || out.looked(source.worked(), Key(pool, u64::MAX, 0)).is_break() {
             break;
         }
     }

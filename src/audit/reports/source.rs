@@ -12,8 +12,12 @@ use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::courses::PoolCourse;
+use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+
+/// Finding where events stand is as much work as reading so many of them.
+const LOOK_WORK: u64 = 10;
 
 /// What a report looks at. All its methods block.
 pub struct Source<'a> {
@@ -24,6 +28,10 @@ pub struct Source<'a> {
     pub position: u64,
     /// The instant up to which what goes on is measured.
     pub until: Time,
+    /// The state at that position, where it was taken with it.
+    pub pinned: Option<Arc<View>>,
+    /// Events that were read since it was last asked for.
+    pub work: Cell<u64>,
 }
 
 /// A pool that was listed by then.
@@ -39,10 +47,32 @@ pub struct Label {
 impl Source<'_> {
     /// Everything as it was at the position. Pools, users and groups are shared with what is published.
     pub(super) fn view(&self) -> Result<Arc<View>, ReportError> {
+        if let Some(view) = self.at_hand() {
+            return Ok(view);
+        }
         Ok(self.as_of.view_at(self.ledger, self.tenant, At::Position(self.position))?)
     }
 
-    pub(super) fn is_head(&self) -> Result<bool, ReportError> {
+    /// The same, if it need not be made.
+    pub(super) fn at_hand(&self) -> Option<Arc<View>> {
+        self.pinned.clone().or_else(|| self.as_of.at_hand(self.tenant, self.position))
+    }
+
+    /// The same for a report that can do without it where one pool is asked for: of the past that is folded from its events.
+    pub(super) fn view_unless_one_pool(&self, asked: &Asked) -> Result<Option<Arc<View>>, ReportError> {
+        match self.at_hand() {
+            None if asked.pool.is_some() && !self.is_head()? => Ok(None),
+            None => self.view().map(Some),
+            at_hand => Ok(at_hand),
+        }
+    }
+
+    /// How much was read since this was last asked; never nothing.
+    pub(super) fn worked(&self) -> u64 {
+        self.work.replace(0) + 1
+    }
+
+    fn is_head(&self) -> Result<bool, ReportError> {
         Ok(self.ledger.head(self.tenant)? == self.position)
     }
 
@@ -75,12 +105,16 @@ impl Source<'_> {
         &self,
         subject: Subject,
         positions: Range<u64>,
-        each: impl FnMut(&Recorded) -> ControlFlow<()>,
+        mut each: impl FnMut(&Recorded) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         let positions = positions.start..positions.end.min(self.position + 1);
+        self.work.set(self.work.get() + LOOK_WORK);
         if positions.is_empty() {
             return Ok(());
         }
-        each_event_about(self.ledger, self.tenant, subject, positions, each)
+        each_event_about(self.ledger, self.tenant, subject, positions, |recorded| {
+            self.work.set(self.work.get() + 1);
+            each(recorded)
+        })
     }
 }

@@ -39,8 +39,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    // one pool of the past is folded from its own events
-    let view = if asked.pool.is_some() && !source.is_head()? { None } else { Some(source.view()?) };
+    let view = source.view_unless_one_pool(asked)?;
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);
@@ -69,7 +68,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
             cost(could_give_back),
             Cell::evidence(evidence(&course).chain(price_position)),
         ];
-        if out.row(key, cells).is_break() || out.looked(1 + figures.unlicensed, key).is_break() {
+        if out.row(key, cells).is_break() || out.looked(source.worked() + figures.unlicensed, key).is_break() {
             break;
         }
     }

@@ -104,6 +104,8 @@ fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, u
                 tenant: world.tenant,
                 position: look.at as u64,
                 until: look.until,
+                pinned: None,
+                work: std::cell::Cell::new(0),
             };
             let truth = expected(&naive, report, &look);
             let found = whole(report, &source, &look.asked);

@@ -15,12 +15,15 @@ use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, shown};
 use crate::http::{refs, traces};
+use crate::projection::View;
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::str::FromStr;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// More days than a century has.
@@ -150,6 +153,9 @@ async fn answer(
     let (reading, place, looked_up) =
         tokio::task::spawn_blocking(look_up).await.map_err(|error| Problem::internal(&error))??;
     traces::report_read(&reading.caller, report.name, looked_up.traced, looked_up.position).await?;
+    let caller = reading.caller.clone();
+    let settle = move || looked_up.settled(&caller, report);
+    let looked_up = tokio::task::spawn_blocking(settle).await.map_err(|error| Problem::internal(&error))??;
     match format {
         Format::Json => listed(reading.caller, report, place, looked_up).await,
         Format::Csv => written(&reading.caller, report, looked_up),
@@ -163,14 +169,14 @@ async fn listed(
     looked_up: LookedUp,
 ) -> Result<Response, Problem> {
     let read = move || {
-        let LookedUp { asked, position, until, after, .. } = looked_up;
+        let LookedUp { asked, position, until, after, pinned, .. } = looked_up;
         let mut items: Vec<Value> = Vec::new();
         let mut sink = |row: crate::audit::reports::Row| {
             items.push(Value::Object(row.to_json(report.columns)));
             Ok(())
         };
         let mut out = Output::page(after, place.limit(), &mut sink);
-        report.read(&source(&caller, position, until), &asked, &mut out)?;
+        report.read(&source(&caller, position, until, pinned), &asked, &mut out)?;
         let next = out.next_after().map(|key| format!("{key}@{}", until.0));
         let beside = [("report", Value::from(report.name.name())), ("until", Value::from(until.to_string()))];
         let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -180,7 +186,7 @@ async fn listed(
 }
 
 fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Result<Response, Problem> {
-    let LookedUp { asked, position, until, .. } = looked_up;
+    let LookedUp { asked, position, until, pinned, .. } = looked_up;
     let place = files::place(&caller.service.exports, "exports")?;
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-{}-{position}.csv", report.name);
@@ -189,7 +195,7 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Res
         csv_header(report.columns, sink).map_err(|error| error.to_string())?;
         let mut line = |row: crate::audit::reports::Row| csv_line(&row, sink);
         let mut out = Output::all(&mut line);
-        report.read(&source(&reader, position, until), &asked, &mut out).map_err(|error| error.to_string())
+        report.read(&source(&reader, position, until, pinned), &asked, &mut out).map_err(|error| error.to_string())
     });
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
@@ -200,9 +206,17 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Res
     Ok((headers, body).into_response())
 }
 
-fn source(caller: &Caller, position: u64, until: Time) -> Source<'_> {
+fn source(caller: &Caller, position: u64, until: Time, pinned: Option<Arc<View>>) -> Source<'_> {
     let service = &caller.service;
-    Source { ledger: &service.ledger, as_of: &service.as_of, tenant: caller.tenant, position, until }
+    Source {
+        ledger: &service.ledger,
+        as_of: &service.as_of,
+        tenant: caller.tenant,
+        position,
+        until,
+        pinned,
+        work: Cell::new(0),
+    }
 }
 
 /// Refuses what the report is not asked with, and misses what it must be, each by its name.
@@ -238,6 +252,9 @@ struct LookedUp {
     position: u64,
     until: Time,
     after: Option<Key>,
+    /// Nothing says at which point to look.
+    is_now: bool,
+    pinned: Option<Arc<View>>,
 }
 
 impl LookedUp {
@@ -274,12 +291,29 @@ impl LookedUp {
             days: query.days,
         };
         let Asked { first, pool, user, days, .. } = asked;
+        let is_now = to.is_none() && after.is_none();
         // a later page of what was read as of now belongs to that read
-        let is_now = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
-        let end = (!is_now).then_some(position);
+        let is_fresh = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
+        let end = (!is_fresh).then_some(position);
         let (as_of, to) = if query.to.is_some() { (None, end) } else { (end, None) };
         let traced = ReportAsked { as_of, from: from.map(|_| first - u64::from(is_between)), to, pool, user, days };
-        Ok(Self { asked, traced, position, until, after })
+        Ok(Self { asked, traced, position, until, after, is_now, pinned: None })
+    }
+
+    /// Now is when the trace is there: the position, and with it the state for a report that reads one. Blocking.
+    fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
+        if !self.is_now {
+            return Ok(self);
+        }
+        let (ledger, tenant) = (&caller.service.ledger, caller.tenant);
+        if !report.reads_state() {
+            let (position, until) = end(caller, None)?;
+            return Ok(Self { position, until, ..self });
+        }
+        let view = caller.service.as_of.published(ledger, tenant)?;
+        let position = view.state.next_position.saturating_sub(1);
+        let until = ledger.clock().now().max(view.state.last_recorded_at);
+        Ok(Self { position, until, pinned: Some(view), ..self })
     }
 }
 
