@@ -40,10 +40,10 @@ class Broken(Exception):
 # --- records ---------------------------------------------------------------------------------------------------------
 
 # a field's number is an id of this kind; everything else that is a number is a count
-IDS = {name: name + "_" for name in ("pool", "user", "device", "group", "assignment", "sync", "drift", "held", "token")}
-IDS |= {"primary_user": "user_", "exclude": "group_", "explains": "drift_", "pools": "pool_", "seats": "pool_"}
+IDS = {name: name + "_" for name in ("pool", "user", "device", "group", "assignment", "sync", "drift", "held", "token", "review")}
+IDS |= {"primary_user": "user_", "exclude": "group_", "explains": "drift_", "pools": "pool_", "seats": "pool_", "reviewers": "token_"}
 HOLDERS = {"holder", "members", "seat", "seats"}
-TIMES = {"recorded_at", "occurred_at", "expires_at", "grace_until"}
+TIMES = {"recorded_at", "occurred_at", "expires_at", "grace_until", "ends_at"}
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
