@@ -306,12 +306,12 @@ pub(crate) struct DecisionBody {
     pub(crate) comment: Option<Comment>,
 }
 
-/// Decisions in their order; the last one on a seat counts
+/// An array of decisions, or an object that has it under `decisions`; at most 10 000. The last one on a seat counts
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Decisions)]
-#[serde(deny_unknown_fields)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "for the contract; decisions.rs reads the rows one by one")]
-pub(crate) struct DecisionsBody {
-    #[schema(max_items = 10_000)]
-    decisions: Vec<DecisionBody>,
+pub(crate) enum DecisionsBody {
+    Array(Vec<DecisionBody>),
+    Object { decisions: Vec<DecisionBody> },
 }
