@@ -105,6 +105,8 @@ async fn a_running_ledger_is_backed_up_while_it_goes_on() {
     }
     working.abort();
     let _aborted = working.await;
+    // what it had asked last may still be with the writer
+    ledger.tick().await;
     let end = said(&ledger);
     let mut bytes = vec![];
     ledger.backup(&mut bytes, &NoProgress).unwrap();
