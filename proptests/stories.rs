@@ -107,6 +107,17 @@ fn a_refusal_names_the_event_that_took_the_last_seat() {
     assert_eq!(why["because"]["type"], "user_departed");
     assert_eq!(why["last_seat"], Value::Null);
 
+    // the assignment that is in the way, though another one of the pool is newer
+    let made = t.assign_to_user("office", "dan", "required").created()["position"].clone();
+    t.user("eve");
+    t.assign_to_user("office", "eve", "required").created();
+    t.assign_to_user("office", "dan", "available").problem("assignment-exists");
+    let in_the_way = t.list("/refusals").pop().expect("a refusal")["position"].as_u64().expect("a position");
+    let because = t.get(&format!("/refusals/{in_the_way}/explain")).ok()["because"].clone();
+    assert_eq!(because["type"], "assignment_made");
+    assert!(because["position"].as_u64() <= made.as_u64(), "{because}");
+    assert_eq!(because["data"]["target"], json!({"user": t.get("/users/dan@example.org").ok()["id"]}));
+
     t.get("/refusals/0/explain").problem("not-a-refusal");
     t.get("/refusals/100000/explain").problem("position-not-reached");
     t.get("/refusals/none/explain").problem("unreadable-request");

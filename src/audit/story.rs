@@ -1,12 +1,13 @@
 //! How a holder came to a seat of a pool, or came to none: every event that bears on it, in order, and where the holder
 //! stands. Not here: counts of the whole pool (`explain.rs`).
 
-use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::event::{Event, Recorded};
 use crate::domain::event_type::EventType;
 use crate::domain::facts::{DequeueCause, ReleaseCause};
 use crate::domain::ids::{GroupId, Holder, PoolId, TenantId};
 use crate::domain::state::SeatState;
 use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
+use crate::projection::figures::PoolFigures;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a holder stands with a pool.
@@ -60,19 +61,20 @@ pub fn story(
     let refused = own.iter().rev().find(|recorded| is_refusal(&recorded.event));
     let refused_at = refused.map(|recorded| recorded.position);
 
-    let of_pool = EventQuery {
-        pool: Some(pool),
-        types: vec![EventType::AssignmentMade, EventType::AssignmentEnded],
-        ..EventQuery::default()
-    };
-    let assignments = asked.all(of_pool)?;
-    let groups: BTreeSet<GroupId> = assignments.iter().flat_map(|recorded| groups_of(&recorded.event)).collect();
+    // from the groups that the holder was ever in: a pool may have an assignment for each of its holders
     let mut memberships = asked.all(of_holder(&[EventType::MembersAdded, EventType::MembersRemoved]))?;
-    memberships.retain(|recorded| group_of(&recorded.event).is_some_and(|group| groups.contains(&group)));
     let joined: BTreeSet<GroupId> = memberships.iter().filter_map(|recorded| group_of(&recorded.event)).collect();
-    let through = assignments
-        .into_iter()
-        .filter(|recorded| groups_of(&recorded.event).into_iter().any(|group| joined.contains(&group)));
+    let (mut through, mut targeted) = (Vec::new(), BTreeSet::new());
+    for group in joined {
+        let types = vec![EventType::AssignmentMade, EventType::AssignmentEnded];
+        let query = EventQuery { pool: Some(pool), group: Some(group), types, ..EventQuery::default() };
+        let assignments = asked.all(query)?;
+        if !assignments.is_empty() {
+            targeted.insert(group);
+        }
+        through.extend(assignments);
+    }
+    memberships.retain(|recorded| group_of(&recorded.event).is_some_and(|group| targeted.contains(&group)));
     let fates = asked.all(of_holder(&[
         EventType::UserDeparted,
         EventType::GraceEnded,
@@ -124,15 +126,6 @@ fn is_refusal(event: &Event) -> bool {
     matches!(event, Event::CommandRefused { .. } | Event::BatchRefused { .. })
 }
 
-/// The groups that an assignment is for or leaves out.
-fn groups_of(event: &Event) -> Vec<GroupId> {
-    let (Event::AssignmentMade { target, .. } | Event::AssignmentEnded { target, .. }) = event else { return vec![] };
-    match target {
-        Target::Group { group, exclude } => std::iter::once(*group).chain(*exclude).collect(),
-        Target::User(_) | Target::Device(_) => vec![],
-    }
-}
-
 fn group_of(event: &Event) -> Option<GroupId> {
     if let Event::MembersAdded { group, .. } | Event::MembersRemoved { group, .. } = event {
         Some(*group)
@@ -141,65 +134,39 @@ fn group_of(event: &Event) -> Option<GroupId> {
     }
 }
 
-/// The holder's own events come to this.
-fn stands(own: &[Recorded], of_pool: PoolId, of_holder: Holder) -> (Standing, Option<u64>) {
+/// The holder's own events come to this: what is held or waited for as every count has it, else how it ended.
+fn stands(own: &[Recorded], pool: PoolId, holder: Holder) -> (Standing, Option<u64>) {
+    let mut figures = PoolFigures::new(pool);
     let (mut standing, mut since) = (Standing::Never, None);
-    // a seat whose release was refused or taken back is again what it was before
-    let mut before_release = SeatState::Reserved;
     for Recorded { position, event, .. } in own {
-        if seat_of(event) != Some((of_pool, of_holder)) {
-            continue;
-        }
-        let in_use = |in_use: bool| if in_use { SeatState::InUse } else { SeatState::Reserved };
-        let now = if let Event::SeatGranted { in_use: is, .. } | Event::ForeignSeatAdopted { in_use: is, .. } = event {
-            Standing::Holds(in_use(*is))
-        } else if let Event::SeatTaken { .. } = event {
-            Standing::Holds(SeatState::InUse)
-        } else if let Event::SeatIdle { .. } = event {
-            Standing::Holds(SeatState::Reserved)
-        } else if let Event::SeatReleasing { .. } = event {
-            if let Standing::Holds(state) = standing {
-                before_release = state;
-            }
-            Standing::Holds(SeatState::Releasing)
-        } else if let Event::SeatReleaseRefused { .. } | Event::SeatTakenBack { .. } = event {
-            Standing::Holds(before_release)
-        } else if let Event::ForeignSeatSeen { .. } = event {
-            Standing::Holds(SeatState::Foreign)
-        } else if let Event::SeatReleased { cause, lapsed, .. } = event {
-            if *lapsed { Standing::Lapsed(*cause) } else { Standing::GaveBack(*cause) }
-        } else if let (Event::LapseEnded { .. }, Standing::Lapsed(cause)) = (event, standing) {
-            Standing::GaveBack(cause)
-        } else if let Event::Queued { .. } | Event::Requeued { .. } = event {
-            Standing::Waits
-        } else if let Event::Dequeued { cause, .. } = event {
-            Standing::LeftTheQueue(*cause)
-        } else {
-            continue;
+        figures.take(event);
+        let now = match (figures.seat(holder), figures.is_queued(holder)) {
+            (Some(state), _) => Standing::Holds(state),
+            (None, true) => Standing::Waits,
+            (None, false) => ended(event, pool, holder, standing),
         };
-        (standing, since) = (now, Some(*position));
+        if now != standing {
+            (standing, since) = (now, Some(*position));
+        }
     }
     (standing, since)
 }
 
-/// Whose seat of which pool an event is about.
-fn seat_of(event: &Event) -> Option<(PoolId, Holder)> {
-    if let Event::SeatGranted { pool, holder, .. }
-    | Event::SeatTaken { pool, holder }
-    | Event::SeatIdle { pool, holder }
-    | Event::SeatReleasing { pool, holder, .. }
-    | Event::SeatReleaseRefused { pool, holder }
-    | Event::SeatTakenBack { pool, holder }
-    | Event::SeatReleased { pool, holder, .. }
-    | Event::ForeignSeatSeen { pool, holder }
-    | Event::ForeignSeatAdopted { pool, holder, .. }
-    | Event::LapseEnded { pool, holder }
-    | Event::Queued { pool, holder }
-    | Event::Requeued { pool, holder, .. }
-    | Event::Dequeued { pool, holder, .. } = event
-    {
-        Some((*pool, *holder))
-    } else {
-        None
+/// How one stands who neither holds nor waits after an event.
+fn ended(event: &Event, of_pool: PoolId, of_holder: Holder, before: Standing) -> Standing {
+    let is_own = |pool: PoolId, holder: Holder| (pool, holder) == (of_pool, of_holder);
+    match (event, before) {
+        (Event::SeatReleased { pool, holder, cause, lapsed }, _) if is_own(*pool, *holder) => {
+            if *lapsed {
+                Standing::Lapsed(*cause)
+            } else {
+                Standing::GaveBack(*cause)
+            }
+        }
+        (Event::Dequeued { pool, holder, cause }, _) if is_own(*pool, *holder) => Standing::LeftTheQueue(*cause),
+        (Event::LapseEnded { pool, holder }, Standing::Lapsed(cause)) if is_own(*pool, *holder) => {
+            Standing::GaveBack(cause)
+        }
+        (_, before) => before,
     }
 }

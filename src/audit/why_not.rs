@@ -7,7 +7,7 @@ use crate::domain::event_type::EventType;
 use crate::domain::facts::Owned;
 use crate::domain::ids::{Holder, PoolId, TenantId, UserId};
 use crate::domain::rejection::{Rejection, RejectionClass};
-use crate::ledger::{EventQuery, Ledger, ReadError};
+use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
 use crate::projection::figures::{Figures, PoolFigures};
 use std::ops::ControlFlow;
 
@@ -21,8 +21,8 @@ pub struct WhyNot {
     pub figures: Option<Figures>,
     /// For lack of seats: the event that took the last free one, where none was free since.
     pub last_seat: Option<Recorded>,
-    /// The newest event that brought about what the rule met: the departure, the suspension, the assignment that was there
-    /// already.
+    /// The event that brought about what the rule met: the departure, the suspension, the assignment that was there already.
+    /// `None` where the history does not tell it for certain.
     pub because: Option<Recorded>,
 }
 
@@ -41,9 +41,9 @@ pub fn why_not(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Optio
     if rejection.class() != RejectionClass::Conflict {
         return Ok(None);
     }
-    let (pool, rejection) = (*pool, rejection.clone());
-    let user = user_of(*holder, *target);
-    let because = because(ledger, tenant, &refusal, &rejection, pool, user)?;
+    let (pool, target, rejection) = (*pool, *target, rejection.clone());
+    let user = user_of(*holder, target);
+    let because = because(ledger, tenant, &refusal, &rejection, pool, target, user)?;
     let (figures, last_seat) = match pool {
         Some(pool) => {
             let (figures, last_seat) = shortage(ledger, tenant, pool, position)?;
@@ -84,44 +84,37 @@ fn shortage(
     Ok((figures, last_seat))
 }
 
-/// The newest event before the refusal that led to what the rule met; `None` where a rule meets figures, or nothing.
+/// The event that brought about what the rule met, where the history tells it for certain; `None` where a rule meets
+/// figures, or what no index finds.
 fn because(
     ledger: &Ledger,
     tenant: TenantId,
     refusal: &Recorded,
     rejection: &Rejection,
     pool: Option<PoolId>,
+    target: Option<Target>,
     user: Option<UserId>,
 ) -> Result<Option<Recorded>, ReadError> {
-    let newest = |pool: Option<PoolId>, user: Option<UserId>, types: &[EventType]| {
-        let query = EventQuery {
-            to: Some(refusal.position),
-            types: types.to_vec(),
-            pool,
-            user,
-            limit: 1,
-            newest_first: true,
-            ..EventQuery::default()
-        };
+    let newest = |event_type: EventType, pool: Option<PoolId>, user: Option<UserId>| {
+        if pool.is_none() && user.is_none() {
+            return Ok(None);
+        }
+        let (to, types) = (Some(refusal.position), vec![event_type]);
+        let query = EventQuery { to, types, pool, user, limit: 1, newest_first: true, ..EventQuery::default() };
         ledger.query(tenant, &query).map(|page| page.events.into_iter().next())
     };
-    let of_pool = |types: &[EventType]| if pool.is_some() { newest(pool, None, types) } else { Ok(None) };
-    let of_user = |types: &[EventType]| if user.is_some() { newest(None, user, types) } else { Ok(None) };
     match rejection {
-        Rejection::UserDeparted => of_user(&[EventType::UserDeparted]),
-        Rejection::PoolSuspended => of_pool(&[EventType::PoolSuspended]),
-        Rejection::PoolRemoved => of_pool(&[EventType::PoolDelisted]),
-        Rejection::AssignmentExists => of_pool(&[EventType::AssignmentMade]),
-        Rejection::OrderAlreadyRefunded => of_pool(&[EventType::RefundRecorded]),
-        Rejection::SyncDisabled => newest(None, None, &[EventType::SettingsChanged]),
-        Rejection::StoreAccountAlreadyLinked => newest(None, None, &[EventType::StoreAccountLinked]),
-        Rejection::NotAssigned if pool.is_some() && user.is_some() => {
-            newest(pool, user, &[EventType::AssignmentEnded, EventType::SeatReleased])
-        }
-        Rejection::ReviewSeatGone if pool.is_some() && user.is_some() => {
-            newest(pool, user, &[EventType::SeatReleased, EventType::ForeignSeatAdopted])
-        }
-        Rejection::NotAssigned
+        Rejection::UserDeparted => newest(EventType::UserDeparted, None, user),
+        Rejection::PoolSuspended => newest(EventType::PoolSuspended, pool, None),
+        Rejection::PoolRemoved => newest(EventType::PoolDelisted, pool, None),
+        Rejection::AssignmentExists => match (pool, target) {
+            (Some(pool), Some(target)) => made_before(ledger, tenant, refusal.position, pool, target),
+            (_, _) => Ok(None),
+        },
+        Rejection::OrderAlreadyRefunded
+        | Rejection::SyncDisabled
+        | Rejection::StoreAccountAlreadyLinked
+        | Rejection::NotAssigned
         | Rejection::TenantNotFound
         | Rejection::PoolNotFound
         | Rejection::UserNotFound
@@ -171,5 +164,31 @@ fn because(
         | Rejection::TooManyReviews
         | Rejection::ReviewNotOpen
         | Rejection::ReviewSeatGone => Ok(None),
+    }
+}
+
+/// The newest assignment of a pool for this very target.
+fn made_before(
+    ledger: &Ledger,
+    tenant: TenantId,
+    before: u64,
+    pool: PoolId,
+    of_target: Target,
+) -> Result<Option<Recorded>, ReadError> {
+    let (user, device, group) = match of_target {
+        Target::User(user) => (Some(user), None, None),
+        Target::Device(device) => (None, Some(device), None),
+        Target::Group { group, .. } => (None, None, Some(group)),
+    };
+    let (to, types, limit) = (Some(before), vec![EventType::AssignmentMade], PAGE_EVENTS_MAX);
+    let of_one = EventQuery { to, types, pool: Some(pool), user, device, group, limit, ..EventQuery::default() };
+    let mut query = EventQuery { newest_first: true, ..of_one };
+    loop {
+        let page = ledger.query(tenant, &query)?;
+        let is_it = |recorded: &Recorded| matches!(&recorded.event, Event::AssignmentMade { target, .. } if *target == of_target);
+        match (page.events.into_iter().find(is_it), page.next) {
+            (None, Some(next)) => query.to = Some(next),
+            (found, _) => return Ok(found),
+        }
     }
 }

@@ -109,6 +109,7 @@ impl EventsQuery {
             pool,
             user,
             device,
+            group: None,
             review,
             actor,
             command_id: self.command.as_deref().map(checked_key).transpose()?,

@@ -5,7 +5,7 @@ use super::{Ledger, ReadError};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::event_type::EventType;
-use crate::domain::ids::{DeviceId, PoolId, ReviewId, TenantId, UserId};
+use crate::domain::ids::{DeviceId, GroupId, PoolId, ReviewId, TenantId, UserId};
 use crate::domain::subject::{Subject, subjects_of};
 use crate::log::record;
 use std::ops::Range;
@@ -31,6 +31,7 @@ pub struct EventQuery {
     pub pool: Option<PoolId>,
     pub user: Option<UserId>,
     pub device: Option<DeviceId>,
+    pub group: Option<GroupId>,
     pub review: Option<ReviewId>,
     /// Who did it.
     pub actor: Option<Actor>,
@@ -62,10 +63,10 @@ impl EventQuery {
     }
 
     fn subjects(&self) -> impl Iterator<Item = Subject> {
-        let device = self.device.map(Subject::Device);
+        let (device, group) = (self.device.map(Subject::Device), self.group.map(Subject::Group));
         let (pool, user) = (self.pool.map(Subject::Pool), self.user.map(Subject::User));
         let (review, actor) = (self.review.map(Subject::Review), self.actor.map(Subject::Actor));
-        [pool, user, device, review, actor].into_iter().flatten()
+        [pool, user, device, group, review, actor].into_iter().flatten()
     }
 }
 

@@ -122,6 +122,11 @@ impl PoolFigures {
         }
     }
 
+    #[must_use]
+    pub fn is_queued(&self, holder: Holder) -> bool {
+        self.queued.contains(&holder)
+    }
+
     /// The state of a holder's seat.
     #[must_use]
     pub fn seat(&self, holder: Holder) -> Option<SeatState> {

@@ -91,6 +91,7 @@ async fn a_refusal_is_explained_by_the_state_that_it_met() {
         // of every pool: since when none of its seats was free
         let mut full_since: BTreeMap<PoolId, u64> = BTreeMap::new();
         for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            let before_assignments: Vec<bool> = view.state.assignments.iter().map(|one| !one.is_ended).collect();
             let before: Vec<Figures> = view.state.pools.iter().map(|pool| Figures::of(pool)).collect();
             view.take(&recorded);
             for pool in &view.state.pools {
@@ -101,7 +102,7 @@ async fn a_refusal_is_explained_by_the_state_that_it_met() {
                 }
             }
             let why = why_not(ledger, tenant, recorded.position).unwrap();
-            let Event::CommandRefused { pool, rejection, .. } = &recorded.event else {
+            let Event::CommandRefused { pool, target, rejection, .. } = &recorded.event else {
                 assert_eq!(why, None);
                 continue;
             };
@@ -122,11 +123,17 @@ async fn a_refusal_is_explained_by_the_state_that_it_met() {
             }
             if let Some(cause) = why.because {
                 assert!(cause.position < recorded.position);
+                if let Event::AssignmentMade { assignment, target: of, .. } = &cause.event {
+                    assert_eq!(Some(*of), *target, "the assignment is for the same target");
+                    assert!(before_assignments[assignment.index()], "and was in force: {recorded:?}");
+                }
                 *because.entry((rejection.name(), cause.event.type_name())).or_insert(0) += 1;
             }
         }
         world.ledger.stop().await;
     }
     assert!(for_lack > 10, "{for_lack}");
-    assert!(because.contains_key(&("user-departed", "user_departed")), "{because:?}");
+    for told in [("user-departed", "user_departed"), ("assignment-exists", "assignment_made")] {
+        assert!(because.contains_key(&told), "{told:?} was never told: {because:?}");
+    }
 }

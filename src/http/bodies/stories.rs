@@ -111,7 +111,7 @@ pub(in crate::http) struct WhyNotBody {
     figures: Option<FiguresThen>,
     /// For lack of seats: the event that took the last one; none was free since
     last_seat: Option<ToldBody>,
-    /// The newest event that brought about what the rule met
+    /// The event that brought about what the rule met, where the history tells it for certain
     because: Option<ToldBody>,
 }
 

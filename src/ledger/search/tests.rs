@@ -139,14 +139,16 @@ fn check(ledger: &Ledger, tenant: TenantId, is_damaged: bool) {
     }
     assert_eq!(ledger.command_events(tenant, "never sent").unwrap(), []);
     for newest_first in [false, true] {
-        for (limit, types, user, pool) in [
-            (1000, &[][..], None, None),
-            (3, &TYPES[..], None, None),
-            (7, &TYPES[..2], Some(UserId(2)), None),
-            (1, &[], Some(UserId(0)), Some(PoolId(0))),
-            (5, &TYPES[2..], None, Some(PoolId(77))),
+        for (limit, types, user, pool, group) in [
+            (1000, &[][..], None, None, None),
+            (3, &TYPES[..], None, None, None),
+            (7, &TYPES[..2], Some(UserId(2)), None, None),
+            (1, &[], Some(UserId(0)), Some(PoolId(0)), None),
+            (5, &TYPES[2..], None, Some(PoolId(77)), None),
+            (2, &[], None, Some(PoolId(0)), Some(GroupId(1))),
         ] {
-            let base = EventQuery { types: types.to_vec(), user, pool, limit, newest_first, ..EventQuery::default() };
+            let types = types.to_vec();
+            let base = EventQuery { types, user, pool, group, limit, newest_first, ..EventQuery::default() };
             for query in [base.clone(), EventQuery { from: middle.start, to: Some(middle.end), ..base }] {
                 let mut plain = positions(&|recorded| {
                     recorded.position >= query.from
