@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod evidence;
 mod fold;
+mod kept;
 pub mod replay;
 pub mod restore;
 mod shelf;

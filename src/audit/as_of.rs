@@ -1,4 +1,5 @@
-//! A tenant as it was: the fold of the log up to a position, with the few that were asked for last kept at hand.
+//! A tenant as it was: the fold of the log up to a position, from the nearest state that is at hand or was kept, with the few
+//! that were asked for last kept at hand.
 
 use super::each_event;
 use crate::domain::ids::TenantId;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 const VIEWS_MAX: usize = 6;
 /// Histories that are folded at the same time; who comes later waits.
 const FOLDS_MAX: usize = 2;
+
+/// Reading a kept state takes as long as folding about so many events.
+const KEPT_GAIN: u64 = if cfg!(test) { 1 } else { 100_000 };
 
 /// A position or a time is shorter.
 const POINT_CHARS_MAX: usize = 64;
@@ -159,7 +163,10 @@ impl AsOf {
             .filter(|(whose, at, _)| *whose == tenant && *at <= position)
             .max_by_key(|(_, at, _)| *at)
             .map(|(_, _, view)| Arc::clone(view));
-        let mut view = nearest.map_or_else(View::new, |view| View::clone(&view));
+        let reached = nearest.as_ref().map_or(0, |view| view.state.next_position);
+        let nearer = reached.saturating_add(KEPT_GAIN)..=position.saturating_add(1);
+        let kept = if nearer.is_empty() { None } else { ledger.kept_view(tenant, &nearer) };
+        let mut view = kept.unwrap_or_else(|| nearest.map_or_else(View::new, |view| View::clone(&view)));
         each_event(ledger, tenant, view.state.next_position, position, |recorded| {
             view.take(&recorded);
             ControlFlow::Continue(())

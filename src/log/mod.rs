@@ -31,6 +31,7 @@ pub mod record;
 mod recovery;
 mod replay;
 mod restored;
+mod retained;
 mod runs;
 mod scan;
 mod segment;

@@ -133,6 +133,25 @@ impl LogReader {
         }
     }
 
+    /// Where the tenant's stream stood when its next position was this one; `None` where no frame ends there.
+    pub fn head_before(&self, tenant: u32, next_position: u64) -> Result<Option<Head>, ReadError> {
+        let Some(last) = next_position.checked_sub(1) else { return Ok(Some(Head::default())) };
+        let known = self.shared.window.lock().known(tenant, last, 1);
+        let found = if last >= known.from {
+            known.frames.first().map(|(_, frame)| frame.head_after)
+        } else {
+            let read_log = self.shared.read_log().ok_or_else(|| ReadError::Io("the log is closed".into()))?;
+            let entry = read_log.last_before(&key(tenant, next_position));
+            let (found, value) = match entry.map_err(|error| ReadError::Io(error.to_string()))? {
+                Some(entry) => entry,
+                None => return Ok(None),
+            };
+            let is_ours = split_key(&found).is_some_and(|(of, _)| of == tenant);
+            Body::verified(&value).filter(|_| is_ours).map(|body| body.head())
+        };
+        Ok(found.filter(|head| head.next_position == next_position))
+    }
+
     /// Slow and sure: goes through the whole journal.
     fn read_from_journal(
         &self,

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"SLSNAP01";
 const FOLDER: &str = "snapshots";
-/// The newest snapshots that are kept.
-const KEPT: usize = 2;
 
 /// Where in the log a snapshot was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub struct SnapshotMeta {
     pub heads: BTreeMap<u32, Head>,
 }
 
-/// Writes a snapshot and removes those that are too old. Blocking.
+/// Writes a snapshot, and removes of the older ones what [`super::retained`] says. Blocking.
 ///
 /// # Errors
 /// When the disk says no; older snapshots stand then.
@@ -58,9 +56,7 @@ pub fn write(
     file.sync_all()?;
     std::fs::rename(&aside, &path)?;
     File::open(&folder)?.sync_all()?;
-    for old in list(dir)?.into_iter().rev().skip(KEPT) {
-        std::fs::remove_file(old)?;
-    }
+    super::retained::thin(dir, meta.schema)?;
     Ok(path)
 }
 

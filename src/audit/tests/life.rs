@@ -17,6 +17,7 @@ use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySour
 use crate::projection::View;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,10 +64,16 @@ pub(super) async fn life(seed: u64, steps: usize) -> World {
     let ledger = open(dir.path());
     let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
     let mut random = SmallRng::seed_from_u64(seed);
-    let mut step = 0;
-    while step < steps {
-        let size = random.random_range(1..40).min(steps - step);
-        let batch = (step..step + size).map(|n| any_submission(&mut random, &ledger, tenant, n)).collect();
+    live(&ledger, tenant, &mut random, 0..steps).await;
+    World { dir, ledger, tenant }
+}
+
+/// These steps of a life.
+pub(super) async fn live(ledger: &Ledger, tenant: TenantId, random: &mut SmallRng, steps: Range<usize>) {
+    let mut step = steps.start;
+    while step < steps.end {
+        let size = random.random_range(1..40).min(steps.end - step);
+        let batch = (step..step + size).map(|n| any_submission(random, ledger, tenant, n)).collect();
         ledger.submit_all(tenant, batch, false).await.unwrap();
         step += size;
         ledger.submit(tenant, submission(None, read_report(step))).await.unwrap();
@@ -74,7 +81,6 @@ pub(super) async fn life(seed: u64, steps: usize) -> World {
         ledger.tick().await;
     }
     assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
-    World { dir, ledger, tenant }
 }
 
 fn any_submission(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId, step: usize) -> Submission {

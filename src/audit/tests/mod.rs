@@ -3,6 +3,7 @@
 mod figures;
 mod files;
 mod import;
+mod kept;
 mod life;
 mod naive;
 mod naive_diff;

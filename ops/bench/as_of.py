@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Reads of the past at so many events: fills a ledger through its own doors, then asks at positions that nobody asked for
+before. Standard library only.
+
+    ops/bench/as_of.py load PROGRAM FOLDER [--events 10000000] [--batch 64]
+    ops/bench/as_of.py ask PROGRAM FOLDER [--each 200] [--seed 1]
+
+`load` goes on where it stopped. `ask` prints p50, p99 and max of each read over HTTP on one connection, in milliseconds.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import random
+import subprocess
+import time
+
+TOKEN = "x" * 40
+TENANT = "/v1/tenants/big"
+POOLS, USERS, TEAMS = 200, 50_000, 20
+# a third of everything happens in one pool
+BUSY_POOL, BUSY_SHARE = 1, 0.33
+
+
+class Service:
+    def __init__(self, program, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [program, "serve", "--data", folder / "ledger", "--listen", "127.0.0.1:0", "--clock", "manual"]
+        environment = {**os.environ, "SEATLEDGER_ROOT_TOKEN": TOKEN, "SEATLEDGER_STRANGER_REQUESTS_PER_SECOND": "0"}
+        log = open(folder / "service.log", "a", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [*map(str, command), "--log", "warn"], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        host = self.process.stdout.readline().strip().removeprefix("listening on http://")
+        self.connection = http.client.HTTPConnection(host, timeout=3600)
+
+    def call(self, method, path, body=None, lines=False):
+        kind = "application/x-ndjson" if lines else "application/json"
+        data = body if lines or body is None else json.dumps(body)
+        headers = {"Authorization": "Bearer " + TOKEN, "Content-Type": kind, "Accept": kind}
+        self.connection.request(method, path, data, headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+    def must(self, method, path, body=None, lines=False):
+        status, text = self.call(method, path, body, lines)
+        if status >= 300:
+            raise SystemExit(f"{method} {path}: {status} {text[:400]}")
+        return text if lines else json.loads(text)
+
+    def head(self):
+        return self.must("GET", TENANT + "/settings")["position"]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(600)
+
+
+def lines_of(service, commands, size):
+    for at in range(0, len(commands), size):
+        text = "".join(json.dumps(command) + "\n" for command in commands[at : at + size])
+        service.must("POST", TENANT + "/commands", text, lines=True)
+
+
+def found(service):
+    def item(n):
+        owned = 300 if n % 10 == 0 else 60_000
+        price = {"currency": "EUR", "minor_units": 1000 + n}
+        fixed = {"license_type": "online", "publisher": "C", "distribution_policy": "restricted", "encrypted": False}
+        return {"sku": f"p{n}", "name": f"P{n}", "owned": owned, "price": price, "related_set": None, **fixed}
+
+    service.must("PUT", TENANT, {"name": "Big"})
+    service.must("POST", TENANT + "/inventory", {"complete": True, "items": [item(n) for n in range(POOLS)]})
+    users = [{"type": "put_user", "user": f"u{n}", "user_name": f"u{n}"} for n in range(USERS)]
+    lines_of(service, users, 2000)
+    fixed = {"type": "put_device", "platform": "windows", "join": "entra", "enrolled": True, "os_build": 22631}
+    devices = [{"device": f"d{n}", "serial": f"d{n}", "primary_user": f"u{n}", **fixed} for n in range(USERS)]
+    lines_of(service, devices, 2000)
+    everybody = [f"u{n}" for n in range(USERS)]
+    service.must("PUT", TENANT + "/groups/all", {"kind": "users", "members": everybody})
+    for team in range(TEAMS):
+        service.must("PUT", f"{TENANT}/groups/team{team}", {"kind": "users", "members": everybody[team::TEAMS]})
+    for pool in range(POOLS):
+        target = {"group": "all", "exclude": f"team{pool % TEAMS}"} if pool % 7 == 3 else {"group": "all"}
+        body = {"pool": f"declared:p{pool}", "target": target, "intent": "available"}
+        service.must("POST", TENANT + "/assignments", body)
+
+
+def load(service, target, size):
+    if service.call("GET", TENANT)[0] == 404:
+        found(service)
+    # installs that are there are taken away, others are made; a start in the middle begins with what it does not know
+    chance, installed, begun, round_ = random.Random(service.head()), set(), time.time(), 0
+    while (head := service.head()) < target:
+        print(f"{time.time() - begun:.0f} s, position {head}", flush=True)
+        for _ in range(0, 100_000, size):
+            batch = []
+            for _ in range(size):
+                pool = BUSY_POOL if chance.random() < BUSY_SHARE else chance.randrange(POOLS)
+                user = chance.randrange(USERS)
+                is_there = (pool, user) in installed
+                (installed.discard if is_there else installed.add)((pool, user))
+                kind = "uninstall" if is_there else "install"
+                batch.append(f'{{"type":"{kind}","pool":"pool_{pool}","device":"device_{user}","user":"user_{user}"}}\n')
+            service.must("POST", TENANT + "/commands", "".join(batch), lines=True)
+        round_ += 1
+        service.must("POST", "/v1/clock", {"advance_seconds": 86_400})
+    print(f"{time.time() - begun:.0f} s, position {service.head()}")
+
+
+READS = {
+    "a pool": "/pools/pool_{pool}?as_of={at}",
+    "the pools": "/pools?as_of={at}",
+    "seats of a pool": "/pools/pool_{pool}/seats?as_of={at}",
+    "a seat": "/pools/pool_{pool}/seats/user_{user}?as_of={at}",
+    "a user": "/users/user_{user}?as_of={at}",
+    "seats of a user": "/users/user_{user}/seats?as_of={at}",
+    "a device": "/devices/device_{user}?as_of={at}",
+    "seats of a device": "/devices/device_{user}/seats?as_of={at}",
+    "installs on a device": "/devices/device_{user}/installs?as_of={at}",
+    "an assignment": "/assignments/assignment_{assignment}?as_of={at}",
+    "license position": "/reports/license-position?as_of={at}",
+    "who held a pool": "/reports/holders?pool=pool_{pool}&as_of={at}",
+    "everything else (groups)": "/groups?as_of={at}",
+}
+
+
+def ask(service, each, seed, only):
+    chance, head = random.Random(seed), service.head()
+    print(f"head {head}; {each} reads a row, one connection, each at a position that was not asked for before")
+    print(f"{'read':28} {'p50':>9} {'p99':>9} {'max':>9}  answers")
+    for name, path in READS.items():
+        if only and only not in name:
+            continue
+        taken, answers = [], {}
+        for _ in range(each if "else" not in name else min(each, 20)):
+            pool = BUSY_POOL if chance.random() < BUSY_SHARE else chance.randrange(POOLS)
+            places = {"pool": pool, "user": chance.randrange(USERS), "assignment": chance.randrange(POOLS)}
+            asked = TENANT + path.format(at=chance.randrange(head // 50, head), **places)
+            begun = time.perf_counter()
+            status, _ = service.call("GET", asked)
+            taken.append((time.perf_counter() - begun) * 1000)
+            answers[status] = answers.get(status, 0) + 1
+        taken.sort()
+        p50, p99 = taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 99 // 100)]
+        print(f"{name:28} {p50:9.2f} {p99:9.2f} {taken[-1]:9.2f}  {answers}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["load", "ask"])
+    parser.add_argument("program")
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--batch", type=int, default=64, help="commands of one request, so about those of one group")
+    parser.add_argument("--each", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="rows whose name holds this")
+    args = parser.parse_args()
+    service = Service(args.program, args.folder)
+    try:
+        if args.what == "load":
+            load(service, args.events, args.batch)
+        else:
+            ask(service, args.each, args.seed, args.only)
+    finally:
+        service.stop()
+
+
+if __name__ == "__main__":
+    main()
