@@ -1,6 +1,10 @@
 //! Facts. Each changes the state in one way or explains why nothing changed; together they are the history.
 //! Variants are positional in the log: new ones go at the end, a changed meaning is a new version.
 
+mod recorded;
+
+pub use recorded::Recorded;
+
 use super::asked::{About, CommandKind};
 use super::command::Actor;
 use super::facts::{
@@ -476,24 +480,4 @@ pub enum Event {
     ReviewCancelled {
         review: ReviewId,
     },
-}
-
-/// A fact in its place: what the log holds, and all that anything outside the writer sees of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    pub position: u64,
-    pub envelope: super::command::Envelope,
-    pub event: Event,
-}
-
-impl Recorded {
-    /// What `evolve` may know of it.
-    #[must_use]
-    pub fn meta(&self) -> super::state::Meta {
-        super::state::Meta {
-            position: self.position,
-            recorded_at: self.envelope.recorded_at,
-            actor: self.envelope.actor,
-        }
-    }
 }
