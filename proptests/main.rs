@@ -22,6 +22,7 @@ mod reader;
 mod reports;
 mod reviews;
 mod rot;
+mod rotation;
 mod seed;
 mod stories;
 mod strangers;

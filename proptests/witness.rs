@@ -17,13 +17,13 @@ use std::time::Duration;
 const TOWN: Town = Town { people: 20, devices: 5, pools: 2, seats: 4 };
 
 /// A running witness. Dropped, it is killed.
-struct Witness {
+pub(crate) struct Witness {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Witness {
-    fn start(folder: &Path, listen: &str) -> Self {
+    pub(crate) fn start(folder: &Path, listen: &str) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
         program
             .env_clear()
@@ -44,12 +44,12 @@ impl Witness {
         Client::new(Arc::new(RwLock::new(self.url.clone())), "nobody")
     }
 
-    fn key(&self) -> VerifierKey {
+    pub(crate) fn key(&self) -> VerifierKey {
         self.client().get("/key").text.trim_end().parse().expect("a verifier key")
     }
 
     /// The status and the text of its answer.
-    fn ask(&self, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, body: &str) -> (u16, String) {
         let answer = self.client().call(Method::POST, "/add-checkpoint").body("text/plain", body.to_owned()).send();
         (answer.status, answer.text)
     }
@@ -64,7 +64,7 @@ impl Drop for Witness {
 }
 
 /// Waits for a head that covers so many records and that the witness has cosigned; answers its size.
-fn cosigned(t: &Tenant, witness: &VerifierKey, size: u64) -> u64 {
+pub(crate) fn cosigned(t: &Tenant, witness: &VerifierKey, size: u64) -> u64 {
     for _ in 0..300 {
         let note = t.get("/log/checkpoint").text;
         let covers = note.lines().nth(1).and_then(|line| line.parse::<u64>().ok()).expect("a size");
@@ -78,7 +78,7 @@ fn cosigned(t: &Tenant, witness: &VerifierKey, size: u64) -> u64 {
 }
 
 /// What the log itself says to go on from `old` to its newest head.
-fn submission(t: &Tenant, old: u64) -> Submission {
+pub(crate) fn submission(t: &Tenant, old: u64) -> Submission {
     let head = head(t);
     let body = t.get(&format!("/log/consistency?from={old}&to={}", head.size)).ok();
     let path = body["hashes"].as_array().expect("hashes").iter().map(|hash| {

@@ -14,7 +14,7 @@ pub use crate::log::record::RECORD_VERSION;
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
-pub use evidence::{LogKeySource, Signing};
+pub use evidence::{LogKeySource, Rotation, Signing};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
@@ -30,7 +30,7 @@ use crate::log::record;
 use crate::log::writer::{Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
-use evidence::{Evidence, Heads, HeadsError};
+use evidence::{Evidence, HeadsError};
 use shelf::Shelf;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,17 +111,17 @@ impl Ledger {
         std::fs::create_dir_all(&dir)
             .map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
         let vault = Arc::new(Vault::open(&dir, &master_key)?);
-        let signer = signing.signer(&dir)?;
+        signing.check()?;
         let shelf = Arc::new(Shelf::default());
         let options = StartOptions { log, clock: clock.clone(), vault: Arc::clone(&vault) };
-        let mut heads = None;
+        let mut desk = None;
         let mut look = |reader: &LogReader, report: &OpenReport| {
-            let found = Heads::open(&dir, &signer, &report.log_id, reader.clone());
-            heads = Some(found.map_err(|error| StartError::Refused(Box::new(error)))?);
+            let found = evidence::Unsettled::open(&dir, &signing, &report.log_id, reader.clone());
+            desk = Some(found.map_err(|error| StartError::Refused(Box::new(error)))?);
             Ok(())
         };
         let (writer, report) = start(options, Arc::clone(&shelf), &mut look, progress)?;
-        let heads = heads.expect("the log was looked at");
+        let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
         let evidence = Evidence::start(heads, signing.every, Arc::clone(&shelf))?;
         Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))
     }

@@ -251,6 +251,10 @@ pub fn sentence(event: &Event) -> String {
         Event::ReviewEnded { review, kept, released, gone } => {
             format!("{review} ended: {kept} seats kept, {released} released, {gone} gone before")
         }
+        Event::LogKeyRotated { new_key, is_old_key_lost, .. } => {
+            let signed = if *is_old_key_lost { "the old one is lost" } else { "the old one signed this as well" };
+            format!("The key that signs the log's heads was changed to {new_key}; {signed}")
+        }
         Event::ReviewCancelled { review } => format!("{review} was cancelled: nothing of it is carried out"),
     }
 }

@@ -18,6 +18,7 @@ mod progress;
 mod replay;
 mod report;
 mod restore;
+mod rotate;
 mod serve;
 mod spawned;
 mod token;
@@ -84,6 +85,8 @@ enum Command {
     Import(import::Args),
     /// Cosign the heads of logs, each as one history, and refuse every fork
     Witness(witness::Args),
+    /// Give a stopped log another key, which the old one vouches for
+    RotateLogKey(rotate::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -135,6 +138,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Report(args) => wait_for(report::run(*args)),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
+        Command::RotateLogKey(args) => wait_for(rotate::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -162,7 +162,12 @@ async fn open(config: &Config) -> Result<Ledger, Failure> {
         (None, Some(file)) => LogKeySource::File(file.clone()),
         (None, None) => LogKeySource::DataFolder,
     };
-    let signing = Signing { key, log_name: config.log_name.clone(), every: Duration::from_secs(config.sign_seconds) };
+    let signing = Signing {
+        key,
+        log_name: config.log_name.clone(),
+        every: Duration::from_secs(config.sign_seconds),
+        rotation: None,
+    };
     let options = LedgerOptions { log, master_key, clock, signing };
     let opened = tokio::task::spawn_blocking(move || Ledger::open(options, &Steps::default())).await;
     let ledger = opened

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::LogFormat;
 use crate::http::ListenerLimits;
 use crate::ledger::LogKeySource;
-use crate::merkle::{Checkpoint, Hash, KeyKind, Note, Refusal, SUBMISSION_BYTES_MAX, Signer, Submission, VerifierKey};
+use crate::merkle::{Cosigned, KeyKind, Note, Refusal, SUBMISSION_BYTES_MAX, Signer, Submission, VerifierKey};
 use crate::telemetry;
 use axum::Router;
 use axum::body::Bytes;
@@ -38,6 +38,9 @@ A witness remembers of each log the last head that it cosigned, and cosigns anot
 from there. Who asks several witnesses of several people can't be shown a history of his own. Run it where the log's
 operator can't reach. The key is made at the first start as witness.key in the folder, with mode 0600.
 
+When a log changes its key, add the new line below the old one: both are good until the new key has signed a head that was
+cosigned here, and the old one never again after that.
+
 POST /add-checkpoint is that of C2SP tlog-witness, GET /key the verifier key to give to logs and auditors.
 
 Example:
@@ -53,7 +56,7 @@ pub(crate) struct Args {
     /// The witness's name: a URL without its scheme; it stays as it is
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// A file with the verifier keys of the logs, one a line; read at the start
+    /// A file with the verifier keys of the logs, one a line, a log's newest last; read at the start
     #[arg(long, value_name = "FILE")]
     logs: PathBuf,
     /// Where to listen; port 0 takes a free one
@@ -67,7 +70,7 @@ struct Witness {
     dir: PathBuf,
     clock: Clock,
     /// By origin. Judged, written and remembered under one lock, so that nothing is rolled back.
-    last: Mutex<BTreeMap<String, (u64, Hash)>>,
+    last: Mutex<BTreeMap<String, Cosigned>>,
     _lock: File,
 }
 
@@ -144,8 +147,8 @@ impl Witness {
             if path.extension().is_some() {
                 continue; // left by a cut
             }
-            let (origin, head) = read(&path, &signer).map_err(|what| exit::file(&path, "can't be trusted", what))?;
-            last.insert(origin, head);
+            let head = read(&path, &signer, &keys).map_err(|what| exit::file(&path, "can't be trusted", what))?;
+            last.insert(head.origin.clone(), head);
         }
         let clock = Clock::system();
         Ok(Self { signer, logs: keys, dir: dir.clone(), clock, last: Mutex::new(last), _lock: lock })
@@ -162,7 +165,7 @@ impl Witness {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let mut last = self.last.lock();
-        let (checkpoint, mut note) = match submission.judge(&self.logs, last.get(submission.origin()).copied()) {
+        let (head, mut note) = match submission.judge(&self.logs, last.get(submission.origin())) {
             Ok(judged) => judged,
             Err(refusal) => {
                 if matches!(refusal, Refusal::Fork { .. } | Refusal::NotConsistent(_)) {
@@ -174,20 +177,19 @@ impl Witness {
         let time_s = u64::try_from(self.clock.now().0 / 1_000_000).unwrap_or(0);
         let signature = self.signer.cosign(&note.text, time_s);
         note.signatures.push(signature.clone());
-        write(&self.dir.join(SEEN), &checkpoint.origin, &note)?;
-        tracing::info!(origin = checkpoint.origin, size = checkpoint.size, "cosigned");
-        last.insert(checkpoint.origin, (checkpoint.size, checkpoint.root));
+        write(&self.dir.join(SEEN), &head.origin, &note)?;
+        tracing::info!(origin = head.origin, size = head.size, "cosigned");
+        last.insert(head.origin.clone(), head);
         Ok(Ok(format!("{signature}\n")))
     }
 }
 
 /// A head that this witness has cosigned.
-fn read(path: &Path, signer: &Signer) -> Result<(String, (u64, Hash)), String> {
+fn read(path: &Path, signer: &Signer, logs: &[VerifierKey]) -> Result<Cosigned, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let note = Note::parse(&bytes).map_err(|error| error.to_string())?;
     note.open(&[signer.verifier_key(KeyKind::Cosigner)]).map_err(|error| error.to_string())?;
-    let head: Checkpoint = note.text.parse().map_err(|error: crate::merkle::CheckpointError| error.to_string())?;
-    Ok((head.origin, (head.size, head.root)))
+    Cosigned::of(&note, logs).map_err(|error| error.to_string())
 }
 
 /// Whole, and for good: what was cosigned must never be forgotten.

@@ -260,7 +260,8 @@ impl Answer {
             | Event::RefusalsCounted { .. }
             | Event::ReviewCarriedOut { .. }
             | Event::LogRestored { .. }
-            | Event::ReportRead { .. } => {}
+            | Event::ReportRead { .. }
+            | Event::LogKeyRotated { .. } => {}
         }
     }
 }

@@ -64,4 +64,5 @@ pub enum CommandKind {
     DecideReview,
     EndReview,
     CancelReview,
+    RotateLogKey,
 }

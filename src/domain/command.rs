@@ -271,6 +271,12 @@ pub enum Observation {
         asked: ReportAsked,
         position: u64,
     },
+    /// The log's heads are signed with another key from here on.
+    RotateLogKey {
+        old_key: Option<String>,
+        new_key: String,
+        is_old_key_lost: bool,
+    },
     /// Time has passed.
     Tick,
 }

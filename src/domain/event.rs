@@ -480,4 +480,14 @@ pub enum Event {
     ReviewCancelled {
         review: ReviewId,
     },
+
+    /// Heads over records up to this one were signed with the old key; those that go further are signed with the new one,
+    /// and the head that ends here with both. Keys are written as C2SP signed-note writes verifier keys.
+    LogKeyRotated {
+        /// `None` where it is lost and nobody wrote it down.
+        old_key: Option<String>,
+        new_key: String,
+        /// The old key signed nothing of this.
+        is_old_key_lost: bool,
+    },
 }

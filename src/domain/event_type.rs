@@ -130,6 +130,7 @@ event_types! {
     ReviewCarriedOut => "review_carried_out",
     ReviewEnded => "review_ended",
     ReviewCancelled => "review_cancelled",
+    LogKeyRotated => "log_key_rotated",
 }
 
 impl EventType {

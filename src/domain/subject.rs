@@ -67,7 +67,8 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::ItemSkipped { .. }
         | Event::DriftResolved { .. }
         | Event::EndingsConfirmed { .. }
-        | Event::LogRestored { .. } => {}
+        | Event::LogRestored { .. }
+        | Event::LogKeyRotated { .. } => {}
 
         Event::PoolListed { pool, .. }
         | Event::PoolDetailsChanged { pool, .. }

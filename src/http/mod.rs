@@ -197,6 +197,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(streams::export_events))
         .routes(routes!(log::log_checkpoint))
         .routes(routes!(log::log_key))
+        .routes(routes!(log::log_keys))
         .routes(routes!(log::log_tile))
         .routes(routes!(log::log_entries))
         .routes(routes!(log::log_proof))

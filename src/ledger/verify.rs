@@ -2,7 +2,7 @@
 //! and tree heads; the history with the laws; keys, receipts and snapshots with the history. Changes nothing. Not here:
 //! the walk itself (`log`), and what is printed (`cli`).
 
-use super::evidence::look_at_signatures;
+use super::evidence::{look_at_handovers, look_at_signatures};
 use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::TenantId;
@@ -101,6 +101,7 @@ pub fn verify(
     }));
     found.findings.extend(found.log.head_damages.iter().cloned());
     look_at_signatures(dir, &mut found.notes, &mut found.findings);
+    history.look_at_handovers(dir, &mut found);
     history.end(dir, is_beside_service, &mut found, &mut keys);
     found.findings.append(&mut keys);
     for (folder, what, index) in
@@ -324,6 +325,19 @@ impl History<'_> {
         if let Some(moment) = self.snapshots.get_mut(&group.number) {
             let digests = self.states.values().map(record::digest).collect();
             *moment = Some(Moment { heads: self.heads.clone(), digests });
+        }
+    }
+
+    /// What hands over from one key of the log to the next must be there once it was signed.
+    fn look_at_handovers(&self, dir: &Path, found: &mut Verification) {
+        let Some(log_id) = found.log.log_id else { return };
+        for (tenant, state) in &self.states {
+            for (file, what) in look_at_handovers(dir, TenantId(*tenant), &log_id, &state.log_keys) {
+                match what {
+                    Ok(note) => found.notes.push(format!("tenant {}: {note}", name_of(*tenant, state))),
+                    Err(what) => found.findings.push(Damage { tenant: Some(*tenant), ..damage(&file, what) }),
+                }
+            }
         }
     }
 

@@ -87,6 +87,14 @@ impl VerifierKey {
         &self.name
     }
 
+    /// The same key under another name.
+    ///
+    /// # Errors
+    /// When a key can't have this name.
+    pub fn named(&self, name: &str) -> Result<Self, KeyError> {
+        if is_key_name(name) { Ok(Self { name: name.to_owned(), ..self.clone() }) } else { Err(KeyError::Name) }
+    }
+
     #[must_use]
     pub fn kind(&self) -> KeyKind {
         self.kind

@@ -15,6 +15,7 @@ mod check;
 mod checkpoint;
 mod hash;
 mod key;
+mod keys;
 mod note;
 mod peaks;
 mod proof_file;
@@ -28,6 +29,7 @@ pub use check::{HASHES_MAX, ProofError, check_consistency, check_inclusion};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use hash::{Hash, empty_root, leaf, node, subtree_root};
 pub use key::{KeyError, KeyKind, Signer, VerifierKey, is_key_name};
+pub use keys::{KeyRange, KeysError, LOG_KEYS_MAX, LogKeys};
 pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
 pub use peaks::Peaks;
 pub use proof_file::{PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError};
@@ -36,4 +38,4 @@ pub use tile::{
     BundleError, TILE_HEIGHT, TILE_WIDTH, TileAddress, TileError, TileKind, entries_in_bundle, put_into_bundle,
     tile_bytes, tile_hashes,
 };
-pub use witness::{Refusal, SUBMISSION_BYTES_MAX, Submission};
+pub use witness::{Cosigned, Refusal, SUBMISSION_BYTES_MAX, Submission};

@@ -1,5 +1,7 @@
 //! Every size up to 600 against the definitions, every bit of every proof, and every form of hostile text.
 
+mod keys;
+
 use super::*;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -330,8 +332,10 @@ fn submission(forest: &Forest, old: u64, new: u64) -> Submission {
 #[test]
 fn a_witness_cosigns_one_history_and_names_every_other() {
     let (forest, known) = (Forest::of(40), [signer().verifier_key(KeyKind::Plain)]);
-    let last = |size: u64| Some((size, ok(root_at(&forest, size))));
-    let judged = |asked: &Submission, last| asked.judge(&known, last).map(|(head, _)| head.size);
+    let cosigned = |size, root| Some(Cosigned { origin: signer().name().to_owned(), size, root, key: Some(0) });
+    let last = |size: u64| cosigned(size, ok(root_at(&forest, size)));
+    let judged =
+        |asked: &Submission, last: Option<Cosigned>| asked.judge(&known, last.as_ref()).map(|(head, _)| head.size);
     assert_eq!(judged(&submission(&forest, 0, 7), None), Ok(7));
     assert_eq!(judged(&submission(&forest, 7, 40), last(7)), Ok(40));
     assert_eq!(judged(&submission(&forest, 7, 7), last(7)), Ok(7), "the same once more");
@@ -343,7 +347,7 @@ fn a_witness_cosigns_one_history_and_names_every_other() {
     fork.rows.iter_mut().for_each(|row| row.iter_mut().for_each(|hash| *hash = flipped(hash, 9)));
     let refused = judged(&submission(&fork, 7, 7), last(7)).unwrap_err();
     assert_eq!((refused.status(), matches!(refused, Refusal::Fork { size: 7, .. })), (409, true));
-    let refused = judged(&submission(&forest, 7, 40), Some((7, [9; 32]))).unwrap_err();
+    let refused = judged(&submission(&forest, 7, 40), cosigned(7, [9; 32])).unwrap_err();
     assert_eq!((refused.status(), refused), (422, Refusal::NotConsistent(ProofError::WrongOldRoot)));
     let strangers = [Signer::new("other.example", &[7; 32]).unwrap().verifier_key(KeyKind::Plain)];
     assert_eq!(submission(&forest, 0, 7).judge(&strangers, None).unwrap_err().status(), 404);
@@ -355,7 +359,7 @@ fn a_witness_cosigns_one_history_and_names_every_other() {
     for bit in 0..text.len() * 8 {
         let mut bytes = text.clone().into_bytes();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let refused = Submission::parse(&bytes).and_then(|asked| asked.judge(&known, last(7)).map(|_| ()));
+        let refused = Submission::parse(&bytes).and_then(|asked| asked.judge(&known, last(7).as_ref()).map(|_| ()));
         assert!(refused.is_err(), "bit {bit} of\n{text}");
     }
 }

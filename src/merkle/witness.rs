@@ -37,6 +37,8 @@ pub enum Refusal {
     UnknownLog(String),
     #[error("the checkpoint is not signed by the log: {0}")]
     NotSigned(NoteError),
+    #[error("the log has signed with a newer key since, {0}")]
+    OldKey(String),
     #[error("the old size {old} is above the new one, {new}")]
     Backwards { old: u64, new: u64 },
     /// The client may ask again from there.
@@ -55,12 +57,23 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::Unreadable(_) | Self::Checkpoint(_) | Self::Backwards { .. } => 400,
-            Self::NotSigned(_) => 403,
+            Self::NotSigned(_) | Self::OldKey(_) => 403,
             Self::UnknownLog(_) => 404,
             Self::OtherSize(_) | Self::Fork { .. } => 409,
             Self::NotConsistent(_) => 422,
         }
     }
+}
+
+/// The last head that a witness has cosigned of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosigned {
+    pub origin: String,
+    pub size: u64,
+    pub root: Hash,
+    /// The place, among the keys that are known of the log, of the newest one that has signed the head. An older one is not
+    /// gone back to.
+    pub key: Option<usize>,
 }
 
 impl Submission {
@@ -79,22 +92,26 @@ impl Submission {
         self.checkpoint.lines().next().unwrap_or_default()
     }
 
-    /// Judges the head: `known` are the keys of logs, `last` is the size and root that was cosigned last for this origin.
+    /// Judges the head: `known` are the keys of logs, the newest of each last; `last` is what was cosigned last for this
+    /// origin.
     ///
     /// # Errors
     /// Why it is not to be cosigned.
-    pub fn judge(&self, known: &[VerifierKey], last: Option<(u64, Hash)>) -> Result<(Checkpoint, Note), Refusal> {
+    pub fn judge(&self, known: &[VerifierKey], last: Option<&Cosigned>) -> Result<(Cosigned, Note), Refusal> {
         let note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| Refusal::Checkpoint(error.into()))?;
         let checkpoint: Checkpoint = note.text.parse().map_err(Refusal::Checkpoint)?;
         let keys: Vec<VerifierKey> = known.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
         if keys.is_empty() {
             return Err(Refusal::UnknownLog(checkpoint.origin));
         }
-        note.open(&keys).map_err(Refusal::NotSigned)?;
+        let newest = newest_signer(&keys, &note).map_err(Refusal::NotSigned)?;
+        if let Some(newer) = last.and_then(|last| last.key).filter(|last| newest.is_none_or(|newest| newest < *last)) {
+            return Err(Refusal::OldKey(keys.get(newer).map(ToString::to_string).unwrap_or_default()));
+        }
         if self.old > checkpoint.size {
             return Err(Refusal::Backwards { old: self.old, new: checkpoint.size });
         }
-        let (size, root) = last.unwrap_or((0, empty_root()));
+        let (size, root) = last.map_or((0, empty_root()), |last| (last.size, last.root));
         if self.old != size {
             return Err(Refusal::OtherSize(size));
         }
@@ -103,8 +120,29 @@ impl Submission {
         }
         check_consistency(size, checkpoint.size, &self.path, &root, &checkpoint.root)
             .map_err(Refusal::NotConsistent)?;
-        Ok((checkpoint, note))
+        let Checkpoint { origin, size, root, .. } = checkpoint;
+        Ok((Cosigned { origin, size, root, key: newest }, note))
     }
+}
+
+impl Cosigned {
+    /// What a note says that was cosigned before, by the keys of logs that are known now. A key that is not known any more
+    /// says nothing.
+    ///
+    /// # Errors
+    /// When it is no checkpoint.
+    pub fn of(note: &Note, known: &[VerifierKey]) -> Result<Self, CheckpointError> {
+        let Checkpoint { origin, size, root, .. } = note.text.parse()?;
+        let keys: Vec<VerifierKey> = known.iter().filter(|key| key.name() == origin).cloned().collect();
+        let key = newest_signer(&keys, note).unwrap_or(None);
+        Ok(Self { origin, size, root, key })
+    }
+}
+
+/// The place of the last of these keys that has signed.
+fn newest_signer(keys: &[VerifierKey], note: &Note) -> Result<Option<usize>, NoteError> {
+    let signed = note.open(keys)?;
+    Ok(keys.iter().rposition(|key| signed.iter().any(|(signer, _)| *signer == key)))
 }
 
 impl fmt::Display for Submission {

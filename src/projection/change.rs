@@ -126,6 +126,7 @@ impl<'e> Change<'e> {
             | Event::MembersSkipped { .. }
             | Event::CommandUnchanged { .. }
             | Event::LogRestored { .. }
+            | Event::LogKeyRotated { .. }
             | Event::ReportRead { .. }
             | Event::ReviewOpened { .. }
             | Event::ReviewDecided { .. }

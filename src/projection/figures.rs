@@ -298,6 +298,7 @@ impl PoolFigures {
             | Event::OfflineLicenseIssued { .. }
             | Event::CommandUnchanged { .. }
             | Event::LogRestored { .. }
+            | Event::LogKeyRotated { .. }
             | Event::ReportRead { .. }
             | Event::ReviewOpened { .. }
             | Event::ReviewDecided { .. }

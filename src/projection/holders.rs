@@ -199,6 +199,7 @@ pub fn seat_of(event: &Event) -> Option<(PoolId, Holder)> {
         | Event::RemovalHeld { .. }
         | Event::EndingsConfirmed { .. }
         | Event::LogRestored { .. }
+        | Event::LogKeyRotated { .. }
         | Event::ReportRead { .. }
         | Event::ReviewOpened { .. }
         | Event::ReviewDecided { .. }

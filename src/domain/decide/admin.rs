@@ -52,6 +52,16 @@ impl Judge<'_> {
         Verdict::Done
     }
 
+    /// Asked again after a cut, it is so already.
+    pub(super) fn rotate_log_key(&mut self, old_key: Option<&str>, new_key: &str, is_old_key_lost: bool) -> Verdict {
+        if self.tenant.log_keys.last().is_some_and(|last| last.new_key == new_key) {
+            return Verdict::Unchanged(About::Tenant);
+        }
+        let (old_key, new_key) = (old_key.map(str::to_owned), new_key.to_owned());
+        self.emit(Event::LogKeyRotated { old_key, new_key, is_old_key_lost });
+        Verdict::Done
+    }
+
     pub(super) fn revoke_token(&mut self, token: TokenId) -> Ruling {
         let entry = self.tenant.tokens.get(token.index()).ok_or(Rejection::TokenNotFound)?;
         if entry.is_revoked {

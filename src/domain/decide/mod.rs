@@ -176,6 +176,9 @@ impl<'a> Judge<'a> {
             Observation::RetireDevice { device } => self.retire(*device),
             Observation::Provider { pool, report } => self.provider_report(pool, *report),
             Observation::ReadReport { report, asked, position } => Ok(self.read_report(*report, *asked, *position)),
+            Observation::RotateLogKey { old_key, new_key, is_old_key_lost } => {
+                Ok(self.rotate_log_key(old_key.as_deref(), new_key, *is_old_key_lost))
+            }
             Observation::Tick => Ok(self.tick()),
         }
     }
@@ -351,6 +354,7 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Observation::RetireDevice { .. } => CommandKind::RetireDevice,
             Observation::Provider { .. } => CommandKind::Provider,
             Observation::ReadReport { .. } => CommandKind::ReadReport,
+            Observation::RotateLogKey { .. } => CommandKind::RotateLogKey,
             Observation::Tick => CommandKind::Tick,
         },
     }

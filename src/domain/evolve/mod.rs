@@ -10,7 +10,7 @@ use super::event::Event;
 use super::facts::{AssignmentEndCause, Intent};
 use super::ids::{AssignmentId, PoolId};
 use super::rejection::RejectionClass;
-use super::state::{Assignment, Meta, ReadKey, RefusalKey, RefusalSeen, Tenant, Token, Tool};
+use super::state::{Assignment, LogKeyRotation, Meta, ReadKey, RefusalKey, RefusalSeen, Tenant, Token, Tool};
 use super::time::Time;
 use std::sync::Arc;
 
@@ -181,6 +181,12 @@ impl Tenant {
                 self.reads.remember(key, meta.position, meta.recorded_at);
             }
             Event::CommandUnchanged { .. } | Event::LogRestored { .. } => {}
+            Event::LogKeyRotated { old_key, new_key, is_old_key_lost } => self.log_keys.push(LogKeyRotation {
+                position: meta.position,
+                old_key: old_key.clone(),
+                new_key: new_key.clone(),
+                is_old_key_lost: *is_old_key_lost,
+            }),
 
             Event::ReviewOpened { .. }
             | Event::ReviewDecided { .. }

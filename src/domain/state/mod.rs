@@ -12,8 +12,8 @@ pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{
-    Drift, HeldEndings, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount, StoredNames, Sync,
-    SyncCounts, SyncState, Token, Tool,
+    Drift, HeldEndings, LogKeyRotation, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount,
+    StoredNames, Sync, SyncCounts, SyncState, Token, Tool,
 };
 
 use super::command::Actor;
@@ -73,6 +73,8 @@ pub struct Tenant {
     pub review_ends: BTreeSet<(Time, ReviewId)>,
     /// Reviews whose decisions are being carried out, one after the other.
     pub reviews_closing: VecDeque<ReviewId>,
+    /// Changes of the key that signs heads, of this log and of those before a restore or an import: a key's name tells.
+    pub log_keys: Vec<LogKeyRotation>,
     /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
     /// digests.
     #[serde(skip)]

@@ -25,6 +25,15 @@ pub struct Token {
     pub since: Time,
 }
 
+/// From the record at this position on, heads are signed with another key. Keys as C2SP signed-note writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogKeyRotation {
+    pub position: u64,
+    pub old_key: Option<String>,
+    pub new_key: String,
+    pub is_old_key_lost: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreAccount {
     pub account_id: String,

@@ -6,7 +6,7 @@ use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::shown;
-use crate::ledger::evidence::{Hash, TileAddress, TileError};
+use crate::ledger::evidence::{Hash, KeyRange, TileAddress, TileError};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -49,13 +49,55 @@ pub(in crate::http) async fn log_checkpoint(
     .await
 }
 
-/// The key that checks the tenant's heads, as C2SP signed-note writes it. Keep it apart from what it checks.
+/// The key that checks the tenant's heads of today, as C2SP signed-note writes it. Keep it apart from what it checks.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/key", tag = "log",
     params(("tenant" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
 pub(in crate::http) async fn log_key(caller: Caller) -> Result<Response, Problem> {
     let key = caller.service.ledger.verifier_key(caller.tenant)?;
     Ok(([(header::CONTENT_TYPE, TEXT)], format!("{key}\n")).into_response())
+}
+
+/// A key and the heads that it signs
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct LogKeyBody {
+    /// As C2SP signed-note writes verifier keys
+    key: String,
+    /// It signs heads over at least so many records
+    from_size: u64,
+    /// And at most so many; null for the key of today
+    to_size: Option<u64>,
+    /// The head over `to_size` records, signed by this key and by the next, so that who trusts one can trust the other.
+    /// Null for the key of today, and for one that was lost
+    handover: Option<String>,
+}
+
+/// The keys of the tenant's heads, oldest first
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct LogKeysBody {
+    keys: Vec<LogKeyBody>,
+    position: u64,
+}
+
+/// Every key that signed the tenant's heads, with the sizes that it signs and what hands over to the next. Begin with the key
+/// that you have: what this list says is only as good as the signatures in it.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/log/keys", tag = "log",
+    params(("tenant" = String, Path)),
+    responses((status = 200, body = LogKeysBody), ReadProblems))]
+pub(in crate::http) async fn log_keys(caller: Caller) -> Result<Response, Problem> {
+    blocking(move || {
+        let ledger = &caller.service.ledger;
+        let position = ledger.head(caller.tenant)?;
+        let of = |range: &KeyRange| LogKeyBody {
+            key: range.key.to_string(),
+            from_size: range.from_size,
+            to_size: range.to_size,
+            handover: range.handover.clone(),
+        };
+        let keys = ledger.log_keys(caller.tenant)?.ranges().iter().map(of).collect();
+        shown(position, &LogKeysBody { keys, position })
+    })
+    .await
 }
 
 /// A tile of the tenant's tree as C2SP tlog-tiles has it: up to 256 hashes of 32 bytes. A full one has an index as in

@@ -2,6 +2,7 @@
 //! anybody sees it, so that a later start can compare: a log that does not contain it was shortened or rewritten. Not
 //! here: when one is signed.
 
+use super::key::Secret;
 use super::{LOG_KEY_FILE, LogKeySource};
 use crate::log::{Damage, LogReader};
 use crate::merkle::{
@@ -39,6 +40,20 @@ pub enum HeadsError {
     Name { name: String },
     #[error("{doing} failed: {error}")]
     Io { doing: String, error: io::Error },
+    /// Somebody put another key in the place of the log's.
+    #[error(
+        "{file} was signed with another key than the log's of now. Put the key back that signed it; if it is lost for good, \
+         `seatledger rotate-log-key --old-key-lost` says so in the history and signs with another one from then on"
+    )]
+    OtherKey { file: String },
+    #[error(
+        "the history of tenant {tenant} says at position {position} that heads are signed with {key}, and the log's key is \
+         another one. Put that one back; if it is lost for good, `seatledger rotate-log-key --old-key-lost` says so in the \
+         history and signs with another one from then on"
+    )]
+    NotTheHistorys { tenant: String, position: u64, key: String },
+    #[error("the log's key could not be changed: {0}. The old one stays in force; the next start tries again")]
+    NotRotated(String),
     /// What is in the file was never signed.
     #[error(
         "{file} is not the signed head that was written: {what}. Without it nobody can tell whether the log still \
@@ -63,42 +78,83 @@ pub(in crate::ledger) struct Heads {
     published: RwLock<BTreeMap<u32, Arc<SignedHead>>>,
     /// One at a time, so that no head is older than the one before it.
     signing: Mutex<()>,
-    /// Whether any of the heads that were there was signed with another key.
-    pub(super) has_other_key: bool,
 }
 
-/// The log's key under the log's own name.
-pub(super) fn signer(dir: &Path, key: &LogKeySource, log_name: &str) -> Result<Signer, HeadsError> {
+/// What can stand in every origin of the log.
+pub(super) fn check_log_name(log_name: &str) -> Result<(), HeadsError> {
     let is_name = log_name.len() <= LOG_NAME_CHARS_MAX && is_key_name(log_name) && !log_name.ends_with('/');
-    let wrong_name = || HeadsError::Name { name: log_name.to_owned() };
-    if !is_name {
-        return Err(wrong_name());
-    }
-    let secret = key.load(dir).map_err(HeadsError::Key)?;
-    Signer::new(log_name, &secret).map_err(|_| wrong_name())
+    if is_name { Ok(()) } else { Err(HeadsError::Name { name: log_name.to_owned() }) }
+}
+
+/// Whether any head was signed in this folder.
+pub(super) fn has_signed(dir: &Path) -> bool {
+    tenants_with_heads(&dir.join(HEADS)).is_ok_and(|tenants| !tenants.is_empty())
+}
+
+/// Whose log it is, as the heads in a folder say.
+pub fn log_name_in(dir: &Path) -> Option<String> {
+    let tenant = tenants_with_heads(&dir.join(HEADS)).ok()?.into_iter().next()?;
+    let bytes = fs::read(dir.join(HEADS).join(tenant.to_string())).ok()?;
+    let origin = Note::parse(&bytes).ok()?.text.parse::<Checkpoint>().ok()?.origin;
+    origin.rsplitn(3, '/').nth(2).map(str::to_owned)
+}
+
+/// How many records the last head of the tenant in this folder covers, whoever signed it.
+pub(super) fn last_size(dir: &Path, tenant: u32) -> Option<u64> {
+    let bytes = fs::read(dir.join(HEADS).join(tenant.to_string())).ok()?;
+    Some(Note::parse(&bytes).ok()?.text.parse::<Checkpoint>().ok()?.size)
 }
 
 impl Heads {
-    /// Reads every last head and compares it with the log.
-    pub(in crate::ledger) fn open(
+    /// Reads every last head and compares it with the log, and, if `only_ours`, its signature with the key.
+    pub(super) fn open(
         dir: &Path,
-        signer: &Signer,
+        log_name: &str,
         log_id: &[u8; 16],
+        secret: &Secret,
         reader: LogReader,
+        only_ours: bool,
     ) -> Result<Heads, HeadsError> {
-        let name = format!("{}/{}", signer.name(), hex::encode(log_id));
-        let signer = signer.named(&name).map_err(|_| HeadsError::Name { name })?;
+        let name = format!("{log_name}/{}", hex::encode(log_id));
+        let signer = Signer::new(&name, secret).map_err(|_| HeadsError::Name { name })?;
         let dir = dir.join(HEADS);
-        let (mut published, mut has_other_key) = (BTreeMap::new(), false);
+        let mut published = BTreeMap::new();
         for tenant in tenants_with_heads(&dir).map_err(|error| io_error("listing", &dir, error))? {
             let path = dir.join(tenant.to_string());
             let (head, is_ours) = read(&path, &signer)?;
-            has_other_key |= !is_ours;
             compare(&reader, tenant, &path, &head)?;
+            if only_ours && !is_ours {
+                return Err(HeadsError::OtherKey { file: path.display().to_string() });
+            }
             published.insert(tenant, Arc::new(head));
         }
         let (published, signing) = (RwLock::new(published), Mutex::new(()));
-        Ok(Heads { dir, signer, reader, published, signing, has_other_key })
+        Ok(Heads { dir, signer, reader, published, signing })
+    }
+
+    pub(super) fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// Log name and log id, and the key in force.
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// From here on this key signs.
+    pub(super) fn sign_with(&mut self, signer: Signer) {
+        self.signer = signer;
+    }
+
+    /// Publishes a head that was signed elsewhere, unless one over more records stands already.
+    pub(super) fn publish(&self, tenant: u32, head: SignedHead) -> io::Result<()> {
+        let _one_at_a_time = self.signing.lock();
+        if self.last(tenant).is_some_and(|last| last.size > head.size) {
+            return Ok(());
+        }
+        write(&self.dir, &tenant.to_string(), &head.note)?;
+        self.published.write().insert(tenant, Arc::new(head));
+        Ok(())
     }
 
     /// What checks this tenant's heads.
@@ -136,19 +192,9 @@ impl Heads {
         note.signatures.retain(|known| !key.is_named_by(known));
         note.signatures.push(signature);
         let note = note.to_string();
-        write(&self.dir, tenant, &note).map_err(|error| error.to_string())?;
+        write(&self.dir, &tenant.to_string(), &note).map_err(|error| error.to_string())?;
         self.published.write().insert(tenant, Arc::new(SignedHead { note, ..(*last).clone() }));
         Ok(true)
-    }
-
-    /// Writes what is published once more, as it is said now.
-    pub(super) fn keep_all(&self) {
-        let _one_at_a_time = self.signing.lock();
-        let published = self.published.read();
-        let kept = published.iter().try_for_each(|(tenant, head)| write(&self.dir, *tenant, &head.note));
-        if let Err(error) = kept {
-            tracing::warn!(%error, "heads that are signed anew could not be written; the old files stand");
-        }
     }
 
     /// Signs the tree as it is now, unless that was done.
@@ -161,7 +207,7 @@ impl Heads {
         }
         let signer = self.signer_of(slug).ok_or_else(|| io::Error::other("a tenant's name that no key can have"))?;
         let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
-        write(&self.dir, tenant, &note)?;
+        write(&self.dir, &tenant.to_string(), &note)?;
         let head = Arc::new(SignedHead { size, root, note });
         self.published.write().insert(tenant, Arc::clone(&head));
         Ok(head)
@@ -286,8 +332,8 @@ fn compare(reader: &LogReader, tenant: u32, path: &Path, head: &SignedHead) -> R
 }
 
 /// Whole or not at all. That the name lasts is not waited for: an older head is as good to compare with.
-fn write(dir: &Path, tenant: u32, note: &str) -> io::Result<()> {
-    let aside = dir.join(format!("{tenant}.tmp"));
+pub(super) fn write(dir: &Path, name: &str, note: &str) -> io::Result<()> {
+    let aside = dir.join(format!("{name}.tmp"));
     let mut file = match File::create(&aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(dir)?;
@@ -297,5 +343,5 @@ fn write(dir: &Path, tenant: u32, note: &str) -> io::Result<()> {
     };
     file.write_all(note.as_bytes())?;
     file.sync_data()?;
-    fs::rename(&aside, dir.join(tenant.to_string()))
+    fs::rename(&aside, dir.join(name))
 }

@@ -1,5 +1,6 @@
 //! The key with which the log signs its heads: 32 bytes of an Ed25519 secret. It comes from a file or the environment, is
-//! written nowhere else, and is never shown. Not here: signing.
+//! written nowhere else, and is never shown. While it is being changed, the next one stands beside it. Not here: signing,
+//! and what a change has to do (`rotation.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -12,7 +13,44 @@ pub const LOG_KEY_FILE: &str = "log.key";
 /// A key file is read this far.
 const FILE_BYTES_MAX: u64 = 4096;
 
+/// Behind the key file's name while the key is being changed.
+const NEXT: &str = ".next";
+/// The same, where the old key can sign nothing any more.
+const NEXT_OF_LOST: &str = ".next-of-lost";
+
 pub(crate) type Secret = Zeroizing<[u8; 32]>;
+
+/// How the key is to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// The old key signs that the new one takes its place.
+    SignedByOld,
+    /// The old key is gone, so nobody can show that the new one is the same log's.
+    OldIsLost,
+}
+
+/// What a ledger signs with.
+pub(super) struct LogKey {
+    /// `None` only where the old key is lost.
+    pub(super) current: Option<Secret>,
+    pub(super) next: Option<NextKey>,
+}
+
+/// The key that is to take the place of the current one. It does once its file has the name of that one.
+pub(super) struct NextKey {
+    pub(super) secret: Secret,
+    pub(super) is_old_lost: bool,
+    file: PathBuf,
+    becomes: PathBuf,
+}
+
+impl NextKey {
+    /// From here on it is the log's key, and the old one is gone.
+    pub(super) fn take_its_place(&self) -> io::Result<()> {
+        std::fs::rename(&self.file, &self.becomes)?;
+        sync_folder_of(&self.becomes)
+    }
+}
 
 /// Where to get the key from. It is written as 64 hexadecimal digits.
 #[derive(Clone, Default)]
@@ -49,6 +87,57 @@ impl LogKeySource {
             Self::Passing => draw().map_err(|error| format!("no random bytes can be had: {error}")),
         }
     }
+
+    /// The key of a ledger, and the next one where a change was begun or is asked for. A key is made only for a log that has
+    /// signed nothing yet.
+    pub(super) fn open(&self, dir: &Path, has_signed: bool, asked: Option<Rotation>) -> Result<LogKey, String> {
+        let becomes = match self {
+            Self::DataFolder => dir.join(LOG_KEY_FILE),
+            Self::File(path) => path.clone(),
+            Self::Text(_) if asked.is_some() => {
+                return Err(
+                    "the log's key comes from the environment, where it can't be changed: write it to a file with \
+                            mode 0600, name that with log_key_file, and change it then"
+                        .into(),
+                );
+            }
+            Self::Text(_) | Self::Passing => return Ok(LogKey { current: Some(self.load(dir)?), next: None }),
+        };
+        let next = begun_or_asked(&becomes, asked)?;
+        let is_old_lost = next.as_ref().is_some_and(|next| next.is_old_lost);
+        let current = match (becomes.exists(), has_signed) {
+            (false, _) if is_old_lost => None,
+            (false, true) => return Err(lost(&becomes)),
+            (true, _) | (false, false) => Some(from_file(&becomes)?),
+        };
+        Ok(LogKey { current, next })
+    }
+}
+
+fn lost(path: &Path) -> String {
+    format!(
+        "the log's key {} is not there, and the log has signed heads with it. Put it back from where it is kept: it is in no \
+         backup. If it is lost for good, `seatledger rotate-log-key --old-key-lost` makes another one and says so in the \
+         history; whoever checks heads has to be given that one",
+        path.display()
+    )
+}
+
+/// A change that was begun goes on, and no other one begins meanwhile.
+fn begun_or_asked(becomes: &Path, asked: Option<Rotation>) -> Result<Option<NextKey>, String> {
+    let beside = |suffix: &str| {
+        let mut name = becomes.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let files = [(beside(NEXT), false), (beside(NEXT_OF_LOST), true)];
+    let begun = files.iter().find(|(file, _)| file.exists());
+    let asked = asked.map(|asked| asked == Rotation::OldIsLost);
+    let Some((file, is_old_lost)) = begun.or_else(|| files.iter().find(|(_, lost)| Some(*lost) == asked)) else {
+        return Ok(None);
+    };
+    let (file, is_old_lost, becomes) = (file.clone(), *is_old_lost, becomes.to_path_buf());
+    Ok(Some(NextKey { secret: from_file(&file)?, is_old_lost, file, becomes }))
 }
 
 fn from_file(path: &Path) -> Result<Secret, String> {
@@ -69,15 +158,20 @@ fn from_file(path: &Path) -> Result<Secret, String> {
 
 fn create(path: &Path) -> io::Result<Secret> {
     let secret = draw()?;
-    let aside = path.with_extension("key.new");
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(Zeroizing::new(format!("{}\n", hex::encode(&secret[..]))).as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&aside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
+    sync_folder_of(path)?;
     tracing::info!(path = %path.display(), "a key for signing the log was made");
     Ok(secret)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn draw() -> io::Result<Secret> {

@@ -4,20 +4,26 @@
 
 mod heads;
 mod key;
+mod rotation;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::merkle::{Hash, ProofFile, TileAddress, TileError, TileKind, VerifierKey};
+pub use crate::merkle::{KeyRange, LogKeys};
 pub(super) use heads::look_at_signatures;
-pub use heads::{HeadsError, SignedHead};
-pub use key::{LOG_KEY_FILE, LogKeySource};
+pub use heads::{HeadsError, SignedHead, log_name_in};
+pub use key::{LOG_KEY_FILE, LogKeySource, Rotation};
+pub(super) use rotation::look_at_handovers;
 
 use super::{Ledger, ReadError, Shelf};
 use crate::domain::ids::TenantId;
-use crate::merkle::{Signature, Signer, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
+use crate::log::LogReader;
+use crate::log::writer::WriterHandle;
+use crate::merkle::{Signature, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-pub(super) use heads::Heads;
+use heads::Heads;
+use key::NextKey;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +39,14 @@ pub struct Signing {
     pub log_name: String,
     /// So often at most while something changes; never by itself if zero.
     pub every: Duration,
+    /// Another key takes the place of the log's, before anything else is signed.
+    pub rotation: Option<Rotation>,
 }
 
 impl Default for Signing {
     fn default() -> Self {
-        Self { key: LogKeySource::DataFolder, log_name: "seatledger.local".into(), every: Duration::from_secs(5) }
+        let every = Duration::from_secs(5);
+        Self { key: LogKeySource::DataFolder, log_name: "seatledger.local".into(), every, rotation: None }
     }
 }
 
@@ -48,8 +57,50 @@ impl Signing {
         Self { key: LogKeySource::Passing, every: Duration::ZERO, ..Self::default() }
     }
 
-    pub(super) fn signer(&self, dir: &Path) -> Result<Signer, HeadsError> {
-        heads::signer(dir, &self.key, &self.log_name)
+    pub(super) fn check(&self) -> Result<(), HeadsError> {
+        heads::check_log_name(&self.log_name)
+    }
+}
+
+/// What a log signs with, before its history is known.
+pub(super) struct Unsettled {
+    heads: Heads,
+    next: Option<NextKey>,
+}
+
+impl Unsettled {
+    /// Has the key ready, and compares what was signed with the log.
+    pub(super) fn open(
+        dir: &Path,
+        signing: &Signing,
+        log_id: &[u8; 16],
+        reader: LogReader,
+    ) -> Result<Self, HeadsError> {
+        let key = signing.key.open(dir, heads::has_signed(dir), signing.rotation).map_err(HeadsError::Key)?;
+        let is_old_lost = key.next.as_ref().is_some_and(|next| next.is_old_lost);
+        let signs_with = if is_old_lost { key.next.as_ref().map(|next| &next.secret) } else { key.current.as_ref() };
+        let secret = signs_with.ok_or_else(|| HeadsError::Key("there is no key".into()))?;
+        let only_ours = !is_old_lost && !matches!(signing.key, LogKeySource::Passing);
+        let heads = Heads::open(dir, &signing.log_name, log_id, secret, reader, only_ours)?;
+        Ok(Self { heads, next: key.next })
+    }
+
+    /// Once the history is known: finishes a change of the key, and sees that the key is the one that the history names.
+    pub(super) fn settle(
+        self,
+        dir: &Path,
+        signing: &Signing,
+        shelf: &Shelf,
+        writer: &WriterHandle,
+    ) -> Result<Heads, HeadsError> {
+        let Self { mut heads, next } = self;
+        if let Some(next) = next {
+            rotation::finish(dir, &next, &mut heads, shelf, writer)?;
+        }
+        if !matches!(signing.key, LogKeySource::Passing) {
+            rotation::check(&heads, shelf)?;
+        }
+        Ok(heads)
     }
 }
 
@@ -75,12 +126,6 @@ impl Evidence {
     /// Starts to sign.
     pub(super) fn start(heads: Heads, every: Duration, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
         let heads = Arc::new(heads);
-        if heads.has_other_key && every > Duration::ZERO {
-            heads.keep_all();
-            tracing::warn!(
-                "the last heads were signed with another key; who checks them needs the new one from now on"
-            );
-        }
         let (stop, stopped) = bounded::<()>(1);
         if every > Duration::ZERO {
             let (heads, shelf) = (Arc::clone(&heads), Arc::clone(&shelf));
@@ -117,6 +162,12 @@ fn sign_all(heads: &Heads, shelf: &Shelf) {
 }
 
 impl Shelf {
+    /// In the order in which they were created; one whose first event is not published yet is left out.
+    fn tenants_with_names(&self) -> Vec<(TenantId, String)> {
+        let tenants = (0..).map(TenantId).take(self.tenants.read().len());
+        tenants.filter_map(|tenant| Some((tenant, self.slug(tenant)?))).collect()
+    }
+
     fn slug(&self, tenant: TenantId) -> Option<String> {
         let desk = self.desk(tenant).ok()?;
         let view = desk.view.read();
@@ -138,6 +189,16 @@ impl Ledger {
     pub fn verifier_key(&self, tenant: TenantId) -> Result<VerifierKey, ReadError> {
         let slug = self.0.shelf.slug(tenant).ok_or(ReadError::TenantNotFound)?;
         self.0.evidence.heads.verifier_key(&slug).ok_or(ReadError::TenantNotFound)
+    }
+
+    /// Every key that signed the tenant's heads, with the sizes that each of them signs. Blocking.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or what hands over from one key to the next can't be read.
+    pub fn log_keys(&self, tenant: TenantId) -> Result<LogKeys, ReadError> {
+        let today = self.verifier_key(tenant)?;
+        let rotations = self.read(tenant, |view| view.state.log_keys.clone())?;
+        rotation::keys(&self.0.dir, tenant, &rotations, today)
     }
 
     /// The last head that was signed; the first one is signed when it is asked for. Blocking.

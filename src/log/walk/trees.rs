@@ -11,6 +11,8 @@ use super::{WalkReport, of};
 use crate::merkle::{Checkpoint, Hash, Note, Peaks, tile_bytes};
 
 const HEADS: &str = "heads";
+/// Heads that hand over from one key of the log to the next.
+const ROTATIONS: &str = "rotations";
 /// A disk writes no less at once.
 const SECTOR_BYTES: usize = 512;
 /// Tiles that are listed; a list of thousands helps nobody.
@@ -19,20 +21,29 @@ const TILE_DAMAGES_MAX: usize = 20;
 pub(super) struct WalkedTrees<'m> {
     medium: &'m dyn Medium,
     growing: BTreeMap<u32, Growing>,
-    /// Heads that the walk has not come to.
-    heads: BTreeMap<u32, (u64, Hash)>,
+    /// Heads that the walk has not come to: by tenant and size, the files and the root in them.
+    heads: BTreeMap<u32, BTreeMap<u64, Vec<(String, Hash)>>>,
 }
 
 impl<'m> WalkedTrees<'m> {
     pub(super) fn new(medium: &'m dyn Medium, report: &mut WalkReport) -> Self {
-        let mut heads = BTreeMap::new();
-        let names = medium.list(HEADS).unwrap_or_default();
-        for tenant in names.iter().filter_map(|name| name.parse::<u32>().ok()) {
-            let name = format!("{HEADS}/{tenant}");
+        let mut heads: BTreeMap<u32, BTreeMap<u64, Vec<(String, Hash)>>> = BTreeMap::new();
+        for (folder, name) in [HEADS, ROTATIONS]
+            .into_iter()
+            .flat_map(|folder| medium.list(folder).unwrap_or_default().into_iter().map(move |name| (folder, name)))
+        {
+            // a head that hands over has its size behind the tenant
+            let Ok(tenant) = name.split('-').next().unwrap_or_default().parse::<u32>() else { continue };
+            let name = format!("{folder}/{name}");
+            if name.ends_with(".tmp") {
+                continue;
+            }
             let bytes = read_file(medium, &name).ok().flatten().unwrap_or_default();
             let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
             match head {
-                Some(head) => drop(heads.insert(tenant, (head.size, head.root))),
+                Some(head) => {
+                    heads.entry(tenant).or_default().entry(head.size).or_default().push((name, head.root));
+                }
                 None => report.head_damages.push(of(medium, &name, "it is not the signed head that was written")),
             }
         }
@@ -42,18 +53,20 @@ impl<'m> WalkedTrees<'m> {
     /// Takes a tenant's next records, and copies what its tree came to.
     pub(super) fn take(&mut self, tenant: u32, records: Records<'_>, into: &mut Peaks, report: &mut WalkReport) {
         let growing = self.growing.entry(tenant).or_default();
-        let head = self.heads.get(&tenant).copied();
+        let mut heads = self.heads.get_mut(&tenant);
         let mut full = vec![];
         for record in records {
             growing.push(record, &mut full);
-            let Some((size, root)) = head.filter(|(size, _)| *size == growing.peaks.leaves()) else { continue };
-            self.heads.remove(&tenant);
-            if growing.peaks.root() == root {
-                report.heads_contained += 1;
-            } else {
+            let size = growing.peaks.leaves();
+            let Some(reached) = heads.as_mut().and_then(|heads| heads.remove(&size)) else { continue };
+            for (name, root) in reached {
+                if growing.peaks.root() == root {
+                    report.heads_contained += u64::from(name.starts_with(HEADS));
+                    continue;
+                }
                 let what =
                     format!("it names another root for {size} records than the log has: one of them was changed");
-                let place = of(self.medium, &format!("{HEADS}/{tenant}"), &what);
+                let place = of(self.medium, &name, &what);
                 report.head_damages.push(Damage { tenant: Some(tenant), position: size.checked_sub(1), ..place });
             }
         }
@@ -79,9 +92,11 @@ impl<'m> WalkedTrees<'m> {
 
     /// What the walk has not come to; `is_to_end` if it came to the end of the log.
     pub(super) fn end(self, is_to_end: bool, report: &mut WalkReport) {
-        for (tenant, (size, _)) in self.heads {
+        let each = |(tenant, heads): (u32, BTreeMap<u64, Vec<(String, Hash)>>)| {
+            heads.into_iter().flat_map(move |(size, files)| files.into_iter().map(move |file| (tenant, size, file.0)))
+        };
+        for (tenant, size, name) in self.heads.into_iter().flat_map(each) {
             let found = self.growing.get(&tenant).map_or(0, |growing| growing.peaks.leaves());
-            let name = format!("{HEADS}/{tenant}");
             if is_to_end {
                 let what = format!("it was signed over {size} records, and the log has {found}: its end is missing");
                 let place = of(self.medium, &name, &what);
