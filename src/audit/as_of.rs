@@ -2,6 +2,7 @@
 //! that were asked for last kept at hand.
 
 use super::each_event;
+use super::part::{Wanted, part};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
@@ -140,6 +141,23 @@ impl AsOf {
         };
         self.keep(tenant, position, Arc::clone(&view));
         Ok(view)
+    }
+
+    /// As [`Self::view_at`] for who looks at what is wanted alone: a part, if it can be made from little. Blocking.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub fn part_at(&self, ledger: &Ledger, tenant: TenantId, at: At, wanted: &Wanted) -> Result<Arc<View>, AsOfError> {
+        let position = at.position(ledger, tenant)?;
+        if let Some(view) = self.at_hand(tenant, position) {
+            return Ok(view);
+        }
+        match part(ledger, tenant, position, wanted) {
+            Ok(Some(view)) => return Ok(Arc::new(view)),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a part of the past can't be told; the whole is folded"),
+        }
+        self.view_at(ledger, tenant, At::Position(position))
     }
 
     /// What is published now, kept at hand under its position. Blocking for as long as a copy of the state takes.

@@ -6,6 +6,7 @@ pub mod events;
 pub mod explain;
 pub mod export;
 pub mod import;
+pub mod part;
 pub mod reports;
 pub mod sentence;
 pub mod simulate;

@@ -6,6 +6,7 @@ use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
 use crate::audit::as_of::At;
+use crate::audit::part::Wanted;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -105,6 +106,8 @@ pub(super) struct Reading {
     headers: HeaderMap,
     path: String,
     query_text: Option<String>,
+    /// What of the past it looks at.
+    wanted: Wanted,
 }
 
 impl FromRequestParts<Arc<Service>> for Reading {
@@ -119,7 +122,7 @@ impl FromRequestParts<Arc<Service>> for Reading {
             caller.reach(position).await?;
         }
         let (path, query_text) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
-        Ok(Self { caller, query, headers: parts.headers.clone(), path, query_text })
+        Ok(Self { caller, query, headers: parts.headers.clone(), path, query_text, wanted: Wanted::default() })
     }
 }
 
@@ -158,10 +161,10 @@ impl Caller {
         .at(head))
     }
 
-    /// The state as it was.
-    pub(super) async fn view_at(&self, at: At) -> Result<Arc<View>, Problem> {
+    /// The state as it was, at least what is wanted of it.
+    async fn view_at(&self, at: At, wanted: Wanted) -> Result<Arc<View>, Problem> {
         let caller = self.clone();
-        let read = move || caller.service.as_of.view_at(&caller.service.ledger, caller.tenant, at);
+        let read = move || caller.service.as_of.part_at(&caller.service.ledger, caller.tenant, at, &wanted);
         let view = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
         view.map_err(Problem::from)
     }
@@ -172,6 +175,11 @@ impl Reading {
     pub(super) fn at(&self) -> Result<Option<At>, Problem> {
         let Some(text) = &self.query.as_of else { return Ok(None) };
         text.parse().map(Some).map_err(|error| Problem::new("invalid-query", format!("as_of: {error}")))
+    }
+
+    /// Says what of the past the question looks at, so that nothing else is made.
+    pub(super) fn wanting(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
     }
 
     /// Looks, now or as of then; the position that was looked at comes with it.
@@ -186,7 +194,7 @@ impl Reading {
     }
 
     async fn look_at<R>(&self, at: At, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
-        let view = self.caller.view_at(at).await?;
+        let view = self.caller.view_at(at, self.wanted.clone()).await?;
         seen(&view, look)
     }
 

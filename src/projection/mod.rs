@@ -7,10 +7,14 @@ pub mod figures;
 pub mod holders;
 pub mod holdings;
 pub mod refusals;
+pub mod tallies;
 
 use crate::domain::event::Recorded;
-use crate::domain::state::Tenant;
+use crate::domain::ids::PoolId;
+use crate::domain::state::{Pool, Tenant};
+use figures::Figures;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that can be asked of one tenant at one position.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -18,6 +22,10 @@ pub struct View {
     pub state: Tenant,
     pub refusal_repeats: refusals::RefusalRepeats,
     pub courses: courses::Courses,
+    pub tallies: tallies::Tallies,
+    /// Of a part of a view alone, whose pools are without their holders.
+    #[serde(skip)]
+    pub counted: BTreeMap<PoolId, Figures>,
 }
 
 impl View {
@@ -31,5 +39,12 @@ impl View {
         self.state.evolve(&recorded.event, &recorded.meta());
         self.refusal_repeats.take(&recorded.event);
         self.courses.take(recorded);
+        self.tallies.take(recorded, &self.state);
+    }
+
+    /// A pool's counts.
+    #[must_use]
+    pub fn figures(&self, pool: &Pool) -> Figures {
+        self.counted.get(&pool.id).copied().unwrap_or_else(|| Figures::of(pool))
     }
 }

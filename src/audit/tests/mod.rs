@@ -8,6 +8,7 @@ mod life;
 mod naive;
 mod naive_diff;
 mod naive_lists;
+mod parts;
 mod past;
 mod reports;
 mod stories;

@@ -254,6 +254,51 @@ impl Pool {
         self.installs_of(holder).iter().any(|key| self.installs.get(key).is_some_and(|i| i.seat.is_none()))
     }
 
+    /// Of the pool what its etag stands for and reads show: nobody who holds or waits, no packages, no counts, nothing that
+    /// changes without the etag.
+    #[must_use]
+    pub fn without_holders(&self) -> Self {
+        Self {
+            id: self.id,
+            key: self.key.clone(),
+            details: self.details.clone(),
+            price: self.price.clone(),
+            names: self.names.clone(),
+            packages: Vec::new(),
+            is_private_store_visible: self.is_private_store_visible,
+            owned: self.owned,
+            distribution_policy: self.distribution_policy,
+            ends_on: self.ends_on,
+            state: self.state,
+            policy: self.policy,
+            policy_since: self.policy_since,
+            etag: self.etag,
+            seats: BTreeMap::new(),
+            reserved: 0,
+            in_use: 0,
+            releasing: 0,
+            foreign: 0,
+            queue: BTreeMap::new(),
+            queued: BTreeMap::new(),
+            lapsed: BTreeSet::new(),
+            regrants: BTreeMap::new(),
+            is_serving_paused: self.is_serving_paused,
+            installs: BTreeMap::new(),
+            installs_by_user: BTreeMap::new(),
+            unlicensed: 0,
+            assignments: BTreeSet::new(),
+            refused: 0,
+            last_free_position: 0,
+            store_used: None,
+            store_seen_at: None,
+            refund_lag: None,
+            used_differs: 0,
+            used_drift: None,
+            changed: 0,
+            next_timeout: None,
+        }
+    }
+
     /// Free of charge, as far as the provider says.
     #[must_use]
     pub fn is_free_of_charge(&self) -> bool {

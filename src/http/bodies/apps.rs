@@ -6,6 +6,7 @@ use crate::domain::ids::{AppId, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::state::{Pool, Tenant};
 use crate::http::wire::words;
+use crate::projection::figures::Figures;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -44,7 +45,7 @@ impl AppBody {
             provider: speaker.map(|pool| pool.key.provider()),
             related_set: pools.iter().find_map(|pool| pool.details.related_set.clone()),
             packages: packages.filter_map(|text| serde_json::from_str(text).ok()).collect(),
-            pools: pools.into_iter().map(|pool| PoolBody::of(state, pool)).collect(),
+            pools: pools.into_iter().map(|pool| PoolBody::with(state, pool, Figures::of(pool))).collect(),
             position: None,
         }
     }

@@ -7,6 +7,8 @@ use crate::domain::time::Time;
 use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
 use crate::http::wire::words;
+use crate::projection::View;
+use crate::projection::figures::Figures;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -96,7 +98,11 @@ pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
 }
 
 impl PoolBody {
-    pub(in crate::http) fn of(state: &Tenant, pool: &Pool) -> Self {
+    pub(in crate::http) fn of(view: &View, pool: &Pool) -> Self {
+        Self::with(&view.state, pool, view.figures(pool))
+    }
+
+    pub(in crate::http) fn with(state: &Tenant, pool: &Pool, figures: Figures) -> Self {
         let Policy { on_uninstall, untargeted, deficit, on_device_retirement, reservation_timeout_days } = pool.policy;
         let named = named(state, pool);
         Self {
@@ -108,18 +114,18 @@ impl PoolBody {
             license_type: pool.details.license_type,
             installed_by: pool.details.installed_by,
             distribution_policy: pool.distribution_policy,
-            owned: owned_json(pool.owned),
-            held: pool.held(),
-            reserved: pool.reserved,
-            in_use: pool.in_use,
-            releasing: pool.releasing,
-            foreign: pool.foreign,
-            free: owned_json(pool.free()),
-            over_by: pool.over_by(),
-            queued: pool.queued.len() as u64,
-            installed: pool.installs.len() as u64,
-            unlicensed: pool.unlicensed,
-            refused: pool.refused,
+            owned: owned_json(figures.owned),
+            held: figures.held,
+            reserved: figures.reserved,
+            in_use: figures.in_use,
+            releasing: figures.releasing,
+            foreign: figures.foreign,
+            free: owned_json(figures.free),
+            over_by: figures.over_by,
+            queued: figures.queued,
+            installed: figures.installed,
+            unlicensed: figures.unlicensed,
+            refused: figures.refused,
             store_used: pool.store_used,
             store_seen_at: pool.store_seen_at,
             policy: PolicyView { on_uninstall, untargeted, deficit, on_device_retirement, reservation_timeout_days },

@@ -1,5 +1,6 @@
 //! Pools: their policy, their seats one by one, refunds, deficits.
 
+use crate::audit::part::Wanted;
 use crate::domain::plan::PlanRank;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
@@ -156,10 +157,11 @@ struct PlannedSeat {
     responses((status = 200, body = Listed<PoolBody>), ReadProblems))]
 pub(in crate::http) async fn pools(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Pools)
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1));
             let rest = view.state.pools.iter().skip(from);
-            Ok(Page::of(rest, limit, |pool| pool.id.index().to_string(), |pool| PoolBody::of(&view.state, pool)))
+            Ok(Page::of(rest, limit, |pool| pool.id.index().to_string(), |pool| PoolBody::of(view, pool)))
         })
         .await
 }
@@ -172,9 +174,10 @@ pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, Stri
     let Places((_, pool)) = places;
     let pool = refs::pool(&pool)?;
     reading
+        .wanting(Wanted::Pool(pool.clone()))
         .one(move |view| {
             let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
-            Ok((PoolBody::of(&view.state, pool), Some(pool.etag)))
+            Ok((PoolBody::of(view, pool), Some(pool.etag)))
         })
         .await
 }

@@ -1,0 +1,154 @@
+//! Every pool as it was just after any of its events, without its holders: what it is called, what is owned and what may be
+//! done with it from wherever that changed, and its counts as steps of two or three bytes an event. So the figures of a
+//! pool in the past are looked up, and nothing is folded for them. Not here: who holds what.
+
+mod steps;
+
+use super::change::Change;
+use super::figures::Figures;
+use crate::domain::event::{Event, Recorded};
+use crate::domain::facts::PoolState;
+use crate::domain::ids::PoolId;
+use crate::domain::key::Provider;
+use crate::domain::state::{Pool, Sync, SyncState, Tenant};
+use crate::domain::time::Time;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use steps::{Chunk, Counts, STEPS_MAX};
+
+/// What the provider said of a pool, from a position on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stated {
+    position: u64,
+    used: Option<u64>,
+    seen_at: Option<Time>,
+}
+
+/// One pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tally {
+    /// The pool without its holders, from each position on that changed its etag.
+    terms: Vec<(u64, Arc<Pool>)>,
+    /// By events about the pool; that a sync saw it is told by [`Passes`].
+    stated: Vec<Stated>,
+    chunks: Vec<Arc<Chunk>>,
+    now: Counts,
+}
+
+/// By pool.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tallies(Vec<Arc<Tally>>);
+
+impl Tallies {
+    #[must_use]
+    pub fn pool(&self, pool: PoolId) -> Option<&Arc<Tally>> {
+        self.0.get(pool.index())
+    }
+
+    /// Those that were listed by a position: the ones with the lowest ids.
+    #[must_use]
+    pub fn listed_by(&self, position: u64) -> &[Arc<Tally>] {
+        let count = self.0.partition_point(|tally| tally.listed_position() <= position);
+        self.0.get(..count).unwrap_or_default()
+    }
+
+    /// Takes an event that the state has just taken.
+    pub(super) fn take(&mut self, recorded: &Recorded, state: &Tenant) {
+        let Some((id, _)) = Change::of(&recorded.event) else { return };
+        let Some(pool) = state.pools.get(id.index()) else { return };
+        if id.index() == self.0.len() {
+            self.0.push(Arc::new(Tally { terms: Vec::new(), stated: Vec::new(), chunks: Vec::new(), now: [0; 8] }));
+        }
+        if let Some(tally) = self.0.get_mut(id.index()) {
+            Arc::make_mut(tally).take(recorded, pool);
+        }
+    }
+}
+
+impl Tally {
+    #[must_use]
+    pub fn listed_position(&self) -> u64 {
+        self.terms.first().map_or(u64::MAX, |(position, _)| *position)
+    }
+
+    /// The pool just after a position, without its holders and with no counts; `None` before it was listed.
+    #[must_use]
+    pub fn terms_at(&self, position: u64) -> Option<&Arc<Pool>> {
+        let count = self.terms.partition_point(|(since, _)| *since <= position);
+        self.terms.get(count.checked_sub(1)?).map(|(_, terms)| terms)
+    }
+
+    /// The same with everything that is shown of it, and with its counts.
+    #[must_use]
+    pub fn at(&self, position: u64, passes: &Passes) -> Option<(Pool, Figures)> {
+        let mut pool = Pool::clone(self.terms_at(position)?);
+        let stated = self.stated.partition_point(|stated| stated.position <= position);
+        let stated = stated.checked_sub(1).and_then(|at| self.stated.get(at));
+        let was_there = |at| self.terms_at(at).is_some_and(|terms| terms.state != PoolState::Removed);
+        pool.store_used = stated.and_then(|stated| stated.used);
+        let seen_by_a_pass = passes.last_until(position, pool.key.provider(), was_there);
+        pool.store_seen_at = stated.and_then(|stated| stated.seen_at).max(seen_by_a_pass);
+        let [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused] = self.counts_at(position);
+        (pool.reserved, pool.in_use, pool.releasing, pool.foreign) = (reserved, in_use, releasing, foreign);
+        (pool.unlicensed, pool.refused) = (unlicensed, refused);
+        let figures = Figures { queued, installed, ..Figures::of(&pool) };
+        Some((pool, figures))
+    }
+
+    fn counts_at(&self, position: u64) -> Counts {
+        let count = self.chunks.partition_point(|chunk| chunk.first <= position);
+        let chunk = count.checked_sub(1).and_then(|at| self.chunks.get(at));
+        chunk.map_or([0; 8], |chunk| chunk.at(position))
+    }
+
+    fn take(&mut self, recorded: &Recorded, pool: &Pool) {
+        let position = recorded.position;
+        if self.terms.last().is_none_or(|(_, terms)| terms.etag != pool.etag) {
+            self.terms.push((position, Arc::new(pool.without_holders())));
+        }
+        if matches!(recorded.event, Event::PoolListed { .. } | Event::StoreUsedStated { .. }) {
+            self.stated.push(Stated { position, used: pool.store_used, seen_at: pool.store_seen_at });
+        }
+        let figures = Figures::of(pool);
+        let Figures { reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused, .. } = figures;
+        let after = [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused];
+        if after == self.now {
+            return;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.steps >= STEPS_MAX) {
+            if let Some(full) = self.chunks.last_mut() {
+                Arc::make_mut(full).close();
+            }
+            self.chunks.push(Arc::new(Chunk::new(position, self.now)));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            Arc::make_mut(chunk).push(position, &self.now, &after);
+        }
+        self.now = after;
+    }
+}
+
+/// Where complete passes over a provider's inventory ended, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Passes(Vec<(u64, Time, Provider)>);
+
+impl Passes {
+    #[must_use]
+    pub fn of(syncs: &[Sync]) -> Self {
+        let ended = syncs.iter().filter(|sync| sync.state == SyncState::Completed && !sync.is_dry_run);
+        let mut ended: Vec<_> =
+            ended.filter_map(|sync| Some((sync.ended_position?, sync.ended_at?, sync.provider))).collect();
+        ended.sort_unstable_by_key(|(position, ..)| *position);
+        Self(ended)
+    }
+
+    /// When the last one ended that a pool was there for.
+    fn last_until(&self, position: u64, of: Provider, was_there: impl Fn(u64) -> bool) -> Option<Time> {
+        let count = self.0.partition_point(|(ended, ..)| *ended <= position);
+        let mut newest_first = self.0.get(..count).unwrap_or_default().iter().rev();
+        newest_first.find(|(ended, _, provider)| *provider == of && was_there(*ended)).map(|(_, at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests;
