@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 const TOWN: Town = Town { people: 120, devices: 20, pools: 4, seats: 15 };
 
 /// Runs it; `None` where there is no Python.
-fn reader(arguments: &[&str]) -> Option<Output> {
+pub(crate) fn reader(arguments: &[&str]) -> Option<Output> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/reader/seatledger_log.py");
     let output = Command::new("python3").arg(program).args(arguments).output();
     if output.is_err() {
@@ -22,12 +22,12 @@ fn reader(arguments: &[&str]) -> Option<Output> {
     output.ok()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A town after a busy day: grants, refusals, queues, departures, purchases and a deficit.
-fn busy(t: &Tenant) {
+pub(crate) fn busy(t: &Tenant) {
     TOWN.build(t);
     let mut crowd = Crowd::new(TOWN, "crowd".into(), 7);
     for day in 0..6 {

@@ -10,7 +10,7 @@ mod shelf;
 pub mod verify;
 
 pub use crate::clock::Clock;
-pub use crate::log::record::RECORD_VERSION;
+pub use crate::log::record::{RECORD_VERSION, RecordError, decode as decode_record};
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};

@@ -12,5 +12,5 @@ pub(crate) use budget::is_budget_full;
 pub(crate) use client::{Answer, Client, block_on, encode};
 pub(crate) use commands::{Said, call_of};
 pub(crate) use organization::{Tenant, user};
-pub(crate) use program::{asked, load, refused_to_serve, replay, verify};
+pub(crate) use program::{asked, load, refused_to_serve, replay, run_program, verify};
 pub(crate) use service::{Options, ROOT_TOKEN, Service};

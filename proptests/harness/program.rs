@@ -70,6 +70,14 @@ pub(crate) fn load(data: &Path, lists: &[(&str, &Path)], more: &[&str]) -> Value
     serde_json::from_slice(&output.stdout).expect("load prints JSON")
 }
 
+/// Any command: with which number it ended, and what it printed and complained of.
+pub(crate) fn run_program(args: &[&str]) -> (Option<i32>, String, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    let output = program.env_clear().env("RUST_BACKTRACE", "1").args(args).output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
 /// A command that asks the service at `url` as root: with which number it ended, and what it printed and complained of.
 pub(crate) fn asked(url: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));

@@ -8,9 +8,10 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
            held and owned seats of every pool follow, and was ever a seat granted that was not there?
   events   every record in words, one JSON object a line
   mirror   the log's files into a folder, to be checked elsewhere or later
+  certificate  is everything so that a certificate says, counted again from the records?
   golden   are the published golden bytes decoded into the published words? (a test of this reader)
 
-Not here: the checkpoint's signature (any Ed25519 tool checks it), and personal names, which are sealed.
+Not here: signatures (any Ed25519 tool checks those of checkpoints and certificates), and personal names, which are sealed.
 
 Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
 """
@@ -290,6 +291,10 @@ class Folder:
     def __init__(self, path):
         self.path = pathlib.Path(path)
 
+    def wider(self, index, width):
+        there = (wider for wider in range(width, TILE + 1) if (self.path / tile_path("entries", index, wider)).exists())
+        return next(there, width)
+
     def read(self, name, bytes_max):
         try:
             with open(self.path / name, "rb") as file:
@@ -305,6 +310,9 @@ class Service:
     def __init__(self, url, token):
         self.url = url.rstrip("/") + "/"
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def wider(self, index, width):
+        return width
 
     def read(self, name, bytes_max):
         request = urllib.request.Request(self.url + name, headers=self.headers)
@@ -331,11 +339,13 @@ def source(asked):
 
 
 def bundles(log, size):
-    """Every entry bundle up to the size: first position, its bytes, its records."""
+    """Every entry bundle up to the size: first position, its bytes, its records. A log that has grown since may keep a wider
+    one alone."""
     for index, width in parts(size):
-        data = log.read(tile_path("entries", index, width), TILE * (2 + RECORD_BYTES_MAX))
+        wider = log.wider(index, width)
+        data = log.read(tile_path("entries", index, wider), TILE * (2 + RECORD_BYTES_MAX))
         try:
-            yield index, width, data, bundle(data, width)
+            yield index, width, data, bundle(data, wider)[:width]
         except Broken as error:
             raise Broken(f"{tile_path('entries', index, width)}: {error}") from error
 
@@ -427,6 +437,187 @@ class Ledger:
         elif kind == "seat_released":
             pool.release(position, fact["holder"])
         pool.note(position)
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+TITLE = "seatledger certificate v1"
+CERTIFICATE_BYTES_MAX = 8 << 20
+# the rejections that are refusals by a rule of the state; all others say that a command named nothing real or made no sense
+CONFLICTS = set("""tenant_exists user_name_taken device_name_taken group_kind_fixed store_account_already_linked
+    store_account_not_linked sync_disabled connector_not_running nothing_held pool_removed pool_suspended user_departed
+    device_retired assignment_exists device_not_eligible not_assigned seat_not_revocable order_already_refunded
+    refund_window_closed drift_already_resolved seats_still_held refund_exceeds_free_seats not_enough_seats no_seat_available
+    too_many_reviews review_not_open review_seat_gone""".split())
+HEAD = {"size", "root", "recorded_at"}
+SCOPE = {"log", "from", "to", "consistency", "checkpoint", "pool", "pools", "times_over"}
+POOL = ("pool", "key", "held_max", "held_max_position", "owned_min", "grants", "grants_above_cap", "refusals", "times_over")
+OVER = ("over", "over_by_max", "began_position", "began_at", "began_by", "cause", "ended_position", "ended_at")
+
+
+def key_text(key):
+    """A pool's key as it is written outside: `declared:editor`."""
+    (provider, parts), = key.items()
+    if provider == "microsoft":
+        return f"{parts['product_id']}:{parts['sku_id']}:{parts['license_type']}"
+    if provider == "apple":
+        return f"apple:{parts['unit_id']}:{parts['adam_id']}:{parts['pricing_param']}"
+    return f"declared:{parts['sku']}"
+
+
+class Counted:
+    """What a certificate says of one pool, counted from the events of its period."""
+
+    def __init__(self, number, position, fact):
+        self.id, self.key = number, key_text(fact["key"])
+        self.owned, self.is_restricted = number_owned(fact["owned"]), fact["distribution_policy"] == "restricted"
+        self.holders, self.owned_position, self.held_position = set(), position, None
+        self.since, self.said, self.over = None, None, []
+
+    def over_by(self):
+        return max(0, len(self.holders) - self.owned) if self.is_restricted and self.owned is not None else 0
+
+    def begin(self):
+        position = self.owned_position if self.held_position is None else self.held_position
+        self.said = {"pool": self.id, "key": self.key, "held_max": len(self.holders), "held_max_position": position,
+            "owned_min": self.owned, "grants": 0, "grants_above_cap": 0, "refusals": 0, "times_over": 0}
+        self.open()
+
+    def open(self):
+        if self.since is not None and self.said is not None:
+            self.said["times_over"] += 1
+            position, at, kind, cause = self.since
+            self.over.append({"over": self.id, "over_by_max": self.over_by(), "began_position": position, "began_at": at,
+                "began_by": kind, "cause": cause, "ended_position": None, "ended_at": None})
+
+    def take(self, position, at, kind, fact):
+        if kind == "capacity_changed":
+            self.owned, self.owned_position = number_owned(fact["owned"]), position
+        elif kind == "distribution_policy_changed":
+            self.is_restricted, self.owned_position = fact["distribution_policy"] == "restricted", position
+        elif kind == "pool_delisted":
+            self.owned, self.owned_position = 0, position
+        elif kind in ("seat_granted", "foreign_seat_seen"):
+            if kind == "seat_granted" and self.said is not None:
+                self.said["grants"] += 1
+                self.said["grants_above_cap"] += int(self.is_restricted and self.owned is not None and len(self.holders) >= self.owned)
+            if fact["holder"] in self.holders:
+                raise Broken(f"position {position}: {fact['holder']} holds a seat of {self.id} already")
+            self.holders.add(fact["holder"])
+            self.held_position = position
+        elif kind == "seat_released":
+            if fact["holder"] not in self.holders:
+                raise Broken(f"position {position}: {fact['holder']} holds no seat of {self.id} that could go")
+            self.holders.remove(fact["holder"])
+            self.held_position = position
+        elif kind in ("command_refused", "batch_refused") and self.said is not None:
+            rejection = fact["rejection"]
+            self.said["refusals"] += int((rejection if isinstance(rejection, str) else next(iter(rejection))) in CONFLICTS)
+        elif kind == "refusals_counted" and self.said is not None:
+            self.said["refusals"] += fact["count"]
+        self.look(position, at, kind, fact)
+
+    def look(self, position, at, kind, fact):
+        if self.said is not None:
+            if len(self.holders) > self.said["held_max"]:
+                self.said["held_max"], self.said["held_max_position"] = len(self.holders), position
+            known = [owned for owned in (self.said["owned_min"], self.owned) if owned is not None]
+            self.said["owned_min"] = min(known) if known else None
+        open_now = self.over[-1] if self.over and self.over[-1]["ended_position"] is None else None
+        if self.over_by() and self.since is None:
+            self.since = (position, at, kind, fact.get("cause"))
+            self.open()
+        elif self.over_by() and open_now:
+            open_now["over_by_max"] = max(open_now["over_by_max"], self.over_by())
+        elif not self.over_by() and self.since is not None:
+            self.since = None
+            if open_now:
+                open_now["ended_position"], open_now["ended_at"] = position, at
+
+
+def certificate_lines(data):
+    """The JSON lines of a certificate. Its signature is not looked at."""
+    if len(data) > CERTIFICATE_BYTES_MAX:
+        raise Broken(f"a certificate of more than {CERTIFICATE_BYTES_MAX} bytes is not read")
+    try:
+        text, _, signatures = data.decode().rpartition("\n\n")
+        title, *lines = text.split("\n")
+        lines = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise Broken(f"the certificate can't be read: {error}") from error
+    if title != TITLE or not signatures.startswith("\u2014 ") or not lines:
+        raise Broken(f"a certificate is a signed note that begins with {TITLE!r}")
+    scope, pools, times = lines[0], [], []
+    if not isinstance(scope, dict) or set(scope) != SCOPE or any(set(scope[end]) != HEAD for end in ("from", "to")):
+        raise Broken("the certificate's second line has other fields than the document says")
+    for line in lines[1:]:
+        if isinstance(line, dict) and tuple(line) == POOL:
+            pools.append(line)
+        elif isinstance(line, dict) and tuple(line) == OVER and pools and pools[-1]["pool"] == line["over"]:
+            times.append(line)
+        else:
+            raise Broken(f"a line of the certificate is none that the document knows: {json.dumps(line)}")
+    return scope, pools, times
+
+
+def certificate(asked):
+    log, known = source(asked), decoders(pathlib.Path(asked.types))
+    with open(asked.file, "rb") as file:
+        scope, pools, times = certificate_lines(file.read(CERTIFICATE_BYTES_MAX + 1))
+    head = checkpoint(scope["checkpoint"].encode())
+    if head != (scope["log"], scope["to"]["size"], base64.b64decode(scope["to"]["root"])):
+        raise Broken("the head that the certificate carries is another than it speaks of")
+    if scope["from"]["size"] > scope["to"]["size"]:
+        raise Broken("the certificate's period ends before it begins")
+    tree, counted, at = Tree(), {}, None
+
+    def reached(end):
+        root = base64.b64encode(tree.root()).decode()
+        if (root, at) != (end["root"], end["recorded_at"]):
+            raise Broken(f"the first {tree.size} records make the tree {root}, the last of {at}, and not what the certificate says")
+
+    for _, _, _, records in bundles(log, scope["to"]["size"]):
+        for record in records:
+            if tree.size == scope["from"]["size"]:
+                reached(scope["from"])
+                for pool in counted.values():
+                    pool.begin()
+            position, told = tree.size, decode(known, record)
+            tree.add(record)
+            at = told["recorded_at"]
+            (kind, fact), = told["event"].items() if isinstance(told["event"], dict) else ((told["event"], {}),)
+            if kind == "pool_listed":
+                counted[fact["pool"]] = Counted(fact["pool"], position, fact)
+                if tree.size > scope["from"]["size"]:
+                    counted[fact["pool"]].begin()
+            elif isinstance(fact, dict) and fact.get("pool") in counted:
+                counted[fact["pool"]].take(position, at, kind, fact)
+    if tree.size == scope["from"]["size"]:
+        reached(scope["from"])
+        for pool in counted.values():
+            pool.begin()
+    reached(scope["to"])
+    found = [pool for pool in counted.values() if scope["pool"] in (None, pool.id)]
+    differ("all", {"pools": scope["pools"], "times_over": scope["times_over"]},
+        {"pools": len(found), "times_over": sum(pool.said["times_over"] for pool in found)})
+    for said, pool in zip_whole("pool", pools, found):
+        differ(said["pool"], said, pool.said)
+    for said, over in zip_whole("time above a cap", times, [over for pool in found for over in pool.over]):
+        differ(f"{said['over']}, above its cap", said, over)
+    print(f"{scope['log']}: {len(found)} pools and {len(times)} times above a cap are as the certificate says, from "
+        f"{scope['from']['size']} to {scope['to']['size']} records; its signature is for others to check")
+
+
+def zip_whole(what, said, found):
+    if len(said) != len(found):
+        raise Broken(f"the certificate has {len(said)} lines of a {what}, and the records {len(found)}")
+    return zip(said, found)
+
+
+def differ(of, said, found):
+    for name, value in said.items():
+        if value != found[name] or type(value) is not type(found[name]):
+            raise Broken(f"{of}: {name} is said to be {json.dumps(value)}, and the records say {json.dumps(found[name])}")
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------
@@ -531,10 +722,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--types", default=str(TYPES), metavar="DIR", help="the folder with v1/types.json (default: beside this file)")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, run, what in (("check", check, "check everything"), ("events", events, "print every record"),
+    for name, run, what in (("certificate", certificate, "count a certificate again"), ("check", check, "check everything"), ("events", events, "print every record"),
             ("mirror", mirror, "copy the log's files"), ("golden", golden, "check this reader")):
         one = commands.add_parser(name, help=what)
         one.set_defaults(run=run)
+        if name == "certificate":
+            one.add_argument("file", help="the certificate")
         if name != "golden":
             one.add_argument("log", help="a folder with checkpoint and tile/, or http://HOST/v1/tenants/TENANT/log")
             one.add_argument("--token-file", metavar="FILE", help="holds the token for the service")

@@ -4,6 +4,7 @@
 
 mod backup;
 mod bench;
+mod certificate;
 mod client;
 mod cosign;
 mod demo;
@@ -21,8 +22,10 @@ mod restore;
 mod rotate;
 mod serve;
 mod spawned;
+mod tiles;
 mod token;
 mod verify;
+mod verify_certificate;
 mod witness;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -81,6 +84,10 @@ enum Command {
     Diff(Box<diff::Args>),
     /// Ask a running service for one of the auditor's reports, or for their list
     Report(Box<report::Args>),
+    /// Ask a running service for a signed certificate that the cap held
+    Certificate(Box<certificate::Args>),
+    /// Count a certificate again from the log's tiles, without the service
+    VerifyCertificate(verify_certificate::Args),
     /// Make a data folder of an export
     Import(import::Args),
     /// Cosign the heads of logs, each as one history, and refuse every fork
@@ -136,6 +143,8 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Export(args) => wait_for(export::run(*args)),
         Command::Diff(args) => wait_for(diff::run(*args)),
         Command::Report(args) => wait_for(report::run(*args)),
+        Command::Certificate(args) => wait_for(certificate::run(*args)),
+        Command::VerifyCertificate(args) => wait_for(verify_certificate::run(args)),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
         Command::RotateLogKey(args) => wait_for(rotate::run(args)),

@@ -39,6 +39,12 @@ impl Progress {
         self.maybe_say();
     }
 
+    /// So far, of a size that may have become known just now.
+    pub(crate) fn reach(&self, position: u64, total: u64) {
+        self.set_total(total);
+        self.set(position);
+    }
+
     pub(crate) fn message(&self, text: &str) {
         self.bar.set_message(text.to_owned());
         self.maybe_say();

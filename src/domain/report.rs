@@ -45,6 +45,7 @@ reports! {
     Diff => "diff",
     DiffByPerson => "diff-by-person",
     Cap => "cap",
+    Certificate => "certificate",
 }
 
 /// What a report was asked with: positions and ids, never a name.

@@ -114,8 +114,8 @@ impl Service {
 
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
-        assignments, commands, devices, directory, events, figures, inventory, log, people, pools, reports, reviews,
-        seats, stores, stories, streams, tenants,
+        assignments, certificate, commands, devices, directory, events, figures, inventory, log, people, pools,
+        reports, reviews, seats, stores, stories, streams, tenants,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -190,6 +190,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(figures::explain))
         .routes(routes!(figures::timeline))
         .routes(routes!(reports::reports))
+        .routes(routes!(certificate::certificate))
         .routes(routes!(reports::report))
         .routes(routes!(reports::diff))
         .routes(routes!(stories::seat_story))

@@ -20,6 +20,7 @@ mod note;
 mod peaks;
 mod proof_file;
 mod prove;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -34,6 +35,9 @@ pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
 pub use peaks::Peaks;
 pub use proof_file::{PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError};
 pub use prove::{Nodes, consistency, inclusion, root_at};
+pub use statement::{
+    CERTIFICATE_BYTES_MAX, CERTIFICATE_TITLE, StatementError, certificate_key, open_certificate, sign_certificate,
+};
 pub use tile::{
     BundleError, TILE_HEIGHT, TILE_WIDTH, TileAddress, TileError, TileKind, entries_in_bundle, put_into_bundle,
     tile_bytes, tile_hashes,

@@ -82,6 +82,11 @@ impl Note {
         if bytes.len() > NOTE_BYTES_MAX {
             return Err(NoteError::TooLong);
         }
+        Self::parse_bounded(bytes)
+    }
+
+    /// The same of a note whose length was looked at.
+    pub(super) fn parse_bounded(bytes: &[u8]) -> Result<Self, NoteError> {
         let whole = std::str::from_utf8(bytes).map_err(|_| NoteError::NotText)?;
         if whole.chars().any(|c| c < ' ' && c != '\n') {
             return Err(NoteError::NotText);

@@ -19,8 +19,10 @@ pub enum Change<'e> {
     Price(Option<&'e AppPrice>),
     State(PoolState),
     Removed,
-    /// One seat more is held.
-    Taken,
+    /// One seat more is held: granted by us.
+    Granted,
+    /// One seat more is held: seen at the store.
+    Seen,
     /// One seat less is held.
     Given,
     /// A rule said no, so many times.
@@ -46,7 +48,8 @@ impl<'e> Change<'e> {
             Event::PoolDelisted { pool, .. } => (pool, Self::Removed),
             Event::PoolRelisted { pool } | Event::PoolResumed { pool } => (pool, Self::State(PoolState::Active)),
             Event::PoolSuspended { pool } => (pool, Self::State(PoolState::Suspended)),
-            Event::SeatGranted { pool, .. } | Event::ForeignSeatSeen { pool, .. } => (pool, Self::Taken),
+            Event::SeatGranted { pool, .. } => (pool, Self::Granted),
+            Event::ForeignSeatSeen { pool, .. } => (pool, Self::Seen),
             Event::SeatReleased { pool, .. } => (pool, Self::Given),
             // the receipt of a command that named nothing real or made no sense is no refusal
             Event::CommandRefused { pool: Some(pool), rejection, .. }

@@ -23,6 +23,10 @@ pub struct Course {
     pub held: u64,
     /// Refusals so far, with their repeats.
     pub refused: u64,
+    /// Grants so far.
+    pub granted: u64,
+    /// Those of them for which no seat was free. The rules let none come about.
+    pub granted_above_cap: u64,
     /// Where owned or the distribution policy was set last.
     pub owned_position: u64,
     /// Where held changed last; `None` while no seat was ever held.
@@ -39,6 +43,8 @@ impl Course {
             state: PoolState::Active,
             held: 0,
             refused: 0,
+            granted: 0,
+            granted_above_cap: 0,
             owned_position: position,
             held_position: None,
         }
@@ -85,7 +91,12 @@ impl Course {
                 self.state = PoolState::Removed;
                 (self.owned, self.owned_position) = (Owned::Count(0), position);
             }
-            Change::Taken => (self.held, self.held_position) = (self.held + 1, Some(position)),
+            Change::Granted => {
+                self.granted += 1;
+                self.granted_above_cap += u64::from(self.cap().is_some_and(|cap| self.held >= cap));
+                (self.held, self.held_position) = (self.held + 1, Some(position));
+            }
+            Change::Seen => (self.held, self.held_position) = (self.held + 1, Some(position)),
             Change::Given => (self.held, self.held_position) = (self.held.saturating_sub(1), Some(position)),
             Change::Refused(count) => self.refused += count,
             Change::Price(_) | Change::Other => {}

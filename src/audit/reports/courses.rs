@@ -11,7 +11,7 @@ use std::ops::{ControlFlow, Range};
 
 /// What may hold of a pool for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(in crate::audit) enum Condition {
     Over,
     SoldOut,
 }
@@ -75,7 +75,7 @@ fn stepped(course: Option<Course>, label: &Label, recorded: &Recorded) -> Option
 }
 
 /// Just after a position; `None` before the pool was listed.
-pub(super) fn at(source: &Source<'_>, label: &Label, position: u64) -> Result<Option<Course>, ReportError> {
+pub(in crate::audit) fn at(source: &Source<'_>, label: &Label, position: u64) -> Result<Option<Course>, ReportError> {
     if position >= label.head {
         return Ok(Some(label.course.now));
     }

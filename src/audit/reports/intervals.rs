@@ -16,14 +16,14 @@ const WAITING_MAX: usize = 20;
 
 /// One time, as far as it lies in the period.
 #[derive(Debug, Clone)]
-pub(super) struct Interval {
-    pub(super) began_position: u64,
-    pub(super) began_at: Time,
+pub(in crate::audit) struct Interval {
+    pub(in crate::audit) began_position: u64,
+    pub(in crate::audit) began_at: Time,
     /// What began it; it may stand before the period.
-    pub(super) began_by: Event,
-    pub(super) ended: Option<(u64, Time)>,
+    pub(in crate::audit) began_by: Event,
+    pub(in crate::audit) ended: Option<(u64, Time)>,
     /// The course at which `over_by` was at its most.
-    pub(super) worst: Course,
+    pub(in crate::audit) worst: Course,
     /// Holders who were queued or refused for lack of a seat while it lasted, the first ones of them.
     pub(super) waiting: Vec<Holder>,
     pub(super) waiting_count: u64,
@@ -73,7 +73,7 @@ impl Interval {
 }
 
 /// Those of a period, in the order in which they began, also what had begun before it and what goes on.
-pub(super) fn intervals(
+pub(in crate::audit) fn intervals(
     source: &Source<'_>,
     label: &Label,
     condition: Condition,

@@ -53,7 +53,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
 }
 
 /// Where a pool stood when the period began, and the extremes of the period; nothing for a pool that was listed behind it.
-pub(super) fn peak(
+pub(in crate::audit) fn peak(
     source: &Source<'_>,
     label: &Label,
     asked: &Asked,

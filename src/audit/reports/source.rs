@@ -77,7 +77,11 @@ impl Source<'_> {
     }
 
     /// The pools that are asked for and were listed by then, from one on.
-    pub(super) fn pools(&self, asked: &Asked, from: u64) -> impl Iterator<Item = Result<Label, ReportError>> + use<'_> {
+    pub(in crate::audit) fn pools(
+        &self,
+        asked: &Asked,
+        from: u64,
+    ) -> impl Iterator<Item = Result<Label, ReportError>> + use<'_> {
         let (mut next, only) = (usize::try_from(from).unwrap_or(usize::MAX), asked.pool);
         std::iter::from_fn(move || {
             let at = match only {

@@ -1,7 +1,8 @@
 //! Every call of the contract, one file per room of it. Handlers parse, submit and render; nothing is decided here.
 
 pub(super) mod assignments;
-pub(super) mod commands;
+pub(super) mod certificate;
+pub(in crate::http) mod commands;
 pub(super) mod devices;
 pub(super) mod directory;
 pub(super) mod events;

@@ -34,19 +34,19 @@ const DAYS_MAX: u32 = 36_500;
 pub(in crate::http) struct ReportQuery {
     /// The first position that counts, or the time from which on
     #[param(max_length = 64)]
-    from: Option<String>,
+    pub(super) from: Option<String>,
     /// The last position that counts, or the time until which
     #[param(max_length = 64)]
-    to: Option<String>,
+    pub(super) to: Option<String>,
     #[param(max_length = 512)]
-    pool: Option<String>,
+    pub(super) pool: Option<String>,
     #[param(max_length = 512)]
-    user: Option<String>,
+    pub(super) user: Option<String>,
     #[param(minimum = 0, maximum = 36_500)]
-    days: Option<u32>,
+    pub(super) days: Option<u32>,
     /// `json` or `csv`; goes before Accept
     #[param(pattern = "^(json|csv)$")]
-    format: Option<String>,
+    pub(super) format: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ async fn answer(
     check_names(report, given, format)?;
     let place = Place::of(&reading, page, &filter_of(raw))?;
     let look_up = move || {
-        let looked_up = LookedUp::of(&reading, report, &query, &place)?;
+        let looked_up = LookedUp::of(&reading, report, &query, place.cursor())?;
         Ok::<_, Problem>((reading, place, looked_up))
     };
     let (reading, place, looked_up) =
@@ -206,7 +206,7 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Res
     Ok((headers, body).into_response())
 }
 
-fn source(caller: &Caller, position: u64, until: Time, pinned: Option<Arc<View>>) -> Source<'_> {
+pub(super) fn source(caller: &Caller, position: u64, until: Time, pinned: Option<Arc<View>>) -> Source<'_> {
     let service = &caller.service;
     Source {
         ledger: &service.ledger,
@@ -245,12 +245,12 @@ fn check_names(report: &Report, given: &[(String, String)], format: Format) -> R
 }
 
 /// Everything that was asked, as positions, instants and ids.
-struct LookedUp {
-    asked: Asked,
+pub(super) struct LookedUp {
+    pub(super) asked: Asked,
     /// The same as it is recorded.
-    traced: ReportAsked,
-    position: u64,
-    until: Time,
+    pub(super) traced: ReportAsked,
+    pub(super) position: u64,
+    pub(super) until: Time,
     after: Option<Key>,
     /// Nothing says at which point to look.
     is_now: bool,
@@ -259,7 +259,12 @@ struct LookedUp {
 
 impl LookedUp {
     /// Blocking.
-    fn of(reading: &Reading, report: &Report, query: &ReportQuery, place: &Place) -> Result<Self, Problem> {
+    pub(super) fn of(
+        reading: &Reading,
+        report: &Report,
+        query: &ReportQuery,
+        after: Option<(u64, &str)>,
+    ) -> Result<Self, Problem> {
         let caller = &reading.caller;
         if query.days.is_some_and(|days| days > DAYS_MAX) {
             let why = format!("days: at most {DAYS_MAX} are asked for");
@@ -269,7 +274,7 @@ impl LookedUp {
             Some(text) => Some(point("to", text)?),
             None => reading.at()?,
         };
-        let (position, until, after) = match place.cursor() {
+        let (position, until, after) = match after {
             Some((position, after)) => {
                 let (until, after) = continued(caller, position, after)?;
                 (position, until, Some(after))
@@ -301,7 +306,7 @@ impl LookedUp {
     }
 
     /// Now is when the trace is there: the position, and with it the state for a report that reads one. Blocking.
-    fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
+    pub(super) fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
         if !self.is_now {
             return Ok(self);
         }

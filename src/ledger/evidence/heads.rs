@@ -7,6 +7,7 @@ use super::{LOG_KEY_FILE, LogKeySource};
 use crate::log::{Damage, LogReader};
 use crate::merkle::{
     Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name, root_at,
+    sign_certificate,
 };
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -171,6 +172,18 @@ impl Heads {
         self.signer.named(&format!("{}/{slug}", self.signer.name())).ok()
     }
 
+    /// Signs an older size of the tree, which the last head covers: a part of what was published.
+    pub(super) fn sign_older(&self, slug: &str, size: u64, root: Hash) -> io::Result<String> {
+        let signer = self.signer_of(slug).ok_or_else(unnameable)?;
+        Ok(Checkpoint::new(signer.name(), size, root).signed(&signer).to_string())
+    }
+
+    /// Signs a certificate of the tenant.
+    pub(super) fn certify(&self, slug: &str, lines: &str) -> io::Result<Note> {
+        let signer = self.signer_of(slug).ok_or_else(unnameable)?;
+        sign_certificate(&signer, lines).map_err(io::Error::other)
+    }
+
     pub(super) fn last(&self, tenant: u32) -> Option<Arc<SignedHead>> {
         self.published.read().get(&tenant).cloned()
     }
@@ -205,7 +218,7 @@ impl Heads {
             assert!(last.size > size || last.root == root, "tenant {tenant} has two roots at {size} records");
             return Ok(last);
         }
-        let signer = self.signer_of(slug).ok_or_else(|| io::Error::other("a tenant's name that no key can have"))?;
+        let signer = self.signer_of(slug).ok_or_else(unnameable)?;
         let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
         write(&self.dir, &tenant.to_string(), &note)?;
         let head = Arc::new(SignedHead { size, root, note });
@@ -252,6 +265,10 @@ pub(in crate::ledger) fn look_at_signatures(dir: &Path, notes: &mut Vec<String>,
             Err(error) => findings.push(damage(&path, format!("its first line is no log's name: {error}"))),
         }
     }
+}
+
+fn unnameable() -> io::Error {
+    io::Error::other("a tenant's name that no key can have")
 }
 
 fn io_error(doing: &str, path: &Path, error: io::Error) -> HeadsError {

@@ -2,6 +2,7 @@
 //! Heads are signed on a thread of their own, over what is durable alone, and at most every few seconds while something
 //! changes; a proof that needs a newer one has it signed at once. Not here: the formats and the mathematics (`merkle`).
 
+mod certify;
 mod heads;
 mod key;
 mod rotation;
