@@ -163,7 +163,7 @@ fn compare(certificate: &Certificate, fold: Fold, differences: &mut Differences)
     for pool in said {
         match found.remove(&pool.pool) {
             Some(found) => differences.compare_pool(pool, &found),
-            None => differences.compare(&pool.pool.to_string(), "pool", &pool.pool, None::<u64>),
+            None => differences.compare(&pool.pool.to_string(), "pool", pool.pool, None::<u64>),
         }
     }
     for pool in found.keys() {

@@ -231,16 +231,16 @@ async fn a_wrong_figure_that_the_log_itself_signs_is_named() {
         change(&mut wrong);
         assert!(found(&wrong).unwrap().contains(&named.to_owned()), "{named}: {:?}", found(&wrong));
     }
-    let refused: [(fn(&mut Certificate), &str); 7] = [
-        (|c| c.scope.log.push('x'), "the key is that of"),
-        (|c| c.scope.from.size = c.scope.to.size + 1, "ends before it begins"),
-        (|c| c.scope.from.size += 1, "does not go on"),
-        (|c| c.scope.from.root = c.scope.to.root.clone(), "does not go on"),
-        (|c| c.scope.to.root = c.scope.from.root.clone(), "or their roots differ"),
-        (|c| c.scope.checkpoint.push('x'), "the head that the certificate carries"),
-        (|c| drop(c.scope.consistency.pop()), "does not go on"),
+    let refused: [Wrong<Certificate>; 7] = [
+        ("the key is that of", |c| c.scope.log.push('x')),
+        ("ends before it begins", |c| c.scope.from.size = c.scope.to.size + 1),
+        ("does not go on", |c| c.scope.from.size += 1),
+        ("does not go on", |c| c.scope.from.root = c.scope.to.root.clone()),
+        ("or their roots differ", |c| c.scope.to.root = c.scope.from.root.clone()),
+        ("the head that the certificate carries", |c| c.scope.checkpoint.push('x')),
+        ("does not go on", |c| drop(c.scope.consistency.pop())),
     ];
-    for (change, why) in refused {
+    for (why, change) in refused {
         let mut wrong = good.clone();
         change(&mut wrong);
         let error = found(&wrong).unwrap_err().to_string();
