@@ -5,21 +5,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
 
 use super::bytes::wide;
 use super::checkpoint::{CheckpointInfo, Checkpointer};
 use super::group::EncodedGroup;
 use super::read_log::{Key, key};
 use super::shared::Shared;
-use crate::clock::monotonic;
 
 /// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
 const QUEUE_GROUPS_MAX: usize = 16_384;
 /// What is given to sled at once.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// How long a group waits for others to be given to sled with: each change wakes all of sled's threads, and reads take what
-/// is not in sled yet from memory.
+/// is not in sled yet from memory. The feeder sleeps through it, so that a group does not wake it either.
 const LINGER: Duration = Duration::from_millis(20);
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
@@ -33,6 +32,8 @@ enum Order {
 
 pub(crate) struct Feeder {
     orders: Option<Sender<Order>>,
+    /// Ends the sleep of a feeder that lingers.
+    hurry: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,9 +47,10 @@ pub(crate) struct Pace {
 impl Feeder {
     pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer, pace: Pace) -> std::io::Result<Feeder> {
         let (orders, queue) = bounded(QUEUE_GROUPS_MAX);
+        let (hurry, hurried) = bounded(1);
         let mut work = Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0 };
-        let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
-        Ok(Feeder { orders: Some(orders), thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue, &hurried))?;
+        Ok(Feeder { orders: Some(orders), hurry: Some(hurry), thread: Some(thread) })
     }
 
     /// Queues a durable group. Waits only when sled is thousands of groups behind.
@@ -69,12 +71,19 @@ impl Feeder {
         let (answer, answered) = bounded(1);
         let orders = self.orders.as_ref().ok_or("the log is closed")?;
         orders.send(Order::Checkpoint(Some(answer))).map_err(|_| "the log has stopped")?;
+        self.hurry();
         answered.recv().map_err(|_| "the log has stopped")?
+    }
+
+    fn hurry(&self) {
+        if let Some(hurry) = &self.hurry {
+            hurry.try_send(()).ok(); // one that is there already does as well
+        }
     }
 
     /// Lets the thread work off its queue and end.
     pub(crate) fn stop(&mut self) {
-        self.orders = None;
+        (self.orders, self.hurry) = (None, None);
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
@@ -97,7 +106,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(&mut self, queue: &Receiver<Order>) {
+    fn run(&mut self, queue: &Receiver<Order>, hurried: &Receiver<()>) {
         let _ends_the_log = FailOnPanic(Arc::clone(&self.shared));
         let seconds = tick(Duration::from_secs(1));
         loop {
@@ -111,16 +120,16 @@ impl Work {
                     continue;
                 }
             };
-            self.take(order, queue);
+            self.take(order, queue, hurried);
         }
     }
 
-    fn take(&mut self, first: Order, queue: &Receiver<Order>) {
+    fn take(&mut self, first: Order, queue: &Receiver<Order>, hurried: &Receiver<()>) {
         let mut batch = vec![];
         let mut bytes = 0;
         let mut next = Some(first);
-        let until = monotonic() + LINGER;
         let mut checkpoint = None;
+        let mut has_lingered = false;
         while let Some(order) = next {
             match order {
                 Order::Feed(group) => {
@@ -132,7 +141,14 @@ impl Work {
                     break;
                 }
             }
-            next = (bytes < BATCH_BYTES_MAX).then(|| queue.recv_deadline(until).ok()).flatten();
+            if bytes >= BATCH_BYTES_MAX {
+                break;
+            }
+            next = queue.try_recv().ok();
+            if next.is_none() && !has_lingered {
+                has_lingered = hurried.recv_timeout(LINGER) != Err(RecvTimeoutError::Disconnected);
+                next = queue.try_recv().ok();
+            }
         }
         self.feed(&batch, bytes);
         match checkpoint {

@@ -9,6 +9,7 @@ mod bench;
 mod caches;
 mod judge;
 mod origin;
+mod queue;
 mod start;
 mod subjects;
 mod whole;
@@ -25,7 +26,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
 use bench::{Bench, Judgement};
 use caches::Caches;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use queue::{Jobs, Refused, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ pub struct Gauges {
 /// The way to the writer: bounded, and never blocking its callers.
 #[derive(Clone)]
 pub struct WriterHandle {
-    jobs: Sender<Job>,
+    jobs: Jobs<Job>,
     reader: LogReader,
     receipts: Receipts,
     subjects: Subjects,
@@ -133,11 +134,11 @@ impl WriterHandle {
     /// `Busy` when the queue is full, `Stopped` when the writer is gone.
     pub fn send(&self, job: Job) -> Result<(), SubmitError> {
         self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|error| {
+        self.jobs.put(job).map_err(|refused| {
             self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => SubmitError::Busy,
-                TrySendError::Disconnected(_) => SubmitError::Stopped,
+            match refused {
+                Refused::Full => SubmitError::Busy,
+                Refused::Gone => SubmitError::Stopped,
             }
         })
     }
@@ -172,7 +173,7 @@ struct Writer<A> {
     audience: A,
     clock: Clock,
     caches: Caches,
-    jobs: Receiver<Job>,
+    jobs: Waiting<Job>,
     gauges: Arc<Gauges>,
 }
 
@@ -188,19 +189,17 @@ impl<A: Audience> Writer<A> {
     fn run(mut self) {
         let mut next_tick = monotonic() + TICK;
         let mut owed = Vec::new();
+        let mut expected = 0;
         loop {
-            let wait = next_tick.saturating_duration_since(monotonic());
             let mut stopping = None;
-            match self.jobs.recv_timeout(wait) {
-                Ok(job) => self.take(job, &mut owed, &mut stopping),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.close(None),
+            if !self.jobs.wait(expected, next_tick) {
+                return self.close(None);
             }
             while stopping.is_none()
                 && self.bench.commands() < GROUP_COMMANDS_MAX
                 && self.bench.bytes() < GROUP_BYTES_MAX
             {
-                let Ok(job) = self.jobs.try_recv() else { break };
+                let Some(job) = self.jobs.next() else { break };
                 self.take(job, &mut owed, &mut stopping);
             }
             if monotonic() >= next_tick {
@@ -211,6 +210,8 @@ impl<A: Audience> Writer<A> {
                 self.bench.flush_counts(self.clock.now());
             }
             self.commit();
+            // most of those who hear their answer now ask again at once
+            expected = owed.len() * 3 / 4;
             self.answer(&mut owed);
             self.look_after_caches();
             if let Some(reply) = stopping {

@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
 use super::origin::note_restore;
+use super::queue::queue;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
@@ -99,7 +100,7 @@ pub fn start<A: Audience + 'static>(
         audience.take(group, &noted);
     }
     let caches = Caches::new(dir, fold.records);
-    let (jobs, waiting) = crossbeam_channel::bounded(QUEUE_JOBS_MAX);
+    let (jobs, waiting) = queue(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
     let handle = WriterHandle {
         jobs,
