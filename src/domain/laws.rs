@@ -80,7 +80,7 @@ impl Tenant {
         for holder in pool.installs.values().filter_map(|install| install.seat) {
             *licensed.entry(holder).or_default() += 1;
         }
-        for (holder, seat) in &pool.seats {
+        for (holder, seat) in pool.seats.iter() {
             let installs = licensed.get(holder).copied().unwrap_or(0);
             if installs != seat.installs as usize || (seat.state == SeatState::InUse) != (installs > 0) {
                 return Some(format!(

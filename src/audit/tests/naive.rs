@@ -196,7 +196,7 @@ impl Naive {
         let days = i64::from(look.asked.days.unwrap());
         let mut rows = Rows::new();
         for pool in self.pools(look) {
-            for (holder, seat) in &pool.seats {
+            for (holder, seat) in pool.seats.iter() {
                 let was_used =
                     self.used.get(&(pool.id, *holder, seat.granted_at)).is_some_and(|place| *place <= look.at);
                 let age = look.until.0 - seat.since.0;
@@ -218,7 +218,7 @@ impl Naive {
     pub(super) fn untargeted_seats(&self, look: &Look) -> Rows {
         let mut rows = Rows::new();
         for pool in self.pools(look) {
-            for (holder, seat) in &pool.seats {
+            for (holder, seat) in pool.seats.iter() {
                 let is_ours = [SeatState::Reserved, SeatState::InUse].contains(&seat.state);
                 if is_ours && !self.views[look.at].state.coverage(pool.id, *holder).is_covered() {
                     rows.push(vec![

@@ -74,7 +74,7 @@ impl Judge<'_> {
         };
         let mut due: Vec<Holder> = Vec::new();
         let mut next: Time = self.now.plus_days(days);
-        for (holder, seat) in &entry.seats {
+        for (holder, seat) in entry.seats.iter() {
             if let Some(at) = times_out_at(entry, seat, days) {
                 if at <= self.now { due.push(*holder) } else { next = next.min(at) }
             }

@@ -238,7 +238,7 @@ impl Tenant {
         assert!(entry.installs.insert(key, install).is_none(), "{pool} is installed twice on {}", key.device);
         entry.unlicensed += 1;
         if let Some(user) = key.user {
-            entry.installs_by_user.entry(user).or_default().insert(key.device);
+            entry.installs_by_user.get_or_default(user).insert(key.device);
             self.user_mut(user).links.installed.insert(pool);
         }
         self.device_mut(key.device).links.installed.insert(pool);

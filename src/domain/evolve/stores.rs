@@ -7,8 +7,10 @@ use crate::domain::facts::{
 };
 use crate::domain::ids::{PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
-use crate::domain::state::{Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncCounts, SyncState, Tenant};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::domain::state::{
+    Chunked, ChunkedSet, Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncCounts, SyncState, Tenant,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Tenant {
@@ -255,20 +257,20 @@ impl Tenant {
             policy: Pool::default_policy(details),
             policy_since: meta.recorded_at,
             etag: meta.position,
-            seats: BTreeMap::new(),
+            seats: Chunked::default(),
             reserved: 0,
             in_use: 0,
             releasing: 0,
             foreign: 0,
-            queue: BTreeMap::new(),
-            queued: BTreeMap::new(),
-            lapsed: BTreeSet::new(),
+            queue: Chunked::default(),
+            queued: Chunked::default(),
+            lapsed: ChunkedSet::default(),
             regrants: BTreeMap::new(),
             is_serving_paused: false,
-            installs: BTreeMap::new(),
-            installs_by_user: BTreeMap::new(),
+            installs: Chunked::default(),
+            installs_by_user: Chunked::default(),
             unlicensed: 0,
-            assignments: BTreeSet::new(),
+            assignments: ChunkedSet::default(),
             refused: 0,
             changed: 0,
             last_free_position: 0,

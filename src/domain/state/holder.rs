@@ -1,11 +1,12 @@
 //! People, devices, the groups they are in and the assignments that reach them.
 
+use super::chunked::Chunked;
 use crate::domain::event::Target;
 use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Licensing, Mode};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What hangs on a holder, so that a departure touches just that.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -85,8 +86,8 @@ pub struct Group {
 /// Members in the order in which they joined.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Membership {
-    joined: BTreeMap<Holder, u64>,
-    order: BTreeMap<u64, Holder>,
+    joined: Chunked<Holder, u64>,
+    order: Chunked<u64, Holder>,
     next: u64,
 }
 
@@ -135,8 +136,7 @@ impl Membership {
     }
 
     pub(in crate::domain) fn clear(&mut self) {
-        self.joined.clear();
-        self.order.clear();
+        (self.joined, self.order) = (Chunked::default(), Chunked::default());
     }
 }
 

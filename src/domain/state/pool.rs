@@ -1,5 +1,6 @@
 //! One counted stock of seats: what is owned, who holds, who waits, what is installed.
 
+use super::chunked::{Chunked, ChunkedSet};
 use crate::domain::facts::{
     AppPrice, DeficitPolicy, DistributionPolicy, EndsOn, HeldBy, KeepOrRelease, Owned, Policy, PoolDetails, PoolState,
     ReleaseCause,
@@ -89,24 +90,24 @@ pub struct Pool {
     /// When the present timeout was set: reservations count from there at the earliest.
     pub policy_since: Time,
     pub etag: u64,
-    pub seats: BTreeMap<Holder, Seat>,
+    pub seats: Chunked<Holder, Seat>,
     pub reserved: u64,
     pub in_use: u64,
     pub releasing: u64,
     pub foreign: u64,
-    pub queue: BTreeMap<QueuePlace, Holder>,
-    pub queued: BTreeMap<Holder, QueuePlace>,
+    pub queue: Chunked<QueuePlace, Holder>,
+    pub queued: Chunked<Holder, QueuePlace>,
     /// Covered holders who lost the seat and don't get it back by themselves.
-    pub lapsed: BTreeSet<Holder>,
+    pub lapsed: ChunkedSet<Holder>,
     /// Releasing seats that are wanted again after their release was sent, in order of the wish.
     pub regrants: BTreeMap<QueuePlace, Holder>,
     /// The provider said "not enough": nobody is served until the next complete sync.
     pub is_serving_paused: bool,
-    pub installs: BTreeMap<InstallKey, Install>,
+    pub installs: Chunked<InstallKey, Install>,
     /// The devices on which a user has a per-user install.
-    pub installs_by_user: BTreeMap<UserId, BTreeSet<DeviceId>>,
+    pub installs_by_user: Chunked<UserId, BTreeSet<DeviceId>>,
     pub unlicensed: u64,
-    pub assignments: BTreeSet<AssignmentId>,
+    pub assignments: ChunkedSet<AssignmentId>,
     pub refused: u64,
     /// The last position after which a grant would have found a seat.
     pub last_free_position: u64,

@@ -1,0 +1,361 @@
+//! An ordered map in shared pieces: a copy of it shares every piece until one of the two changes there. So a snapshot, a
+//! trial or a state of the past costs a copy of what changes meanwhile, not of a pool with a million seats.
+
+use super::pool::InstallKey;
+use crate::domain::ids::{AssignmentId, Holder, UserId};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+/// Which piece a key lies in: a function that keeps the order of keys, and puts some dozens into one.
+pub trait Place: Ord {
+    fn place(&self) -> u64;
+}
+
+const WITHIN: u32 = 6;
+
+impl Place for Holder {
+    fn place(&self) -> u64 {
+        match self {
+            Self::User(user) => user.place(),
+            Self::Device(device) => u64::from(device.0 >> WITHIN) | 1 << 32,
+        }
+    }
+}
+
+impl Place for UserId {
+    fn place(&self) -> u64 {
+        u64::from(self.0 >> WITHIN)
+    }
+}
+
+impl Place for AssignmentId {
+    fn place(&self) -> u64 {
+        u64::from(self.0 >> WITHIN)
+    }
+}
+
+impl Place for InstallKey {
+    fn place(&self) -> u64 {
+        u64::from(self.device.0 >> WITHIN)
+    }
+}
+
+/// Positions of events about one thing lie far apart.
+impl Place for u64 {
+    fn place(&self) -> u64 {
+        self >> 12
+    }
+}
+
+/// The map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunked<K, V> {
+    pieces: BTreeMap<u64, Arc<Vec<(K, V)>>>,
+    len: usize,
+}
+
+impl<K, V> Default for Chunked<K, V> {
+    fn default() -> Self {
+        Self { pieces: BTreeMap::new(), len: 0 }
+    }
+}
+
+impl<K, V> Chunked<K, V> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// In the order of the keys.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.pieces.values().flat_map(|piece| piece.iter()).map(|(key, value)| (key, value))
+    }
+
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: Place + Clone, V: Clone> Chunked<K, V> {
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let piece = self.pieces.get(&key.place())?;
+        let at = find(piece, key).ok()?;
+        piece.get(at).map(|(_, value)| value)
+    }
+
+    #[must_use]
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let piece = self.pieces.get_mut(&key.place())?;
+        let at = find(piece, key).ok()?;
+        Arc::make_mut(piece).get_mut(at).map(|(_, value)| value)
+    }
+
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let piece = Arc::make_mut(self.pieces.entry(key.place()).or_default());
+        match find(piece, &key) {
+            Ok(at) => piece.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+            Err(at) => {
+                piece.insert(at, (key, value));
+                self.len += 1;
+                None
+            }
+        }
+    }
+
+    /// What is there, or the default, which is put there.
+    pub fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let piece = Arc::make_mut(self.pieces.entry(key.place()).or_default());
+        let at = find(piece, &key).unwrap_or_else(|at| {
+            piece.insert(at, (key, V::default()));
+            self.len += 1;
+            at
+        });
+        &mut piece.get_mut(at).expect("it was just put there").1
+    }
+
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let place = key.place();
+        let piece = self.pieces.get_mut(&place)?;
+        let at = find(piece, key).ok()?;
+        let piece = Arc::make_mut(piece);
+        let (_, value) = piece.remove(at);
+        if piece.is_empty() {
+            self.pieces.remove(&place);
+        }
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&K, &V) -> bool) {
+        let gone: Vec<K> =
+            self.iter().filter(|(key, value)| !is_kept(key, value)).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.remove(&key);
+        }
+    }
+
+    /// The part between two keys, in their order.
+    pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = (&K, &V)> + use<'_, R, K, V> {
+        let place = |bound: Bound<&K>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => Bound::Included(key.place()),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let (from, to) = (place(range.start_bound()), place(range.end_bound()));
+        let is_none = matches!((from, to), (Bound::Included(from), Bound::Included(to)) if from > to);
+        let pieces = (!is_none).then(|| self.pieces.range((from, to))).into_iter().flatten();
+        pieces
+            .flat_map(|(_, piece)| piece.iter())
+            .map(|(key, value)| (key, value))
+            .skip_while({
+                let start = range.start_bound().map(Clone::clone);
+                move |(key, _)| match &start {
+                    Bound::Included(start) => *key < start,
+                    Bound::Excluded(start) => *key <= start,
+                    Bound::Unbounded => false,
+                }
+            })
+            .take_while(move |(key, _)| match range.end_bound() {
+                Bound::Included(end) => *key <= end,
+                Bound::Excluded(end) => *key < end,
+                Bound::Unbounded => true,
+            })
+    }
+}
+
+fn find<K: Ord, V>(piece: &[(K, V)], key: &K) -> Result<usize, usize> {
+    // ids grow, so that what is new most often goes to the end
+    match piece.last() {
+        Some((last, _)) if last < key => Err(piece.len()),
+        _ => piece.binary_search_by(|(known, _)| known.cmp(key)),
+    }
+}
+
+impl<K: Place + Clone, V: Clone> FromIterator<(K, V)> for Chunked<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
+        let mut map = Self::default();
+        for (key, value) in all {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+/// As any ordered map.
+impl<K: Serialize, V: Serialize> Serialize for Chunked<K, V> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.len))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de, K: Place + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Chunked<K, V> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Entries<K, V>(PhantomData<(K, V)>);
+        impl<'de, K: Place + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+            type Value = Chunked<K, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an ordered map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut map = Chunked::default();
+                while let Some((key, value)) = entries.next_entry()? {
+                    map.insert(key, value);
+                }
+                Ok(map)
+            }
+        }
+        d.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// An ordered set in shared pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkedSet<K>(Chunked<K, ()>);
+
+impl<K> Default for ChunkedSet<K> {
+    fn default() -> Self {
+        Self(Chunked::default())
+    }
+}
+
+impl<K> ChunkedSet<K> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.0.keys()
+    }
+}
+
+impl<K: Place + Clone> ChunkedSet<K> {
+    #[must_use]
+    pub fn contains(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Whether it is new.
+    pub fn insert(&mut self, key: K) -> bool {
+        self.0.insert(key, ()).is_none()
+    }
+
+    /// Whether it was there.
+    pub fn remove(&mut self, key: &K) -> bool {
+        self.0.remove(key).is_some()
+    }
+
+    pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = &K> + use<'_, R, K> {
+        self.0.range(range).map(|(key, ())| key)
+    }
+}
+
+/// As any ordered set.
+impl<K: Serialize> Serialize for ChunkedSet<K> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(self.0.keys().collect::<Vec<_>>())
+    }
+}
+
+impl<'de, K: Place + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Keys<K>(PhantomData<K>);
+        impl<'de, K: Place + Clone + Deserialize<'de>> Visitor<'de> for Keys<K> {
+            type Value = ChunkedSet<K>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an ordered set")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut keys: A) -> Result<Self::Value, A::Error> {
+                let mut set = ChunkedSet::default();
+                while let Some(key) = keys.next_element()? {
+                    set.insert(key);
+                }
+                Ok(set)
+            }
+        }
+        d.deserialize_seq(Keys(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::DeviceId;
+    use proptest::prelude::*;
+
+    fn holder() -> impl Strategy<Value = Holder> {
+        (any::<bool>(), 0..300u32)
+            .prop_map(|(is_user, id)| if is_user { UserId(id).into() } else { DeviceId(id).into() })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_map_that_the_library_has(
+            steps in prop::collection::vec((holder(), 0..4u8, any::<u8>()), 1..400),
+            (from, to) in (holder(), holder()),
+        ) {
+            let (mut map, mut plain) = (Chunked::default(), BTreeMap::new());
+            let mut copies = Vec::new();
+            for (key, what, value) in steps {
+                match what {
+                    0 | 1 => prop_assert_eq!(map.insert(key, value), plain.insert(key, value)),
+                    2 => prop_assert_eq!(map.remove(&key), plain.remove(&key)),
+                    _ => {
+                        copies.push((map.clone(), plain.clone()));
+                        if let Some(at) = map.get_mut(&key) { *at = value; }
+                        if let Some(at) = plain.get_mut(&key) { *at = value; }
+                    }
+                }
+                prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
+            }
+            copies.push((map, plain));
+            for (map, plain) in copies {
+                prop_assert!(map.iter().eq(plain.iter()), "a copy is what it was");
+                prop_assert!(map.range(from..).eq(plain.range(from..)));
+                prop_assert!(map.range((Bound::Excluded(from), Bound::Unbounded)).eq(plain.range((Bound::Excluded(from), Bound::Unbounded))));
+                if from <= to {
+                    prop_assert!(map.range(from..=to).eq(plain.range(from..=to)));
+                    prop_assert!(map.range(from..to).eq(plain.range(from..to)));
+                } else {
+                    prop_assert_eq!(map.range(from..to).count(), 0);
+                }
+                let bytes = serde_json::to_vec(&map.iter().collect::<Vec<_>>()).unwrap();
+                prop_assert_eq!(bytes, serde_json::to_vec(&plain.iter().collect::<Vec<_>>()).unwrap());
+            }
+        }
+    }
+}
