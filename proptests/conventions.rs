@@ -338,7 +338,7 @@ fn a_request_is_named_in_its_answer_its_problem_and_the_log() {
     let call =
         t.call(Method::PUT, "/users/ada").header("x-request-id", "trace-me-2").json(&json!({"user_name": "ada"}));
     let position = call.send().created()["position"].clone();
-    let log = t.service().log();
+    let log = t.service().log_with("trace-me-2");
     let line = log.lines().find(|line| line.contains("trace-me-2")).expect("a line for the command");
     assert!(line.contains(&format!("position={position}")), "{line}");
     let odd = t.call(Method::GET, "/pools").header("x-request-id", "a b\"c").send();

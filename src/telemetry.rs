@@ -1,23 +1,64 @@
 //! What the service says of itself: lines to standard error, for people or as JSON, and the recorder of its metrics.
 
+mod lines;
+
+pub use lines::flush;
+
 use crate::config::LogFormat;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
-/// Starts the log.
+/// Which request a line is about, if any.
+pub type RequestId = fn() -> Option<String>;
+
+/// Starts the log. `request_id` is asked for every line.
 ///
 /// # Errors
 /// When `filter` can't be read, or a log was started before.
-pub fn start_log(format: LogFormat, filter: &str) -> Result<(), String> {
+pub fn start_log(format: LogFormat, filter: &str, request_id: RequestId) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("log = {filter:?} can't be read: {error}"))?;
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines::ToStderr).with_ansi(false);
     let started = match format {
-        LogFormat::Human => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Human => {
+            let line = fmt::format().with_ansi(false);
+            log.event_format(Line { line, is_json: false, request_id }).try_init()
+        }
+        LogFormat::Json => {
+            let line = fmt::format().json().flatten_event(true).with_current_span(false).with_span_list(false);
+            log.fmt_fields(JsonFields::new()).event_format(Line { line, is_json: true, request_id }).try_init()
+        }
     };
     started.map_err(|error| error.to_string())
+}
+
+/// A line as the library writes it, with the request's id at its end. Spans would say the same at a cost to every request.
+struct Line<F> {
+    line: F,
+    is_json: bool,
+    request_id: RequestId,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Line<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let Some(id) = (self.request_id)() else { return self.line.format_event(context, out, event) };
+        let mut line = String::with_capacity(256);
+        self.line.format_event(context, Writer::new(&mut line), event)?;
+        let text = line.trim_end();
+        if self.is_json {
+            writeln!(out, "{},\"request_id\":\"{id}\"}}", text.strip_suffix('}').unwrap_or(text))
+        } else {
+            writeln!(out, "{text} request_id={id}")
+        }
+    }
 }
 
 /// Starts the metrics; what they say comes out of the handle.

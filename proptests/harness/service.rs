@@ -86,6 +86,18 @@ impl Service {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// The log once this stands in it: lines that are no warnings are gathered for some milliseconds.
+    pub(crate) fn log_with(&self, text: &str) -> String {
+        for _ in 0..500 {
+            let log = self.log();
+            if log.contains(text) {
+                return log;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the log does not say {text:?}: {}", self.log())
+    }
+
     pub(crate) fn advance_days(&self, days: u32) {
         self.advance_seconds(u64::from(days) * 86_400);
     }

@@ -113,7 +113,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match dispatch(cli.command) {
+    let finished = dispatch(cli.command);
+    crate::telemetry::flush();
+    match finished {
         Ok(Finished::Well) => ExitCode::from(exit::DONE),
         Ok(Finished::WithRefusals) => ExitCode::from(exit::REFUSED),
         Err(Failure::ReaderGone) => ExitCode::from(exit::DONE),

@@ -87,7 +87,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
-    telemetry::start_log(config.log_format, &config.log).map_err(Failure::Usage)?;
+    telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
     let metrics = telemetry::start_metrics().map_err(Failure::File)?;
     // taken before anything is touched: a port in use is found out at once
     let listener = tokio::net::TcpListener::bind(&config.listen)

@@ -75,7 +75,7 @@ struct Witness {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
-    telemetry::start_log(LogFormat::Human, "info").map_err(Failure::Usage)?;
+    telemetry::start_log(LogFormat::Human, "info", || None).map_err(Failure::Usage)?;
     let listener = tokio::net::TcpListener::bind(&args.listen).await;
     let listener = listener.map_err(|error| Failure::File(format!("{} can't be listened at: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| Failure::File(error.to_string()))?;

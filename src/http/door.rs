@@ -6,7 +6,6 @@ use super::answers;
 use super::auth::Caller;
 use super::inputs::Body;
 use super::problem::Problem;
-use super::request_id;
 use super::wire::Wire;
 use super::wire::kind::Kind;
 use crate::domain::answer::Status;
@@ -17,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Stands on an answer that was given before: the command was judged then, and is not done twice.
@@ -81,7 +80,7 @@ impl Door {
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;
-        let outcome = noted(kind, judged)?;
+        let outcome = Tally::default().note(kind, judged, false)?;
         let status =
             if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
         let mut response = match answers::of(&caller, kind, &outcome, &members).await {
@@ -115,28 +114,67 @@ pub(super) fn submission(
     }
 }
 
-/// Counts a judgement, and leaves its line in the log.
-pub(super) fn noted(kind: Kind, judged: Result<Outcome, SubmitError>) -> Result<Outcome, SubmitError> {
-    let outcome = match &judged {
-        Ok(Outcome { is_repeat: true, .. }) => "repeat",
-        Ok(Outcome { answer, .. }) => match answer.status {
-            Status::Done => "done",
-            Status::Unchanged => "unchanged",
-            Status::Refused => "refused",
-        },
-        Err(_) => "error",
+/// How judgements end, for metrics and the log.
+const OUTCOMES: [&str; 5] = ["done", "unchanged", "refused", "repeat", "error"];
+
+/// Of each kind of command, so that counting one is an addition and not a search by name.
+static COUNTERS: LazyLock<Vec<[metrics::Counter; OUTCOMES.len()]>> = LazyLock::new(|| {
+    let of = |kind: &str| {
+        let kind = kind.to_owned();
+        OUTCOMES
+            .map(|outcome| metrics::counter!("seatledger_commands_total", "type" => kind.clone(), "outcome" => outcome))
     };
-    metrics::counter!("seatledger_commands_total", "type" => kind.name(), "outcome" => outcome).increment(1);
-    match &judged {
-        Ok(judged) => {
-            let rule = judged.answer.rejection.as_ref().map(crate::domain::rejection::Rejection::name);
-            tracing::info!(target: "seatledger::command", request_id = request_id::current(), command = kind.name(), outcome, rule, position = judged.position, "judged");
+    Kind::ALL.iter().map(|kind| of(kind.name())).collect()
+});
+
+/// Judgements of one call by how they ended.
+#[derive(Default)]
+pub(super) struct Tally([u64; OUTCOMES.len()]);
+
+impl Tally {
+    /// Counts a judgement, and leaves its line in the log: a call of its own at `info`, one of many at `debug`.
+    pub(super) fn note(
+        &mut self,
+        kind: Kind,
+        judged: Result<Outcome, SubmitError>,
+        is_one_of_many: bool,
+    ) -> Result<Outcome, SubmitError> {
+        let ended = match &judged {
+            Ok(Outcome { is_repeat: true, .. }) => 3,
+            Ok(Outcome { answer, .. }) => match answer.status {
+                Status::Done => 0,
+                Status::Unchanged => 1,
+                Status::Refused => 2,
+            },
+            Err(_) => 4,
+        };
+        if let Some(count) = self.0.get_mut(ended) {
+            *count += 1;
         }
-        Err(error) => {
-            tracing::warn!(target: "seatledger::command", request_id = request_id::current(), command = kind.name(), %error, "not judged");
+        if let Some(counter) = COUNTERS.get(kind as usize).and_then(|counters| counters.get(ended)) {
+            counter.increment(1);
         }
+        let outcome = OUTCOMES.get(ended).copied().unwrap_or_default();
+        let rule = judged.as_ref().ok().and_then(|judged| Some(judged.answer.rejection.as_ref()?.name()));
+        match &judged {
+            Ok(Outcome { position, .. }) if is_one_of_many => {
+                tracing::debug!(target: "seatledger::command", command = kind.name(), outcome, rule, position, "judged");
+            }
+            Ok(Outcome { position, .. }) => {
+                tracing::info!(target: "seatledger::command", command = kind.name(), outcome, rule, position, "judged");
+            }
+            Err(error) => {
+                tracing::warn!(target: "seatledger::command", command = kind.name(), %error, "not judged");
+            }
+        }
+        judged
     }
-    judged
+
+    /// The line of a call of many commands.
+    pub(super) fn say(&self, position: u64) {
+        let [done, unchanged, refused, repeats, errors] = self.0;
+        tracing::info!(target: "seatledger::command", done, unchanged, refused, repeats, errors, position, "judged many");
+    }
 }
 
 /// An answer with the position that it speaks of, in the header and in the body.

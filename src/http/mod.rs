@@ -10,6 +10,7 @@ mod docs;
 mod door;
 mod examples;
 mod files;
+mod frame;
 mod health;
 mod history;
 mod inputs;
@@ -20,7 +21,7 @@ mod problem_pages;
 mod rate;
 mod reading;
 mod refs;
-mod request_id;
+pub mod request_id;
 mod routes;
 mod sheet;
 #[cfg(test)]
@@ -34,10 +35,8 @@ pub use rate::RateLimits;
 use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use contract::Contract;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
@@ -46,7 +45,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -230,38 +228,12 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 /// Everything the service answers.
 pub fn router(service: Arc<Service>) -> Router {
     let (router, document) = calls().split_for_parts();
+    let frame = frame::Frame { ids: request_id::Source::new(), request_max: service.limits.request_max };
     router
         .merge(docs::router(&complete(document)))
         .fallback(|| async { Problem::new("not-found", "no call has this path") })
         .method_not_allowed_fallback(|| async { Problem::new("method-not-allowed", "this path takes other methods") })
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Arc::clone(&service), within_time))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Problem::internal(&"a handler panicked").into_response()
-        }))
-        .layer(middleware::from_fn_with_state(request_id::Source::new(), request_id::layer))
+        .layer(middleware::from_fn_with_state(frame, frame::frame))
         .with_state(service)
-}
-
-/// A call ends within its time; what streams is through with its head by then.
-async fn within_time(
-    axum::extract::State(service): axum::extract::State<Arc<Service>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = match tokio::time::timeout(service.limits.request_max, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new("request-too-slow", "the call did not end within its time").into_response(),
-    };
-    let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        headers_retry(&mut response);
-    }
-    response
-}
-
-fn headers_retry(response: &mut Response) {
-    response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
 }

@@ -6,7 +6,7 @@ use crate::domain::facts::Role;
 use crate::http::auth::Caller;
 use crate::http::bodies::commands::{BulkBody, CommandsBody, PoolOutlookBody, SimulationBody};
 use crate::http::contract::{BulkHeaders, CommandProblems};
-use crate::http::door::{noted, submission};
+use crate::http::door::{Tally, submission};
 use crate::http::inputs::Asked;
 use crate::http::lines::{Form, Line, Lines, Results};
 use crate::http::problem::Problem;
@@ -49,7 +49,7 @@ pub(in crate::http) async fn commands(
     };
     let is_hopeless = query.atomic && lines.iter().any(|line| line.read.is_err());
     let run = if query.atomic { lines.len().max(1) } else { RUN_COMMANDS_MAX };
-    let mut results = Results::new(form);
+    let (mut results, mut tally) = (Results::new(form), Tally::default());
     let mut lines = lines.into_iter().peekable();
     let mut is_first = true;
     while lines.peek().is_some() {
@@ -63,11 +63,12 @@ pub(in crate::http) async fn commands(
             Err(error) => vec![Err(error); count],
         };
         is_first = false;
-        render(&mut results, part, judged);
+        render(&mut results, &mut tally, part, judged);
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;
     }
     let head = caller.service.ledger.head(caller.tenant)?;
+    tally.say(head);
     let rest = Map::from_iter([("position".to_owned(), Value::from(head))]);
     let mut response = results.finish(&rest).into_response();
     response.headers_mut().insert("seatledger-position", HeaderValue::from(head));
@@ -102,7 +103,7 @@ fn handed(caller: &Caller, mut wire: Wire, id: Option<String>, batch: &mut Vec<S
     members
 }
 
-fn render(results: &mut Results, lines: Vec<Pending>, judged: Vec<Result<Outcome, SubmitError>>) {
+fn render(results: &mut Results, tally: &mut Tally, lines: Vec<Pending>, judged: Vec<Result<Outcome, SubmitError>>) {
     let mut judged = judged.into_iter();
     for Pending { id, read } in lines {
         let (kind, members) = match read {
@@ -112,7 +113,7 @@ fn render(results: &mut Results, lines: Vec<Pending>, judged: Vec<Result<Outcome
                 continue;
             }
         };
-        match noted(kind, judged.next().unwrap_or(Err(SubmitError::Stopped))) {
+        match tally.note(kind, judged.next().unwrap_or(Err(SubmitError::Stopped)), true) {
             Ok(outcome) => results.judged(id, kind, &outcome, true, &members),
             Err(error) => results.refused(id, &error.into()),
         }

@@ -12,7 +12,7 @@ use crate::http::auth::Caller;
 use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
 use crate::http::contract::{BulkHeaders, CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
 use crate::http::decisions::{Decisions, Row};
-use crate::http::door::{Door, noted, submission};
+use crate::http::door::{Door, Tally, submission};
 use crate::http::files::{self, Sink};
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::{Problem, ProblemBody};
@@ -307,23 +307,29 @@ pub(in crate::http) async fn decide_review(
             .await
             .map_err(|error| Problem::internal(&error))??
     };
-    let mut results = Vec::with_capacity(rows.len());
+    let (mut results, mut tally) = (Vec::with_capacity(rows.len()), Tally::default());
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let part: Vec<Row> = rows.by_ref().take(RUN_DECISIONS_MAX).collect();
-        judge(&caller, part, &mut results).await?;
+        judge(&caller, part, &mut results, &mut tally).await?;
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;
     }
     let count = |status: &str| results.iter().filter(|result| result.status == status).count();
     let (taken, unchanged, refused) = (count("taken"), count("unchanged"), count("refused"));
     let position = caller.service.ledger.head(caller.tenant)?;
+    tally.say(position);
     let body = json!(ReceiptsBody { results, taken, unchanged, refused, position });
     Ok(crate::http::door::answered(StatusCode::OK, position, answers::fields_of(body)))
 }
 
 /// Hands the rows that mean something to the writer, and adds everyone's receipt.
-async fn judge(caller: &Caller, part: Vec<Row>, results: &mut Vec<ReceiptBody>) -> Result<(), Problem> {
+async fn judge(
+    caller: &Caller,
+    part: Vec<Row>,
+    results: &mut Vec<ReceiptBody>,
+    tally: &mut Tally,
+) -> Result<(), Problem> {
     let mut batch = Vec::new();
     let mut pending = Vec::with_capacity(part.len());
     for Row { id, pool, holder, read } in part {
@@ -342,19 +348,21 @@ async fn judge(caller: &Caller, part: Vec<Row>, results: &mut Vec<ReceiptBody>) 
         let (status, position, problem) = match read {
             Err(problem) => ("refused", None, Some(problem)),
             Ok(None) => ("unchanged", None, None),
-            Ok(Some(())) => match noted(Kind::DecideReview, judged.next().unwrap_or(Err(SubmitError::Stopped))) {
-                Err(error) => ("refused", None, Some(error.into())),
-                Ok(outcome) => {
-                    let refusal = outcome.answer.rejection.as_ref();
-                    let refusal = refusal.map(|rejection| answers::refused(rejection, outcome.position, &[]));
-                    let status = match outcome.answer.status {
-                        Status::Done => "taken",
-                        Status::Unchanged => "unchanged",
-                        Status::Refused => "refused",
-                    };
-                    (status, Some(outcome.position), refusal)
+            Ok(Some(())) => {
+                match tally.note(Kind::DecideReview, judged.next().unwrap_or(Err(SubmitError::Stopped)), true) {
+                    Err(error) => ("refused", None, Some(error.into())),
+                    Ok(outcome) => {
+                        let refusal = outcome.answer.rejection.as_ref();
+                        let refusal = refusal.map(|rejection| answers::refused(rejection, outcome.position, &[]));
+                        let status = match outcome.answer.status {
+                            Status::Done => "taken",
+                            Status::Unchanged => "unchanged",
+                            Status::Refused => "refused",
+                        };
+                        (status, Some(outcome.position), refusal)
+                    }
                 }
-            },
+            }
         };
         let (row, problem) = (results.len() + 1, problem.map(|problem| problem.to_json()));
         results.push(ReceiptBody { row, pool, holder, status, position, problem });

@@ -81,9 +81,75 @@ impl Kind {
         read(name)
     }
 
+    pub(crate) const ALL: [Self; 31] = [
+        Self::Assign,
+        Self::Unassign,
+        Self::Install,
+        Self::Uninstall,
+        Self::Depart,
+        Self::Return,
+        Self::Refund,
+        Self::Reclaim,
+        Self::Adopt,
+        Self::Grant,
+        Self::SetPolicy,
+        Self::ResolveDeficit,
+        Self::PutUser,
+        Self::PutGroup,
+        Self::DeleteGroup,
+        Self::PutDevice,
+        Self::RetireDevice,
+        Self::IssueOfflineLicense,
+        Self::PutInventory,
+        Self::ChangeSettings,
+        Self::LinkStoreAccount,
+        Self::PutTool,
+        Self::DeleteTool,
+        Self::StartSync,
+        Self::ConfirmSync,
+        Self::ConfirmHeld,
+        Self::RevokeToken,
+        Self::OpenReview,
+        Self::DecideReview,
+        Self::EndReview,
+        Self::CancelReview,
+    ];
+
     #[must_use]
-    pub(crate) fn name(self) -> String {
-        serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Assign => "assign",
+            Self::Unassign => "unassign",
+            Self::Install => "install",
+            Self::Uninstall => "uninstall",
+            Self::Depart => "depart",
+            Self::Return => "return",
+            Self::Refund => "refund",
+            Self::Reclaim => "reclaim",
+            Self::Adopt => "adopt",
+            Self::Grant => "grant",
+            Self::SetPolicy => "set_policy",
+            Self::ResolveDeficit => "resolve_deficit",
+            Self::PutUser => "put_user",
+            Self::PutGroup => "put_group",
+            Self::DeleteGroup => "delete_group",
+            Self::PutDevice => "put_device",
+            Self::RetireDevice => "retire_device",
+            Self::IssueOfflineLicense => "issue_offline_license",
+            Self::PutInventory => "put_inventory",
+            Self::ChangeSettings => "change_settings",
+            Self::LinkStoreAccount => "link_store_account",
+            Self::PutTool => "put_tool",
+            Self::DeleteTool => "delete_tool",
+            Self::StartSync => "start_sync",
+            Self::ConfirmSync => "confirm_sync",
+            Self::ConfirmHeld => "confirm_held",
+            Self::RevokeToken => "revoke_token",
+            Self::OpenReview => "open_review",
+            Self::DecideReview => "decide_review",
+            Self::EndReview => "end_review",
+            Self::CancelReview => "cancel_review",
+        }
     }
 
     /// Who may send it, besides an admin and root.
@@ -170,9 +236,13 @@ mod tests {
         };
         let bulk = words(serde_json::to_value(BulkKind::schema()).unwrap());
         assert_eq!(bulk.len(), 19);
-        for word in words(serde_json::to_value(Kind::schema()).unwrap()) {
+        let all = words(serde_json::to_value(Kind::schema()).unwrap());
+        assert_eq!(all, Kind::ALL.map(Kind::name));
+        assert!((0..).zip(Kind::ALL).all(|(place, kind)| kind as usize == place));
+        for word in all {
             let kind = Kind::of_bulk(&word);
-            assert_eq!(kind.map(Kind::name), bulk.contains(&word).then_some(word));
+            assert_eq!(kind.map(Kind::name), bulk.contains(&word).then_some(word.as_str()));
+            assert_eq!(read::<Kind>(&word).map(Kind::name), Some(word.as_str()));
         }
         assert!(bulk.iter().all(|word| Kind::of_bulk(word).is_some()));
     }
