@@ -18,6 +18,7 @@ mod model;
 mod museum;
 mod offline;
 mod power_cut;
+mod quorum;
 mod race;
 mod reader;
 mod reports;

@@ -24,13 +24,12 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub(crate) fn start(folder: &Path, listen: &str) -> Self {
+        Self::named(folder, listen, "witness.example/w1")
+    }
+
+    pub(crate) fn named(folder: &Path, listen: &str, name: &str) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
-        program
-            .env_clear()
-            .arg("witness")
-            .arg("--data")
-            .arg(folder.join("witness"))
-            .args(["--name", "witness.example/w1"]);
+        program.env_clear().arg("witness").arg("--data").arg(folder.join("witness")).args(["--name", name]);
         program.arg("--logs").arg(folder.join("logs")).args(["--listen", listen]);
         let log = fs::File::options().create(true).append(true).open(folder.join("witness.log")).expect("its log");
         let mut child = program.stdout(Stdio::piped()).stderr(log).spawn().expect("the witness starts");

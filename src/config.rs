@@ -43,6 +43,12 @@ pub struct Config {
     pub sign_seconds: u64,
     /// Who is asked to cosign heads, each a URL and a verifier key with a blank between them.
     pub witnesses: Vec<String>,
+    /// So many of them make a head a cosigned one.
+    pub witness_quorum: usize,
+    /// Certificates by which witnesses with https:// are trusted.
+    pub witness_ca: Option<PathBuf>,
+    /// A head that waits longer for its quorum is told of.
+    pub quorum_seconds_max: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -89,6 +95,9 @@ impl Default for Config {
             log_key_file: None,
             sign_seconds: 5,
             witnesses: vec![],
+            witness_quorum: 0,
+            witness_ca: None,
+            quorum_seconds_max: 300,
         }
     }
 }
@@ -119,6 +128,9 @@ const ENVIRONMENT: &[&str] = &[
     "log_key_file",
     "sign_seconds",
     "witnesses",
+    "witness_quorum",
+    "witness_ca",
+    "quorum_seconds_max",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.
@@ -168,6 +180,10 @@ impl Config {
         if self.log_key.is_some() && self.log_key_file.is_some() {
             return Err("give the log's key in one way: log_key or log_key_file".into());
         }
+        if self.witness_quorum > self.witnesses.len() {
+            let (quorum, known) = (self.witness_quorum, self.witnesses.len());
+            return Err(format!("witness_quorum is {quorum}, and there are {known} witnesses"));
+        }
         for (name, value) in [
             ("sign_seconds", self.sign_seconds),
             ("connections_max", self.connections_max as u64),
@@ -208,6 +224,7 @@ mod tests {
             ("body_bytes_max = 0", "body_bytes_max"),
             ("log_key = \"hush\"\nlog_key_file = \"b\"", "one way"),
             ("sign_seconds = 0", "sign_seconds"),
+            ("witness_quorum = 1", "there are 0 witnesses"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = load(Some(&file), serde_json::json!({})).err().unwrap();

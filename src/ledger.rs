@@ -14,7 +14,7 @@ pub use crate::log::record::{RECORD_VERSION, RecordError, decode as decode_recor
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};
-pub use evidence::{LogKeySource, Rotation, Signing};
+pub use evidence::{LogKeySource, Rotation, Signing, Witnessing};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
@@ -122,7 +122,7 @@ impl Ledger {
         };
         let (writer, report) = start(options, Arc::clone(&shelf), &mut look, progress)?;
         let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
-        let evidence = Evidence::start(heads, signing.every, Arc::clone(&shelf))?;
+        let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf))?;
         Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))
     }
 

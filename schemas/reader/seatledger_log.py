@@ -9,9 +9,11 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
   events   every record in words, one JSON object a line
   mirror   the log's files into a folder, to be checked elsewhere or later
   certificate  is everything so that a certificate says, counted again from the records?
+  head     has the log of a policy signed a checkpoint, and have enough of its witnesses?
   golden   are the published golden bytes decoded into the published words? (a test of this reader)
 
-Not here: signatures (any Ed25519 tool checks those of checkpoints and certificates), and personal names, which are sealed.
+With --policy, a file as C2SP tlog-policy has it, check asks that of the log's checkpoint as well. Without one the signatures
+are not looked at. Not here: a certificate's signature, and personal names, which are sealed.
 
 Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
 """
@@ -282,6 +284,150 @@ def checkpoint(data):
     if len(root) != HASH_BYTES:
         raise Broken(f"the checkpoint's root has {len(root)} bytes")
     return lines[0], int(lines[1]), root
+
+
+# --- signatures ------------------------------------------------------------------------------------------------------
+
+# Ed25519 as RFC 8032 section 5.1 has it, for the few signatures under a head; slow, and with nothing secret in it
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+
+def add_points(a, b):
+    """In extended coordinates."""
+    e = (a[1] - a[0]) * (b[1] - b[0]) % P
+    f = (a[1] + a[0]) * (b[1] + b[0]) % P
+    g = 2 * a[3] * b[3] * D % P
+    h = 2 * a[2] * b[2] % P
+    return (f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P
+
+
+def times(number, point):
+    found = (0, 1, 1, 0)
+    while number:
+        if number & 1:
+            found = add_points(found, point)
+        point, number = add_points(point, point), number >> 1
+    return found
+
+
+def point(encoded):
+    """The point that 32 bytes stand for, or None."""
+    y = int.from_bytes(encoded, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT_OF_MINUS_1 % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def is_signed(key, message, signature):
+    """Whether the signature over the message is that of the key."""
+    public, r = point(key), point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or public is None or r is None or s >= ORDER:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
+    a, b = times(s, BASE), add_points(r, times(h, public))
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+class Key:
+    """A verifier key of C2SP signed-note: type 1 is a log's, type 4 a witness's."""
+
+    def __init__(self, text):
+        name, _, rest = text.partition("+")
+        key_id, _, encoded = rest.partition("+")
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise Broken(f"{text!r} is no verifier key: {error}") from error
+        if len(data) != 33 or data[0] not in (1, 4) or hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8] != key_id:
+            raise Broken(f"{text!r} is no verifier key of Ed25519")
+        self.name, self.key_id, self.kind, self.key = name, bytes.fromhex(key_id), data[0], data[1:]
+
+    def has_signed(self, text, lines):
+        """Whether one of the lines is this key's signature over the text. A wrong one is worse than none."""
+        for name, data in lines:
+            if name != self.name or data[:4] != self.key_id:
+                continue
+            message, signature = text, data[4:]
+            if self.kind == 4:
+                message = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big") + text
+                signature = signature[8:]
+            if not is_signed(self.key, message, signature):
+                raise Broken(f"the signature of {self.name} is not over this text")
+            return True
+        return False
+
+
+class Policy:
+    """Which log and which witnesses must have signed a head, as C2SP tlog-policy writes it."""
+
+    def __init__(self, text):
+        self.logs, self.names, self.quorum = [], {}, None
+        used = set()
+        for number, line in enumerate(text.split("\n"), 1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            if words[0] == "log" and len(words) in (2, 3) and Key(words[1]).kind == 1:
+                self.logs.append(Key(words[1]))
+            elif words[0] == "witness" and len(words) in (3, 4) and self.is_new(words[1]) and Key(words[2]).kind == 4:
+                self.names[words[1]] = Key(words[2])
+            elif words[0] == "group" and len(words) > 3 and self.is_new(words[1]) and not used & set(words[3:]):
+                members = words[3:]
+                count = {"all": str(len(members)), "any": "1"}.get(words[2], words[2])
+                if not set(members) <= set(self.names) or len(set(members)) < len(members) or not count.isdigit() or not 1 <= int(count) <= len(members):
+                    raise Broken(f"line {number} of the policy is no group")
+                used |= set(members)
+                self.names[words[1]] = (int(count), members)
+            elif words[0] == "quorum" and len(words) == 2 and self.quorum is None and (words[1] == "none" or words[1] in self.names):
+                self.quorum = words[1]
+            else:
+                raise Broken(f"line {number} of the policy is not one that this reader takes")
+        keys = [key.key for key in self.logs], [key.key for key in self.names.values() if isinstance(key, Key)]
+        if self.quorum is None or any(len(set(some)) < len(some) for some in keys):
+            raise Broken("the policy has no quorum, or a key twice")
+
+    def is_new(self, name):
+        return name != "none" and name not in self.names
+
+    def check(self, data):
+        """The names of those who have signed the head in a note. Fails where the policy does not count it."""
+        head, _, signatures = data.decode().rpartition("\n\n")
+        text, lines = (head + "\n").encode(), []
+        for line in signatures.removesuffix("\n").split("\n"):
+            words = line.split(" ")
+            if len(words) != 3 or words[0] != "\u2014":
+                raise Broken(f"{line!r} is no signature")
+            lines.append((words[1], base64.b64decode(words[2], validate=True)))
+        origin = head.split("\n")[0]
+        logs = [log for log in self.logs if log.name == origin and log.has_signed(text, lines)]
+        if not logs:
+            raise Broken("no log of the policy has signed the head")
+        signed = {name for name, key in self.names.items() if isinstance(key, Key) and key.has_signed(text, lines)}
+        if self.quorum != "none" and not self.counts(self.quorum, signed):
+            raise Broken(f"{len(signed)} of the policy's witnesses have cosigned the head, and that is not the quorum")
+        return [origin] + sorted(signed)
+
+    def counts(self, name, signed):
+        if isinstance(self.names[name], Key):
+            return name in signed
+        count, members = self.names[name]
+        return sum(self.counts(member, signed) for member in members) >= count
 
 
 # --- where the files are ---------------------------------------------------------------------------------------------
@@ -625,7 +771,9 @@ def differ(of, said, found):
 
 def check(asked):
     log, known = source(asked), decoders(pathlib.Path(asked.types))
-    origin, size, root = checkpoint(log.read("checkpoint", CHECKPOINT_BYTES_MAX))
+    note = log.read("checkpoint", CHECKPOINT_BYTES_MAX)
+    origin, size, root = checkpoint(note)
+    signed_by = policy_of(asked).check(note) if asked.policy else None
     tree, ledger = Tree(), Ledger()
     for _, _, _, records in bundles(log, size):
         for record in records:
@@ -647,7 +795,7 @@ def check(asked):
                 raise Broken(f"{name} does not hold the hashes of the records under it")
             tiles += 1
     report = {"origin": origin, "size": size, "root": root.hex(), "tiles": tiles, "cap_ever_broken": False,
-        "pools": [pool.summary() for pool in ledger.pools.values()]}
+        "signed_by": signed_by, "pools": [pool.summary() for pool in ledger.pools.values()]}
     if asked.json:
         print(json.dumps(report))
         return
@@ -656,6 +804,16 @@ def check(asked):
         over = f", over its cap {len(pool['over'])} times" if pool["over"] else ""
         print(f"{pool['pool']}: owned {pool['owned']}, held {pool['held']}, at most {pool['highest_held']}, {pool['grants']} grants{over}")
     print("no seat was granted that was not there")
+
+
+def policy_of(asked):
+    return Policy(pathlib.Path(asked.policy).read_text())
+
+
+def head(asked):
+    note = within(asked.file, pathlib.Path(asked.file).read_bytes(), CHECKPOINT_BYTES_MAX)
+    origin, size, _ = checkpoint(note)
+    print(f"{origin}: {size} records, signed by {', '.join(policy_of(asked).check(note))}")
 
 
 def events(asked):
@@ -723,14 +881,18 @@ def main():
     parser.add_argument("--types", default=str(TYPES), metavar="DIR", help="the folder with v1/types.json (default: beside this file)")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, run, what in (("certificate", certificate, "count a certificate again"), ("check", check, "check everything"), ("events", events, "print every record"),
-            ("mirror", mirror, "copy the log's files"), ("golden", golden, "check this reader")):
+            ("mirror", mirror, "copy the log's files"), ("head", head, "check who has signed a checkpoint"), ("golden", golden, "check this reader")):
         one = commands.add_parser(name, help=what)
         one.set_defaults(run=run)
         if name == "certificate":
             one.add_argument("file", help="the certificate")
-        if name != "golden":
+        if name == "head":
+            one.add_argument("file", help="a checkpoint")
+        elif name != "golden":
             one.add_argument("log", help="a folder with checkpoint and tile/, or http://HOST/v1/tenants/TENANT/log")
             one.add_argument("--token-file", metavar="FILE", help="holds the token for the service")
+        if name in ("check", "head"):
+            one.add_argument("--policy", required=name == "head", metavar="FILE", help="who must have signed, as C2SP tlog-policy has it")
         if name == "check":
             one.add_argument("--json", action="store_true", help="the findings as one JSON object")
         if name == "mirror":

@@ -1,6 +1,7 @@
 //! A client of the public HTTP contract, as any other program would write it. Retries what may be retried, under the same
 //! idempotency key, and turns problems into sentences. Not here: anything that knows the ledger from inside.
 
+use super::outside;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -143,7 +144,7 @@ enum Body {
 
 impl Client {
     pub(crate) fn new(url: &str, token: &str) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(300));
+        let http = outside::without_tls().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(300));
         let http =
             http.build().map_err(|error| CallError::Unreachable(format!("no HTTP client can be made: {error}")))?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned() })

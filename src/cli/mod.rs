@@ -5,6 +5,7 @@
 mod backup;
 mod bench;
 mod certificate;
+mod check;
 mod client;
 mod cosign;
 mod demo;
@@ -15,6 +16,7 @@ mod folder;
 mod import;
 mod load;
 mod output;
+mod outside;
 mod progress;
 mod replay;
 mod report;
@@ -92,6 +94,8 @@ enum Command {
     Import(import::Args),
     /// Cosign the heads of logs, each as one history, and refuse every fork
     Witness(witness::Args),
+    /// Check heads and proofs that were taken away, with keys and a policy and without a service
+    Check(check::Args),
     /// Give a stopped log another key, which the old one vouches for
     RotateLogKey(rotate::Args),
     /// Print the completions for a shell
@@ -149,6 +153,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::VerifyCertificate(args) => wait_for(verify_certificate::run(args)),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
+        Command::Check(args) => check::run(&args),
         Command::RotateLogKey(args) => wait_for(rotate::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -3,11 +3,11 @@
 
 use super::cosign::{self, Witness};
 use super::exit::{self, Failure, Finished};
-use super::output;
+use super::{output, outside};
 use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
-use crate::ledger::{Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing};
+use crate::ledger::{Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, Witnessing};
 use crate::telemetry;
 use serde::Serialize;
 use std::io::Write as _;
@@ -79,6 +79,18 @@ pub(crate) struct Args {
     #[arg(long = "witness", value_name = "URL KEY")]
     #[serde(rename = "witnesses", skip_serializing_if = "Vec::is_empty")]
     witness: Vec<String>,
+    /// So many of the witnesses make a head a cosigned one [default: 0, which asks for none]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_quorum: Option<usize>,
+    /// Certificates (PEM) by which witnesses with https:// are trusted [default: those of the machine]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_ca: Option<PathBuf>,
+    /// /readyz says when a head waits longer for its quorum [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum_seconds_max: Option<u64>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -96,7 +108,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let address = listener.local_addr().map_err(|error| Failure::File(error.to_string()))?;
     let witnesses = config.witnesses.iter().map(|text| Witness::parse(text)).collect::<Result<Vec<_>, _>>();
     let witnesses = witnesses.map_err(Failure::Usage)?;
-    let ledger = open(&config).await?;
+    let outside =
+        outside::client(witnesses.iter().map(Witness::url), config.witness_ca.as_deref(), cosign::ANSWER_MAX)?;
+    let ledger = open(&config, &witnesses).await?;
     let root_token = root_token(&config)?;
     let limits = RequestLimits {
         body_bytes_max: config.body_bytes_max,
@@ -105,7 +119,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     let rate =
         RateLimits { requests_per_s: config.requests_per_second, strangers_per_s: config.stranger_requests_per_second };
-    let service = Service::new(ledger.clone(), &root_token, limits, rate, Some(metrics));
+    let quorum_max = Duration::from_secs(config.quorum_seconds_max);
+    let service = Service::new(ledger.clone(), &root_token, limits, rate, Some(metrics), quorum_max);
     let router = crate::http::router(std::sync::Arc::clone(&service));
     let url = format!("http://{address}");
     // whoever reads that we listen may tell us to stop
@@ -122,8 +137,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             service.begin_stop();
         }
     };
-    let cosigning = (!witnesses.is_empty())
-        .then(|| tokio::spawn(cosign::run(ledger.clone(), witnesses, Duration::from_secs(config.sign_seconds))));
+    let cosigning = (!witnesses.is_empty()).then(|| {
+        tokio::spawn(cosign::run(ledger.clone(), witnesses, outside, Duration::from_secs(config.sign_seconds)))
+    });
     let limits = ListenerLimits {
         connections_max: config.connections_max,
         head_max: Duration::from_secs(config.head_seconds_max),
@@ -138,7 +154,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     Ok(Finished::Well)
 }
 
-async fn open(config: &Config) -> Result<Ledger, Failure> {
+async fn open(config: &Config, witnesses: &[Witness]) -> Result<Ledger, Failure> {
     let clock = match config.clock {
         ClockKind::System => Clock::system(),
         // a manual clock of an old folder goes on from its last record
@@ -162,11 +178,13 @@ async fn open(config: &Config) -> Result<Ledger, Failure> {
         (None, Some(file)) => LogKeySource::File(file.clone()),
         (None, None) => LogKeySource::DataFolder,
     };
+    let witnesses = witnesses.iter().map(|witness| witness.key().clone()).collect();
     let signing = Signing {
         key,
         log_name: config.log_name.clone(),
         every: Duration::from_secs(config.sign_seconds),
         rotation: None,
+        witnessing: Witnessing { witnesses, quorum: config.witness_quorum },
     };
     let options = LedgerOptions { log, master_key, clock, signing };
     let opened = tokio::task::spawn_blocking(move || Ledger::open(options, &Steps::default())).await;

@@ -59,10 +59,31 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
             jump.expected, jump.found
         ));
     }
+    witnesses(&service, &mut reasons);
     let clock = if health.is_clock_manual { "manual" } else { "system" };
     let body = Ready { ready: is_ready, reasons, clock, tenants: service.ledger.tenants().len() as u64 };
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(body)).into_response()
+}
+
+/// Commands are taken whatever the witnesses say, so these are for a person to look at. Strangers read them: no tenant is named.
+fn witnesses(service: &Service, reasons: &mut Vec<String>) {
+    let health = service.ledger.witness_health();
+    for (name, tenants) in health.refusing {
+        reasons.push(format!(
+            "the witness {name} refuses the heads of {tenants} tenants: it may have been shown another history; GET \
+             /log/witnesses of a tenant says why"
+        ));
+    }
+    for name in health.silent {
+        reasons.push(format!("the witness {name} does not answer"));
+    }
+    if health.waits > service.quorum_max {
+        let (waiting, seconds) = (health.waiting, health.waits.as_secs());
+        reasons.push(format!(
+            "the heads of {waiting} tenants wait for their quorum of witnesses, the first for {seconds} s"
+        ));
+    }
 }
 
 /// The service's figures in the Prometheus text format; for a scraper with the root token.
@@ -81,6 +102,12 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
     let mut gauge = |name: &str, help: &str, value: u64| {
         writeln!(text, "# HELP seatledger_{name} {help}\n# TYPE seatledger_{name} gauge\nseatledger_{name} {value}")
     };
+    let witnesses = service.ledger.witness_health();
+    let refusing: usize = witnesses.refusing.iter().map(|(_, tenants)| tenants).sum();
+    gauge("witness_refusals", "Heads that witnesses refuse now, by tenant and witness.", refusing as u64)?;
+    gauge("witnesses_silent", "Witnesses that do not answer.", witnesses.silent.len() as u64)?;
+    gauge("quorums_waiting", "Tenants whose last head waits for its quorum of witnesses.", witnesses.waiting as u64)?;
+    gauge("quorum_wait_seconds", "How long the first of them has been waiting.", witnesses.waits.as_secs())?;
     gauge("queue_jobs", "Commands that wait for the writer.", health.jobs_waiting as u64)?;
     gauge("judged_commands", "Commands judged since the start.", health.commands)?;
     gauge("groups", "Commit groups since the start.", health.groups)?;

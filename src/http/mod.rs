@@ -66,6 +66,8 @@ pub struct Service {
     limits: RequestLimits,
     rate: rate::Rate,
     metrics: Option<PrometheusHandle>,
+    /// A head that waits longer for its quorum of witnesses is told of.
+    quorum_max: Duration,
     /// One token is made at a time: its number stands in it.
     tokens: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
@@ -86,8 +88,10 @@ impl Service {
         limits: RequestLimits,
         rate: RateLimits,
         metrics: Option<PrometheusHandle>,
+        quorum_max: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
+            quorum_max,
             ledger,
             as_of: AsOf::new(),
             root_hash: Sha256::digest(root_token.as_bytes()).into(),
@@ -113,7 +117,7 @@ impl Service {
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
         assignments, certificate, commands, devices, directory, events, figures, inventory, log, people, pools,
-        reports, reviews, seats, stores, stories, streams, tenants,
+        reports, reviews, seats, stores, stories, streams, tenants, witnesses,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -197,6 +201,8 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(log::log_checkpoint))
         .routes(routes!(log::log_key))
         .routes(routes!(log::log_keys))
+        .routes(routes!(witnesses::log_witnesses))
+        .routes(routes!(witnesses::log_policy))
         .routes(routes!(log::log_tile))
         .routes(routes!(log::log_entries))
         .routes(routes!(log::log_proof))

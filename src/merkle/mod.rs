@@ -18,6 +18,7 @@ mod key;
 mod keys;
 mod note;
 mod peaks;
+mod policy;
 mod proof_file;
 mod prove;
 mod statement;
@@ -33,6 +34,7 @@ pub use key::{KeyError, KeyKind, Signer, VerifierKey, is_key_name};
 pub use keys::{KeyRange, KeysError, LOG_KEYS_MAX, LogKeys};
 pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
 pub use peaks::Peaks;
+pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError, Unmet};
 pub use proof_file::{PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError};
 pub use prove::{Nodes, consistency, inclusion, root_at};
 pub use statement::{

@@ -65,10 +65,18 @@ impl ProofFile {
     /// # Errors
     /// Why it is not shown.
     pub fn check(&self, key: &VerifierKey) -> Result<(&[u8], Checkpoint), ProofFileError> {
-        let record = self.extra.as_deref().ok_or(ProofFileError::NoRecord)?;
         let (checkpoint, _) = Checkpoint::open(self.checkpoint.as_bytes(), key)?;
-        check_inclusion(&leaf(record), self.index, checkpoint.size, &self.path, &checkpoint.root)?;
-        Ok((record, checkpoint))
+        Ok((self.check_in(&checkpoint)?, checkpoint))
+    }
+
+    /// Checks that the record in the file is in the tree of this head, whoever signed it. Answers the record.
+    ///
+    /// # Errors
+    /// Why it is not shown.
+    pub fn check_in(&self, head: &Checkpoint) -> Result<&[u8], ProofFileError> {
+        let record = self.extra.as_deref().ok_or(ProofFileError::NoRecord)?;
+        check_inclusion(&leaf(record), self.index, head.size, &self.path, &head.root)?;
+        Ok(record)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every size up to 600 against the definitions, every bit of every proof, and every form of hostile text.
 
 mod keys;
+mod policy;
 
 use super::*;
 use proptest::prelude::*;

@@ -6,15 +6,16 @@ use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::shown;
-use crate::ledger::evidence::{Hash, KeyRange, TileAddress, TileError};
+use crate::ledger::evidence::{Hash, KeyRange, SignedHead, TileAddress, TileError};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
 /// What was once in a tile stays as it is; but it is a tenant's, and nothing for a cache that others share.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
@@ -24,6 +25,8 @@ const FOR_EVER: &str = "private, max-age=31536000, immutable";
 pub(in crate::http) struct HeadQuery {
     /// A head that covers this position: waits until it can be read, at most 5 s, and signs one if the last covers less
     at_least: Option<u64>,
+    /// `true` asks for the last head that has the quorum of the service's witnesses, and for no other one
+    cosigned: Option<bool>,
 }
 
 /// The last signed head of the tenant's history: a C2SP tlog-checkpoint, a note signed with Ed25519.
@@ -40,6 +43,7 @@ pub(in crate::http) async fn log_checkpoint(
     blocking(move || {
         let ledger = &caller.service.ledger;
         let head = match query.at_least {
+            at_least if query.cosigned == Some(true) => cosigned(&caller, at_least.unwrap_or(0))?,
             Some(position) => ledger.signed_over(caller.tenant, position.saturating_add(1))?,
             None => ledger.signed_head(caller.tenant)?,
         };
@@ -47,6 +51,17 @@ pub(in crate::http) async fn log_checkpoint(
         Ok((headers, head.note.clone()).into_response())
     })
     .await
+}
+
+/// The last head with a quorum, if it covers the position.
+fn cosigned(caller: &Caller, position: u64) -> Result<Arc<SignedHead>, Problem> {
+    let ledger = &caller.service.ledger;
+    let head = ledger.head(caller.tenant)?;
+    let cosigned = ledger.cosigned_head(caller.tenant).filter(|cosigned| cosigned.size > position);
+    cosigned.ok_or_else(|| {
+        let what = format!("no head that covers position {position} has been cosigned by enough witnesses yet");
+        Problem::new("head-not-cosigned", what).at(head)
+    })
 }
 
 /// The key that checks the tenant's heads of today, as C2SP signed-note writes it. Keep it apart from what it checks.
@@ -144,15 +159,31 @@ async fn tile(caller: Caller, address: Result<TileAddress, TileError>) -> Result
     .await
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ProofQuery {
+    /// `true` asks for a proof in the last head that has the quorum of the service's witnesses
+    cosigned: Option<bool>,
+}
+
 /// The record at a position and the proof that it is in a signed head: a C2SP tlog-proof with the record's bytes as its
 /// extra data. Whoever has this file and the log's key needs nothing else, and not us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/proofs/{position}", tag = "log",
-    params(("tenant" = String, Path), ("position" = u64, Path)),
+    params(("tenant" = String, Path), ("position" = u64, Path), ProofQuery),
     responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
-pub(in crate::http) async fn log_proof(caller: Caller, places: Places<(String, u64)>) -> Result<Response, Problem> {
+pub(in crate::http) async fn log_proof(
+    caller: Caller,
+    places: Places<(String, u64)>,
+    Asked(query): Asked<ProofQuery>,
+) -> Result<Response, Problem> {
     let Places((slug, position)) = places;
     blocking(move || {
-        let (proof, size) = caller.service.ledger.proof(caller.tenant, position)?;
+        let ledger = &caller.service.ledger;
+        let (proof, size) = if query.cosigned == Some(true) {
+            ledger.proof_in(caller.tenant, position, &*cosigned(&caller, position)?)?
+        } else {
+            ledger.proof(caller.tenant, position)?
+        };
         let headers = [
             (header::CONTENT_TYPE, TEXT.to_owned()),
             (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{slug}-{position}.tlog-proof\"")),
@@ -214,6 +245,8 @@ pub(in crate::http) async fn log_consistency(
     .await
 }
 
-async fn blocking(answer: impl FnOnce() -> Result<Response, Problem> + Send + 'static) -> Result<Response, Problem> {
+pub(super) async fn blocking(
+    answer: impl FnOnce() -> Result<Response, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
     tokio::task::spawn_blocking(answer).await.map_err(|error| Problem::internal(&error))?
 }

@@ -18,3 +18,4 @@ pub(super) mod stores;
 pub(super) mod stories;
 pub(super) mod streams;
 pub(super) mod tenants;
+pub(super) mod witnesses;

@@ -53,6 +53,8 @@ pub enum HeadsError {
          history and signs with another one from then on"
     )]
     NotTheHistorys { tenant: String, position: u64, key: String },
+    #[error("the witnesses can't be asked as it is said: {0}")]
+    Witnesses(String),
     #[error("the log's key could not be changed: {0}. The old one stays in force; the next start tries again")]
     NotRotated(String),
     /// What is in the file was never signed.
@@ -90,6 +92,36 @@ pub(super) fn check_log_name(log_name: &str) -> Result<(), HeadsError> {
 /// Whether any head was signed in this folder.
 pub(super) fn has_signed(dir: &Path) -> bool {
     tenants_with_heads(&dir.join(HEADS)).is_ok_and(|tenants| !tenants.is_empty())
+}
+
+/// The notes in a folder of heads, by tenant, each with its file.
+pub(super) fn notes_in(dir: &Path) -> Result<Vec<(u32, PathBuf, Note)>, HeadsError> {
+    let mut notes = vec![];
+    for tenant in tenants_with_heads(dir).map_err(|error| io_error("listing", dir, error))? {
+        let path = dir.join(tenant.to_string());
+        let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
+        let bytes = read_bytes(&path)?;
+        let note = Note::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+        notes.push((tenant, path, note));
+    }
+    Ok(notes)
+}
+
+/// The head in a note, if the log contains it.
+pub(super) fn compared(reader: &LogReader, tenant: u32, path: &Path, note: &Note) -> Result<SignedHead, HeadsError> {
+    let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
+    let head: Checkpoint =
+        note.text.parse().map_err(|error: crate::merkle::CheckpointError| damaged(error.to_string()))?;
+    let head = SignedHead { size: head.size, root: head.root, note: note.to_string() };
+    compare(reader, tenant, path, &head)?;
+    Ok(head)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, HeadsError> {
+    let mut bytes = vec![];
+    let file = File::open(path).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    file.map_err(|error| io_error("reading", path, error))?;
+    Ok(bytes)
 }
 
 /// Whose log it is, as the heads in a folder say.
@@ -295,10 +327,7 @@ fn tenants_with_heads(dir: &Path) -> io::Result<Vec<u32>> {
 /// The head in a file, and whether it is signed with our key.
 fn read(path: &Path, signer: &Signer) -> Result<(SignedHead, bool), HeadsError> {
     let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
-    let mut bytes = vec![];
-    let file = File::open(path).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
-    file.map_err(|error| io_error("reading", path, error))?;
-    let note = Note::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let note = Note::parse(&read_bytes(path)?).map_err(|error| damaged(error.to_string()))?;
     let checkpoint: Checkpoint =
         note.text.parse().map_err(|error: crate::merkle::CheckpointError| damaged(error.to_string()))?;
     let key =

@@ -3,6 +3,7 @@
 //! changes; a proof that needs a newer one has it signed at once. Not here: the formats and the mathematics (`merkle`).
 
 mod certify;
+mod cosigned;
 mod heads;
 mod key;
 mod rotation;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use crate::merkle::{Hash, ProofFile, TileAddress, TileError, TileKind, VerifierKey};
 pub use crate::merkle::{KeyRange, LogKeys};
+pub use cosigned::{WitnessHealth, WitnessState, WitnessTrouble, Witnessing};
 pub(super) use heads::look_at_signatures;
 pub use heads::{HeadsError, SignedHead, log_name_in};
 pub use key::{LOG_KEY_FILE, LogKeySource, Rotation};
@@ -22,6 +24,7 @@ use crate::domain::ids::TenantId;
 use crate::log::LogReader;
 use crate::log::writer::WriterHandle;
 use crate::merkle::{Signature, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
+use cosigned::Cosigned;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use heads::Heads;
 use key::NextKey;
@@ -42,12 +45,14 @@ pub struct Signing {
     pub every: Duration,
     /// Another key takes the place of the log's, before anything else is signed.
     pub rotation: Option<Rotation>,
+    pub witnessing: Witnessing,
 }
 
 impl Default for Signing {
     fn default() -> Self {
         let every = Duration::from_secs(5);
-        Self { key: LogKeySource::DataFolder, log_name: "seatledger.local".into(), every, rotation: None }
+        let (key, log_name) = (LogKeySource::DataFolder, "seatledger.local".into());
+        Self { key, log_name, every, rotation: None, witnessing: Witnessing::default() }
     }
 }
 
@@ -117,6 +122,7 @@ pub struct Consistency {
 
 pub(super) struct Evidence {
     heads: Arc<Heads>,
+    cosigned: Cosigned,
     shelf: Arc<Shelf>,
     every: Duration,
     /// Goes with the ledger, and the thread with it.
@@ -125,7 +131,9 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// Starts to sign.
-    pub(super) fn start(heads: Heads, every: Duration, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
+    pub(super) fn start(dir: &Path, heads: Heads, signing: &Signing, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
+        let every = signing.every;
+        let cosigned = Cosigned::open(dir, signing.witnessing.clone(), heads.reader())?;
         let heads = Arc::new(heads);
         let (stop, stopped) = bounded::<()>(1);
         if every > Duration::ZERO {
@@ -140,7 +148,7 @@ impl Evidence {
                 .spawn(run)
                 .map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error })?;
         }
-        Ok(Self { heads, shelf, every, _stop: stop })
+        Ok(Self { heads, cosigned, shelf, every, _stop: stop })
     }
 
     /// Signs what came since the last heads: once more at the end.
@@ -216,7 +224,8 @@ impl Ledger {
         self.0.evidence.heads.last(tenant.0)
     }
 
-    /// Publishes a witness's signature with the head of so many records, if that is still the last one. Blocking.
+    /// Publishes a witness's signature with the head of so many records: with the last one, if it is still that, and with the
+    /// one that lies before the witnesses. Blocking.
     ///
     /// # Errors
     /// When it is not the key's signature over that head, or the disk said no.
@@ -227,7 +236,10 @@ impl Ledger {
         key: &VerifierKey,
         signature: Signature,
     ) -> Result<bool, String> {
-        self.0.evidence.heads.add(tenant.0, size, key, signature)
+        let evidence = &self.0.evidence;
+        let is_last = evidence.heads.add(tenant.0, size, key, signature.clone())?;
+        evidence.cosigned.add(tenant.0, size, key, signature)?;
+        Ok(is_last)
     }
 
     /// A head over at least so many records, signed now if the last one covers fewer. Blocking.
@@ -270,9 +282,18 @@ impl Ledger {
     /// # Errors
     /// When the position is not reached, the log can't be read, or no head can be signed.
     pub fn proof(&self, tenant: TenantId, position: u64) -> Result<(ProofFile, u64), ReadError> {
+        let size = position.checked_add(1).ok_or(ReadError::NotReached(position))?;
+        let head = self.signed_over(tenant, size)?;
+        self.proof_in(tenant, position, &head)
+    }
+
+    /// The same in a head that was signed over more records than the position. Blocking.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub fn proof_in(&self, tenant: TenantId, position: u64, head: &SignedHead) -> Result<(ProofFile, u64), ReadError> {
         let broken =
             |error: &dyn std::fmt::Display| ReadError::Log(format!("the proof of position {position}: {error}"));
-        let head = self.signed_over(tenant, position.checked_add(1).ok_or(ReadError::NotReached(position))?)?;
         let reader = self.0.writer.reader();
         let tree = reader.tree(tenant.0);
         let path = inclusion(&tree, position, head.size).map_err(|error| broken(&error))?;

@@ -1,0 +1,75 @@
+//! HTTP to services that others run, witnesses among them: with time limits, without redirects, over TLS where the URL says so.
+//! Not here: what is asked of them.
+
+use super::exit::{self, Failure};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+/// Certificates in one file; a bundle of all roots of a system has about half of it.
+const CA_BYTES_MAX: u64 = 1 << 20;
+
+/// Begins a client that trusts no certificate, for who asks without TLS.
+pub(super) fn without_tls() -> reqwest::ClientBuilder {
+    with_provider().tls_certs_only([])
+}
+
+fn with_provider() -> reqwest::ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // an error means that there is one already, which is as good
+        let _there = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder()
+}
+
+/// Who asks at these URLs, which others serve.
+pub(super) fn client<'u>(
+    mut urls: impl Iterator<Item = &'u str>,
+    ca: Option<&Path>,
+    answer_max: Duration,
+) -> Result<reqwest::Client, Failure> {
+    // a machine without certificates can ask where there is no TLS
+    let has_tls = urls.any(|url| url.starts_with("https://"));
+    let client = match ca {
+        Some(file) => with_provider().tls_certs_only(certificates(file)?),
+        None if has_tls => with_provider(),
+        None => without_tls(),
+    };
+    let client = client
+        .timeout(answer_max)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .user_agent(concat!("seatledger/", env!("CARGO_PKG_VERSION")));
+    client.build().map_err(|error| Failure::File(format!("nobody outside can be asked: {}", in_full(&error))))
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let mut bytes = vec![];
+    let read = File::open(path).and_then(|file| file.take(CA_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| exit::file(path, "the certificates can't be read", error))?;
+    let found = reqwest::Certificate::from_pem_bundle(&bytes);
+    let found = found.map_err(|error| exit::file(path, "it holds no certificates in PEM", in_full(&error)))?;
+    if found.is_empty() {
+        return Err(exit::file(path, "it holds no certificates in PEM", "none was found"));
+    }
+    Ok(found)
+}
+
+/// Whether a text is a URL that can be asked.
+pub(super) fn is_url(text: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+}
+
+/// With the causes behind it: that a certificate is not trusted stands at their end.
+pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
