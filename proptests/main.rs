@@ -9,6 +9,7 @@ mod crash;
 mod crowd;
 mod full_disk;
 mod harness;
+mod hindsight;
 mod history;
 mod hostile;
 mod ledger_machine;

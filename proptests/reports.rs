@@ -294,7 +294,7 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
     t.get("/reports/refunds?format=parquet").problem("not-acceptable");
     let strange = t.call(reqwest::Method::GET, "/reports/refunds").header("accept", "image/png").send();
     strange.problem("not-acceptable");
-    t.get("/reports/license-position?as_known_at=3").problem("invalid-query");
+    t.get("/reports/peak-use?as_known_at=3").problem("invalid-query");
     t.get("/reports/license-position?limit=0").problem("invalid-query");
 }
 

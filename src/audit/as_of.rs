@@ -2,6 +2,7 @@
 //! that were asked for last kept at hand.
 
 use super::each_event;
+use super::hindsight::Shelf;
 use super::part::{Wanted, part};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Time;
@@ -108,6 +109,8 @@ pub struct AsOf {
     /// The newest in use is last.
     views: Mutex<VecDeque<(TenantId, u64, Arc<View>)>>,
     folding: Mutex<usize>,
+    /// The same as they were known later.
+    pub(super) looked_back: Shelf,
     is_folded: Condvar,
 }
 

@@ -1,6 +1,6 @@
 //! Why a count is what it is: the events that changed it, in order, each with what it added and what came of it.
 
-use super::each_pool_event;
+use super::hindsight::{Moment, each_pool_event_at};
 use super::sentence::{actor_name, sentence};
 use crate::domain::command::Door;
 use crate::domain::event::Event;
@@ -127,8 +127,8 @@ pub struct Explanation {
     pub value: Owned,
 }
 
-/// The events up to and including position `to` that changed the figure, from behind position `after` on, at most
-/// `limit`. A pool that was not yet listed at `to` has no events and counts 0. Blocking.
+/// The events that count at a moment and changed the figure, from behind position `after` on, at most `limit`. A pool that
+/// was not yet listed has no events and counts 0. Blocking.
 ///
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
@@ -137,15 +137,15 @@ pub fn explain(
     tenant: TenantId,
     pool: PoolId,
     figure: Figure,
-    to: u64,
+    moment: Moment,
     after: Option<u64>,
     limit: usize,
 ) -> Result<Explanation, ReadError> {
-    let mut fold = PoolFigures::new(pool);
+    let mut fold = if moment.known.is_some() { PoolFigures::in_hindsight(pool) } else { PoolFigures::new(pool) };
     let mut value = figure.of(&fold.figures());
     let mut steps: Vec<Step> = Vec::new();
     let mut is_more = false;
-    each_pool_event(ledger, tenant, pool, to, |recorded| {
+    each_pool_event_at(ledger, tenant, pool, moment, |recorded| {
         fold.take(&recorded.event);
         let before = std::mem::replace(&mut value, figure.of(&fold.figures()));
         // a pool begins with its listing, whatever it counts then

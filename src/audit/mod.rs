@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod events;
 pub mod explain;
 pub mod export;
+pub mod hindsight;
 pub mod import;
 pub mod part;
 pub mod reports;

@@ -1,11 +1,13 @@
 //! How a holder came to a seat of a pool, or came to none: every event that bears on it, in order, and where the holder
 //! stands. Not here: counts of the whole pool (`explain.rs`).
 
+use super::hindsight::{Moment, late};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::event_type::EventType;
 use crate::domain::facts::{DequeueCause, ReleaseCause};
 use crate::domain::ids::{GroupId, Holder, PoolId, TenantId};
 use crate::domain::state::SeatState;
+use crate::domain::subject::{Subject, subjects_of};
 use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
 use crate::projection::figures::PoolFigures;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +38,7 @@ pub struct Story {
     pub refused_at: Option<u64>,
 }
 
-/// What is known of a holder's seat at position `to`: the assignments that could cover it, the memberships through which they
+/// What is known of a holder's seat at a moment: the assignments that could cover it, the memberships through which they
 /// did, its grants, installs and endings, and the departures and returns of its holder. Blocking, for as long as reading
 /// the holder's events of this pool takes.
 ///
@@ -47,16 +49,21 @@ pub fn story(
     tenant: TenantId,
     pool: PoolId,
     holder: Holder,
-    to: u64,
+    moment: Moment,
     after: Option<u64>,
     limit: usize,
 ) -> Result<Story, ReadError> {
+    let to = moment.position;
     if to > ledger.head(tenant)? {
         return Err(ReadError::NotReached(to));
     }
     let asked = Asked { ledger, tenant, to };
     let of_holder = |types: &[EventType]| of(holder, None, types);
-    let own = asked.all(of(holder, Some(pool), &[]))?;
+    let mut own = asked.all(of(holder, Some(pool), &[]))?;
+    own.extend(late(ledger, tenant, moment)?.into_iter().map(|late| late.recorded).filter(|recorded| {
+        let named = subjects_of(recorded);
+        named.contains(&Subject::Pool(pool)) && named.contains(&Subject::from(holder))
+    }));
     let (standing, since) = stands(&own, pool, holder);
     let refused = own.iter().rev().find(|recorded| is_refusal(&recorded.event));
     let refused_at = refused.map(|recorded| recorded.position);

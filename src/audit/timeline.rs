@@ -1,5 +1,9 @@
 //! Owned, held and free over time, for one pool: a point where one of them changed, or a day's last word and its peak.
 
+mod placed;
+
+pub use placed::{PlacedKey, placed_days, placed_points};
+
 use super::each_pool_event;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Owned;
@@ -14,6 +18,8 @@ use std::ops::ControlFlow;
 pub struct Point {
     pub position: u64,
     pub recorded_at: Time,
+    /// Where the event is placed, in a timeline as it was known later.
+    pub placed_at: Option<Time>,
     pub owned: Owned,
     pub held: u64,
     pub free: Owned,
@@ -65,6 +71,7 @@ pub fn points(
         points.push(Point {
             position: recorded.position,
             recorded_at: recorded.envelope.recorded_at,
+            placed_at: None,
             owned,
             held,
             free,
@@ -90,12 +97,11 @@ pub fn days(
     limit: usize,
 ) -> Result<Page<DayPoint, Day>, ReadError> {
     let mut days = Days { points: Vec::new(), current: None, after, limit, is_more: false };
-    each_change(ledger, tenant, pool, to, |recorded, figures| days.take(recorded, figures))?;
-    if let Some(current) = days.current {
-        days.close_until(current, Day(last.0.saturating_add(1)));
-    }
-    let next_after = days.points.last().filter(|_| days.is_more).map(|point| point.day);
-    Ok(Page { points: days.points, next_after })
+    each_change(ledger, tenant, pool, to, |recorded, figures| {
+        let Figures { owned, held, free, .. } = *figures;
+        days.take(recorded.envelope.recorded_at.day(), recorded.position, owned, held, free)
+    })?;
+    Ok(days.until(last))
 }
 
 struct Days {
@@ -107,8 +113,7 @@ struct Days {
 }
 
 impl Days {
-    fn take(&mut self, recorded: &Recorded, figures: &Figures) -> ControlFlow<()> {
-        let day = recorded.envelope.recorded_at.day();
+    fn take(&mut self, day: Day, position: u64, owned: Owned, held: u64, free: Owned) -> ControlFlow<()> {
         // what was held when the day began counts for its peak as well
         let begun = match self.current {
             Some(current) if current.day == day => current.held_max,
@@ -118,10 +123,17 @@ impl Days {
             }
             None => 0,
         };
-        let Figures { owned, held, free, .. } = *figures;
         let held_max = held.max(begun);
-        self.current = Some(DayPoint { day, position: recorded.position, owned, held, free, held_max });
+        self.current = Some(DayPoint { day, position, owned, held, free, held_max });
         if self.is_more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn until(mut self, last: Day) -> Page<DayPoint, Day> {
+        if let Some(current) = self.current {
+            self.close_until(current, Day(last.0.saturating_add(1)));
+        }
+        let next_after = self.points.last().filter(|_| self.is_more).map(|point| point.day);
+        Page { points: self.points, next_after }
     }
 
     /// The current day is over, and so is every day before `next`.

@@ -15,6 +15,7 @@ Without a name the reports are listed, with what each is asked with. Points are 
 Examples:
   seatledger report --tenant contoso --token-file auditor.token
   seatledger report license-position --tenant contoso --as-of 2026-06-30T23:59:59Z --format csv > position.csv
+  seatledger report holders --tenant contoso --pool declared:office --as-of 2026-06-30T23:59:59Z --as-known-at 2026-07-31T00:00:00Z
   seatledger report person --tenant contoso --user ada@contoso.example
   seatledger report peak-use --tenant contoso --from 2026-01-01T00:00:00Z --to 2026-06-30T23:59:59Z")]
 pub(crate) struct Args {
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// Everything as it was at this point
     #[arg(long, value_name = "POINT")]
     as_of: Option<String>,
+    /// What was known up to this point of --as-of
+    #[arg(long, value_name = "POINT")]
+    as_known_at: Option<String>,
     /// Where a period begins
     #[arg(long, value_name = "POINT")]
     from: Option<String>,
@@ -66,6 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let days = args.days.map(|days| days.to_string());
     let asked = [
         ("as_of", &args.as_of),
+        ("as_known_at", &args.as_known_at),
         ("from", &args.from),
         ("to", &args.to),
         ("pool", &args.pool),

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod key;
 pub mod laws;
 pub mod personal;
+pub mod placing;
 pub mod plan;
 pub mod rejection;
 pub mod report;

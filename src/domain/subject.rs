@@ -5,6 +5,7 @@ use super::command::Actor;
 use super::event::{Event, Recorded, Target};
 use super::event_type::EventType;
 use super::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, ReviewId, UserId};
+use super::placing::Lateness;
 
 /// Something whose history can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +21,8 @@ pub enum Subject {
     Refusals,
     Type(EventType),
     Review(ReviewId),
+    /// Facts about seats and installs that were recorded so late.
+    Late(Lateness),
 }
 
 impl From<Holder> for Subject {
@@ -45,6 +48,7 @@ pub fn name_subjects(recorded: &Recorded, named: &mut Vec<Subject>) {
     named.clear();
     named.push(Subject::Actor(recorded.envelope.actor));
     named.push(Subject::Type(recorded.event.event_type()));
+    named.extend(Lateness::of(recorded).map(Subject::Late));
     name_parts(&recorded.event, named);
     named.sort_unstable();
     named.dedup();

@@ -4,9 +4,10 @@
 use super::auth::Caller;
 use super::door::checked_key;
 use super::problem::Problem;
-use super::reading::{Page, PageQuery, Place, Reading};
+use super::reading::{Page, PageQuery, Place, Reading, point};
 use super::refs;
 use crate::audit::as_of::{AsOfError, At};
+use crate::audit::hindsight::Moment;
 use crate::domain::command::Actor;
 use crate::domain::event_type::EventType;
 use crate::domain::ids::ReviewId;
@@ -127,9 +128,6 @@ pub(super) fn range(
     position: u64,
 ) -> Result<(u64, u64), Problem> {
     let ledger = &caller.service.ledger;
-    let point = |name: &str, text: &str| {
-        text.parse::<At>().map_err(|error| Problem::new("invalid-query", format!("{name}: {error}")))
-    };
     let first = match from.map(|text| point("from", text)).transpose()? {
         None => 0,
         Some(At::Position(first)) => first,
@@ -155,7 +153,7 @@ pub(super) fn range(
 
 /// The part of a query that says which list it is, as it was written.
 pub(super) fn filter_of(query: Option<&str>) -> String {
-    const NOT_OF_THE_LIST: [&str; 4] = ["limit", "cursor", "at_least", "as_of"];
+    const NOT_OF_THE_LIST: [&str; 5] = ["limit", "cursor", "at_least", "as_of", "as_known_at"];
     let parts = query.unwrap_or_default().split('&').filter(|part| {
         let name = part.split('=').next().unwrap_or_default();
         !name.is_empty() && !NOT_OF_THE_LIST.contains(&name)
@@ -164,15 +162,6 @@ pub(super) fn filter_of(query: Option<&str>) -> String {
 }
 
 impl Reading {
-    /// The last position that is read: the head, or where `as_of` points to. Blocking.
-    pub(super) fn last_position(&self) -> Result<u64, Problem> {
-        let (ledger, tenant) = (&self.caller.service.ledger, self.caller.tenant);
-        match self.at()? {
-            Some(at) => Ok(at.position(ledger, tenant)?),
-            None => Ok(ledger.head(tenant)?),
-        }
-    }
-
     /// A page of a list that is made from the log up to a position. Done aside, because it blocks. What stands beside the
     /// items comes with the page.
     pub(super) async fn list_of_log<T: Serialize + Send + 'static>(
@@ -183,13 +172,13 @@ impl Reading {
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, &filter)?;
         let blocking = move || {
-            let (position, after) = match place.cursor() {
-                Some((position, after)) => (position, Some(after.to_owned())),
-                None => (self.last_position()?, None),
+            let (moment, after) = match place.cursor() {
+                Some((moment, after)) => (moment, Some(after.to_owned())),
+                None => (self.moment()?, None),
             };
-            let ((page, beside), position) =
-                (read(&self, LogPlace { position, after, limit: place.limit() })?, position);
-            place.listed_beside(page.items, page.next, position, beside)
+            let place_in_log = LogPlace { position: moment.position, moment, after, limit: place.limit() };
+            let (page, beside) = read(&self, place_in_log)?;
+            place.listed_beside(page.items, page.next, moment, beside)
         };
         tokio::task::spawn_blocking(blocking).await.map_err(|error| Problem::internal(&error))?
     }
@@ -197,8 +186,9 @@ impl Reading {
 
 /// Where in the log a page begins.
 pub(super) struct LogPlace {
-    /// The last position that is looked at.
+    /// The last position that counts by itself.
     pub(super) position: u64,
+    pub(super) moment: Moment,
     after: Option<String>,
     pub(super) limit: usize,
 }

@@ -6,7 +6,9 @@ use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
 use crate::audit::as_of::At;
+use crate::audit::hindsight::{Known, Moment};
 use crate::audit::part::Wanted;
+use crate::domain::time::Time;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -29,7 +31,7 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
 /// At which position a read looks.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadQuery {
     /// Wait until this position can be read, at most 5 s
@@ -37,7 +39,9 @@ pub(super) struct ReadQuery {
     /// A position, or a time: the state as it was
     #[param(max_length = 64)]
     pub(super) as_of: Option<String>,
-    #[param(ignore)]
+    /// A position, or a time: what was known up to there of `as_of`, or of that very point. Facts about seats and installs count
+    /// from when they occurred, also those that were recorded behind `as_of`; all others from when they were recorded
+    #[param(max_length = 64)]
     pub(super) as_known_at: Option<String>,
 }
 
@@ -100,6 +104,7 @@ impl<T> Page<T> {
 }
 
 /// A caller who reads.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub(super) caller: Caller,
     query: ReadQuery,
@@ -115,9 +120,6 @@ impl FromRequestParts<Arc<Service>> for Reading {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, service).await?;
         let Asked(query) = Asked::<ReadQuery>::from_request_parts(parts, service).await?;
-        if query.as_known_at.is_some() {
-            return Err(Problem::new("invalid-query", "as_known_at is not served by this version"));
-        }
         if let Some(position) = query.at_least {
             caller.reach(position).await?;
         }
@@ -161,20 +163,21 @@ impl Caller {
         .at(head))
     }
 
-    /// The state as it was, at least what is wanted of it.
-    async fn view_at(&self, at: At, wanted: Wanted) -> Result<Arc<View>, Problem> {
-        let caller = self.clone();
-        let read = move || caller.service.as_of.part_at(&caller.service.ledger, caller.tenant, at, &wanted);
-        let view = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
-        view.map_err(Problem::from)
+    /// The state of a moment, at least what is wanted of it. Blocking.
+    pub(super) fn view_of(&self, moment: Moment, wanted: &Wanted) -> Result<Arc<View>, Problem> {
+        Ok(self.service.as_of.moment(&self.service.ledger, self.tenant, moment, wanted)?)
     }
 }
 
+/// A position or a time, as a parameter names it.
+pub(super) fn point(name: &str, text: &str) -> Result<At, Problem> {
+    text.parse().map_err(|error| Problem::new("invalid-query", format!("{name}: {error}")).with("parameter", name))
+}
+
 impl Reading {
-    /// The position or time that the caller asks for.
-    pub(super) fn at(&self) -> Result<Option<At>, Problem> {
-        let Some(text) = &self.query.as_of else { return Ok(None) };
-        text.parse().map(Some).map_err(|error| Problem::new("invalid-query", format!("as_of: {error}")))
+    /// The caller asks for something else than what is so now.
+    pub(super) fn is_past(&self) -> bool {
+        self.query.as_of.is_some() || self.query.as_known_at.is_some()
     }
 
     /// Says what of the past the question looks at, so that nothing else is made.
@@ -182,20 +185,67 @@ impl Reading {
         Self { wanted, ..self }
     }
 
-    /// Looks, now or as of then; the position that was looked at comes with it.
+    /// The position or time that the caller asks for: what is known up to a point is, by itself, asked for of that point.
+    pub(super) fn asked_point(&self) -> Result<Option<At>, Problem> {
+        let named = [("as_of", &self.query.as_of), ("as_known_at", &self.query.as_known_at)];
+        let given = named.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)));
+        given.map(|(name, text)| point(name, text)).transpose()
+    }
+
+    /// The moment that the caller asks for; `None` for now. Blocking.
+    pub(super) fn asked_moment(&self) -> Result<Option<Moment>, Problem> {
+        let ReadQuery { as_of, as_known_at, .. } = &self.query;
+        if !self.is_past() {
+            return Ok(None);
+        }
+        let (ledger, tenant) = (&self.caller.service.ledger, self.caller.tenant);
+        let as_of = as_of.as_deref().map(|text| point("as_of", text)).transpose()?;
+        let known = as_known_at.as_deref().map(|text| {
+            let at = point("as_known_at", text)?.position(ledger, tenant);
+            at.map_err(|error| Problem::from(error).with("parameter", "as_known_at"))
+        });
+        Ok(Some(Moment::of(ledger, tenant, as_of, known.transpose()?)?))
+    }
+
+    /// The same, with the head for now. Blocking.
+    pub(super) fn moment(&self) -> Result<Moment, Problem> {
+        match self.asked_moment()? {
+            Some(moment) => Ok(moment),
+            None => Ok(Moment::at(self.caller.service.ledger.head(self.caller.tenant)?)),
+        }
+    }
+
+    /// Refuses what is asked about a point in time as it was known later, where there are only positions to ask about.
+    pub(super) fn knows_positions_alone(&self, why: &str) -> Result<(), Problem> {
+        match self.query.as_known_at {
+            None => Ok(()),
+            Some(_) => {
+                let detail = format!("as_known_at: {why}; ask with as_of alone");
+                Err(Problem::new("invalid-query", detail).with("parameter", "as_known_at"))
+            }
+        }
+    }
+
+    /// Looks, now or at the moment asked for; the position that was looked at comes with it.
     pub(super) async fn look<R: Send + 'static>(
         &self,
         look: impl FnOnce(&View) -> Result<R, Problem> + Send + 'static,
     ) -> Result<(R, u64), Problem> {
-        match self.at()? {
-            Some(at) => self.look_at(at, look).await,
-            None => self.caller.service.ledger.read(self.caller.tenant, |view| seen(view, look))?,
+        if !self.is_past() {
+            return self.caller.service.ledger.read(self.caller.tenant, |view| seen(view, look))?;
         }
+        let (moment, view) = self.view(None).await?;
+        seen(&view, look).map(|(found, _)| (found, moment.position))
     }
 
-    async fn look_at<R>(&self, at: At, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
-        let view = self.caller.view_at(at, self.wanted.clone()).await?;
-        seen(&view, look)
+    /// The state of a moment, or of the one asked for.
+    async fn view(&self, moment: Option<Moment>) -> Result<(Moment, Arc<View>), Problem> {
+        let this = self.clone();
+        let read = move || {
+            let moment = moment.map_or_else(|| this.moment(), Ok)?;
+            Ok((moment, this.caller.view_of(moment, &this.wanted)?))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
     }
 
     /// Where another thing of this kind is, asked for in the same way.
@@ -239,8 +289,8 @@ impl Reading {
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<T>, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, filter)?;
-        let (Page { items, next }, position) = self.page(&place, look).await?;
-        place.listed(items, next, position)
+        let (Page { items, next }, moment) = self.page(&place, look).await?;
+        place.listed(items, next, moment)
     }
 
     /// The same where an item takes time to show, as one whose names are sealed: nobody waits for the state meanwhile.
@@ -252,32 +302,41 @@ impl Reading {
         show: impl Fn(&Caller, I) -> Result<T, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, filter)?;
-        let (Page { items, next }, position) = self.page(&place, look).await?;
+        let (Page { items, next }, moment) = self.page(&place, look).await?;
         let caller = self.caller;
         let shown = move || items.into_iter().map(|item| show(&caller, item)).collect::<Result<Vec<T>, Problem>>();
         let items = tokio::task::spawn_blocking(shown).await.map_err(|error| Problem::internal(&error))??;
-        place.listed(items, next, position)
+        place.listed(items, next, moment)
     }
 
     async fn page<I: Send + 'static>(
         &self,
         place: &Place,
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<I>, Problem> + Send + 'static,
-    ) -> Result<(Page<I>, u64), Problem> {
+    ) -> Result<(Page<I>, Moment), Problem> {
         let limit = place.limit;
-        let Some(Cursor { position, after }) = &place.cursor else {
-            return self.look(move |view| look(view, None, limit)).await;
+        let Some(Cursor { moment, after }) = &place.cursor else {
+            if self.is_past() {
+                let (moment, view) = self.view(None).await?;
+                return seen(&view, |view| look(view, None, limit)).map(|(page, _)| (page, moment));
+            }
+            let (page, position) = self.look(move |view| look(view, None, limit)).await?;
+            return Ok((page, Moment::at(position)));
         };
         // most pages follow at once: then the state is still the one of the first page
         let (service, tenant) = (&self.caller.service, self.caller.tenant);
         let now = service.ledger.read(tenant, |view| {
-            let is_same = view.state.next_position == position + 1;
+            let is_same = moment.known.is_none() && view.state.next_position == moment.position + 1;
             if is_same { Ok(seen(view, |view| look(view, Some(after), limit))) } else { Err(look) }
         })?;
-        match now {
+        let found = match now {
             Ok(found) => found,
-            Err(look) => self.look_at(At::Position(*position), |view| look(view, Some(after), limit)).await,
-        }
+            Err(look) => {
+                let (_, view) = self.view(Some(*moment)).await?;
+                seen(&view, |view| look(view, Some(after), limit))
+            }
+        };
+        found.map(|(page, _)| (page, *moment))
     }
 }
 
@@ -309,18 +368,18 @@ impl Place {
         self.limit
     }
 
-    /// The position of the first page, and the key behind which this one begins.
-    pub(super) fn cursor(&self) -> Option<(u64, &str)> {
-        self.cursor.as_ref().map(|cursor| (cursor.position, cursor.after.as_str()))
+    /// The moment of the first page, and the key behind which this one begins.
+    pub(super) fn cursor(&self) -> Option<(Moment, &str)> {
+        self.cursor.as_ref().map(|cursor| (cursor.moment, cursor.after.as_str()))
     }
 
     pub(super) fn listed<T: Serialize>(
         &self,
         items: Vec<T>,
         next: Option<String>,
-        position: u64,
+        moment: Moment,
     ) -> Result<Response, Problem> {
-        self.listed_beside(items, next, position, Map::new())
+        self.listed_beside(items, next, moment, Map::new())
     }
 
     /// The same with more fields in the body.
@@ -328,15 +387,16 @@ impl Place {
         &self,
         items: Vec<T>,
         next: Option<String>,
-        position: u64,
+        moment: Moment,
         beside: Map<String, Value>,
     ) -> Result<Response, Problem> {
         let Self { path, filter, limit, .. } = self;
-        let next_cursor = next.map(|after| Cursor { position, after }.write(&self.list));
+        let next_cursor = next.map(|after| Cursor { moment, after }.write(&self.list));
         let and = if filter.is_empty() { "" } else { "&" };
         let link = next_cursor
             .as_deref()
             .map(|cursor| format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\""));
+        let position = moment.position;
         let mut response = shown(position, &Beside { list: Listed { items, next_cursor, position }, beside })?;
         if let Some(link) = link.and_then(|link| link.parse().ok()) {
             response.headers_mut().insert(header::LINK, link);
@@ -360,16 +420,21 @@ pub(super) fn shown(position: u64, body: &impl Serialize) -> Result<Response, Pr
     Ok((headers, body.to_string()).into_response())
 }
 
-/// Where a list goes on. Opaque outside; inside: which list, at which position, behind which key.
+/// Where a list goes on. Opaque outside; inside: which list, at which moment, behind which key.
 pub(super) struct Cursor {
-    pub(super) position: u64,
+    pub(super) moment: Moment,
     pub(super) after: String,
 }
 
 impl Cursor {
     pub(super) fn write(&self, list: &str) -> String {
         let mut bytes = mark(list).to_vec();
-        bytes.extend_from_slice(&self.position.to_be_bytes());
+        bytes.extend_from_slice(&self.moment.position.to_be_bytes());
+        bytes.push(u8::from(self.moment.known.is_some()));
+        if let Some(Known { position, before }) = self.moment.known {
+            bytes.extend_from_slice(&position.to_be_bytes());
+            bytes.extend_from_slice(&before.0.to_be_bytes());
+        }
         bytes.extend_from_slice(self.after.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -378,12 +443,26 @@ impl Cursor {
         let wrong = || Problem::new("invalid-cursor", "the cursor is not one that this list gave");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
         let (found, rest) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        let (position, after) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
         if *found != mark(list) {
             return Err(wrong());
         }
+        let (position, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+        let position = u64::from_be_bytes(*position);
+        let (known, after) = match rest.split_first().ok_or_else(wrong)? {
+            (0, after) => (None, after),
+            (1, rest) => {
+                let (known, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+                let (before, after) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+                let (known, before) = (u64::from_be_bytes(*known), Time(i64::from_be_bytes(*before)));
+                if known < position {
+                    return Err(wrong());
+                }
+                (Some(Known { position: known, before }), after)
+            }
+            _ => return Err(wrong()),
+        };
         let after = String::from_utf8(after.to_vec()).map_err(|_| wrong())?;
-        Ok(Self { position: u64::from_be_bytes(*position), after })
+        Ok(Self { moment: Moment { position, known }, after })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::command::{DeviceRef, GroupRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::key::PoolKey;
 use crate::domain::state::{Group, Tenant};
+use crate::projection::View;
 
 /// Longer references name nothing.
 pub(super) const REF_BYTES_MAX: usize = 1024;
@@ -113,6 +114,26 @@ pub(super) fn living_group_in<'s>(state: &'s Tenant, group: &GroupRef) -> Result
         return Err(Problem::new("group-not-found", "the group was deleted"));
     }
     Ok(group)
+}
+
+/// Also one who was not known yet, by id, of whom a seat or an install tells.
+pub(super) fn user_told_of(view: &View, user: UserRef) -> Result<UserId, Problem> {
+    let found = user_in(&view.state, user)?;
+    let unknown = || Problem::new("user-not-found", "no user had this id then");
+    if view.tells_of_user(found) { Ok(found) } else { Err(unknown()) }
+}
+
+pub(super) fn device_told_of(view: &View, device: DeviceRef) -> Result<DeviceId, Problem> {
+    let found = device_in(&view.state, device)?;
+    let unknown = || Problem::new("device-not-found", "no device had this id then");
+    if view.tells_of_device(found) { Ok(found) } else { Err(unknown()) }
+}
+
+pub(super) fn holder_told_of(view: &View, holder: HolderRef) -> Result<Holder, Problem> {
+    match holder {
+        HolderRef::User(user) => user_told_of(view, user).map(Holder::User),
+        HolderRef::Device(device) => device_told_of(view, device).map(Holder::Device),
+    }
 }
 
 pub(super) fn holder_in(state: &Tenant, holder: HolderRef) -> Result<Holder, Problem> {

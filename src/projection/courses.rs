@@ -254,6 +254,12 @@ impl Courses {
         self.0.get(pool.index())
     }
 
+    /// How many pools were listed by a position: those with the lowest ids.
+    #[must_use]
+    pub fn listed_by(&self, position: u64) -> usize {
+        self.0.partition_point(|course| course.listed_position() <= position)
+    }
+
     pub(super) fn take(&mut self, recorded: &Recorded) {
         let Some((pool, change)) = Change::of(&recorded.event) else { return };
         if let Change::Listed { owned, distribution_policy, price } = change {

@@ -78,6 +78,8 @@ pub struct PoolFigures {
     devices_of: BTreeMap<UserId, BTreeSet<DeviceId>>,
     unlicensed: u64,
     refused: u64,
+    /// A license that is named is none while the seat is not in use: in hindsight an install may be known before its seat.
+    is_in_hindsight: bool,
 }
 
 impl PoolFigures {
@@ -94,7 +96,15 @@ impl PoolFigures {
             devices_of: BTreeMap::new(),
             unlicensed: 0,
             refused: 0,
+            is_in_hindsight: false,
         }
+    }
+
+    /// Of events of which some became known later: they follow each other about one seat and about one install, and not
+    /// between them.
+    #[must_use]
+    pub fn in_hindsight(pool: PoolId) -> Self {
+        Self { is_in_hindsight: true, ..Self::new(pool) }
     }
 
     #[must_use]
@@ -164,7 +174,12 @@ impl PoolFigures {
                 }
             }
             Event::SeatTaken { pool, holder } if self.is(*pool) => self.enter(*holder, SeatState::InUse),
-            Event::SeatIdle { pool, holder } if self.is(*pool) => self.enter(*holder, SeatState::Reserved),
+            Event::SeatIdle { pool, holder } if self.is(*pool) => {
+                if self.is_in_hindsight {
+                    self.orphan_installs(*holder);
+                }
+                self.enter(*holder, SeatState::Reserved);
+            }
             Event::SeatReleasing { pool, holder, .. } if self.is(*pool) => {
                 self.enter(*holder, SeatState::Releasing);
                 self.orphan_installs(*holder);
@@ -189,14 +204,21 @@ impl PoolFigures {
             }
 
             Event::Installed { pool, device, user, seat, .. } if self.is(*pool) => {
-                self.installs.insert(InstallKey { device: *device, user: *user }, *seat);
+                let seat = seat.filter(|seat| self.may_license(*seat));
+                self.installs.insert(InstallKey { device: *device, user: *user }, seat);
                 self.unlicensed += u64::from(seat.is_none());
                 if let Some(user) = user {
                     self.devices_of.entry(*user).or_default().insert(*device);
                 }
             }
             Event::InstallLicensed { pool, device, user, seat } if self.is(*pool) => {
-                self.license(InstallKey { device: *device, user: *user }, *seat);
+                let key = InstallKey { device: *device, user: *user };
+                if self.is_in_hindsight && self.may_license(*seat) {
+                    let before = self.installs.insert(key, Some(*seat));
+                    self.unlicensed -= u64::from(before == Some(None));
+                } else if !self.is_in_hindsight {
+                    self.license(key, *seat);
+                }
             }
             Event::Uninstalled { pool, device, user } if self.is(*pool) => {
                 let was = self.installs.remove(&InstallKey { device: *device, user: *user });
@@ -344,6 +366,10 @@ impl PoolFigures {
             }
         };
         keys.into_iter()
+    }
+
+    fn may_license(&self, holder: Holder) -> bool {
+        !self.is_in_hindsight || self.seats.get(&holder) == Some(&SeatState::InUse)
     }
 
     fn license(&mut self, key: InstallKey, holder: Holder) {

@@ -4,6 +4,7 @@
 use super::figures::PoolFigures;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{Holder, PoolId};
+use crate::domain::placing::Chain;
 use crate::domain::state::{Pool, Seat, SeatState};
 use crate::domain::time::Time;
 use std::collections::BTreeMap;
@@ -116,96 +117,8 @@ impl Holders {
 /// The seat that an event is about.
 #[must_use]
 pub fn seat_of(event: &Event) -> Option<(PoolId, Holder)> {
-    match event {
-        Event::SeatGranted { pool, holder, .. }
-        | Event::SeatTaken { pool, holder }
-        | Event::SeatIdle { pool, holder }
-        | Event::SeatReleasing { pool, holder, .. }
-        | Event::SeatReleaseSent { pool, holder }
-        | Event::SeatReleaseRefused { pool, holder }
-        | Event::SeatTakenBack { pool, holder }
-        | Event::RegrantFlagged { pool, holder }
-        | Event::SeatReleased { pool, holder, .. }
-        | Event::SeatConfirmed { pool, holder }
-        | Event::ForeignSeatSeen { pool, holder }
-        | Event::ForeignSeatAdopted { pool, holder, .. } => Some((*pool, *holder)),
-
-        Event::LapseEnded { .. }
-        | Event::Queued { .. }
-        | Event::Requeued { .. }
-        | Event::Dequeued { .. }
-        | Event::Installed { .. }
-        | Event::InstallLicensed { .. }
-        | Event::Uninstalled { .. }
-        | Event::OfflineLicenseIssued { .. }
-        | Event::PoolListed { .. }
-        | Event::PoolDetailsChanged { .. }
-        | Event::PoolNamed { .. }
-        | Event::PackagesListed { .. }
-        | Event::PrivateStoreVisibilityChanged { .. }
-        | Event::EntitlementDated { .. }
-        | Event::CapacityChanged { .. }
-        | Event::RefundLagSeen { .. }
-        | Event::RefundSettled { .. }
-        | Event::DistributionPolicyChanged { .. }
-        | Event::PoolDelisted { .. }
-        | Event::PoolRelisted { .. }
-        | Event::PoolSuspended { .. }
-        | Event::PoolResumed { .. }
-        | Event::ServingPaused { .. }
-        | Event::ServingResumed { .. }
-        | Event::StoreUsedStated { .. }
-        | Event::PoolPolicyChanged { .. }
-        | Event::DriftFound { .. }
-        | Event::DriftResolved { .. }
-        | Event::RefundRecorded { .. }
-        | Event::AssignmentMade { .. }
-        | Event::AssignmentEnded { .. }
-        | Event::MembersSkipped { .. }
-        | Event::CommandRefused { .. }
-        | Event::BatchRefused { .. }
-        | Event::RefusalsCounted { .. }
-        | Event::CommandUnchanged { .. }
-        | Event::TenantCreated { .. }
-        | Event::TenantRenamed { .. }
-        | Event::SettingsChanged { .. }
-        | Event::TokenIssued { .. }
-        | Event::TokenRevoked { .. }
-        | Event::StoreAccountLinked { .. }
-        | Event::StoreAccountChanged { .. }
-        | Event::ToolActivated { .. }
-        | Event::ToolDeactivated { .. }
-        | Event::SyncStarted { .. }
-        | Event::SyncCompleted { .. }
-        | Event::SyncFailed { .. }
-        | Event::ItemSkipped { .. }
-        | Event::UserAdded { .. }
-        | Event::UserChanged { .. }
-        | Event::UserDeparted { .. }
-        | Event::SeatsKept { .. }
-        | Event::GraceEnded { .. }
-        | Event::UserReturned { .. }
-        | Event::SeatsOffered { .. }
-        | Event::DeviceAdded { .. }
-        | Event::DeviceChanged { .. }
-        | Event::DeviceReincarnated { .. }
-        | Event::DeviceRetired { .. }
-        | Event::DeviceReturned { .. }
-        | Event::GroupAdded { .. }
-        | Event::MembersAdded { .. }
-        | Event::MembersRemoved { .. }
-        | Event::GroupDeleted { .. }
-        | Event::EndingsHeld { .. }
-        | Event::RemovalHeld { .. }
-        | Event::EndingsConfirmed { .. }
-        | Event::LogRestored { .. }
-        | Event::LogKeyRotated { .. }
-        | Event::ReportRead { .. }
-        | Event::ReviewOpened { .. }
-        | Event::ReviewDecided { .. }
-        | Event::ReviewClosed { .. }
-        | Event::ReviewCarriedOut { .. }
-        | Event::ReviewEnded { .. }
-        | Event::ReviewCancelled { .. } => None,
+    match Chain::of(event)? {
+        Chain::Seat { pool, holder } => Some((pool, holder)),
+        Chain::Install { .. } => None,
     }
 }

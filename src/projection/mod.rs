@@ -10,8 +10,9 @@ pub mod refusals;
 pub mod tallies;
 
 use crate::domain::event::Recorded;
-use crate::domain::ids::PoolId;
-use crate::domain::state::{Pool, Tenant};
+use crate::domain::ids::{DeviceId, PoolId, UserId};
+use crate::domain::state::{Meta, Pool, Tenant};
+use crate::domain::time::Time;
 use figures::Figures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +27,17 @@ pub struct View {
     /// Of a part of a view alone, whose pools are without their holders.
     #[serde(skip)]
     pub counted: BTreeMap<PoolId, Figures>,
+    /// In a view of what became known later of its position's instant.
+    #[serde(skip)]
+    pub hindsight: Option<Hindsight>,
+}
+
+/// What became known later: laid over the seats and installs of a state, and over nothing else of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hindsight {
+    /// So many users and devices were known at the instant itself.
+    pub users: usize,
+    pub devices: usize,
 }
 
 impl View {
@@ -46,5 +58,44 @@ impl View {
     #[must_use]
     pub fn figures(&self, pool: &Pool) -> Figures {
         self.counted.get(&pool.id).copied().unwrap_or_else(|| Figures::of(pool))
+    }
+
+    /// The same with room for what became known later.
+    #[must_use]
+    pub fn in_hindsight(&self) -> Self {
+        let (users, devices) = (self.state.users.len(), self.state.devices.len());
+        Self { hindsight: Some(Hindsight { users, devices }), ..self.clone() }
+    }
+
+    /// Takes a fact about a seat or an install that was recorded later and is placed at this time. Of the courses what they
+    /// come to is right, and what lies between their marks is not.
+    pub fn take_late(&mut self, recorded: &Recorded, placed_at: Time) {
+        let meta = Meta { recorded_at: placed_at, ..recorded.meta() };
+        self.state.evolve_late(&recorded.event, &meta);
+        self.courses.take(recorded);
+    }
+
+    /// How many users were known at the instant.
+    #[must_use]
+    pub fn users_known(&self) -> usize {
+        self.hindsight.map_or(self.state.users.len(), |hindsight| hindsight.users)
+    }
+
+    #[must_use]
+    pub fn devices_known(&self) -> usize {
+        self.hindsight.map_or(self.state.devices.len(), |hindsight| hindsight.devices)
+    }
+
+    /// Whether a user was known, or became known later by a seat or an install of this instant.
+    #[must_use]
+    pub fn tells_of_user(&self, user: UserId) -> bool {
+        let later = |user: UserId| self.state.users.get(user.index()).is_some_and(|user| user.links.is_of_an_app());
+        user.index() < self.users_known() || later(user)
+    }
+
+    #[must_use]
+    pub fn tells_of_device(&self, device: DeviceId) -> bool {
+        let later = |id: DeviceId| self.state.devices.get(id.index()).is_some_and(|found| found.links.is_of_an_app());
+        device.index() < self.devices_known() || later(device)
     }
 }

@@ -13,7 +13,7 @@ use std::ops::{Bound, ControlFlow};
 pub(super) const REPORT: Report = Report {
     name: ReportName::Holders,
     about: "Who held a seat of the pool, in which state and since when.",
-    parameters: &[must(Asking::Pool), may(Asking::AsOf)],
+    parameters: &[must(Asking::Pool), may(Asking::AsOf), may(Asking::AsKnownAt)],
     columns: COLUMNS,
     read,
 };
@@ -41,7 +41,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                 Cell::id(&label.key),
                 Cell::id(holder),
                 Cell::word(&seat.state),
-                Cell::Time(seat.since),
+                Cell::Time(source.placed_since(label.pool, holder, &seat)?),
                 Cell::Count(seat.granted_position),
                 Cell::evidence(seat.evidence()),
             ];

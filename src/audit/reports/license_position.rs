@@ -11,7 +11,7 @@ pub(super) const REPORT: Report = Report {
     name: ReportName::LicensePosition,
     about: "What each pool owns, how much of it is held and by how much it is above its cap, with the cost at the price \
             listed then.",
-    parameters: &[may(Asking::AsOf), may(Asking::Pool)],
+    parameters: &[may(Asking::AsOf), may(Asking::AsKnownAt), may(Asking::Pool)],
     columns: COLUMNS,
     read,
 };
@@ -36,7 +36,11 @@ const COLUMNS: &[Column] = &[
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
-        let Some(course) = at(source, &label, source.position)? else { continue };
+        let course = match source.hindsight() {
+            Some(view) => view.courses.pool(label.pool).map(|course| course.now),
+            None => at(source, &label, source.position)?,
+        };
+        let Some(course) = course else { continue };
         let (price_position, price) = label.course.price_at(source.position).unzip();
         let cost = |seats| Cell::cost(seats, price);
         let key = Key(label.pool.0.into(), 0, 0);

@@ -68,6 +68,8 @@ pub struct Report {
 pub enum Asking {
     /// The point at which everything is looked at.
     AsOf,
+    /// Up to where the log is known of that point.
+    AsKnownAt,
     /// The beginning of a period.
     From,
     /// Its end.
@@ -86,6 +88,7 @@ impl Asking {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AsOf => "as_of",
+            Self::AsKnownAt => "as_known_at",
             Self::From | Self::FromPoint => "from",
             Self::To | Self::ToPoint => "to",
             Self::Pool => "pool",
@@ -98,6 +101,10 @@ impl Asking {
     pub const fn about(self) -> &'static str {
         match self {
             Self::AsOf => "A position, or a time: everything as it was then. Without it, now",
+            Self::AsKnownAt => {
+                "A position, or a time: what was known up to there of as_of. Seats count from when they were granted or given \
+                 back, where that was told, and not from when it was recorded"
+            }
             Self::From => "The first position that counts, or the time from which on. Without it, the beginning",
             Self::To => "The last position that counts, or the time until which. Without it, now",
             Self::FromPoint => "A position, or a time: everything as it was then is compared",

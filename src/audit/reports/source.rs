@@ -4,14 +4,17 @@
 use super::{Asked, ReportError};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
+use crate::audit::hindsight::placed_since;
 use crate::domain::event::Recorded;
-use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::key::PoolKey;
+use crate::domain::placing::Chain;
 use crate::domain::subject::Subject;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::courses::PoolCourse;
+use crate::projection::holders::HeldSeat;
 use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -28,7 +31,7 @@ pub struct Source<'a> {
     pub position: u64,
     /// The instant up to which what goes on is measured.
     pub until: Time,
-    /// The state at that position, where it was taken with it.
+    /// The state at that position, where it was taken with it; as it was known later, where that is asked for.
     pub pinned: Option<Arc<View>>,
     /// Events that were read since it was last asked for.
     pub work: Cell<u64>,
@@ -51,6 +54,20 @@ impl Source<'_> {
             return Ok(view);
         }
         Ok(self.as_of.view_at(self.ledger, self.tenant, At::Position(self.position))?)
+    }
+
+    /// The state as it was known later, where that was asked for.
+    pub(super) fn hindsight(&self) -> Option<&View> {
+        self.pinned.as_deref().filter(|view| view.hindsight.is_some())
+    }
+
+    /// When a seat entered its state: in hindsight, where that is placed.
+    pub(super) fn placed_since(&self, pool: PoolId, holder: Holder, seat: &HeldSeat) -> Result<Time, ReportError> {
+        if self.hindsight().is_none() {
+            return Ok(seat.since);
+        }
+        let chain = Chain::Seat { pool, holder };
+        Ok(placed_since(self.ledger, self.tenant, chain, seat.since, seat.since_position)?)
     }
 
     /// The same, if it need not be made.

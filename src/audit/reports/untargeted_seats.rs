@@ -10,7 +10,7 @@ use crate::projection::holders::seats_from;
 pub(super) const REPORT: Report = Report {
     name: ReportName::UntargetedSeats,
     about: "Seats that were granted here and whose holders no assignment covers any more, or ever did.",
-    parameters: &[may(Asking::AsOf), may(Asking::Pool)],
+    parameters: &[may(Asking::AsOf), may(Asking::AsKnownAt), may(Asking::Pool)],
     columns: COLUMNS,
     read,
 };
@@ -41,7 +41,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                     Cell::id(&label.key),
                     Cell::id(holder),
                     Cell::word(&seat.state),
-                    Cell::Time(seat.since),
+                    Cell::Time(source.placed_since(label.pool, holder, &seat)?),
                     Cell::word(&held.policy.untargeted),
                     Cell::evidence(seat.evidence()),
                 ];

@@ -2,6 +2,7 @@
 
 use super::life::{World, life};
 use crate::audit::explain::{Figure, Step, explain};
+use crate::audit::hindsight::Moment;
 use crate::audit::timeline::{days, points};
 use crate::domain::event::Event;
 use crate::domain::facts::Owned;
@@ -57,7 +58,7 @@ async fn the_last_running_value_is_the_figure_whatever_the_page_and_the_position
             let mut steps: Vec<Step> = Vec::new();
             let mut after = None;
             let value = loop {
-                let page = explain(ledger, tenant, PoolId(pool), figure, to, after, 7).unwrap();
+                let page = explain(ledger, tenant, PoolId(pool), figure, Moment::at(to), after, 7).unwrap();
                 assert!(page.steps.len() <= 7);
                 steps.extend(page.steps);
                 after = page.next_after;
@@ -145,7 +146,8 @@ async fn an_explanation_names_who_and_why() {
     let head = ledger.head(tenant).unwrap();
     for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
         let Event::SeatGranted { pool, holder, .. } = &recorded.event else { continue };
-        let page = explain(ledger, tenant, *pool, Figure::Held, head, Some(recorded.position - 1), 1).unwrap();
+        let page =
+            explain(ledger, tenant, *pool, Figure::Held, Moment::at(head), Some(recorded.position - 1), 1).unwrap();
         let step = &page.steps[0];
         assert_eq!((step.position, step.delta), (recorded.position, Some(1)));
         assert_eq!(step.command_id, recorded.envelope.command_id);

@@ -1,6 +1,7 @@
 //! Where a holder stands, and why a command was refused, against the whole state at every position.
 
 use super::life::life;
+use crate::audit::hindsight::Moment;
 use crate::audit::story::{Standing, story};
 use crate::audit::why_not::why_not;
 use crate::domain::event::Event;
@@ -36,7 +37,7 @@ async fn where_a_holder_stands_is_what_the_state_says() {
             for (pool, holder) in
                 state.pools.iter().flat_map(|pool| holders(state).into_iter().map(move |one| (pool, one)))
             {
-                let told = story(ledger, tenant, pool.id, holder, to, None, 1000).unwrap();
+                let told = story(ledger, tenant, pool.id, holder, Moment::at(to), None, 1000).unwrap();
                 let truth = pool.seats.get(&holder).map(|seat| seat.state);
                 let said = if let Standing::Holds(state) = told.standing { Some(state) } else { None };
                 assert_eq!(said, truth, "seed {seed}: {holder} and {} at {to}: {:?}", pool.id, told.standing);
@@ -64,11 +65,11 @@ async fn a_story_is_the_same_whatever_its_pages() {
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let head = ledger.head(tenant).unwrap();
     let (pool, holder) = (PoolId(0), Holder::User(UserId(0)));
-    let whole = story(ledger, tenant, pool, holder, head, None, usize::MAX).unwrap();
+    let whole = story(ledger, tenant, pool, holder, Moment::at(head), None, usize::MAX).unwrap();
     assert!(whole.events.len() > 7, "{}", whole.events.len());
     let (mut paged, mut after) = (Vec::new(), None);
     loop {
-        let page = story(ledger, tenant, pool, holder, head, after, 3).unwrap();
+        let page = story(ledger, tenant, pool, holder, Moment::at(head), after, 3).unwrap();
         assert!(page.events.len() <= 3);
         assert_eq!((page.standing, page.since), (whole.standing, whole.since));
         paged.extend(page.events);
@@ -78,7 +79,7 @@ async fn a_story_is_the_same_whatever_its_pages() {
         }
     }
     assert_eq!(paged, whole.events);
-    assert!(story(ledger, tenant, pool, holder, head + 1, None, 3).is_err());
+    assert!(story(ledger, tenant, pool, holder, Moment::at(head + 1), None, 3).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Seats, queues and installs: where laws 1 and 2 are asserted.
 
+mod late;
+
 use super::reviews::Parting;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;

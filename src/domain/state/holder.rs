@@ -21,6 +21,14 @@ pub struct Links {
     pub installed: BTreeSet<PoolId>,
 }
 
+impl Links {
+    /// A seat is held, or an app is installed.
+    #[must_use]
+    pub fn is_of_an_app(&self) -> bool {
+        !self.seats.is_empty() || !self.installed.is_empty()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,

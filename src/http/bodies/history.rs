@@ -173,6 +173,10 @@ pub(in crate::http) struct TimelinePoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     recorded_at: Option<Time>,
+    /// Of a point as it was known later: when the event occurred, as far as that counts
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    placed_at: Option<Time>,
     /// Of a day
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
@@ -189,9 +193,9 @@ pub(in crate::http) struct TimelinePoint {
 
 impl From<Point> for TimelinePoint {
     fn from(point: Point) -> Self {
-        let Point { position, recorded_at, owned, held, free } = point;
+        let Point { position, recorded_at, placed_at, owned, held, free } = point;
         let (owned, free) = (owned_json(owned), owned_json(free));
-        Self { position, recorded_at: Some(recorded_at), day: None, owned, held, free, held_max: None }
+        Self { position, recorded_at: Some(recorded_at), placed_at, day: None, owned, held, free, held_max: None }
     }
 }
 
@@ -199,6 +203,15 @@ impl From<DayPoint> for TimelinePoint {
     fn from(point: DayPoint) -> Self {
         let DayPoint { day, position, owned, held, free, held_max } = point;
         let (owned, free) = (owned_json(owned), owned_json(free));
-        Self { position, recorded_at: None, day: Some(day), owned, held, free, held_max: Some(held_max) }
+        Self {
+            position,
+            recorded_at: None,
+            placed_at: None,
+            day: Some(day),
+            owned,
+            held,
+            free,
+            held_max: Some(held_max),
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! Seats, places in queues, and installs.
 
+use crate::audit::hindsight;
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use crate::domain::placing::Chain;
 use crate::domain::state::{Install, InstallKey, Pool, QueuePlace, Seat, SeatState, Tenant};
 use crate::domain::time::Time;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
 use crate::http::wire::words;
+use crate::projection::View;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -83,10 +88,13 @@ pub(in crate::http) struct SeatBody {
     devices: Vec<DeviceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
+    #[serde(skip)]
+    is_in_hindsight: bool,
 }
 
 impl SeatBody {
-    pub(in crate::http) fn of(state: &Tenant, pool: &Pool, holder: Holder, seat: &Seat) -> Self {
+    pub(in crate::http) fn of(view: &View, pool: &Pool, holder: Holder, seat: &Seat) -> Self {
+        let state = &view.state;
         Self {
             pool: pool.id,
             pool_key: pool.key.to_string(),
@@ -99,8 +107,23 @@ impl SeatBody {
             assignments: state.assignments_of(pool.id, holder),
             devices: devices_of(pool, holder),
             position: None,
+            is_in_hindsight: view.hindsight.is_some(),
         }
     }
+
+    /// In hindsight a state is entered where its fact is placed. Blocking.
+    pub(in crate::http) fn placed(self, caller: &Caller) -> Result<Self, Problem> {
+        let chain = Chain::Seat { pool: self.pool, holder: self.holder };
+        let since = placed(caller, self.is_in_hindsight, chain, self.since, self.since_position)?;
+        Ok(Self { since, ..self })
+    }
+}
+
+fn placed(caller: &Caller, is_in_hindsight: bool, chain: Chain, since: Time, position: u64) -> Result<Time, Problem> {
+    if !is_in_hindsight {
+        return Ok(since);
+    }
+    Ok(hindsight::placed_since(&caller.service.ledger, caller.tenant, chain, since, position)?)
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -174,10 +197,12 @@ pub(in crate::http) struct InstallBody {
     #[schema(value_type = String, format = DateTime)]
     since: Time,
     since_position: u64,
+    #[serde(skip)]
+    is_in_hindsight: bool,
 }
 
 impl InstallBody {
-    pub(in crate::http) fn of(pool: &Pool, key: InstallKey, install: &Install) -> Self {
+    pub(in crate::http) fn of(view: &View, pool: &Pool, key: InstallKey, install: &Install) -> Self {
         Self {
             pool: pool.id,
             pool_key: pool.key.to_string(),
@@ -187,6 +212,14 @@ impl InstallBody {
             licensed: install.seat.is_some(),
             since: install.since,
             since_position: install.since_position,
+            is_in_hindsight: view.hindsight.is_some(),
         }
+    }
+
+    /// As of a seat. Blocking.
+    pub(in crate::http) fn placed(self, caller: &Caller) -> Result<Self, Problem> {
+        let chain = Chain::Install { pool: self.pool, device: self.device, user: self.user };
+        let since = placed(caller, self.is_in_hindsight, chain, self.since, self.since_position)?;
+        Ok(Self { since, ..self })
     }
 }

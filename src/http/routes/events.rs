@@ -1,7 +1,8 @@
 //! The history: events and refusals as lists, one event, and the digest of what they come to.
 
-use crate::audit::as_of::At;
 use crate::audit::events::EventView;
+use crate::audit::hindsight::Moment;
+use crate::audit::part::Wanted;
 use crate::domain::event_type::EventType;
 use crate::http::bodies::history::{DigestBody, RefusalBody};
 use crate::http::contract::ReadProblems;
@@ -54,11 +55,9 @@ fn narrowed(mut query: EventQuery, place: &LogPlace) -> Result<EventQuery, Probl
     responses((status = 200, body = EventView), ReadProblems))]
 pub(in crate::http) async fn event(reading: Reading, places: Places<(String, u64)>) -> Result<Response, Problem> {
     let Places((_, asked)) = places;
-    let at = reading.at()?;
     let find = move || {
         let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-        let head =
-            at.map_or_else(|| ledger.head(tenant).map_err(Problem::from), |at| Ok(at.position(ledger, tenant)?))?;
+        let head = reading.moment()?.position;
         let found = if asked <= head { ledger.events(tenant, asked, 1)?.pop() } else { None };
         let recorded = found.ok_or_else(|| {
             Problem::new("position-not-reached", format!("there is no event at {asked}; the head is {head}")).at(head)
@@ -117,7 +116,7 @@ pub(in crate::http) async fn refusals(
                 is_now
             })?;
             if !is_counted && !items.is_empty() {
-                let view = service.as_of.view_at(&service.ledger, tenant, At::Position(place.position))?;
+                let view = reading.caller.view_of(Moment::at(place.position), &Wanted::Everything)?;
                 count(&mut items, &view);
             }
             Ok((Page { items, next: next.map(|next| next.to_string()) }, Map::new()))
@@ -130,12 +129,12 @@ pub(in crate::http) async fn refusals(
     params(("tenant" = String, Path), ReadQuery),
     responses((status = 200, body = DigestBody), ReadProblems))]
 pub(in crate::http) async fn digest(reading: Reading) -> Result<Response, Problem> {
-    let at = reading.at()?;
+    reading.knows_positions_alone("a digest is of the state at a position")?;
     let find = move || {
-        let (service, tenant) = (&reading.caller.service, reading.caller.tenant);
-        let (position, digest) = match at {
-            None => service.ledger.digest(tenant)?,
-            Some(at) => service.ledger.digest_of(&service.as_of.view_at(&service.ledger, tenant, at)?.state),
+        let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+        let (position, digest) = match reading.asked_moment()? {
+            None => ledger.digest(tenant)?,
+            Some(moment) => ledger.digest_of(&reading.caller.view_of(moment, &Wanted::Everything)?.state),
         };
         shown(position, &DigestBody { digest: hex::encode(digest), position })
     };

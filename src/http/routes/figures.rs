@@ -60,7 +60,7 @@ pub(in crate::http) async fn explain(
     reading
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-            let found = explain::explain(ledger, tenant, pool, figure, place.position, place.after()?, place.limit)?;
+            let found = explain::explain(ledger, tenant, pool, figure, place.moment, place.after()?, place.limit)?;
             let items = found.steps.into_iter().map(StepBody::from).collect();
             let beside = Map::from_iter([
                 ("pool".to_owned(), Value::from(pool.to_string())),
@@ -109,7 +109,13 @@ pub(in crate::http) async fn timeline(
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
             let (to, limit) = (place.position, place.limit);
+            let moment = place.moment;
             let page = match query.bucket {
+                None if moment.known.is_some() => {
+                    let found = timeline::placed_points(ledger, tenant, pool, moment, place.after()?, limit)?;
+                    let items: Vec<TimelinePoint> = found.points.into_iter().map(Into::into).collect();
+                    Page { items, next: found.next_after.map(|after| after.to_string()) }
+                }
                 None => {
                     let found = timeline::points(ledger, tenant, pool, to, place.after()?, limit)?;
                     let items: Vec<TimelinePoint> = found.points.into_iter().map(Into::into).collect();
@@ -117,7 +123,11 @@ pub(in crate::http) async fn timeline(
                 }
                 Some(Bucket::Day) => {
                     let last = last_day(reading, to)?;
-                    let found = timeline::days(ledger, tenant, pool, to, last, place.after()?, limit)?;
+                    let after = place.after()?;
+                    let found = match moment.known {
+                        Some(_) => timeline::placed_days(ledger, tenant, pool, moment, last, after, limit)?,
+                        None => timeline::days(ledger, tenant, pool, to, last, after, limit)?,
+                    };
                     let items = found.points.into_iter().map(Into::into).collect();
                     Page { items, next: found.next_after.map(|after| after.to_string()) }
                 }

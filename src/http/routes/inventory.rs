@@ -106,7 +106,7 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
     responses((status = 200, body = Listed<DriftBody>), ReadProblems))]
 pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     // in the past it was as old as it was then
-    let is_past = reading.at()?.is_some();
+    let is_past = reading.is_past();
     let now = reading.caller.service.ledger.clock().now();
     reading
         .list(page, "", move |view, after, limit| {

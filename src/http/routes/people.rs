@@ -1,13 +1,14 @@
 //! Reads of people, devices, groups and assignments.
 
 use crate::domain::ids::{AssignmentId, Holder};
-use crate::domain::state::{Assignment, Tenant};
+use crate::domain::state::Assignment;
 use crate::http::bodies::people::{AssignmentBody, DeviceBody, GroupBody, MemberBody, UserBody};
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::refs;
+use crate::projection::View;
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -24,15 +25,16 @@ fn place_after(after: Option<&str>) -> usize {
     params(("tenant" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<UserBody>), ReadProblems))]
 pub(in crate::http) async fn users(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
-    let users = |state: &Tenant, after: Option<&str>, limit| {
-        let rest = state.users.iter().skip(place_after(after));
+    let users = |view: &View, after: Option<&str>, limit| {
+        let state = &view.state;
+        let rest = state.users.iter().take(view.users_known()).skip(place_after(after));
         Page::of(rest, limit, |user| user.id.index().to_string(), |user| UserBody::of(state, user))
     };
     reading
         .list_shown(
             page,
             "",
-            move |view, after, limit| Ok(users(&view.state, after, limit)),
+            move |view, after, limit| Ok(users(view, after, limit)),
             |caller, user| Ok(user.open(&caller.service.ledger)),
         )
         .await
@@ -46,7 +48,11 @@ pub(in crate::http) async fn user(reading: Reading, places: Places<(String, Stri
     let Places((_, user)) = places;
     let user = reading.caller.user(&user)?;
     let look = reading.look(move |view| {
-        let user = view.state.user(refs::user_in(&view.state, user)?);
+        let id = refs::user_in(&view.state, user)?;
+        if id.index() >= view.users_known() {
+            return Err(Problem::new("user-not-found", "no user had this id then"));
+        }
+        let user = view.state.user(id);
         Ok((UserBody::of(&view.state, user), user.etag))
     });
     let ((user, etag), position) = look.await?;
@@ -58,15 +64,16 @@ pub(in crate::http) async fn user(reading: Reading, places: Places<(String, Stri
     params(("tenant" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<DeviceBody>), ReadProblems))]
 pub(in crate::http) async fn devices(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
-    let devices = |state: &Tenant, after: Option<&str>, limit| {
-        let rest = state.devices.iter().skip(place_after(after));
+    let devices = |view: &View, after: Option<&str>, limit| {
+        let state = &view.state;
+        let rest = state.devices.iter().take(view.devices_known()).skip(place_after(after));
         Page::of(rest, limit, |device| device.id.index().to_string(), |device| DeviceBody::of(state, device))
     };
     reading
         .list_shown(
             page,
             "",
-            move |view, after, limit| Ok(devices(&view.state, after, limit)),
+            move |view, after, limit| Ok(devices(view, after, limit)),
             |caller, device| Ok(device.open(&caller.service.ledger)),
         )
         .await
@@ -80,7 +87,11 @@ pub(in crate::http) async fn device(reading: Reading, places: Places<(String, St
     let Places((_, device)) = places;
     let device = reading.caller.device(&device)?;
     let look = reading.look(move |view| {
-        let device = view.state.device(refs::device_in(&view.state, device)?);
+        let id = refs::device_in(&view.state, device)?;
+        if id.index() >= view.devices_known() {
+            return Err(Problem::new("device-not-found", "no device had this id then"));
+        }
+        let device = view.state.device(id);
         Ok((DeviceBody::of(&view.state, device), device.etag))
     });
     let ((device, etag), position) = look.await?;

@@ -2,6 +2,8 @@
 //! here: what a report says (`audit::reports`).
 
 use crate::audit::as_of::{AsOfError, At};
+use crate::audit::hindsight::Moment;
+use crate::audit::part::Wanted;
 use crate::audit::reports::{Asked, Asking, Key, Output, Report, Source, csv_header, csv_line};
 use crate::domain::ids::{PoolId, UserId};
 use crate::domain::report::{ReportAsked, ReportName};
@@ -13,7 +15,7 @@ use crate::http::files::{self, Sink};
 use crate::http::history::filter_of;
 use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, shown};
+use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, point, shown};
 use crate::http::{refs, traces};
 use crate::projection::View;
 use axum::extract::RawQuery;
@@ -169,7 +171,7 @@ async fn listed(
     looked_up: LookedUp,
 ) -> Result<Response, Problem> {
     let read = move || {
-        let LookedUp { asked, position, until, after, pinned, .. } = looked_up;
+        let LookedUp { asked, position, moment, until, after, pinned, .. } = looked_up;
         let mut items: Vec<Value> = Vec::new();
         let mut sink = |row: crate::audit::reports::Row| {
             items.push(Value::Object(row.to_json(report.columns)));
@@ -180,7 +182,7 @@ async fn listed(
         let next = out.next_after().map(|key| format!("{key}@{}", until.0));
         let beside = [("report", Value::from(report.name.name())), ("until", Value::from(until.to_string()))];
         let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value));
-        place.listed_beside(items, next, position, Map::from_iter(beside))
+        place.listed_beside(items, next, moment, Map::from_iter(beside))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
 }
@@ -250,6 +252,7 @@ pub(super) struct LookedUp {
     /// The same as it is recorded.
     pub(super) traced: ReportAsked,
     pub(super) position: u64,
+    moment: Moment,
     pub(super) until: Time,
     after: Option<Key>,
     /// Nothing says at which point to look.
@@ -263,7 +266,7 @@ impl LookedUp {
         reading: &Reading,
         report: &Report,
         query: &ReportQuery,
-        after: Option<(u64, &str)>,
+        after: Option<(Moment, &str)>,
     ) -> Result<Self, Problem> {
         let caller = &reading.caller;
         if query.days.is_some_and(|days| days > DAYS_MAX) {
@@ -272,18 +275,20 @@ impl LookedUp {
         }
         let to = match &query.to {
             Some(text) => Some(point("to", text)?),
-            None => reading.at()?,
+            None => reading.asked_point()?,
         };
-        let (position, until, after) = match after {
-            Some((position, after)) => {
-                let (until, after) = continued(caller, position, after)?;
-                (position, until, Some(after))
+        let (moment, until, after) = match after {
+            Some((moment, after)) => {
+                let (until, after) = continued(caller, moment.position, after)?;
+                (moment, until, Some(after))
             }
             None => {
                 let (position, until) = end(caller, to)?;
-                (position, until, None)
+                let known = reading.asked_moment()?.filter(|moment| moment.known.is_some());
+                (known.unwrap_or(Moment::at(position)), until, None)
             }
         };
+        let position = moment.position;
         let from = query.from.as_deref().map(|text| point("from", text)).transpose()?;
         let is_between = report.takes(Asking::FromPoint);
         let (first, since) =
@@ -300,30 +305,34 @@ impl LookedUp {
         // a later page of what was read as of now belongs to that read
         let is_fresh = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
         let end = (!is_fresh).then_some(position);
-        let (as_of, to) = if query.to.is_some() { (None, end) } else { (end, None) };
+        let (as_of, to) = match moment.known {
+            Some(known) => (Some(position), Some(known.position)),
+            None if query.to.is_some() => (None, end),
+            None => (end, None),
+        };
         let traced = ReportAsked { as_of, from: from.map(|_| first - u64::from(is_between)), to, pool, user, days };
-        Ok(Self { asked, traced, position, until, after, is_now, pinned: None })
+        Ok(Self { asked, traced, position, moment, until, after, is_now, pinned: None })
     }
 
     /// Now is when the trace is there: the position, and with it the state for a report that reads one. Blocking.
     pub(super) fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
+        if self.moment.known.is_some() {
+            let pinned = Some(caller.view_of(self.moment, &Wanted::Everything)?);
+            return Ok(Self { pinned, ..self });
+        }
         if !self.is_now {
             return Ok(self);
         }
         let (ledger, tenant) = (&caller.service.ledger, caller.tenant);
         if !report.reads_state() {
             let (position, until) = end(caller, None)?;
-            return Ok(Self { position, until, ..self });
+            return Ok(Self { position, moment: Moment::at(position), until, ..self });
         }
         let view = caller.service.as_of.published(ledger, tenant)?;
         let position = view.state.next_position.saturating_sub(1);
         let until = ledger.clock().now().max(view.state.last_recorded_at);
-        Ok(Self { position, until, pinned: Some(view), ..self })
+        Ok(Self { position, moment: Moment::at(position), until, pinned: Some(view), ..self })
     }
-}
-
-fn point(name: &str, text: &str) -> Result<At, Problem> {
-    text.parse().map_err(|error| Problem::new("invalid-query", format!("{name}: {error}")).with("parameter", name))
 }
 
 /// What stands in a cursor; what no page of this log can have said is refused.

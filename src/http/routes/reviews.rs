@@ -1,7 +1,8 @@
 //! Access reviews: opened over pools, shown seat by seat, decided, ended. Handlers parse, submit and render; what the end
 //! does to a seat is decided elsewhere.
 
-use crate::audit::as_of::At;
+use crate::audit::hindsight::Moment;
+use crate::audit::part::Wanted;
 use crate::domain::answer::Status;
 use crate::domain::command::Door as Through;
 use crate::domain::facts::Role;
@@ -127,6 +128,7 @@ pub(in crate::http) async fn review_seats(
     Asked(query): Asked<SeatsQuery>,
 ) -> Result<Response, Problem> {
     let id = review_id(&to);
+    reading.knows_positions_alone("the seats of a review are those at the position where it was opened")?;
     if is_csv(query.format.as_deref(), &headers)? {
         return written(reading, id).await;
     }
@@ -135,7 +137,7 @@ pub(in crate::http) async fn review_seats(
         let (page, position) = rows(&reading, &place, id)?;
         let ledger = &reading.caller.service.ledger;
         let items: Vec<ReviewSeatBody> = page.items.into_iter().map(|seat| seat.opened(ledger)).collect();
-        place.listed(items, page.next, position)
+        place.listed(items, page.next, Moment::at(position))
     };
     tokio::task::spawn_blocking(listed).await.map_err(|error| Problem::internal(&error))?
 }
@@ -148,10 +150,9 @@ fn rows(reading: &Reading, place: &Place, id: ReviewId) -> Result<(Page<SealedSe
         Some((pool.parse().ok()?, holder.parse().ok()?))
     });
     let look = |view: &View| page_of(&view.state, found(&view.state, id)?, after, place.limit());
-    let position = match (place.cursor(), reading.at()?) {
-        (Some((position, _)), _) => Some(position),
-        (None, Some(at)) => Some(at.position(&caller.service.ledger, caller.tenant)?),
-        (None, None) => None,
+    let position = match place.cursor() {
+        Some((moment, _)) => Some(moment.position),
+        None => reading.asked_moment()?.map(|moment| moment.position),
     };
     let (now, seen) = caller.service.ledger.read(caller.tenant, |view| {
         let head = view.state.next_position.saturating_sub(1);
@@ -180,7 +181,7 @@ fn shown_at(review: &Review, position: u64) -> u64 {
 fn state_of(caller: &Caller, id: ReviewId, position: u64) -> Result<Arc<View>, Problem> {
     let shown_at =
         caller.service.ledger.read(caller.tenant, |view| found(&view.state, id).map(|r| shown_at(r, position)))??;
-    Ok(caller.service.as_of.view_at(&caller.service.ledger, caller.tenant, At::Position(shown_at))?)
+    caller.view_of(Moment::at(shown_at), &Wanted::Everything)
 }
 
 fn page_of(
@@ -202,17 +203,17 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let look = move || {
         let caller = reading.caller.clone();
-        let as_of = reading.at()?;
+        let is_past = reading.is_past();
         // what is under way is written from a copy: nobody waits for the file
         let now = caller.service.ledger.read(caller.tenant, |view| {
-            let is_now = as_of.is_none() && found(&view.state, id)?.ended.is_none();
+            let is_now = !is_past && found(&view.state, id)?.ended.is_none();
             Ok::<_, Problem>(is_now.then(|| Arc::new(View::clone(view))))
         })??;
         if let Some(view) = now {
             let position = view.state.next_position.saturating_sub(1);
             return Ok((caller, view, position));
         }
-        let position = reading.last_position()?;
+        let position = reading.moment()?.position;
         let view = state_of(&caller, id, position)?;
         found(&view.state, id).map_err(|problem| problem.at(position))?;
         Ok::<_, Problem>((caller, view, position))

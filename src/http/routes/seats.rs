@@ -1,13 +1,14 @@
 //! Reads of who holds, who waits and what is installed.
 
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Install, InstallKey, Tenant};
+use crate::domain::state::{Install, InstallKey, Seat};
 use crate::http::bodies::seats::{InstallBody, QueuedBody, SeatBody};
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::Places;
 use crate::http::problem::Problem;
 use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::http::refs;
+use crate::projection::View;
 use axum::response::Response;
 use std::ops::Bound;
 
@@ -16,13 +17,14 @@ fn behind<T>(key: Option<T>) -> (Bound<T>, Bound<T>) {
     (key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
-fn seats_of(state: &Tenant, holder: Holder, after: Option<&str>, limit: usize) -> Page<SeatBody> {
+fn seats_of(view: &View, holder: Holder, after: Option<&str>, limit: usize) -> Page<SeatBody> {
+    let state = &view.state;
     let pools = state.links(holder).seats.range(behind(after.and_then(|after| after.parse::<PoolId>().ok())));
     let seats = pools.filter_map(|pool| {
         let pool = state.pool(*pool);
         pool.seats.get(&holder).map(|seat| (pool, seat))
     });
-    Page::of(seats, limit, |(pool, _)| pool.id.to_string(), |(pool, seat)| SeatBody::of(state, pool, holder, seat))
+    Page::of(seats, limit, |(pool, _)| pool.id.to_string(), |(pool, seat)| SeatBody::of(view, pool, holder, seat))
 }
 
 /// The seats of a pool: users by their ids, then devices.
@@ -32,16 +34,17 @@ fn seats_of(state: &Tenant, holder: Holder, after: Option<&str>, limit: usize) -
 pub(in crate::http) async fn of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let pool = refs::pool(&to)?;
     reading
-        .list(page, "", move |view, after, limit| {
-            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
-            let seats = pool.seats.range(behind(after.and_then(|after| after.parse::<Holder>().ok())));
-            Ok(Page::of(
-                seats,
-                limit,
-                |(holder, _)| holder.to_string(),
-                |(holder, seat)| SeatBody::of(&view.state, pool, *holder, seat),
-            ))
-        })
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| {
+                let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+                let seats = pool.seats.range(behind(after.and_then(|after| after.parse::<Holder>().ok())));
+                let show = |(holder, seat): (&Holder, &Seat)| SeatBody::of(view, pool, *holder, seat);
+                Ok(Page::of(seats, limit, |(holder, _)| holder.to_string(), show))
+            },
+            |caller, seat| seat.placed(caller),
+        )
         .await
 }
 
@@ -55,15 +58,18 @@ pub(in crate::http) async fn seat(
 ) -> Result<Response, Problem> {
     let Places((_, pool, holder)) = places;
     let (pool, holder) = (refs::pool(&pool)?, reading.caller.holder(&holder)?);
-    reading
-        .one(move |view| {
-            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
-            let holder = refs::holder_in(&view.state, holder)?;
-            let found = pool.seats.get(&holder);
-            let seat = found.ok_or_else(|| Problem::new("seat-not-found", "the holder has no seat of this pool"))?;
-            Ok((SeatBody::of(&view.state, pool, holder, seat), Some(seat.since_position)))
-        })
-        .await
+    let look = reading.look(move |view| {
+        let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+        let holder = refs::holder_told_of(view, holder)?;
+        let found = pool.seats.get(&holder);
+        let seat = found.ok_or_else(|| Problem::new("seat-not-found", "the holder has no seat of this pool"))?;
+        Ok((SeatBody::of(view, pool, holder, seat), seat.since_position))
+    });
+    let ((body, etag), position) = look.await?;
+    let caller = reading.caller.clone();
+    let placed = tokio::task::spawn_blocking(move || body.placed(&caller));
+    let body = placed.await.map_err(|error| Problem::internal(&error))??;
+    reading.found(&body, Some(etag), position)
 }
 
 /// The seats that a user holds.
@@ -73,9 +79,12 @@ pub(in crate::http) async fn seat(
 pub(in crate::http) async fn of_user(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let user = reading.caller.user(&to)?;
     reading
-        .list(page, "", move |view, after, limit| {
-            Ok(seats_of(&view.state, refs::user_in(&view.state, user)?.into(), after, limit))
-        })
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| Ok(seats_of(view, refs::user_told_of(view, user)?.into(), after, limit)),
+            |caller, seat| seat.placed(caller),
+        )
         .await
 }
 
@@ -86,9 +95,12 @@ pub(in crate::http) async fn of_user(Belonging { reading, to, page }: Belonging)
 pub(in crate::http) async fn of_device(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let device = reading.caller.device(&to)?;
     reading
-        .list(page, "", move |view, after, limit| {
-            Ok(seats_of(&view.state, refs::device_in(&view.state, device)?.into(), after, limit))
-        })
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| Ok(seats_of(view, refs::device_told_of(view, device)?.into(), after, limit)),
+            |caller, seat| seat.placed(caller),
+        )
         .await
 }
 
@@ -143,12 +155,17 @@ fn install_text(key: InstallKey) -> String {
 pub(in crate::http) async fn installs_of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let pool = refs::pool(&to)?;
     reading
-        .list(page, "", move |view, after, limit| {
-            let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
-            let installs = pool.installs.range(behind(after.and_then(install_key)));
-            let show = |(key, install): (&InstallKey, &Install)| InstallBody::of(pool, *key, install);
-            Ok(Page::of(installs, limit, |(key, _)| install_text(**key), show))
-        })
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| {
+                let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+                let installs = pool.installs.range(behind(after.and_then(install_key)));
+                let show = |(key, install): (&InstallKey, &Install)| InstallBody::of(view, pool, *key, install);
+                Ok(Page::of(installs, limit, |(key, _)| install_text(**key), show))
+            },
+            |caller, install| install.placed(caller),
+        )
         .await
 }
 
@@ -161,25 +178,31 @@ pub(in crate::http) async fn installs_on_device(
 ) -> Result<Response, Problem> {
     let device = reading.caller.device(&to)?;
     reading
-        .list(page, "", move |view, after, limit| {
-            let state = &view.state;
-            let device = refs::device_in(state, device)?;
-            let last = after.and_then(|after| {
-                let (pool, key) = after.split_once(' ')?;
-                Some((pool.parse::<PoolId>().ok()?, install_key(key)?))
-            });
-            let pools = last.map_or(PoolId(0), |(pool, _)| pool);
-            let installs = state.device(device).links.installed.range(pools..).flat_map(|id| {
-                let pool = state.pool(*id);
-                pool.installs_on(device).into_iter().filter_map(move |key| Some((pool, key, pool.installs.get(&key)?)))
-            });
-            let rest = installs.filter(|(pool, key, _)| last.is_none_or(|last| (pool.id, *key) > last));
-            Ok(Page::of(
-                rest,
-                limit,
-                |(pool, key, _)| format!("{} {}", pool.id, install_text(*key)),
-                |(pool, key, install)| InstallBody::of(pool, key, install),
-            ))
-        })
+        .list_shown(
+            page,
+            "",
+            move |view, after, limit| Ok(installs_on(view, refs::device_told_of(view, device)?, after, limit)),
+            |caller, install| install.placed(caller),
+        )
         .await
+}
+
+fn installs_on(view: &View, device: DeviceId, after: Option<&str>, limit: usize) -> Page<InstallBody> {
+    let state = &view.state;
+    let last = after.and_then(|after| {
+        let (pool, key) = after.split_once(' ')?;
+        Some((pool.parse::<PoolId>().ok()?, install_key(key)?))
+    });
+    let pools = last.map_or(PoolId(0), |(pool, _)| pool);
+    let installs = state.device(device).links.installed.range(pools..).flat_map(|id| {
+        let pool = state.pool(*id);
+        pool.installs_on(device).into_iter().filter_map(move |key| Some((pool, key, pool.installs.get(&key)?)))
+    });
+    let rest = installs.filter(|(pool, key, _)| last.is_none_or(|last| (pool.id, *key) > last));
+    Page::of(
+        rest,
+        limit,
+        |(pool, key, _)| format!("{} {}", pool.id, install_text(*key)),
+        |(pool, key, install)| InstallBody::of(view, pool, key, install),
+    )
 }

@@ -1,6 +1,5 @@
 //! Why a holder has a seat or has none, and why a command was refused.
 
-use crate::audit::as_of::At;
 use crate::audit::story::{self, Story};
 use crate::audit::why_not;
 use crate::domain::ids::Holder;
@@ -34,7 +33,7 @@ pub(in crate::http) async fn seat_story(
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
             let Story { events, next_after, standing, since, refused_at } =
-                story::story(ledger, tenant, pool, holder, place.position, place.after()?, place.limit)?;
+                story::story(ledger, tenant, pool, holder, place.moment, place.after()?, place.limit)?;
             let items = events.iter().map(|recorded| ToldBody::of(ledger, recorded)).collect();
             let who = match holder {
                 Holder::User(user) => user.to_string(),
@@ -61,11 +60,9 @@ pub(in crate::http) async fn seat_story(
     responses((status = 200, body = WhyNotBody), ReadProblems))]
 pub(in crate::http) async fn why_not(reading: Reading, places: Places<(String, u64)>) -> Result<Response, Problem> {
     let Places((_, asked)) = places;
-    let at: Option<At> = reading.at()?;
     let find = move || {
         let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-        let head =
-            at.map_or_else(|| ledger.head(tenant).map_err(Problem::from), |at| Ok(at.position(ledger, tenant)?))?;
+        let head = reading.moment()?.position;
         if asked > head {
             let detail = format!("there is no event at {asked}; the head is {head}");
             return Err(Problem::new("position-not-reached", detail).at(head));

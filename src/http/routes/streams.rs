@@ -168,7 +168,7 @@ pub(in crate::http) async fn export_events(
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let (reading, from, to) = {
         let find = move || {
-            let last = reading.last_position()?;
+            let last = reading.moment()?.position;
             let (from, to) = range(&reading.caller, query.from.as_deref(), query.to.as_deref(), last)?;
             if from > last + 1 {
                 let detail = format!("the export is to begin at {from}; the last position is {last}");

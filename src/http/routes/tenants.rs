@@ -1,5 +1,6 @@
 //! Tenants, their settings and credentials, and the clock.
 
+use crate::audit::hindsight::Moment;
 use crate::domain::command::{Actor, Command, Door as Through, Intake};
 use crate::domain::facts::Role;
 use crate::domain::ids::TokenId;
@@ -93,7 +94,7 @@ pub(in crate::http) async fn tenants(
         },
     );
     let items = page.items.into_iter().collect::<Result<Vec<_>, _>>()?;
-    place.listed(items, page.next, all.len() as u64)
+    place.listed(items, page.next, Moment::at(all.len() as u64))
 }
 
 /// One tenant.

@@ -79,6 +79,7 @@ fn code(subject: Subject) -> u64 {
         Subject::Refusals => (7, 0),
         Subject::Type(event_type) => (8, u32::from(event_type.number())),
         Subject::Review(review) => (9, review.0),
+        Subject::Late(lateness) => (10, u32::from(lateness.number())),
     };
     kind << 32 | u64::from(id)
 }

@@ -61,7 +61,7 @@ impl Run {
 impl runs::Run for Run {
     type Entry = Entry;
 
-    const MAGIC: &[u8; 8] = b"SLSUBJ01";
+    const MAGIC: &[u8; 8] = b"SLSUBJ02";
 
     fn open(file: RunFile, tail: &[u8]) -> Option<Self> {
         let mut take = Take(tail);

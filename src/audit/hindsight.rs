@@ -1,0 +1,297 @@
+//! An instant as it was known later: the state of its position, and over it the facts about seats and installs that were
+//! recorded behind that position and are placed at the instant or before it (`domain::placing`). Found by how late they were,
+//! so that what is read grows with what came late and not with what came since. Everything here is blocking.
+
+use super::as_of::{AsOf, AsOfError, At};
+use super::part::Wanted;
+use super::{each_event_about, each_pool_event};
+use crate::domain::event::Recorded;
+use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::placing::{Chain, Lateness, told_at};
+use crate::domain::subject::Subject;
+use crate::domain::time::Time;
+use crate::ledger::{Ledger, ReadError};
+use crate::projection::View;
+use parking_lot::Mutex;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+/// Views kept at hand, over all tenants.
+const VIEWS_MAX: usize = 3;
+/// So many positions are taken from the index at once.
+const CHUNK: usize = 256;
+
+/// What is looked at: an instant, and how much of the log may tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// The last position that counts by itself.
+    pub position: u64,
+    /// Where it was asked how the instant was known.
+    pub known: Option<Known>,
+}
+
+/// Up to where the log is known of an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// The last position that is known of; never below the moment's.
+    pub position: u64,
+    /// What is placed before this counts, though it was recorded behind the moment's position.
+    pub before: Time,
+}
+
+impl Moment {
+    #[must_use]
+    pub fn at(position: u64) -> Self {
+        Self { position, known: None }
+    }
+
+    /// What the log up to `known` says of the instant; without an instant, of the last one that it knows. An instant behind
+    /// what is known is that last one as well.
+    ///
+    /// # Errors
+    /// When the history does not reach that far, or begins later.
+    pub fn of(ledger: &Ledger, tenant: TenantId, as_of: Option<At>, known: Option<u64>) -> Result<Self, AsOfError> {
+        let position = as_of.map_or_else(|| Ok(ledger.head(tenant)?), |at| at.position(ledger, tenant))?;
+        let Some(known) = known else { return Ok(Self::at(position)) };
+        let before = match as_of {
+            Some(At::Time(time)) => Time(time.0.saturating_add(1)),
+            Some(At::Position(_)) | None => {
+                let found = ledger.events(tenant, position.min(known), 1)?.pop();
+                found.ok_or(ReadError::NotReached(position))?.envelope.recorded_at
+            }
+        };
+        Ok(Self { position: position.min(known), known: Some(Known { position: known, before }) })
+    }
+}
+
+/// A fact that counts at an instant before which it was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Late {
+    pub recorded: Recorded,
+    pub placed_at: Time,
+}
+
+/// Views of moments that were asked for last; the newest in use is last.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<VecDeque<(TenantId, Moment, Arc<View>)>>);
+
+impl Shelf {
+    fn at_hand(&self, tenant: TenantId, moment: Moment) -> Option<Arc<View>> {
+        let mut views = self.0.lock();
+        let place = views.iter().position(|(whose, at, _)| (*whose, *at) == (tenant, moment))?;
+        let found = views.remove(place)?;
+        let view = Arc::clone(&found.2);
+        views.push_back(found);
+        Some(view)
+    }
+
+    fn keep(&self, tenant: TenantId, moment: Moment, view: Arc<View>) {
+        let mut views = self.0.lock();
+        views.push_back((tenant, moment, view));
+        while views.len() > VIEWS_MAX {
+            views.pop_front();
+        }
+    }
+}
+
+impl AsOf {
+    /// The tenant at a moment, at least what is wanted of it: `state.next_position` is the moment's position plus one. Seats and installs that are known of
+    /// by what came late have the time at which that is placed.
+    ///
+    /// # Errors
+    /// When there is no such tenant or position, or the log can't be read.
+    pub fn moment(
+        &self,
+        ledger: &Ledger,
+        tenant: TenantId,
+        moment: Moment,
+        wanted: &Wanted,
+    ) -> Result<Arc<View>, AsOfError> {
+        let at = At::Position(moment.position);
+        if moment.known.is_none() {
+            return self.part_at(ledger, tenant, at, wanted);
+        }
+        if let Some(view) = self.looked_back.at_hand(tenant, moment) {
+            return Ok(view);
+        }
+        let late = late(ledger, tenant, moment)?;
+        if late.is_empty() && *wanted != Wanted::Everything {
+            return self.part_at(ledger, tenant, at, wanted);
+        }
+        let mut view = self.view_at(ledger, tenant, at)?.in_hindsight();
+        for Late { recorded, placed_at } in late {
+            view.take_late(&recorded, placed_at);
+        }
+        let view = Arc::new(view);
+        self.looked_back.keep(tenant, moment, Arc::clone(&view));
+        Ok(view)
+    }
+}
+
+/// The facts behind the moment's position that count at it, in the order of their positions.
+///
+/// # Errors
+/// When there is no such tenant or position, or the log can't be read.
+pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment) -> Result<Vec<Late>, ReadError> {
+    let Some(known) = moment.known else { return Ok(Vec::new()) };
+    let behind = moment.position.saturating_add(1)..known.position.saturating_add(1);
+    if behind.is_empty() {
+        return Ok(Vec::new());
+    }
+    // of a pool that was not listed yet nothing is shown
+    let pools = ledger.read(tenant, |view| view.courses.listed_by(moment.position))?;
+    let mut touched: BTreeMap<Subject, Touched> = BTreeMap::new();
+    each_candidate(ledger, tenant, &behind, known.before, |chain, position| {
+        if chain.pool().index() >= pools {
+            return;
+        }
+        let entry = touched.entry(chain.subject()).or_default();
+        entry.open.insert(chain);
+        entry.last = entry.last.max(position);
+    })?;
+    let mut found = Vec::new();
+    for (subject, Touched { mut open, last }) in touched {
+        let mut placed: BTreeMap<Chain, Time> = BTreeMap::new();
+        let mut broken = None;
+        each_event_about(ledger, tenant, subject, behind.start..last + 1, |recorded| {
+            let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else {
+                return ControlFlow::Continue(());
+            };
+            let placed_at = match placed.entry(chain) {
+                Entry::Occupied(entry) => {
+                    let latest = entry.into_mut();
+                    *latest = told_at(recorded).max(*latest);
+                    *latest
+                }
+                Entry::Vacant(entry) => match placed_by(ledger, tenant, chain, moment.position) {
+                    Ok(before) => {
+                        *entry.insert(before.map_or(told_at(recorded), |before| told_at(recorded).max(before)))
+                    }
+                    Err(error) => {
+                        broken = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                },
+            };
+            if placed_at < known.before {
+                found.push(Late { recorded: recorded.clone(), placed_at });
+            } else {
+                // nothing of a chain counts behind what does not
+                open.remove(&chain);
+            }
+            if open.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(error) = broken {
+            return Err(error);
+        }
+    }
+    found.sort_unstable_by_key(|late| late.recorded.position);
+    Ok(found)
+}
+
+/// Chains with late facts about one subject.
+#[derive(Default)]
+struct Touched {
+    open: BTreeSet<Chain>,
+    /// Where the last of those facts stands.
+    last: u64,
+}
+
+/// Each fact within these positions that says of itself that it was so before that time.
+fn each_candidate(
+    ledger: &Ledger,
+    tenant: TenantId,
+    within: &Range<u64>,
+    before: Time,
+    mut each: impl FnMut(Chain, u64),
+) -> Result<(), ReadError> {
+    for lateness in Lateness::ALL {
+        // whatever was recorded from then on was not that late
+        let end = Time(before.0.saturating_add(lateness.micros_max()));
+        let mut next = within.start;
+        'step: while next < within.end {
+            let positions = ledger.positions(tenant, Subject::Late(lateness), next..within.end, CHUNK, false)?;
+            let Some(last) = positions.last() else { break };
+            next = last + 1;
+            for recorded in ledger.events_at(tenant, &positions)? {
+                if recorded.envelope.recorded_at >= end {
+                    break 'step;
+                }
+                if let Some(chain) = Chain::of(&recorded.event).filter(|_| told_at(&recorded) < before) {
+                    each(chain, recorded.position);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The events about a pool that count at a moment, in the order of their positions, until the callback has enough.
+///
+/// # Errors
+/// When there is no such tenant or position, or the log can't be read.
+pub(super) fn each_pool_event_at(
+    ledger: &Ledger,
+    tenant: TenantId,
+    pool: PoolId,
+    moment: Moment,
+    mut each: impl FnMut(&Recorded) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let mut flow = ControlFlow::Continue(());
+    each_pool_event(ledger, tenant, pool, moment.position, |recorded| {
+        flow = each(recorded);
+        flow
+    })?;
+    if flow.is_break() {
+        return Ok(());
+    }
+    for Late { recorded, .. } in late(ledger, tenant, moment)? {
+        if Chain::of(&recorded.event).is_some_and(|chain| chain.pool() == pool) && each(&recorded).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Where in time the last fact of a chain up to a position is placed; `None` where there is none.
+///
+/// # Errors
+/// When there is no such tenant, or the log can't be read.
+pub fn placed_by(ledger: &Ledger, tenant: TenantId, chain: Chain, position: u64) -> Result<Option<Time>, ReadError> {
+    let (mut latest, mut end) = (None, position.saturating_add(1));
+    loop {
+        let positions = ledger.positions(tenant, chain.subject(), 0..end, CHUNK, true)?;
+        let Some(first) = positions.last() else { return Ok(latest) };
+        end = *first;
+        for recorded in ledger.events_at(tenant, &positions)? {
+            // nothing before it can be placed later
+            if latest.is_some_and(|latest| recorded.envelope.recorded_at <= latest) {
+                return Ok(latest);
+            }
+            if Chain::of(&recorded.event) == Some(chain) {
+                latest = latest.max(Some(told_at(&recorded)));
+            }
+        }
+    }
+}
+
+/// The time of a state that was entered at a position, as it stands in a view of a moment: where its fact is placed. A time
+/// that is not the one at which the fact was recorded is such a one already, or of another fact.
+///
+/// # Errors
+/// When there is no such tenant or position, or the log can't be read.
+pub fn placed_since(
+    ledger: &Ledger,
+    tenant: TenantId,
+    chain: Chain,
+    since: Time,
+    position: u64,
+) -> Result<Time, ReadError> {
+    let recorded = ledger.events(tenant, position, 1)?.pop().ok_or(ReadError::NotReached(position))?;
+    if recorded.envelope.recorded_at != since || told_at(&recorded) == since {
+        return Ok(since);
+    }
+    Ok(placed_by(ledger, tenant, chain, position)?.unwrap_or(since))
+}
