@@ -58,7 +58,7 @@ fn state(t: &Tenant, witness: &str) -> String {
     found.expect("it is known")["state"].as_str().expect("a word").to_owned()
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..300 {
         if is_so() {
             return;

@@ -49,6 +49,10 @@ pub struct Config {
     pub witness_ca: Option<PathBuf>,
     /// A head that waits longer for its quorum is told of.
     pub quorum_seconds_max: u64,
+    /// Who stamps a head of each day (RFC 3161).
+    pub timestamp_url: Option<String>,
+    /// Certificates that must stand behind a timestamp.
+    pub timestamp_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -98,6 +102,8 @@ impl Default for Config {
             witness_quorum: 0,
             witness_ca: None,
             quorum_seconds_max: 300,
+            timestamp_url: None,
+            timestamp_ca: None,
         }
     }
 }
@@ -131,6 +137,8 @@ const ENVIRONMENT: &[&str] = &[
     "witness_quorum",
     "witness_ca",
     "quorum_seconds_max",
+    "timestamp_url",
+    "timestamp_ca",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.
@@ -184,6 +192,9 @@ impl Config {
             let (quorum, known) = (self.witness_quorum, self.witnesses.len());
             return Err(format!("witness_quorum is {quorum}, and there are {known} witnesses"));
         }
+        if self.timestamp_ca.is_some() && self.timestamp_url.is_none() {
+            return Err("timestamp_ca is of no use without timestamp_url".into());
+        }
         for (name, value) in [
             ("sign_seconds", self.sign_seconds),
             ("connections_max", self.connections_max as u64),
@@ -225,6 +236,7 @@ mod tests {
             ("log_key = \"hush\"\nlog_key_file = \"b\"", "one way"),
             ("sign_seconds = 0", "sign_seconds"),
             ("witness_quorum = 1", "there are 0 witnesses"),
+            ("timestamp_ca = \"a\"", "timestamp_url"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = load(Some(&file), serde_json::json!({})).err().unwrap();

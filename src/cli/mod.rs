@@ -25,6 +25,7 @@ mod rotate;
 mod serve;
 mod spawned;
 mod tiles;
+mod timestamp;
 mod token;
 mod verify;
 mod verify_certificate;

@@ -46,11 +46,16 @@ pub(super) fn client<'u>(
     client.build().map_err(|error| Failure::File(format!("nobody outside can be asked: {}", in_full(&error))))
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+/// A file of certificates, as it is.
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![];
     let read = File::open(path).and_then(|file| file.take(CA_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(|error| exit::file(path, "the certificates can't be read", error))?;
-    let found = reqwest::Certificate::from_pem_bundle(&bytes);
+    Ok(bytes)
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let found = reqwest::Certificate::from_pem_bundle(&read_certificates(path)?);
     let found = found.map_err(|error| exit::file(path, "it holds no certificates in PEM", in_full(&error)))?;
     if found.is_empty() {
         return Err(exit::file(path, "it holds no certificates in PEM", "none was found"));

@@ -3,10 +3,12 @@
 
 use super::cosign::{self, Witness};
 use super::exit::{self, Failure, Finished};
+use super::timestamp::{self, Authority};
 use super::{output, outside};
 use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
+use crate::ledger::evidence::Authorities;
 use crate::ledger::{Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, Witnessing};
 use crate::telemetry;
 use serde::Serialize;
@@ -91,6 +93,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     quorum_seconds_max: Option<u64>,
+    /// Who stamps a head of each day (RFC 3161), as https://timestamp.example/
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_url: Option<String>,
+    /// Certificates (PEM) that must stand behind a timestamp [default: none, its signature is not looked at]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_ca: Option<PathBuf>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -110,6 +120,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let witnesses = witnesses.map_err(Failure::Usage)?;
     let outside =
         outside::client(witnesses.iter().map(Witness::url), config.witness_ca.as_deref(), cosign::ANSWER_MAX)?;
+    let authority = authority(&config)?;
     let ledger = open(&config, &witnesses).await?;
     let root_token = root_token(&config)?;
     let limits = RequestLimits {
@@ -140,6 +151,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let cosigning = (!witnesses.is_empty()).then(|| {
         tokio::spawn(cosign::run(ledger.clone(), witnesses, outside, Duration::from_secs(config.sign_seconds)))
     });
+    let stamping = authority.map(|(authority, outside)| {
+        tokio::spawn(timestamp::run(ledger.clone(), authority, outside, Duration::from_secs(config.sign_seconds)))
+    });
     let limits = ListenerLimits {
         connections_max: config.connections_max,
         head_max: Duration::from_secs(config.head_seconds_max),
@@ -147,11 +161,25 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     crate::http::serve(listener, router, limits, stop).await;
     drop(address_file);
-    if let Some(cosigning) = cosigning {
-        cosigning.abort();
+    for asking in [cosigning, stamping].into_iter().flatten() {
+        asking.abort();
     }
     ledger.stop().await;
     Ok(Finished::Well)
+}
+
+/// Who is asked for timestamps, and by whom.
+fn authority(config: &Config) -> Result<Option<(Authority, reqwest::Client)>, Failure> {
+    let Some(url) = &config.timestamp_url else { return Ok(None) };
+    if !outside::is_url(url) {
+        return Err(Failure::Usage(format!("{url}: a timestamp authority is asked over https:// or http://")));
+    }
+    let client = outside::client([url.as_str()].into_iter(), None, timestamp::ANSWER_MAX)?;
+    let trusted = config.timestamp_ca.as_ref().map(|path| {
+        let pem = outside::read_certificates(path)?;
+        Authorities::from_pem(&pem).map_err(|error| exit::file(path, "timestamps can't be checked by it", error))
+    });
+    Ok(Some((Authority { url: url.clone(), trusted: trusted.transpose()? }, client)))
 }
 
 async fn open(config: &Config, witnesses: &[Witness]) -> Result<Ledger, Failure> {

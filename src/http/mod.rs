@@ -117,7 +117,7 @@ impl Service {
 fn calls() -> OpenApiRouter<Arc<Service>> {
     use routes::{
         assignments, certificate, commands, devices, directory, events, figures, inventory, log, people, pools,
-        reports, reviews, seats, stores, stories, streams, tenants, witnesses,
+        reports, reviews, seats, stores, stories, streams, tenants, timestamps, witnesses,
     };
     OpenApiRouter::with_openapi(Contract::openapi())
         .routes(routes!(health::livez))
@@ -203,6 +203,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(log::log_keys))
         .routes(routes!(witnesses::log_witnesses))
         .routes(routes!(witnesses::log_policy))
+        .routes(routes!(timestamps::log_timestamps))
         .routes(routes!(log::log_tile))
         .routes(routes!(log::log_entries))
         .routes(routes!(log::log_proof))

@@ -18,4 +18,5 @@ pub(super) mod stores;
 pub(super) mod stories;
 pub(super) mod streams;
 pub(super) mod tenants;
+pub(super) mod timestamps;
 pub(super) mod witnesses;

@@ -185,7 +185,7 @@ impl Cosigned {
 }
 
 fn write(dir: &Path, tenant: u32, note: &str) -> io::Result<()> {
-    heads::write(dir, &tenant.to_string(), note)
+    heads::write(dir, &tenant.to_string(), note.as_bytes())
 }
 
 impl super::Evidence {

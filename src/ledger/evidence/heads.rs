@@ -185,7 +185,7 @@ impl Heads {
         if self.last(tenant).is_some_and(|last| last.size > head.size) {
             return Ok(());
         }
-        write(&self.dir, &tenant.to_string(), &head.note)?;
+        write(&self.dir, &tenant.to_string(), head.note.as_bytes())?;
         self.published.write().insert(tenant, Arc::new(head));
         Ok(())
     }
@@ -237,7 +237,7 @@ impl Heads {
         note.signatures.retain(|known| !key.is_named_by(known));
         note.signatures.push(signature);
         let note = note.to_string();
-        write(&self.dir, &tenant.to_string(), &note).map_err(|error| error.to_string())?;
+        write(&self.dir, &tenant.to_string(), note.as_bytes()).map_err(|error| error.to_string())?;
         self.published.write().insert(tenant, Arc::new(SignedHead { note, ..(*last).clone() }));
         Ok(true)
     }
@@ -252,7 +252,7 @@ impl Heads {
         }
         let signer = self.signer_of(slug).ok_or_else(unnameable)?;
         let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
-        write(&self.dir, &tenant.to_string(), &note)?;
+        write(&self.dir, &tenant.to_string(), note.as_bytes())?;
         let head = Arc::new(SignedHead { size, root, note });
         self.published.write().insert(tenant, Arc::clone(&head));
         Ok(head)
@@ -378,7 +378,7 @@ fn compare(reader: &LogReader, tenant: u32, path: &Path, head: &SignedHead) -> R
 }
 
 /// Whole or not at all. That the name lasts is not waited for: an older head is as good to compare with.
-pub(super) fn write(dir: &Path, name: &str, note: &str) -> io::Result<()> {
+pub(super) fn write(dir: &Path, name: &str, note: &[u8]) -> io::Result<()> {
     let aside = dir.join(format!("{name}.tmp"));
     let mut file = match File::create(&aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -387,7 +387,7 @@ pub(super) fn write(dir: &Path, name: &str, note: &str) -> io::Result<()> {
         }
         made => made?,
     };
-    file.write_all(note.as_bytes())?;
+    file.write_all(note)?;
     file.sync_data()?;
     fs::rename(&aside, dir.join(name))
 }

@@ -7,6 +7,7 @@ mod cosigned;
 mod heads;
 mod key;
 mod rotation;
+mod timestamp;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub(super) use heads::look_at_signatures;
 pub use heads::{HeadsError, SignedHead, log_name_in};
 pub use key::{LOG_KEY_FILE, LogKeySource, Rotation};
 pub(super) use rotation::look_at_handovers;
+pub use timestamp::{Authorities, Due, RESPONSE_BYTES_MAX, Stamp, TimestampError, TimestampRequest, check_kept};
 
 use super::{Ledger, ReadError, Shelf};
 use crate::domain::ids::TenantId;
@@ -31,6 +33,7 @@ use key::NextKey;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use timestamp::Timestamps;
 
 /// The tree follows what is durable by moments; longer than this nobody waits for it.
 const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -123,6 +126,7 @@ pub struct Consistency {
 pub(super) struct Evidence {
     heads: Arc<Heads>,
     cosigned: Cosigned,
+    timestamps: Timestamps,
     shelf: Arc<Shelf>,
     every: Duration,
     /// Goes with the ledger, and the thread with it.
@@ -134,6 +138,8 @@ impl Evidence {
     pub(super) fn start(dir: &Path, heads: Heads, signing: &Signing, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
         let every = signing.every;
         let cosigned = Cosigned::open(dir, signing.witnessing.clone(), heads.reader())?;
+        let timestamps =
+            Timestamps::open(dir).map_err(|error| HeadsError::Io { doing: "listing timestamps".into(), error })?;
         let heads = Arc::new(heads);
         let (stop, stopped) = bounded::<()>(1);
         if every > Duration::ZERO {
@@ -148,7 +154,7 @@ impl Evidence {
                 .spawn(run)
                 .map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error })?;
         }
-        Ok(Self { heads, cosigned, shelf, every, _stop: stop })
+        Ok(Self { heads, cosigned, timestamps, shelf, every, _stop: stop })
     }
 
     /// Signs what came since the last heads: once more at the end.

@@ -80,7 +80,7 @@ pub(super) fn finish(
             note.signatures.insert(0, old.sign(&note.text));
         }
         let note = note.to_string();
-        heads::write(&folder, &handover_name(*tenant, size), &note).map_err(failed)?;
+        heads::write(&folder, &handover_name(*tenant, size), note.as_bytes()).map_err(failed)?;
         heads.publish(tenant.0, SignedHead { size, root, note }).map_err(failed)?;
     }
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
