@@ -62,7 +62,7 @@ async fn round(ledger: &Ledger, authority: &Authority, http: &reqwest::Client) -
             let (Trouble::Silent(why) | Trouble::Answer(why)) = &trouble;
             metrics::counter!("seatledger_timestamp_failures_total").increment(1);
             tracing::warn!(tenant = slug, date = %due.date, why, "no timestamp; it is asked for again later");
-            ledger.tell_of_authority(why.clone());
+            ledger.no_timestamp_came();
             outcome = Err(());
             match trouble {
                 Trouble::Silent(_) => return outcome,

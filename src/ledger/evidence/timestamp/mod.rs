@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The folder below the data folder.
 const TIMESTAMPS: &str = "timestamps";
@@ -59,8 +60,8 @@ struct Book {
 pub(super) struct Timestamps {
     dir: PathBuf,
     books: Mutex<BTreeMap<u32, Book>>,
-    /// Why the authority's last answer was none.
-    trouble: Mutex<Option<String>>,
+    /// Whether the authority's last answer was none.
+    is_refused: AtomicBool,
 }
 
 impl Timestamps {
@@ -84,7 +85,7 @@ impl Timestamps {
             book.last_size = last.transpose()?.map_or(0, |(size, _)| size);
             books.insert(tenant, book);
         }
-        Ok(Self { dir, books: Mutex::new(books), trouble: Mutex::new(None) })
+        Ok(Self { dir, books: Mutex::new(books), is_refused: AtomicBool::new(false) })
     }
 
     /// How many heads wait for their timestamp.
@@ -156,21 +157,20 @@ impl Ledger {
         let stamps = &self.0.evidence.timestamps;
         heads::write(&folder(&stamps.dir, tenant.0), &format!("{date}.{RESPONSE}"), response)?;
         stamps.books.lock().entry(tenant.0).or_default().days.insert(date, true);
-        *stamps.trouble.lock() = None;
+        stamps.is_refused.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Remembers why the authority's answer was none.
-    pub fn tell_of_authority(&self, why: String) {
-        *self.0.evidence.timestamps.trouble.lock() = Some(why);
+    /// Remembers that the authority's answer was none.
+    pub fn no_timestamp_came(&self) {
+        self.0.evidence.timestamps.is_refused.store(true, Ordering::Relaxed);
     }
 
-    /// How many heads wait for their timestamp, and why, if the last answer was none.
+    /// How many heads wait for their timestamp, if the authority's last answer was none.
     #[must_use]
-    pub fn timestamps_waiting(&self) -> Option<(usize, String)> {
+    pub fn timestamps_waiting(&self) -> Option<usize> {
         let stamps = &self.0.evidence.timestamps;
-        let why = stamps.trouble.lock().clone()?;
-        Some((stamps.waiting(), why))
+        stamps.is_refused.load(Ordering::Relaxed).then(|| stamps.waiting())
     }
 
     /// The last days up to a date, newest first, at most 100. Blocking.
