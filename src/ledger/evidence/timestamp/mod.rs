@@ -76,8 +76,12 @@ impl Timestamps {
                 let Some((date, kind)) = name.split_once('.') else { continue };
                 let Ok(date) = date.parse::<Date>() else { continue };
                 match kind {
-                    CHECKPOINT => *book.days.entry(date).or_default() |= false,
-                    RESPONSE => *book.days.entry(date).or_default() |= true,
+                    CHECKPOINT => {
+                        book.days.entry(date).or_default();
+                    }
+                    RESPONSE => {
+                        book.days.insert(date, true);
+                    }
                     _ => {}
                 }
             }

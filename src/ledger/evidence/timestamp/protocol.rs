@@ -193,7 +193,7 @@ impl TimestampRequest {
         let mut nonce = nonce;
         // positive, and in its shortest form
         if let Some(first) = nonce.first_mut() {
-            *first = *first & 0x3f | 0x40;
+            *first = (*first & 0x3f) | 0x40;
         }
         let parameters = Some(Any::new(Tag::Null, []).map_err(unreadable)?);
         let request = TimeStampReq {
