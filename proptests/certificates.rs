@@ -12,14 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A service after a busy day, and a folder for what is taken away from it.
-struct Audit {
+pub(crate) struct Audit {
     _service: Service,
-    tenant: Tenant,
+    pub(crate) tenant: Tenant,
     folder: tempfile::TempDir,
 }
 
 impl Audit {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let service = Service::start();
         let tenant = service.tenant();
         busy(&tenant);
@@ -29,7 +29,7 @@ impl Audit {
         Self { _service: service, tenant, folder }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
@@ -37,14 +37,18 @@ impl Audit {
         self.tenant.url("/log")
     }
 
-    /// Takes a certificate by the command, into a file.
-    fn take(&self, name: &str, more: &[&str]) -> PathBuf {
+    /// Takes something by a command that writes it into a file.
+    pub(crate) fn take(&self, command: &str, name: &str, to: &str, more: &[&str]) -> PathBuf {
         let url = self.tenant.url("");
         let (base, tenant) = url.split_once("/v1/tenants/").expect("a tenant's path");
         let out = self.path(name);
-        let (code, _, complaint) = asked(base, &[&["certificate", "--tenant", tenant, "--out", &out], more].concat());
+        let (code, _, complaint) = asked(base, &[&[command, "--tenant", tenant, to, &out], more].concat());
         assert_eq!(code, Some(0), "{complaint}");
         PathBuf::from(out)
+    }
+
+    fn certificate(&self, name: &str, more: &[&str]) -> PathBuf {
+        self.take("certificate", name, "--out", more)
     }
 
     /// Checks one by the command: with which number it ended, and everything that it said.
@@ -75,9 +79,9 @@ fn a_certificate_is_checked_without_the_service_by_us_and_by_strangers() {
     let audit = Audit::begin();
     let t = &audit.tenant;
     let middle = t.head() / 2;
-    let whole = audit.take("whole", &[]);
-    let half = audit.take("half", &["--from", &middle.to_string()]);
-    let pool = audit.take("pool", &["--to", &middle.to_string(), "--pool", "pool_0"]);
+    let whole = audit.certificate("whole", &[]);
+    let half = audit.certificate("half", &["--from", &middle.to_string()]);
+    let pool = audit.certificate("pool", &["--to", &middle.to_string(), "--pool", "pool_0"]);
     let text = fs::read_to_string(&whole).expect("a text");
     let scope: Value = serde_json::from_str(text.lines().nth(1).expect("lines")).expect("JSON");
     assert!(scope["times_over"].as_u64() > Some(0), "the deficit is in it: {scope}");
@@ -147,7 +151,7 @@ fn a_certificate_is_checked_without_the_service_by_us_and_by_strangers() {
 #[test]
 fn what_was_touched_is_refused_by_us_and_by_the_reader() {
     let audit = Audit::begin();
-    let good = audit.take("good", &[]);
+    let good = audit.certificate("good", &[]);
     let text = fs::read_to_string(&good).expect("a text");
     let mirror = audit.path("mirror");
     let mirrored = reader(&["mirror", "--token-file", &audit.path("token"), &audit.log_url(), &mirror]);
@@ -198,7 +202,7 @@ fn what_was_touched_is_refused_by_us_and_by_the_reader() {
 fn bad_questions_and_bad_files_are_named() {
     let audit = Audit::begin();
     let t = &audit.tenant;
-    let good = audit.take("good", &[]);
+    let good = audit.certificate("good", &[]);
     for (query, problem) in [
         ("?from=9&to=3", "range-reversed"),
         ("?to=99999999", "position-not-reached"),

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "what is not as a test expects it ends the test right there")]
 
 mod bad_input;
+mod bundles;
 mod certificates;
 mod conventions;
 mod crash;

@@ -2,7 +2,7 @@
 //! nothing that forks, whoever's key has signed it.
 
 use crate::crowd::{Crowd, Town};
-use crate::harness::{Client, Service, Tenant};
+use crate::harness::{Client, Service, Tenant, run_program};
 use crate::merkle_log::{act, copy, head, key, service};
 use parking_lot::RwLock;
 use reqwest::Method;
@@ -115,6 +115,13 @@ fn a_witness_cosigns_one_history_and_a_fork_is_refused_for_good() {
     act(&t, &mut crowd, 20);
     witness = Witness::start(place.path(), &address);
     let size = cosigned(&t, &its_key, t.head() + 1);
+    // what is taken away now has the cosignature with it, and the key that checks it
+    let bundle = place.path().join("bundle.tar");
+    fs::write(&bundle, t.get("/export/events?proof=true&to=9").bytes).expect("written");
+    let (bundle, log_key) = (bundle.to_string_lossy(), key(&t).to_string());
+    let (code, words, complaint) = run_program(&["verify-bundle", &bundle, "--key", &log_key]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(words.contains("10 events are in") && words.contains("cosigned by witness.example/w1"), "{words}");
     // who does not know where the witness is, is told
     assert_eq!(witness.ask(&submission(&t, 0).to_string()), (409, format!("{size}\n")));
     assert_eq!(witness.ask(&submission(&t, size).to_string()).0, 200, "the same head once more");

@@ -7,6 +7,7 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
   check    does every record hash into the tree head that was signed, does every tile, can every record be decoded, do
            held and owned seats of every pool follow, and was ever a seat granted that was not there?
   events   every record in words, one JSON object a line
+  bundle   is every event of an evidence bundle in the head that it carries, and said as it is recorded?
   mirror   the log's files into a folder, to be checked elsewhere or later
   certificate  is everything so that a certificate says, counted again from the records?
   head     has the log of a policy signed a checkpoint, and have enough of its witnesses?
@@ -25,6 +26,7 @@ import hashlib
 import json
 import pathlib
 import sys
+import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -766,6 +768,106 @@ def differ(of, said, found):
             raise Broken(f"{of}: {name} is said to be {json.dumps(value)}, and the records say {json.dumps(found[name])}")
 
 
+# --- evidence bundles ------------------------------------------------------------------------------------------------
+
+BUNDLE_FILE_BYTES_MAX = 64 << 20
+BUNDLE_EVENTS_MAX = 10_000
+SEALED = ("profile", "names")
+
+
+def hash_of(line):
+    try:
+        found = base64.b64decode(line, validate=True)
+    except ValueError as error:
+        raise Broken(f"{line!r} is no base64: {error}") from error
+    if len(found) != HASH_BYTES:
+        raise Broken(f"{line!r} is no hash")
+    return found
+
+
+def tlog_proof(name, data):
+    """Record, index, path and checkpoint of a C2SP tlog-proof."""
+    head, _, checkpoint_text = data.decode().partition("\n\n")
+    lines = head.split("\n")
+    if len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra ") or not lines[2].startswith("index "):
+        raise Broken(f"{name} is no proof with its record")
+    return base64.b64decode(lines[1][6:], validate=True), int(lines[2][6:]), [hash_of(line) for line in lines[3:]], checkpoint_text
+
+
+def root_by(hashed, index, size, path):
+    """The root that a path leads to (RFC 9162 section 2.1.3.2)."""
+    if index >= size:
+        raise Broken(f"record {index} is in no tree of {size}")
+    last = size - 1
+    for sibling in path:
+        if last == 0:
+            raise Broken("the path is longer than the tree is high")
+        if index & 1 or index == last:
+            hashed = node(sibling, hashed)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            hashed = node(hashed, sibling)
+        index, last = index >> 1, last >> 1
+    if last:
+        raise Broken("the path is shorter than the tree is high")
+    return hashed
+
+
+def said_as_recorded(slug, position, told, said):
+    """Whether an event in words is its record. Names are sealed in the record: they may say anything, or null."""
+    (kind, fact), = told["event"].items() if isinstance(told["event"], dict) else ((told["event"], {}),)
+    data = {name: value for name, value in (fact or {}).items() if (kind, name) != ("token_issued", "hash")}
+    for name in SEALED:
+        if name in data:
+            data[name] = said.get("data", {}).get(name)
+    expected = {"specversion": "1.0", "id": f"{slug}/{position}", "source": f"/v1/tenants/{slug}", "type": f"seatledger.{kind}",
+        "time": told["recorded_at"], "datacontenttype": "application/json", "position": str(position), "data": data}
+    if told["occurred_at"] is not None:
+        expected["occurredat"] = told["occurred_at"]
+    if told["reason"] is not None:
+        expected["reason"] = told["reason"]
+    if told["command"] is not None:
+        expected["commandid"] = command_id(told["command"])
+    for name in expected.keys() | (said.keys() - {"eventversion", "actor", "door", "contenthash"}):
+        if expected.get(name) != said.get(name):
+            raise Broken(f"position {position}: {name} is said to be {json.dumps(said.get(name))}, and the record says {json.dumps(expected.get(name))}")
+
+
+def evidence(asked):
+    known, found = decoders(pathlib.Path(asked.types)), []
+    with tarfile.open(asked.file, "r:") as archive:
+        for entry in archive:
+            if not entry.isreg() or entry.size > BUNDLE_FILE_BYTES_MAX or len(found) > BUNDLE_EVENTS_MAX + 20:
+                raise Broken(f"{entry.name} is nothing that a bundle holds")
+            found.append((entry.name, archive.extractfile(entry).read()))
+    names = [name for name, _ in found]
+    files = dict(found)
+    if names[:5] != ["bundle.json", "README.txt", "checkpoint", "keys", "events.ndjson"] or names[-1] != "SHA256SUMS":
+        raise Broken(f"a bundle has other files: {', '.join(names[:9])} ...")
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in found[:-1])
+    if files["SHA256SUMS"].decode() != sums:
+        raise Broken("a file is not what SHA256SUMS says, or is not in it")
+    about = json.loads(files["bundle.json"])
+    origin, size, root = checkpoint(files["checkpoint"])
+    if (about["log"], about["size"]) != (origin, size):
+        raise Broken("bundle.json speaks of another head than the one in checkpoint")
+    events = [json.loads(line) for line in files["events.ndjson"].decode().splitlines()]
+    proofs = [name for name in names if name.startswith("proofs/")]
+    if proofs != [f"proofs/{event['position']}.tlog-proof" for event in events] or len(events) != about["events"]:
+        raise Broken("the proofs are not those of the events, one for each")
+    if names[5 : 5 + len(proofs)] != proofs or [int(event["position"]) for event in events] != sorted({int(event["position"]) for event in events}):
+        raise Broken("the events are not in their order")
+    for name, said in zip(proofs, events):
+        record, index, path, head = tlog_proof(name, files[name])
+        if str(index) != said["position"] or head.encode() != files["checkpoint"]:
+            raise Broken(f"{name} is of another position, or of another head")
+        if root_by(leaf(record), index, size, path) != root:
+            raise Broken(f"{name} leads to another root than the checkpoint's")
+        said_as_recorded(origin.rsplit("/", 1)[-1], index, decode(known, record), said)
+    print(f"{len(events)} events are in the {size} records of {origin}, and said as they are recorded; the signature is for others to check")
+
+
 # --- what it does ----------------------------------------------------------------------------------------------------
 
 
@@ -880,13 +982,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--types", default=str(TYPES), metavar="DIR", help="the folder with v1/types.json (default: beside this file)")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, run, what in (("certificate", certificate, "count a certificate again"), ("check", check, "check everything"), ("events", events, "print every record"),
+    for name, run, what in (("bundle", evidence, "check an evidence bundle"), ("certificate", certificate, "count a certificate again"), ("check", check, "check everything"), ("events", events, "print every record"),
             ("mirror", mirror, "copy the log's files"), ("head", head, "check who has signed a checkpoint"), ("golden", golden, "check this reader")):
         one = commands.add_parser(name, help=what)
         one.set_defaults(run=run)
         if name == "certificate":
             one.add_argument("file", help="the certificate")
-        if name == "head":
+        if name == "bundle":
+            one.add_argument("file", help="the bundle")
+        elif name == "head":
             one.add_argument("file", help="a checkpoint")
         elif name != "golden":
             one.add_argument("log", help="a folder with checkpoint and tile/, or http://HOST/v1/tenants/TENANT/log")

@@ -38,13 +38,22 @@ impl EventView {
     /// Opens the names in it. Not for a log or an error message.
     #[must_use]
     pub fn of(ledger: &Ledger, recorded: &Recorded) -> Self {
-        let envelope = &recorded.envelope;
-        let mut data = data_of(&recorded.event);
+        let mut view = Self::closed(recorded);
         if let Event::UserAdded { profile, .. } | Event::UserChanged { profile, .. } = &recorded.event {
-            data.insert(PROFILE.into(), opened(ledger.user_profile(profile)));
+            view.data.insert(PROFILE.into(), opened(ledger.user_profile(profile)));
         }
         if let Event::DeviceAdded { names, .. } | Event::DeviceChanged { names, .. } = &recorded.event {
-            data.insert(NAMES.into(), opened(ledger.device_names(names)));
+            view.data.insert(NAMES.into(), opened(ledger.device_names(names)));
+        }
+        view
+    }
+
+    /// The same without any key: every name is null.
+    pub(super) fn closed(recorded: &Recorded) -> Self {
+        let envelope = &recorded.envelope;
+        let mut data = data_of(&recorded.event);
+        for name in [PROFILE, NAMES] {
+            data.entry(name).and_modify(|sealed| *sealed = Value::Null);
         }
         if let Event::TokenIssued { .. } = &recorded.event {
             data.remove(HASH);

@@ -124,7 +124,7 @@ pub fn export(
     Ok(next)
 }
 
-fn ndjson_line(line: &mut Vec<u8>, slug: &str, recorded: &Recorded, view: &EventView) -> io::Result<()> {
+pub(super) fn ndjson_line(line: &mut Vec<u8>, slug: &str, recorded: &Recorded, view: &EventView) -> io::Result<()> {
     let id = view.command_id.as_deref();
     let event = CloudEvent {
         specversion: "1.0",

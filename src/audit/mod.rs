@@ -2,6 +2,7 @@
 //! here is a fold of the log through the ledger's door; nothing here writes to it.
 
 pub mod as_of;
+pub mod bundle;
 pub mod certificate;
 pub mod events;
 pub mod explain;

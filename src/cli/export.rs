@@ -20,7 +20,8 @@ plain text. CSV is for a spreadsheet. Without --data the running service is aske
 Examples:
   seatledger export --data ledger-data --tenant contoso --to contoso.ndjson
   seatledger export --url http://127.0.0.1:8080 --token-file auditor.token --tenant contoso --format csv --to contoso.csv
-  seatledger export --data ledger-data --tenant contoso --from 4711 >> contoso.ndjson")]
+  seatledger export --data ledger-data --tenant contoso --from 4711 >> contoso.ndjson
+  seatledger export --proof --token-file auditor.token --tenant contoso --pool declared:editor --to editor.tar")]
 pub(crate) struct Args {
     /// The data folder of a service that does not run now
     #[arg(long, value_name = "DIR")]
@@ -38,6 +39,24 @@ pub(crate) struct Args {
     /// The first position
     #[arg(long, default_value_t = 0, value_name = "POSITION")]
     from: u64,
+    /// The last position; without it, the newest
+    #[arg(long, value_name = "POSITION")]
+    until: Option<u64>,
+    /// An evidence bundle of a running service: the events with all that proves them, for seatledger verify-bundle
+    #[arg(long, conflicts_with_all = ["data", "format"])]
+    proof: bool,
+    /// In a bundle: events of these types, with commas between them
+    #[arg(long = "type", requires = "proof", value_name = "TYPES")]
+    types: Option<String>,
+    /// In a bundle: events about this pool
+    #[arg(long, requires = "proof", value_name = "POOL")]
+    pool: Option<String>,
+    /// In a bundle: events about this user
+    #[arg(long, requires = "proof", value_name = "USER")]
+    user: Option<String>,
+    /// In a bundle: events about this device
+    #[arg(long, requires = "proof", value_name = "DEVICE")]
+    device: Option<String>,
     /// Where to; it must not exist yet. Without it, standard output
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -58,8 +77,19 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
                 Format::Ndjson => "ndjson",
                 Format::Csv => "csv",
             };
+            let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}") };
+            let until = args.until.map(|until| until.to_string());
+            let asked = [
+                ("to", &until),
+                ("type", &args.types),
+                ("pool", &args.pool),
+                ("user", &args.user),
+                ("device", &args.device),
+            ];
+            let given = asked.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+            let given: String = given.map(|(name, value)| format!("&{name}={}", client::encode(value))).collect();
             let tenant = client::encode(&args.tenant);
-            let path = format!("/v1/tenants/{tenant}/export/events?format={format}&from={}", args.from);
+            let path = format!("/v1/tenants/{tenant}/export/events?{form}&from={}{given}", args.from);
             args.access.client()?.download(&path, &mut out).await?;
             Ok(Finished::Well)
         }
@@ -73,7 +103,8 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
             None => Err(Failure::Refused(format!("there is no tenant {:?}", args.tenant))),
             Some(tenant) => {
                 let head = ledger.head(tenant).map_err(|error| Failure::File(error.to_string()))?;
-                export(&ledger, tenant, args.from, head, args.format, &mut out).map_err(Failure::from)
+                let last = args.until.map_or(head, |until| until.min(head));
+                export(&ledger, tenant, args.from, last, args.format, &mut out).map_err(Failure::from)
             }
         };
         Ok::<_, Failure>((ledger, told))

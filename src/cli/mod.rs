@@ -28,6 +28,7 @@ mod tiles;
 mod timestamp;
 mod token;
 mod verify;
+mod verify_bundle;
 mod verify_certificate;
 mod witness;
 
@@ -91,6 +92,8 @@ enum Command {
     Certificate(Box<certificate::Args>),
     /// Count a certificate again from the log's tiles, without the service
     VerifyCertificate(verify_certificate::Args),
+    /// Check an evidence bundle, without the service
+    VerifyBundle(verify_bundle::Args),
     /// Make a data folder of an export
     Import(import::Args),
     /// Cosign the heads of logs, each as one history, and refuse every fork
@@ -152,6 +155,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Report(args) => wait_for(report::run(*args)),
         Command::Certificate(args) => wait_for(certificate::run(*args)),
         Command::VerifyCertificate(args) => wait_for(verify_certificate::run(args)),
+        Command::VerifyBundle(args) => verify_bundle::run(&args),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
         Command::Check(args) => check::run(&args),

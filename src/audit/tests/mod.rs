@@ -1,5 +1,6 @@
 //! Lives of a small organization on real files, and what the audit says of them.
 
+mod bundles;
 mod certificates;
 mod figures;
 mod files;

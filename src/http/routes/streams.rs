@@ -1,6 +1,7 @@
 //! What goes on longer than an answer: events as they happen, and whole histories as files. Each is bounded: so many at
 //! once, a page or a few blocks in memory, and an end when its reader takes nothing or the service stops.
 
+use crate::audit::bundle::{GatherError, gather};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
 use crate::http::Service;
@@ -151,19 +152,33 @@ pub(in crate::http) struct ExportQuery {
     /// The last position, or the time until which
     #[param(max_length = 64)]
     to: Option<String>,
+    /// `true`: an evidence bundle, a tar of the events and all that proves them
+    proof: Option<bool>,
 }
 
-/// The history as a file: CloudEvents 1.0, one a line, or CSV. A transfer that broke off goes on with `from`.
+/// The history as a file: CloudEvents 1.0, one a line, or CSV. A transfer that broke off goes on with `from`. With `proof=true` an
+/// evidence bundle of at most 10,000 events, which `type`, `pool`, `user` and the like may choose: a tar of the events in words,
+/// the record and the inclusion proof of each, the signed head, keys, the format's documents and a reader. It is checked with
+/// `seatledger verify-bundle`, or without us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
-    params(("tenant" = String, Path), ExportQuery, ReadQuery),
-    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"))),
+    params(("tenant" = String, Path), ExportQuery, ChosenQuery, ReadQuery),
+    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/x-tar"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn export_events(
     reading: Reading,
     headers: HeaderMap,
     Asked(query): Asked<ExportQuery>,
+    Asked(chosen): Asked<EventsQuery>,
+    Asked(given): Asked<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
+    if query.proof == Some(true) {
+        return bundle(reading, chosen, &given).await;
+    }
+    if let Some((name, _)) = given.iter().find(|(name, _)| CHOICES.contains(&name.as_str())) {
+        let why = format!("{name}: events are chosen for a bundle alone (proof=true); GET /events narrows a list");
+        return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
+    }
     let format = format(query.format.as_deref(), &headers)?;
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let (reading, from, to) = {
@@ -193,6 +208,76 @@ pub(in crate::http) async fn export_events(
         (header::VARY, "accept".to_owned()),
     ];
     Ok((headers, body).into_response())
+}
+
+/// What chooses the events of a bundle.
+const CHOICES: [&str; 7] = ["type", "pool", "user", "device", "review", "actor", "command"];
+
+/// For the contract: which events a bundle is to hold; with `proof=true` alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the contract; EventsQuery reads them")]
+struct ChosenQuery {
+    /// Types with commas between them, as in `seat_granted,seat_released`
+    #[param(max_length = 2048)]
+    r#type: Option<String>,
+    /// What the event is about
+    #[param(max_length = 512)]
+    pool: Option<String>,
+    #[param(max_length = 512)]
+    user: Option<String>,
+    #[param(max_length = 512)]
+    device: Option<String>,
+    #[param(max_length = 64)]
+    review: Option<String>,
+    /// Who did it: `root`, `ledger`, or a token's id
+    #[param(max_length = 64)]
+    actor: Option<String>,
+    /// The id of the command that it came of
+    #[param(min_length = 1, max_length = 64)]
+    command: Option<String>,
+}
+
+async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)]) -> Result<Response, Problem> {
+    if let Some((name, _)) = given.iter().find(|(name, _)| ["format", "order"].contains(&name.as_str())) {
+        let why = format!("{name}: a bundle has one form, the oldest events first");
+        return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
+    }
+    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let find = move || {
+        let last = reading.last_position()?;
+        let query = chosen.found(&reading.caller, last)?;
+        if query.from > last + 1 {
+            let detail = format!("the bundle is to begin at {}; the last position is {last}", query.from);
+            return Err(Problem::new("position-not-reached", detail).at(last));
+        }
+        let caller = reading.caller;
+        let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
+        let gathered = gather(&caller.service.ledger, caller.tenant, query)?;
+        Ok::<_, Problem>((caller, slug, gathered))
+    };
+    let (caller, slug, gathered) =
+        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??;
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-tar".to_owned()),
+        (HeaderName::from_static("seatledger-position"), (gathered.size() - 1).to_string()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{slug}-evidence-{}.tar\"", gathered.size())),
+        (header::VARY, "accept".to_owned()),
+    ];
+    let service = Arc::clone(&caller.service);
+    let body = files::written(&service, place, move |sink: &mut Sink| {
+        gathered.write(&caller.service.ledger, sink).map_err(|error| error.to_string())
+    });
+    Ok((headers, body).into_response())
+}
+
+impl From<GatherError> for Problem {
+    fn from(error: GatherError) -> Self {
+        match error {
+            GatherError::Read(error) => error.into(),
+            GatherError::TooMany | GatherError::TooLong => Self::new("bundle-too-large", error.to_string()),
+        }
+    }
 }
 
 fn extension(format: Format) -> &'static str {

@@ -1,7 +1,7 @@
-//! Signing what speaks of a part of the history: a head over exactly so many records, and a certificate. Not here: what a
-//! certificate says (`audit::certificate`).
+//! What speaks of a part of the history: a head over exactly so many records, and a certificate; and the keys that go with it. Not
+//! here: what a certificate says (`audit::certificate`), and bundles (`audit::bundle`).
 
-use super::Hash;
+use super::{Hash, VerifierKey};
 use crate::domain::ids::TenantId;
 use crate::ledger::{Ledger, ReadError};
 use crate::merkle::{Note, root_at};
@@ -31,5 +31,11 @@ impl Ledger {
     pub fn certify(&self, tenant: TenantId, lines: &str) -> Result<Note, ReadError> {
         let slug = self.0.shelf.slug(tenant).ok_or(ReadError::TenantNotFound)?;
         self.0.evidence.heads.certify(&slug, lines).map_err(|error| ReadError::NotSigned(error.to_string()))
+    }
+
+    /// The keys of the witnesses that are asked to cosign heads.
+    #[must_use]
+    pub fn witness_keys(&self) -> Vec<VerifierKey> {
+        self.0.evidence.cosigned().witnessing().witnesses.clone()
     }
 }

@@ -1,0 +1,123 @@
+//! An evidence bundle as who receives it meets it: taken by the command, checked by our command, by the reader in Python, by
+//! `sha256sum` and by tools that we did not write; and refused when somebody touched it.
+
+use crate::certificates::Audit;
+use crate::harness::run_program;
+use crate::reader::{reader, said};
+use crate::strangers::{accepts_inclusion, accepts_note, head_of};
+use seatledger::merkle::ProofFile;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn verify(file: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let file = file.to_string_lossy();
+    let (code, out, complaint) = run_program(&[&["verify-bundle", &file], more].concat());
+    (code, format!("{out}{complaint}"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_bundle_is_checked_by_us_and_by_strangers_with_nothing_else() {
+    let audit = Audit::begin();
+    let bundle = audit.take("export", "bundle.tar", "--to", &["--proof", "--pool", "pool_0"]);
+    let key = audit.path("key");
+    let (code, words) = verify(&bundle, &["--key", &key]);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("and say what is said") && !words.contains("the bundle's own"), "{words}");
+    let (code, words) = verify(&bundle, &["--json"]);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("\"is_proven\":true") && words.contains("\"is_key_its_own\":true"), "{words}");
+    // everything that is about the pool is in it
+    let folder = PathBuf::from(audit.path("unpacked"));
+    let mut archive = tar::Archive::new(fs::File::open(&bundle).expect("a file"));
+    archive.unpack(&folder).expect("a tar");
+    let expected = audit.tenant.list("/events?pool=pool_0");
+    let words = fs::read_to_string(folder.join("events.ndjson")).expect("words");
+    let told: Vec<serde_json::Value> = words.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(told.len(), expected.len());
+    assert!(told.len() > 100);
+    for (told, event) in told.iter().zip(&expected) {
+        assert_eq!(
+            (&told["data"], told["position"].as_str()),
+            (&event["data"], Some(event["position"].to_string().as_str()))
+        );
+    }
+    // strangers: the head's signature, and each record's way to it
+    let note = fs::read(folder.join("checkpoint")).expect("a head");
+    let log_key = fs::read_to_string(&key).expect("a key");
+    assert!(accepts_note(log_key.trim(), &note));
+    let (_, size, root) = head_of(&note);
+    let proofs = files(&folder.join("proofs"));
+    assert_eq!(proofs.len(), told.len());
+    for path in &proofs {
+        let proof = ProofFile::parse(&fs::read(path).expect("a proof")).expect("a proof");
+        let record = proof.extra.expect("its record");
+        assert!(accepts_inclusion(&record, proof.index, size, &proof.path, &root), "{}", path.display());
+    }
+    let sums = Command::new("sha256sum").args(["--check", "--quiet", "SHA256SUMS"]).current_dir(&folder).status();
+    assert!(sums.is_ok_and(|status| status.success()), "sha256sum finds every file as it was");
+    // the reader that is in the bundle checks the bundle, with the types that are in it
+    let Some(theirs) = reader(&["bundle", &bundle.to_string_lossy()]) else { return };
+    assert!(theirs.status.success(), "{}", said(&theirs));
+    let inside = folder.join("schemas/reader/seatledger_log.py");
+    let own = Command::new("python3").arg(inside).arg("bundle").arg(&bundle).output().expect("it ran before");
+    assert!(own.status.success(), "{}", said(&own));
+    // and both refuse it touched: a figure, a proof, a head
+    let good = fs::read(&bundle).expect("a file");
+    let bad = PathBuf::from(audit.path("bad.tar"));
+    for mark in ["\"data\":{", "index ", "extra ", "\"events\": ", "proofs/", "c2sp.org"] {
+        let mut bytes = good.clone();
+        let at = bytes.windows(mark.len()).position(|window| window == mark.as_bytes()).expect("it is there");
+        bytes[at + mark.len() + 2] ^= 1;
+        fs::write(&bad, &bytes).expect("written");
+        let (code, words) = verify(&bad, &["--key", &key]);
+        assert_eq!(code, Some(1), "{mark}: {words}");
+        let theirs = reader(&["bundle", &bad.to_string_lossy()]).expect("it ran before");
+        assert!(
+            matches!(theirs.status.code(), Some(1 | 2)) && !said(&theirs).contains("Traceback"),
+            "{mark}: {}",
+            said(&theirs)
+        );
+    }
+}
+
+#[test]
+fn what_no_bundle_can_be_made_of_or_taken_for_is_named() {
+    let audit = Audit::begin();
+    let t = &audit.tenant;
+    for (query, problem) in [
+        ("?proof=true&format=csv", "invalid-query"),
+        ("?proof=true&order=newest", "invalid-query"),
+        ("?proof=true&pool=declared:nothing", "pool-not-found"),
+        ("?proof=true&type=nothing", "invalid-query"),
+        ("?proof=true&from=99999999", "position-not-reached"),
+        ("?proof=perhaps", "invalid-query"),
+        ("?pool=pool_0", "invalid-query"),
+    ] {
+        t.get(&format!("/export/events{query}")).problem(problem);
+    }
+    let file = |content: &[u8]| {
+        let path = PathBuf::from(audit.path("file"));
+        fs::write(&path, content).expect("written");
+        path
+    };
+    for (content, why) in [
+        (b"".as_slice(), "ends before bundle.json"),
+        (&[0; 4096], "bundle.json is missing"),
+        (&[7; 4096], "its header is damaged"),
+        (b"{}", "ends before bundle.json"),
+    ] {
+        let (code, words) = verify(&file(content), &[]);
+        assert_eq!(code, Some(1), "{words}");
+        assert!(words.contains(why), "{why}: {words}");
+    }
+    let (code, words) = verify(Path::new("/nowhere"), &[]);
+    assert_eq!(code, Some(5), "{words}");
+}

@@ -1,0 +1,78 @@
+//! `seatledger verify-bundle`: the words for what an evidence bundle proves. Not here: the checking (`audit::bundle`).
+
+use super::exit::{self, Failure, Finished};
+use super::output::{self, grouped};
+use super::progress::Progress;
+use super::tiles;
+use crate::audit::bundle::{BundleError, verify};
+use serde_json::json;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Checks every byte of the file: the log's signature under the head, that each record is in it, and that the words of each event
+are what its record says. Names of people and devices are sealed in the records: their words are the service's alone.
+
+The key is what GET /v1/tenants/TENANT/log/key answers. Keep it apart from what it checks: without --key the one in the bundle
+is taken, and then the file only agrees with itself.
+
+Exit codes: 0 all of it is proven, 1 something is not and is named, 5 the file can't be read.
+
+Example:
+  seatledger verify-bundle editor.tar --key log.key.pub")]
+pub(crate) struct Args {
+    /// The bundle
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Verifier keys of the log and of witnesses, or files with one or several
+    #[arg(long, value_name = "KEY|FILE")]
+    key: Vec<String>,
+    /// Print one JSON object instead of a text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
+    let path = args.file.display();
+    let file = File::open(&args.file).map_err(|error| exit::file(&args.file, "can't be opened", error))?;
+    let keys = tiles::keys(&args.key)?;
+    let bar = Progress::new("events", 0);
+    let verified = verify(&mut BufReader::new(file), &keys, &|done, total| bar.reach(done, total));
+    bar.finish();
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(error @ BundleError::Io(_)) => return Err(Failure::File(format!("{path}: {error}"))),
+        Err(error) if args.json => {
+            output::json(&json!({"is_proven": false, "error": error.to_string()}))?;
+            return Ok(Finished::WithRefusals);
+        }
+        Err(error) => return Err(Failure::Refused(format!("{path}: {error}"))),
+    };
+    let about = &verified.about;
+    if args.json {
+        output::json(&json!({
+            "is_proven": true,
+            "log": about.log,
+            "size": about.size,
+            "events": about.events,
+            "witnesses": verified.witnesses,
+            "is_key_its_own": verified.is_key_its_own,
+            "other_schemas": verified.other_schemas,
+        }))?;
+        return Ok(Finished::Well);
+    }
+    let (events, size) = (grouped(about.events), grouped(about.size));
+    output::line(&format!("{path}: {events} events are in the {size} records of {}, and say what is said", about.log))?;
+    if verified.is_key_its_own {
+        output::note("the key is the bundle's own: whose log it is, only a key that was kept apart can show (--key)");
+    }
+    for witness in &verified.witnesses {
+        output::line(&format!("cosigned by {witness}"))?;
+    }
+    for schema in &verified.other_schemas {
+        output::note(&format!("{schema} in it is not the one of this program"));
+    }
+    Ok(Finished::Well)
+}
