@@ -245,7 +245,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
     }
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let find = move || {
-        let last = reading.last_position()?;
+        let last = reading.moment()?.position;
         let query = chosen.found(&reading.caller, last)?;
         if query.from > last + 1 {
             let detail = format!("the bundle is to begin at {}; the last position is {last}", query.from);
