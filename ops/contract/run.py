@@ -1,6 +1,7 @@
 """Starts the service, gives it a small organization, lets schemathesis loose on it, and counts what it did."""
 
 import collections
+import datetime
 import json
 import os
 import pathlib
@@ -83,12 +84,40 @@ def found(url):
     ask("PUT", "/store-accounts/microsoft-store", {"account_id": "contoso-msfb"})
 
 
+def cloud_events(url):
+    """Every line of an export, read and written again by the CloudEvents project's own library, which refuses what is none."""
+    try:
+        from cloudevents.core.formats.json import JSONFormat
+        from cloudevents.core.exceptions import CloudEventValidationError
+    except ImportError:
+        print("the library cloudevents is not here: exports are not held against it")
+        return
+    request = urllib.request.Request(url + "/v1/tenants/contoso/export/events", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request) as answer:
+        lines = answer.read().decode().splitlines()
+    moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    for line in lines:
+        said, again = json.loads(line), json.loads(JSONFormat().write(JSONFormat().read(None, line)))
+        said["time"], again["time"] = moment(said["time"]), moment(again["time"])
+        if said != again:
+            sys.exit(f"the library cloudevents reads another event: {line}\n{again}")
+    # it does refuse what is none
+    for name, value in [("Actor", "root"), ("source", ""), ("id", None), ("specversion", "0.9"), ("time", "yesterday")]:
+        try:
+            JSONFormat().read(None, json.dumps(json.loads(lines[0]) | {name: value}))
+        except (CloudEventValidationError, ValueError):
+            continue
+        sys.exit(f"the library cloudevents takes an event whose {name} is {value!r}")
+    print(f"{len(lines)} events of an export are CloudEvents 1.0 to the library of that project")
+
+
 def main():
     line = service.stdout.readline().strip()
     if not line.startswith("listening on "):
         sys.exit(f"the service did not come up: {line}\n{(root / 'service.log').read_text()}")
     url = line.removeprefix("listening on ")
     found(url)
+    cloud_events(url)
     document = json.load(urllib.request.urlopen(url + "/openapi.json"))
     operations = {}
     for path, calls in document["paths"].items():
