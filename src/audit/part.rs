@@ -2,12 +2,14 @@
 //! from few events. Whoever asks says what that is; where it can't be told from little, there is no part and the whole
 //! state is made (`as_of.rs`). Not here: questions.
 
-use crate::domain::command::PoolRef;
+mod holders;
+
+use crate::domain::command::{HolderRef, PoolRef};
 use crate::domain::event::Event;
 use crate::domain::event_type::EventType;
 use crate::domain::facts::Settings;
-use crate::domain::ids::{PoolId, TenantId};
-use crate::domain::state::Tenant;
+use crate::domain::ids::{AssignmentId, PoolId, TenantId};
+use crate::domain::state::{Assignment, Pool, Tenant};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
@@ -23,6 +25,12 @@ pub enum Wanted {
     Pool(PoolRef),
     /// Every pool without its holders.
     Pools,
+    /// One user or device, if there is one of this name: what is known of it, what it holds and waits for, its installs.
+    Holder(HolderRef),
+    /// The same, in a pool that is asked for by its key or id.
+    Seat(PoolRef, HolderRef),
+    /// One assignment, if there is one.
+    Assignment(AssignmentId),
 }
 
 /// The part of a tenant just after a position; `None` where only the whole state will do.
@@ -34,12 +42,29 @@ pub(super) fn part(
 ) -> Result<Option<View>, ReadError> {
     match wanted {
         Wanted::Everything => Ok(None),
-        Wanted::Pool(PoolRef::Id(pool)) => pools(ledger, tenant, position, Only::One(Some(*pool))).map(Some),
-        Wanted::Pool(PoolRef::Key(key)) => {
-            let pool = ledger.read(tenant, |view| view.state.pool_keys.get(key).copied())?;
-            pools(ledger, tenant, position, Only::One(pool)).map(Some)
+        Wanted::Pool(pool) => {
+            let only = Only::One(pool_of(ledger, tenant, pool)?);
+            pools(ledger, tenant, position, only).map(Some)
         }
         Wanted::Pools => pools(ledger, tenant, position, Only::All).map(Some),
+        Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
+        Wanted::Seat(pool, holder) => {
+            let Some(mut view) = holders::holder(ledger, tenant, position, *holder)? else { return Ok(None) };
+            let pool = pool_of(ledger, tenant, pool)?.and_then(|pool| view.state.pools.get(pool.index()));
+            if let Some(pool) = pool.map(Arc::clone) {
+                view.state.pool_keys.insert(pool.key.clone(), pool.id);
+            }
+            Ok(Some(view))
+        }
+        Wanted::Assignment(assignment) => {
+            let mut view = bare(ledger, tenant, position)?;
+            view.state.pools = Listed::by(ledger, tenant, position)?.terms(position);
+            view.state.assignments = made_by(ledger, tenant, position)?;
+            if let Some(made) = view.state.assignments.get_mut(assignment.index()) {
+                *made = Arc::new(as_of(made, position));
+            }
+            Ok(Some(view))
+        }
     }
 }
 
@@ -50,9 +75,42 @@ enum Only {
     One(Option<PoolId>),
 }
 
+/// A pool has its key for ever.
+fn pool_of(ledger: &Ledger, tenant: TenantId, pool: &PoolRef) -> Result<Option<PoolId>, ReadError> {
+    match pool {
+        PoolRef::Id(pool) => Ok(Some(*pool)),
+        PoolRef::Key(key) => ledger.read(tenant, |view| view.state.pool_keys.get(key).copied()),
+    }
+}
+
+/// The pools that were listed by a position, with all that is known of them today.
+struct Listed {
+    tallies: Vec<Arc<Tally>>,
+    passes: Passes,
+}
+
+impl Listed {
+    fn by(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Self, ReadError> {
+        ledger.read(tenant, |view| Self {
+            tallies: view.tallies.listed_by(position).to_vec(),
+            passes: Passes::of(&view.state.syncs),
+        })
+    }
+
+    /// Each in its place, without its holders and without its counts.
+    fn terms(&self, position: u64) -> Vec<Arc<Pool>> {
+        self.tallies.iter().filter_map(|tally| tally.terms_at(position).map(Arc::clone)).collect()
+    }
+
+    /// Nobody need be asked whether a grant of that position stands.
+    fn is_confirmed(&self, pool: PoolId, position: u64) -> bool {
+        let terms = self.tallies.get(pool.index()).and_then(|tally| tally.terms_at(position));
+        terms.is_none_or(|terms| !terms.details.is_confirmed_by_provider)
+    }
+}
+
 fn pools(ledger: &Ledger, tenant: TenantId, position: u64, only: Only) -> Result<View, ReadError> {
-    let (tallies, passes): (Vec<Arc<Tally>>, Passes) =
-        ledger.read(tenant, |view| (view.tallies.listed_by(position).to_vec(), Passes::of(&view.state.syncs)))?;
+    let Listed { tallies, passes } = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     for (at, tally) in tallies.iter().enumerate() {
         let is_wanted = match only {
@@ -60,7 +118,8 @@ fn pools(ledger: &Ledger, tenant: TenantId, position: u64, only: Only) -> Result
             Only::One(pool) => pool == Some(PoolId::at(at)),
         };
         let Some(terms) = tally.terms_at(position) else { break };
-        match tally.at(position, &passes).filter(|_| is_wanted) {
+        let wanted = if is_wanted { tally.at(position, &passes) } else { None };
+        match wanted {
             Some((pool, figures)) => {
                 view.counted.insert(pool.id, figures);
                 view.state.pool_keys.insert(pool.key.clone(), pool.id);
@@ -71,6 +130,23 @@ fn pools(ledger: &Ledger, tenant: TenantId, position: u64, only: Only) -> Result
         }
     }
     Ok(view)
+}
+
+/// The assignments that were made by a position, as they are today.
+fn made_by(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Vec<Arc<Assignment>>, ReadError> {
+    ledger.read(tenant, |view| {
+        let all = &view.state.assignments;
+        let count = all.partition_point(|assignment| assignment.made_at <= position);
+        all.get(..count).unwrap_or_default().to_vec()
+    })
+}
+
+/// An assignment is made and ends, and its etag says where.
+fn as_of(assignment: &Assignment, position: u64) -> Assignment {
+    if assignment.etag <= position {
+        return assignment.clone();
+    }
+    Assignment { is_ended: false, etag: assignment.made_at, ..assignment.clone() }
 }
 
 /// A view of nothing, at a position.

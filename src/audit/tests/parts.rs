@@ -3,11 +3,15 @@
 use super::life::life;
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
-use crate::domain::command::PoolRef;
-use crate::domain::ids::PoolId;
-use crate::domain::state::Pool;
+use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
+use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use crate::domain::state::{Pool, User};
 use crate::projection::View;
 use crate::projection::figures::Figures;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 fn shown(view: &View, pool: &Pool) -> String {
     let stated = (pool.store_used, pool.store_seen_at);
@@ -48,4 +52,86 @@ async fn pools_are_what_they_were_at_every_position() {
         }
         ledger.stop().await;
     }
+}
+
+/// Everything that reads show of a holder.
+fn told(view: &View, holder: Holder) -> String {
+    let state = &view.state;
+    let mut told = match holder {
+        Holder::User(user) => {
+            let remembered = BTreeSet::new();
+            let names = state.names.user_profile(user);
+            format!("{:?} {names:?}", User { remembered, ..state.user(user).clone() })
+        }
+        Holder::Device(device) => format!("{:?} {:?}", state.device(device), state.names.device_names(device)),
+    };
+    for pool in &state.pools {
+        let installs = match holder {
+            Holder::User(_) => pool.installs_of(holder),
+            Holder::Device(device) => pool.installs_on(device),
+        };
+        let seen: Vec<_> = installs.iter().map(|key| (key, pool.installs.get(key))).collect();
+        let (coverage, assignments) = (state.coverage(pool.id, holder), state.assignments_of(pool.id, holder));
+        let waits = (pool.queued.get(&holder), pool.lapsed.contains(&holder));
+        let seat = pool.seats.get(&holder);
+        write!(told, "\n{} {:?} {seat:?} {waits:?} {seen:?}", pool.key, pool.details).unwrap();
+        write!(told, " {coverage:?} {assignments:?}").unwrap();
+        assert!(assignments.iter().all(|id| state.assignment(*id).id == *id));
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holders_are_what_they_were_at_every_position() {
+    let mut parts = 0;
+    for seed in [31, 32, 33] {
+        let world = life(seed, 600).await;
+        let (ledger, tenant) = (&world.ledger, world.tenant);
+        let head = ledger.head(tenant).unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut whole = View::new();
+        for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            whole.take(&recorded);
+            if recorded.position == head {
+                break;
+            }
+            let of = |wanted: Wanted| {
+                let view = AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap();
+                assert_eq!(view.state.next_position, whole.state.next_position);
+                view
+            };
+            let (user, device) = (UserId(random.random_range(0..13)), DeviceId(random.random_range(0..9)));
+            let part = of(Wanted::Holder(HolderRef::User(UserRef::Id(user))));
+            let is_there = user.index() < whole.state.users.len();
+            assert_eq!(user.index() < part.state.users.len(), is_there);
+            if is_there {
+                assert_eq!(told(&part, user.into()), told(&whole, user.into()), "{user} at {}", recorded.position);
+                parts += u32::from(part.state.users.len() < whole.state.users.len());
+            }
+            let part = of(Wanted::Seat(PoolRef::Id(PoolId(0)), HolderRef::Device(DeviceRef::Id(device))));
+            let is_there = device.index() < whole.state.devices.len();
+            assert_eq!(device.index() < part.state.devices.len(), is_there);
+            if is_there {
+                let holder = Holder::Device(device);
+                assert_eq!(told(&part, holder), told(&whole, holder), "{device} at {}", recorded.position);
+            }
+            // names as they were then
+            let serial = format!("SN{}", random.random_range(0..8));
+            for (user, device) in [(format!("user{}@acme.example", random.random_range(0..12)), serial)] {
+                let (user, device) = (ledger.user_ref(tenant, &user), ledger.device_ref(tenant, &device));
+                let (UserRef::Name(name), DeviceRef::Name { serial, .. }) = (user, device) else { continue };
+                let part = of(Wanted::Holder(HolderRef::User(user)));
+                assert_eq!(part.state.names.user(name), whole.state.names.user(name));
+                let part = of(Wanted::Holder(HolderRef::Device(device)));
+                assert_eq!(part.state.names.device_by_serial(serial), whole.state.names.device_by_serial(serial));
+            }
+            let assignment = AssignmentId(random.random_range(0..30));
+            let part = of(Wanted::Assignment(assignment));
+            let of_view =
+                |view: &View| view.state.assignments.get(assignment.index()).map(|found| format!("{found:?}"));
+            assert_eq!(of_view(&part), of_view(&whole));
+        }
+        ledger.stop().await;
+    }
+    assert!(parts > 100, "only {parts} answers were made from a part");
 }

@@ -209,7 +209,7 @@ impl Tenant {
         self.move_device(device, None, primary_user);
     }
 
-    fn move_device(&mut self, device: DeviceId, from: Option<UserId>, to: Option<UserId>) {
+    pub(super) fn move_device(&mut self, device: DeviceId, from: Option<UserId>, to: Option<UserId>) {
         if let Some(from) = from {
             self.user_mut(from).devices.remove(&device);
         }

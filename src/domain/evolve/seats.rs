@@ -1,6 +1,7 @@
 //! Seats, queues and installs: where laws 1 and 2 are asserted.
 
 mod late;
+mod part;
 
 use super::reviews::Parting;
 use crate::domain::event::Event;
@@ -24,12 +25,7 @@ impl Tenant {
                 self.note_ending(*cause, meta);
                 self.settle_in_reviews(*pool, *holder, Parting::Releasing(*cause), meta);
                 self.enter(*pool, *holder, &[SeatState::Reserved, SeatState::InUse], SeatState::Releasing, meta);
-                self.orphan_installs(*pool, *holder);
-                self.lapse(*pool, *holder, *lapsed);
-                let seat = self.seat_mut(*pool, *holder);
-                seat.release_cause = Some(*cause);
-                seat.is_release_sent = false;
-                seat.is_release_refused = false;
+                self.begin_release(*pool, *holder, *cause, *lapsed);
             }
             Event::SeatReleaseSent { pool, holder } => {
                 let seat = self.seat_mut(*pool, *holder);
@@ -72,15 +68,7 @@ impl Tenant {
             }
             Event::ForeignSeatAdopted { pool, holder, in_use } => {
                 self.settle_in_reviews(*pool, *holder, Parting::Adopted, meta);
-                let to = if *in_use { SeatState::InUse } else { SeatState::Reserved };
-                self.enter(*pool, *holder, &[SeatState::Foreign], to, meta);
-                self.seat_mut(*pool, *holder).granted_at = meta.position;
-                self.leave_queue(*pool, *holder);
-                self.lapse(*pool, *holder, false);
-                self.offer_taken(*pool, *holder);
-                if *in_use {
-                    self.attach_installs(*pool, *holder);
-                }
+                self.adopted(*pool, *holder, *in_use, meta);
             }
             Event::LapseEnded { pool, holder } => self.lapse(*pool, *holder, false),
             Event::Queued { pool, holder } => self.queue(*pool, *holder, meta.position),
@@ -150,6 +138,28 @@ impl Tenant {
             self.attach_installs(pool, holder);
         }
         self.offer_taken(pool, holder);
+    }
+
+    fn adopted(&mut self, pool: PoolId, holder: Holder, in_use: bool, meta: &Meta) {
+        let to = if in_use { SeatState::InUse } else { SeatState::Reserved };
+        self.enter(pool, holder, &[SeatState::Foreign], to, meta);
+        self.seat_mut(pool, holder).granted_at = meta.position;
+        self.leave_queue(pool, holder);
+        self.lapse(pool, holder, false);
+        self.offer_taken(pool, holder);
+        if in_use {
+            self.attach_installs(pool, holder);
+        }
+    }
+
+    /// What goes with a seat that begins to go.
+    fn begin_release(&mut self, pool: PoolId, holder: Holder, cause: ReleaseCause, lapsed: bool) {
+        self.orphan_installs(pool, holder);
+        self.lapse(pool, holder, lapsed);
+        let seat = self.seat_mut(pool, holder);
+        seat.release_cause = Some(cause);
+        seat.is_release_sent = false;
+        seat.is_release_refused = false;
     }
 
     fn offer_taken(&mut self, pool: PoolId, holder: Holder) {

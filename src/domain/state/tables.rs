@@ -229,6 +229,13 @@ impl StoredNames {
     }
 }
 
+impl StoredNames {
+    fn of_nobody() -> Arc<Self> {
+        let personal = Personal { subject: SubjectId(u64::MAX), sealed: Vec::new(), aliases: Vec::new() };
+        Arc::new(Self { personal, aliases: Vec::new() })
+    }
+}
+
 impl Names {
     #[must_use]
     pub fn user(&self, name: Blind) -> Option<UserId> {
@@ -282,6 +289,20 @@ impl Names {
         match self.user_profiles.get_mut(user.index()) {
             Some(place) => *place = stored,
             None => self.user_profiles.push(stored),
+        }
+    }
+
+    /// Makes room for the names of one user in a part of a state.
+    pub(in crate::domain) fn place_user(&mut self, user: UserId) {
+        if self.user_profiles.len() <= user.index() {
+            self.user_profiles.resize(user.index() + 1, StoredNames::of_nobody());
+        }
+    }
+
+    /// The same for a device.
+    pub(in crate::domain) fn place_device(&mut self, device: DeviceId) {
+        if self.device_names.len() <= device.index() {
+            self.device_names.resize(device.index() + 1, StoredNames::of_nobody());
         }
     }
 

@@ -1,5 +1,7 @@
 //! Reads of people, devices, groups and assignments.
 
+use crate::audit::part::Wanted;
+use crate::domain::command::HolderRef;
 use crate::domain::ids::{AssignmentId, Holder};
 use crate::domain::state::Assignment;
 use crate::http::bodies::people::{AssignmentBody, DeviceBody, GroupBody, MemberBody, UserBody};
@@ -47,6 +49,7 @@ pub(in crate::http) async fn users(reading: Reading, Asked(page): Asked<PageQuer
 pub(in crate::http) async fn user(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, user)) = places;
     let user = reading.caller.user(&user)?;
+    let reading = reading.wanting(Wanted::Holder(HolderRef::User(user)));
     let look = reading.look(move |view| {
         let id = refs::user_in(&view.state, user)?;
         if id.index() >= view.users_known() {
@@ -86,6 +89,7 @@ pub(in crate::http) async fn devices(reading: Reading, Asked(page): Asked<PageQu
 pub(in crate::http) async fn device(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, device)) = places;
     let device = reading.caller.device(&device)?;
+    let reading = reading.wanting(Wanted::Holder(HolderRef::Device(device)));
     let look = reading.look(move |view| {
         let id = refs::device_in(&view.state, device)?;
         if id.index() >= view.devices_known() {
@@ -200,6 +204,7 @@ pub(in crate::http) async fn assignment(
     let Places((_, assignment)) = places;
     let id = refs::assignment(&assignment);
     reading
+        .wanting(Wanted::Assignment(id))
         .one(move |view| {
             let found = view.state.assignments.get(id.index());
             let one = found.ok_or_else(|| Problem::new("assignment-not-found", "no assignment has this id"))?;

@@ -1,5 +1,7 @@
 //! Reads of who holds, who waits and what is installed.
 
+use crate::audit::part::Wanted;
+use crate::domain::command::HolderRef;
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::state::{Install, InstallKey, Seat};
 use crate::http::bodies::seats::{InstallBody, QueuedBody, SeatBody};
@@ -58,6 +60,7 @@ pub(in crate::http) async fn seat(
 ) -> Result<Response, Problem> {
     let Places((_, pool, holder)) = places;
     let (pool, holder) = (refs::pool(&pool)?, reading.caller.holder(&holder)?);
+    let reading = reading.wanting(Wanted::Seat(pool.clone(), holder));
     let look = reading.look(move |view| {
         let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
         let holder = refs::holder_told_of(view, holder)?;
@@ -79,6 +82,7 @@ pub(in crate::http) async fn seat(
 pub(in crate::http) async fn of_user(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let user = reading.caller.user(&to)?;
     reading
+        .wanting(Wanted::Holder(HolderRef::User(user)))
         .list_shown(
             page,
             "",
@@ -95,6 +99,7 @@ pub(in crate::http) async fn of_user(Belonging { reading, to, page }: Belonging)
 pub(in crate::http) async fn of_device(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let device = reading.caller.device(&to)?;
     reading
+        .wanting(Wanted::Holder(HolderRef::Device(device)))
         .list_shown(
             page,
             "",
@@ -178,6 +183,7 @@ pub(in crate::http) async fn installs_on_device(
 ) -> Result<Response, Problem> {
     let device = reading.caller.device(&to)?;
     reading
+        .wanting(Wanted::Holder(HolderRef::Device(device)))
         .list_shown(
             page,
             "",

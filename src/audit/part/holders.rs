@@ -1,0 +1,155 @@
+//! The part of a tenant that is about one holder: folded from the events that name it, and from those of the devices or people
+//! whose seats its installs may use. A lifetime of them is read, and nothing of anybody else.
+
+use super::{Listed, as_of, bare, made_by};
+use crate::domain::command::{DeviceRef, HolderRef, UserRef};
+use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, TenantId, UserId};
+use crate::domain::state::{Assignment, Tenant};
+use crate::domain::subject::Subject;
+use crate::ledger::{Ledger, ReadError};
+use crate::projection::View;
+use std::collections::BTreeSet;
+
+/// Of a holder with a longer history the whole state is made.
+const EVENTS_MAX: usize = 4096;
+/// The same where so many others have to do with it.
+const OTHERS_MAX: usize = 32;
+
+/// The part that is about a holder, or about nobody where there was none of this id; `None` where it takes more.
+pub(super) fn holder(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    asked: HolderRef,
+) -> Result<Option<View>, ReadError> {
+    let Some(holder) = candidate(ledger, tenant, asked)? else { return Ok(None) };
+    let Some(mut read) = Reader { ledger, tenant, position }.all(&BTreeSet::from([holder]))? else { return Ok(None) };
+    let others = others(holder, &read);
+    if others.len() > OTHERS_MAX {
+        return Ok(None);
+    }
+    let mut holders = BTreeSet::from([holder]);
+    holders.extend(others);
+    if holders.len() > 1 {
+        let Some(more) = Reader { ledger, tenant, position }.all(&holders)? else { return Ok(None) };
+        read = more;
+    }
+    let listed = Listed::by(ledger, tenant, position)?;
+    let mut view = bare(ledger, tenant, position)?;
+    view.state.pools = listed.terms(position);
+    for recorded in &read {
+        let pool = granted_in(&recorded.event);
+        let is_confirmed = pool.is_none_or(|pool| listed.is_confirmed(pool, recorded.position));
+        view.state.evolve_part(&recorded.event, &recorded.meta(), &holders, is_confirmed);
+    }
+    view.state.next_position = position.saturating_add(1);
+    assignments(ledger, tenant, position, &holders, &mut view.state)?;
+    // a name that was somebody else's then
+    Ok(is_named(&view.state, asked, holder).then_some(view))
+}
+
+/// Who that is today. A name was nobody else's at any time at which it was theirs.
+fn candidate(ledger: &Ledger, tenant: TenantId, asked: HolderRef) -> Result<Option<Holder>, ReadError> {
+    ledger.read(tenant, |view| match asked {
+        HolderRef::User(UserRef::Id(user)) => Some(Holder::User(user)),
+        HolderRef::User(UserRef::Name(name)) => view.state.names.user(name).map(Holder::User),
+        HolderRef::Device(DeviceRef::Id(device)) => Some(Holder::Device(device)),
+        HolderRef::Device(DeviceRef::Name { serial, .. }) => {
+            view.state.names.device_by_serial(serial).map(Holder::Device)
+        }
+    })
+}
+
+fn is_named(state: &Tenant, asked: HolderRef, holder: Holder) -> bool {
+    match asked {
+        HolderRef::User(UserRef::Id(_)) | HolderRef::Device(DeviceRef::Id(_)) => true,
+        HolderRef::User(UserRef::Name(name)) => state.names.user(name).map(Holder::User) == Some(holder),
+        HolderRef::Device(DeviceRef::Name { serial, .. }) => {
+            state.names.device_by_serial(serial).map(Holder::Device) == Some(holder)
+        }
+    }
+}
+
+struct Reader<'l> {
+    ledger: &'l Ledger,
+    tenant: TenantId,
+    position: u64,
+}
+
+impl Reader<'_> {
+    /// Every event that names one of them, in order; `None` where there are too many.
+    fn all(&self, holders: &BTreeSet<Holder>) -> Result<Option<Vec<Recorded>>, ReadError> {
+        let mut positions = Vec::new();
+        for holder in holders {
+            let range = 0..self.position.saturating_add(1);
+            let about = Subject::from(*holder);
+            positions.extend(self.ledger.positions(self.tenant, about, range, EVENTS_MAX + 1, false)?);
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        if positions.len() > EVENTS_MAX {
+            return Ok(None);
+        }
+        self.ledger.events_at(self.tenant, &positions).map(Some)
+    }
+}
+
+/// A user's devices, also former ones, and those with an app of theirs; a device's people, as far as they have an app on it.
+fn others(holder: Holder, events: &[Recorded]) -> BTreeSet<Holder> {
+    let mut found = BTreeSet::new();
+    for recorded in events {
+        match (&recorded.event, holder) {
+            (
+                Event::DeviceAdded { device, primary_user: Some(user), .. }
+                | Event::DeviceChanged { device, primary_user: Some(user), .. },
+                Holder::User(asked),
+            ) if *user == asked => {
+                found.insert(Holder::Device(*device));
+            }
+            (Event::Installed { device, user: Some(user), .. }, asked) => {
+                found.extend(other_of(*device, *user, asked));
+            }
+            (_, Holder::User(_) | Holder::Device(_)) => {}
+        }
+    }
+    found
+}
+
+fn other_of(device: DeviceId, user: UserId, asked: Holder) -> Option<Holder> {
+    match asked {
+        Holder::User(asked) => (asked == user).then_some(Holder::Device(device)),
+        Holder::Device(asked) => (asked == device).then_some(Holder::User(user)),
+    }
+}
+
+fn granted_in(event: &Event) -> Option<PoolId> {
+    if let Event::SeatGranted { pool, .. } = event { Some(*pool) } else { None }
+}
+
+/// Puts the living assignments in place that reach one of the holders, by themselves or by a group.
+fn assignments(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    holders: &BTreeSet<Holder>,
+    state: &mut Tenant,
+) -> Result<(), ReadError> {
+    let is_known = |holder: &&Holder| match holder {
+        Holder::User(user) => user.index() < state.users.len(),
+        Holder::Device(device) => device.index() < state.devices.len(),
+    };
+    let groups: BTreeSet<GroupId> =
+        holders.iter().filter(is_known).flat_map(|holder| state.links(*holder).groups.iter().copied()).collect();
+    let reaches = |assignment: &Assignment| match assignment.target {
+        Target::User(user) => holders.contains(&Holder::User(user)),
+        Target::Device(device) => holders.contains(&Holder::Device(device)),
+        Target::Group { group, .. } => groups.contains(&group),
+    };
+    let made = made_by(ledger, tenant, position)?;
+    for living in made.iter().map(|made| as_of(made, position)).filter(|made| !made.is_ended && reaches(made)) {
+        state.place_assignment(&living);
+    }
+    state.assignments = made;
+    Ok(())
+}
