@@ -3,12 +3,13 @@
 //! state is made (`as_of.rs`). Not here: questions.
 
 mod holders;
+mod seats;
 
 use crate::domain::command::{HolderRef, PoolRef};
 use crate::domain::event::Event;
 use crate::domain::event_type::EventType;
 use crate::domain::facts::Settings;
-use crate::domain::ids::{AssignmentId, PoolId, TenantId};
+use crate::domain::ids::{AssignmentId, Holder, PoolId, TenantId};
 use crate::domain::state::{Assignment, Pool, Tenant};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
@@ -31,6 +32,23 @@ pub enum Wanted {
     Seat(PoolRef, HolderRef),
     /// One assignment, if there is one.
     Assignment(AssignmentId),
+    /// Seats of a pool in the order of their holders: those behind one, and one more than so many.
+    Seats { pool: PoolRef, after: Option<Holder>, limit: usize },
+}
+
+impl Wanted {
+    /// The same of a page of a list.
+    #[must_use]
+    pub fn on_page(&self, after: Option<&str>, limit: usize) -> Self {
+        match self {
+            Self::Seats { pool, .. } => {
+                Self::Seats { pool: pool.clone(), after: after.and_then(|after| after.parse().ok()), limit }
+            }
+            Self::Everything | Self::Pool(_) | Self::Pools | Self::Holder(_) | Self::Seat(..) | Self::Assignment(_) => {
+                self.clone()
+            }
+        }
+    }
 }
 
 /// The part of a tenant just after a position; `None` where only the whole state will do.
@@ -50,10 +68,17 @@ pub(super) fn part(
         Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
         Wanted::Seat(pool, holder) => {
             let Some(mut view) = holders::holder(ledger, tenant, position, *holder)? else { return Ok(None) };
-            let pool = pool_of(ledger, tenant, pool)?.and_then(|pool| view.state.pools.get(pool.index()));
-            if let Some(pool) = pool.map(Arc::clone) {
-                view.state.pool_keys.insert(pool.key.clone(), pool.id);
+            if let Some(pool) = pool_of(ledger, tenant, pool)? {
+                name_pool(&mut view, pool);
             }
+            Ok(Some(view))
+        }
+        Wanted::Seats { pool, after, limit } => {
+            let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
+            let Some(mut view) = seats::seats(ledger, tenant, position, pool, (*after, *limit))? else {
+                return Ok(None);
+            };
+            name_pool(&mut view, pool);
             Ok(Some(view))
         }
         Wanted::Assignment(assignment) => {
@@ -65,6 +90,13 @@ pub(super) fn part(
             }
             Ok(Some(view))
         }
+    }
+}
+
+/// Lets a pool be found by its key, if it is there.
+fn name_pool(view: &mut View, pool: PoolId) {
+    if let Some(pool) = view.state.pools.get(pool.index()).map(Arc::clone) {
+        view.state.pool_keys.insert(pool.key.clone(), pool.id);
     }
 }
 

@@ -23,6 +23,10 @@ pub enum Subject {
     Review(ReviewId),
     /// Facts about seats and installs that were recorded so late.
     Late(Lateness),
+    /// A holder's seat of a pool, its place in the queue, and a user's installs of the app.
+    Seat(PoolId, Holder),
+    /// What a holder is and belongs to, whatever it holds; of a user also which devices are theirs.
+    Own(Holder),
 }
 
 impl From<Holder> for Subject {
@@ -100,24 +104,26 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::UserChanged { user, .. }
         | Event::UserDeparted { user, .. }
         | Event::GraceEnded { user }
-        | Event::UserReturned { user } => named.push(Subject::User(*user)),
+        | Event::UserReturned { user } => name_own((*user).into(), named),
         Event::SeatsKept { user, pools } | Event::SeatsOffered { user, pools } => {
-            named.push(Subject::User(*user));
+            name_own((*user).into(), named);
             named.extend(pools.iter().map(|pool| Subject::Pool(*pool)));
         }
 
         Event::DeviceAdded { device, primary_user, .. } | Event::DeviceChanged { device, primary_user, .. } => {
-            named.push(Subject::Device(*device));
-            named.extend(primary_user.map(Subject::User));
+            name_own((*device).into(), named);
+            if let Some(user) = primary_user {
+                name_own((*user).into(), named);
+            }
         }
         Event::DeviceReincarnated { device } | Event::DeviceRetired { device } | Event::DeviceReturned { device } => {
-            named.push(Subject::Device(*device));
+            name_own((*device).into(), named);
         }
 
         Event::GroupAdded { group, .. } | Event::GroupDeleted { group } => named.push(Subject::Group(*group)),
         Event::MembersAdded { group, members } | Event::MembersRemoved { group, members } => {
             named.push(Subject::Group(*group));
-            named.extend(members.iter().map(|member| Subject::from(*member)));
+            members.iter().for_each(|member| name_own(*member, named));
         }
 
         Event::EndingsHeld { seats, .. } => {
@@ -149,23 +155,25 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::LapseEnded { pool, holder }
         | Event::Queued { pool, holder }
         | Event::Requeued { pool, holder, .. }
-        | Event::Dequeued { pool, holder, .. }
-        | Event::OfflineLicenseIssued { pool, holder } => {
+        | Event::Dequeued { pool, holder, .. } => {
+            named.extend([Subject::Pool(*pool), Subject::from(*holder), Subject::Seat(*pool, *holder)]);
+        }
+        Event::OfflineLicenseIssued { pool, holder } => {
             named.extend([Subject::Pool(*pool), Subject::from(*holder)]);
         }
 
         Event::Installed { pool, device, user, seat, .. } => {
             named.extend([Subject::Pool(*pool), Subject::Device(*device)]);
-            named.extend(user.map(Subject::User));
+            name_user_of_install(*pool, *user, named);
             named.extend(seat.map(Subject::from));
         }
         Event::InstallLicensed { pool, device, user, seat } => {
             named.extend([Subject::Pool(*pool), Subject::Device(*device), Subject::from(*seat)]);
-            named.extend(user.map(Subject::User));
+            name_user_of_install(*pool, *user, named);
         }
         Event::Uninstalled { pool, device, user } => {
             named.extend([Subject::Pool(*pool), Subject::Device(*device)]);
-            named.extend(user.map(Subject::User));
+            name_user_of_install(*pool, *user, named);
         }
 
         Event::CommandRefused { command: _, pool, holder, target, rejection: _ }
@@ -198,6 +206,16 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::ReviewCarriedOut { review, .. }
         | Event::ReviewEnded { review, .. }
         | Event::ReviewCancelled { review } => named.push(Subject::Review(*review)),
+    }
+}
+
+fn name_own(holder: Holder, named: &mut Vec<Subject>) {
+    named.extend([Subject::from(holder), Subject::Own(holder)]);
+}
+
+fn name_user_of_install(pool: PoolId, user: Option<UserId>, named: &mut Vec<Subject>) {
+    if let Some(user) = user {
+        named.extend([Subject::User(user), Subject::Seat(pool, user.into())]);
     }
 }
 
@@ -250,7 +268,17 @@ mod tests {
         for common in [Subject::Actor(Actor::Root), Subject::Type(kind)] {
             assert_eq!(named.iter().filter(|subject| **subject == common).count(), 1);
         }
-        named.retain(|subject| !matches!(subject, Subject::Actor(_) | Subject::Type(_)));
+        for subject in named.clone() {
+            // what is told of a seat or of somebody is told of them at large as well
+            let larger = match subject {
+                Subject::Seat(pool, holder) => vec![Subject::Pool(pool), holder.into()],
+                Subject::Own(holder) => vec![holder.into()],
+                _ => continue,
+            };
+            assert!(larger.iter().all(|subject| named.contains(subject)), "{subject:?}");
+        }
+        let is_narrow = |subject: &Subject| matches!(subject, Subject::Seat(..) | Subject::Own(_));
+        named.retain(|subject| !matches!(subject, Subject::Actor(_) | Subject::Type(_)) && !is_narrow(subject));
         named
     }
 

@@ -234,16 +234,16 @@ impl Reading {
         if !self.is_past() {
             return self.caller.service.ledger.read(self.caller.tenant, |view| seen(view, look))?;
         }
-        let (moment, view) = self.view(None).await?;
+        let (moment, view) = self.view(None, self.wanted.clone()).await?;
         seen(&view, look).map(|(found, _)| (found, moment.position))
     }
 
-    /// The state of a moment, or of the one asked for.
-    async fn view(&self, moment: Option<Moment>) -> Result<(Moment, Arc<View>), Problem> {
+    /// The state of a moment, or of the one asked for; at least what is wanted of it.
+    async fn view(&self, moment: Option<Moment>, wanted: Wanted) -> Result<(Moment, Arc<View>), Problem> {
         let this = self.clone();
         let read = move || {
             let moment = moment.map_or_else(|| this.moment(), Ok)?;
-            Ok((moment, this.caller.view_of(moment, &this.wanted)?))
+            Ok((moment, this.caller.view_of(moment, &wanted)?))
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
     }
@@ -317,7 +317,7 @@ impl Reading {
         let limit = place.limit;
         let Some(Cursor { moment, after }) = &place.cursor else {
             if self.is_past() {
-                let (moment, view) = self.view(None).await?;
+                let (moment, view) = self.view(None, self.wanted.on_page(None, limit)).await?;
                 return seen(&view, |view| look(view, None, limit)).map(|(page, _)| (page, moment));
             }
             let (page, position) = self.look(move |view| look(view, None, limit)).await?;
@@ -332,7 +332,8 @@ impl Reading {
         let found = match now {
             Ok(found) => found,
             Err(look) => {
-                let (_, view) = self.view(Some(*moment)).await?;
+                let wanted = self.wanted.on_page(Some(after), limit);
+                let (_, view) = self.view(Some(*moment), wanted).await?;
                 seen(&view, |view| look(view, Some(after), limit))
             }
         };

@@ -5,7 +5,7 @@ use super::{Ledger, ReadError};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::event_type::EventType;
-use crate::domain::ids::{DeviceId, GroupId, PoolId, ReviewId, TenantId, UserId};
+use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, ReviewId, TenantId, UserId};
 use crate::domain::subject::{Subject, subjects_of};
 use crate::log::record;
 use std::ops::Range;
@@ -134,6 +134,39 @@ impl Ledger {
     ) -> Result<Vec<u64>, ReadError> {
         self.0.shelf.desk(tenant)?;
         let found = self.0.writer.subjects().positions(tenant, subject, range, max, newest_first);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// Holders from one to another with events about their seats of a pool up to a position, at most so many, each with where
+    /// these are.
+    ///
+    /// # Errors
+    /// As [`Self::positions`].
+    pub fn seats_between(
+        &self,
+        tenant: TenantId,
+        pool: PoolId,
+        (first, last): (Holder, Holder),
+        last_position: u64,
+        max: usize,
+    ) -> Result<Vec<(Holder, Vec<u64>)>, ReadError> {
+        let subjects = (Subject::Seat(pool, first), Subject::Seat(pool, last));
+        let found = self.0.writer.subjects().scan(tenant, subjects, last_position, max);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// The same of what users, or devices, are and belong to; both are of one kind.
+    ///
+    /// # Errors
+    /// As [`Self::positions`].
+    pub fn own_facts_between(
+        &self,
+        tenant: TenantId,
+        (first, last): (Holder, Holder),
+        last_position: u64,
+    ) -> Result<Vec<(Holder, Vec<u64>)>, ReadError> {
+        let subjects = (Subject::Own(first), Subject::Own(last));
+        let found = self.0.writer.subjects().scan(tenant, subjects, last_position, usize::MAX);
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 

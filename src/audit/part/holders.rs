@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// Of a holder with a longer history the whole state is made.
 const EVENTS_MAX: usize = 4096;
 /// The same where so many others have to do with it.
-const OTHERS_MAX: usize = 32;
+pub(super) const OTHERS_MAX: usize = 32;
 
 /// The part that is about a holder, or about nobody where there was none of this id; `None` where it takes more.
 pub(super) fn holder(
@@ -38,15 +38,20 @@ pub(super) fn holder(
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = listed.terms(position);
-    for recorded in &read {
-        let pool = granted_in(&recorded.event);
-        let is_confirmed = pool.is_none_or(|pool| listed.is_confirmed(pool, recorded.position));
-        view.state.evolve_part(&recorded.event, &recorded.meta(), &holders, is_confirmed);
-    }
+    fold(&mut view.state, &read, &holders, &listed);
     view.state.next_position = position.saturating_add(1);
     assignments(ledger, tenant, position, &holders, &mut view.state)?;
     // a name that was somebody else's then
     Ok(is_named(&view.state, asked, holder).then_some(view))
+}
+
+/// Takes the events about some holders, in order.
+pub(super) fn fold(state: &mut Tenant, events: &[Recorded], holders: &BTreeSet<Holder>, listed: &Listed) {
+    for recorded in events {
+        let pool = granted_in(&recorded.event);
+        let is_confirmed = pool.is_none_or(|pool| listed.is_confirmed(pool, recorded.position));
+        state.evolve_part(&recorded.event, &recorded.meta(), holders, is_confirmed);
+    }
 }
 
 /// Who that is today. A name was nobody else's at any time at which it was theirs.
@@ -96,7 +101,7 @@ impl Reader<'_> {
 }
 
 /// A user's devices, also former ones, and those with an app of theirs; a device's people, as far as they have an app on it.
-fn others(holder: Holder, events: &[Recorded]) -> BTreeSet<Holder> {
+pub(super) fn others(holder: Holder, events: &[Recorded]) -> BTreeSet<Holder> {
     let mut found = BTreeSet::new();
     for recorded in events {
         match (&recorded.event, holder) {
@@ -128,7 +133,7 @@ fn granted_in(event: &Event) -> Option<PoolId> {
 }
 
 /// Puts the living assignments in place that reach one of the holders, by themselves or by a group.
-fn assignments(
+pub(super) fn assignments(
     ledger: &Ledger,
     tenant: TenantId,
     position: u64,

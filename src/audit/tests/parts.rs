@@ -135,3 +135,61 @@ async fn holders_are_what_they_were_at_every_position() {
     }
     assert!(parts > 100, "only {parts} answers were made from a part");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_of_a_pool_are_what_they_were_at_every_position() {
+    for seed in [41, 42, 43] {
+        let world = life(seed, 600).await;
+        let (ledger, tenant) = (&world.ledger, world.tenant);
+        let head = ledger.head(tenant).unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut whole = View::new();
+        for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            whole.take(&recorded);
+            if recorded.position == head {
+                break;
+            }
+            let (id, limit) = (PoolId(random.random_range(0..5)), random.random_range(1..6));
+            let any = random.random_range(0..14);
+            let behind: [Option<Holder>; 4] = [None, None, Some(UserId(any).into()), Some(DeviceId(any / 2).into())];
+            let after = behind[random.random_range(0..4)];
+            let wanted = Wanted::Seats { pool: PoolRef::Id(id), after: None, limit: 0 };
+            let wanted = wanted.on_page(after.map(|after| after.to_string()).as_deref(), limit);
+            let part = AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap();
+            assert_eq!(part.state.next_position, whole.state.next_position);
+            assert_eq!(part.state.pools.len(), whole.state.pools.len());
+            let Some(pool) = whole.state.pools.get(id.index()) else { continue };
+            let page = |view: &View| -> Vec<(Holder, String)> {
+                let pool = view.state.pool(id);
+                let seats = pool.seats.iter().filter(|(holder, _)| after.is_none_or(|after| **holder > after));
+                let shown = seats.take(limit).map(|(holder, seat)| {
+                    let devices: Vec<_> = pool
+                        .installs_of(*holder)
+                        .into_iter()
+                        .filter(|key| pool.installs[key].seat == Some(*holder))
+                        .collect();
+                    let is_in_grace = matches!(holder, Holder::User(user) if view.state.user(*user).is_in_grace());
+                    let coverage = view.state.coverage(id, *holder);
+                    let assignments = view.state.assignments_of(id, *holder);
+                    let lapsed = pool.lapsed.contains(holder);
+                    (*holder, format!("{seat:?} {devices:?} {is_in_grace} {coverage:?} {assignments:?} {lapsed}"))
+                });
+                shown.collect()
+            };
+            assert_eq!(page(&part), page(&whole), "{id} behind {after:?} at {}", recorded.position);
+            let is_more = |view: &View| {
+                let seats = view.state.pool(id).seats.keys();
+                seats.filter(|holder| after.is_none_or(|after| **holder > after)).count() > limit
+            };
+            assert_eq!(is_more(&part), is_more(&whole));
+            assert_eq!(shown_terms(&part, id), pool.without_holders().key.to_string());
+        }
+        ledger.stop().await;
+    }
+}
+
+fn shown_terms(view: &View, pool: PoolId) -> String {
+    let key = &view.state.pool(pool).key;
+    assert_eq!(view.state.pool_keys.get(key), Some(&pool));
+    key.to_string()
+}

@@ -36,6 +36,7 @@ fn seats_of(view: &View, holder: Holder, after: Option<&str>, limit: usize) -> P
 pub(in crate::http) async fn of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let pool = refs::pool(&to)?;
     reading
+        .wanting(Wanted::Seats { pool: pool.clone(), after: None, limit: 0 })
         .list_shown(
             page,
             "",

@@ -4,21 +4,23 @@
 //! set aside and made anew from the log at the next start.
 
 mod run;
+mod table;
 
 pub use super::runs::Tally;
 
 use super::runs::{self, Run as _};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{DeviceId, Holder, TenantId, UserId};
 use crate::domain::subject::{Subject, name_subjects, subjects_of};
 use parking_lot::RwLock;
 use run::Run;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use table::Table;
 
 /// The index can't say where a subject's events are: a run is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,11 +30,14 @@ pub struct NotWhole;
 /// A tenant and the number that stands for a subject in the index.
 type Key = (u32, u64);
 
-/// Positions of a key, ascending.
-type Table = HashMap<Key, Vec<u64>, foldhash::quality::RandomState>;
-
 /// The folder of the runs, within the data folder.
 const FOLDER: &str = "subjects";
+
+/// Who a code of a seat or of somebody's own facts names.
+fn holder_of(code: u64) -> Holder {
+    let id = u32::try_from(code & u64::from(u32::MAX)).expect("the lower half of a code");
+    if code >> 32 & 1 == 0 { Holder::User(UserId(id)) } else { Holder::Device(DeviceId(id)) }
+}
 
 /// Clones are one index: the writer's, and those of who reads beside it.
 #[derive(Clone)]
@@ -65,6 +70,12 @@ pub struct Flush {
 /// What a flush made: the runs that now stand.
 pub struct Flushed(Vec<Arc<Run>>);
 
+/// The codes of seats: of one pool together, its users by their ids and then its devices.
+const SEATS: u64 = 1 << 63;
+const POOL_BITS: u32 = 33;
+/// Seats of a pool beyond so many are not told apart from each other; no tenant has as many.
+const POOL_MAX: u64 = (1 << 30) - 1;
+
 /// By kind, then by id; stands in files.
 fn code(subject: Subject) -> u64 {
     let (kind, id) = match subject {
@@ -80,6 +91,15 @@ fn code(subject: Subject) -> u64 {
         Subject::Type(event_type) => (8, u32::from(event_type.number())),
         Subject::Review(review) => (9, review.0),
         Subject::Late(lateness) => (10, u32::from(lateness.number())),
+        Subject::Own(Holder::User(user)) => (20, user.0),
+        Subject::Own(Holder::Device(device)) => (21, device.0),
+        Subject::Seat(pool, holder) => {
+            let (is_device, id) = match holder {
+                Holder::User(user) => (0, user.0),
+                Holder::Device(device) => (1, device.0),
+            };
+            return SEATS | u64::from(pool.0).min(POOL_MAX) << POOL_BITS | is_device << 32 | u64::from(id);
+        }
     };
     kind << 32 | u64::from(id)
 }
@@ -120,7 +140,7 @@ impl Subjects {
             name_subjects(recorded, &mut held.named);
             held.fresh_entries += held.named.len();
             for subject in &held.named {
-                held.fresh.entry((tenant.0, code(*subject))).or_default().push(recorded.position);
+                held.fresh.push((tenant.0, code(*subject)), recorded.position);
             }
         }
     }
@@ -151,7 +171,7 @@ impl Subjects {
                 tables.reverse();
             }
             for table in tables.into_iter().flatten() {
-                take_within(table.get(&key), &range, max, newest_first, &mut in_memory);
+                take_within(&table.get(key), &range, max, newest_first, &mut in_memory);
             }
             Arc::clone(&held.runs)
         };
@@ -168,6 +188,48 @@ impl Subjects {
         let wanted = max.saturating_sub(found.len());
         found.extend(behind.into_iter().take(wanted));
         Ok(found)
+    }
+
+    /// Of the subjects from `first` to `last`, both of the same pool's seats or of the same kind's own facts: those with a
+    /// position up to `last_position`, at most so many, in their order, each with all these positions. Blocking.
+    ///
+    /// # Errors
+    /// When a run that may hold some can't be read.
+    pub fn scan(
+        &self,
+        tenant: TenantId,
+        (first, last): (Subject, Subject),
+        last_position: u64,
+        max: usize,
+    ) -> Result<Vec<(Holder, Vec<u64>)>, NotWhole> {
+        let keys = (tenant.0, code(first))..=(tenant.0, code(last));
+        let mut found: BTreeMap<Key, BTreeSet<u64>> = BTreeMap::new();
+        let runs = {
+            let held = self.held.read();
+            if !held.is_whole {
+                return Err(NotWhole);
+            }
+            for table in [held.flushing.as_deref(), Some(&held.fresh)].into_iter().flatten() {
+                table.scan(&keys, |key, position| {
+                    if position <= last_position {
+                        found.entry(key).or_default().insert(position);
+                    }
+                });
+            }
+            Arc::clone(&held.runs)
+        };
+        for run in runs.iter() {
+            let read = run.scan(&keys, last_position, max, |key, position| {
+                found.entry(key).or_default().insert(position);
+            });
+            if let Err(error) = read {
+                tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
+                self.give_up(run);
+                return Err(NotWhole);
+            }
+        }
+        let in_order = found.into_iter().take(max);
+        Ok(in_order.map(|((_, code), positions)| (holder_of(code), positions.into_iter().collect())).collect())
     }
 
     fn give_up(&self, run: &Run) {
@@ -199,10 +261,8 @@ impl Subjects {
             Some(Flushed(runs)) => held.runs = runs.into(),
             None => {
                 let mut table = Arc::unwrap_or_clone(table);
-                held.fresh_entries += table.values().map(Vec::len).sum::<usize>();
-                for (key, newer) in std::mem::take(&mut held.fresh) {
-                    table.entry(key).or_default().extend(newer);
-                }
+                held.fresh_entries += table.len();
+                table.append(std::mem::take(&mut held.fresh));
                 held.fresh = table;
             }
         }
@@ -221,9 +281,7 @@ impl Flush {
     /// # Errors
     /// When the disk says no; the folder holds what it held then.
     pub fn run(self) -> io::Result<Flushed> {
-        let mut keys: Vec<_> = self.table.iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| **key);
-        let entries = keys.into_iter().flat_map(|(key, positions)| positions.iter().map(|at| Ok((*key, *at))));
+        let entries = self.table.sorted().into_iter().map(Ok);
         let fresh = run::write(&self.folder, self.first_group, self.last_group, entries)?;
         Ok(Flushed(runs::grown(&self.folder, &self.runs, fresh)))
     }
@@ -257,8 +315,7 @@ pub fn verify(dir: &Path) -> io::Result<Result<(u64, Tally), String>> {
 }
 
 /// Adds what lies in the range, in the order asked for, until there are `max`.
-fn take_within(sorted: Option<&Vec<u64>>, range: &Range<u64>, max: usize, newest_first: bool, found: &mut Vec<u64>) {
-    let Some(sorted) = sorted else { return };
+fn take_within(sorted: &[u64], range: &Range<u64>, max: usize, newest_first: bool, found: &mut Vec<u64>) {
     let begin = sorted.partition_point(|position| *position < range.start);
     let end = sorted.partition_point(|position| *position < range.end).max(begin);
     let within = sorted.get(begin..end).unwrap_or_default().iter().copied();

@@ -10,7 +10,7 @@ use super::Key;
 use crate::log::bytes::{Take, put_varint};
 use crate::log::runs::{self, BODY_BYTES, Run as _, RunFile, RunWriter, merged};
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 /// A subject of a tenant and one of its positions.
@@ -58,10 +58,40 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Hands out the entries of a range of keys up to a position, in order, until `max` keys had one.
+    pub(super) fn scan(
+        &self,
+        keys: &RangeInclusive<Key>,
+        last_position: u64,
+        max: usize,
+        mut each: impl FnMut(Key, u64),
+    ) -> io::Result<()> {
+        let first = self.fences.partition_point(|(key, _)| key < keys.start()).saturating_sub(1);
+        let end = self.fences.partition_point(|(key, _)| key <= keys.end());
+        let (mut last, mut count) = (None, 0);
+        for block in first..end {
+            for (key, position) in self.block(block)? {
+                if !keys.contains(&key) || position > last_position {
+                    continue;
+                }
+                if last != Some(key) {
+                    if count == max {
+                        return Ok(());
+                    }
+                    (last, count) = (Some(key), count + 1);
+                }
+                each(key, position);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl runs::Run for Run {
     type Entry = Entry;
 
-    const MAGIC: &[u8; 8] = b"SLSUBJ02";
+    const MAGIC: &[u8; 8] = b"SLSUBJ03";
 
     fn open(file: RunFile, tail: &[u8]) -> Option<Self> {
         let mut take = Take(tail);

@@ -55,6 +55,19 @@ fn tally(plain: &Plain) -> Tally {
 }
 
 fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
+    for (tenant, pool) in (0..2).flat_map(|tenant| (0..8).map(move |pool| (TenantId(tenant), PoolId(pool)))) {
+        let (first, last) = (UserId(u32::try_from(range.start % 5).unwrap()), DeviceId(u32::MAX));
+        let between = (Subject::Seat(pool, first.into()), Subject::Seat(pool, last.into()));
+        let found = subjects.scan(tenant, between, range.end, max).unwrap();
+        let of_pool = plain.iter().filter_map(|((of, subject), positions)| match subject {
+            Subject::Seat(found, holder) if *of == tenant && *found == pool && *holder >= first.into() => {
+                let until: Vec<u64> = positions.iter().copied().filter(|position| *position <= range.end).collect();
+                (!until.is_empty()).then_some((*holder, until))
+            }
+            _ => None,
+        });
+        assert_eq!(found, of_pool.take(max).collect::<Vec<_>>());
+    }
     for ((tenant, subject), positions) in plain {
         let within: Vec<u64> = positions.iter().copied().filter(|position| range.contains(position)).collect();
         let ask = |newest_first| subjects.positions(*tenant, *subject, range.clone(), max, newest_first).unwrap();
