@@ -3,6 +3,7 @@
 //! state is made (`as_of.rs`). Not here: questions.
 
 mod holders;
+mod pile;
 mod seats;
 
 use crate::domain::command::{HolderRef, PoolRef};

@@ -1,12 +1,12 @@
 //! The part of a tenant that is about one holder: folded from the events that name it, and from those of the devices or people
 //! whose seats its installs may use. A lifetime of them is read, and nothing of anybody else.
 
+use super::pile::Pile;
 use super::{Listed, as_of, bare, made_by};
 use crate::domain::command::{DeviceRef, HolderRef, UserRef};
 use crate::domain::event::{Event, Recorded, Target};
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, TenantId, UserId};
 use crate::domain::state::{Assignment, Tenant};
-use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use std::collections::BTreeSet;
@@ -24,21 +24,29 @@ pub(super) fn holder(
     asked: HolderRef,
 ) -> Result<Option<View>, ReadError> {
     let Some(holder) = candidate(ledger, tenant, asked)? else { return Ok(None) };
-    let Some(mut read) = Reader { ledger, tenant, position }.all(&BTreeSet::from([holder]))? else { return Ok(None) };
-    let others = others(holder, &read);
+    let mut pile = Pile::new(ledger, tenant, EVENTS_MAX);
+    let about = |holder: Holder| {
+        let until = 0..position.saturating_add(1);
+        ledger.positions(tenant, holder.into(), until, EVENTS_MAX + 1, false)
+    };
+    if !pile.add(about(holder)?)? {
+        return Ok(None);
+    }
+    let others = others(holder, pile.events());
     if others.len() > OTHERS_MAX {
         return Ok(None);
     }
-    let mut holders = BTreeSet::from([holder]);
-    holders.extend(others);
-    if holders.len() > 1 {
-        let Some(more) = Reader { ledger, tenant, position }.all(&holders)? else { return Ok(None) };
-        read = more;
+    for other in &others {
+        if !pile.add(about(*other)?)? {
+            return Ok(None);
+        }
     }
+    let mut holders = others;
+    holders.insert(holder);
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = listed.terms(position);
-    fold(&mut view.state, &read, &holders, &listed);
+    fold(&mut view.state, pile.events(), &holders, &listed);
     view.state.next_position = position.saturating_add(1);
     assignments(ledger, tenant, position, &holders, &mut view.state)?;
     // a name that was somebody else's then
@@ -46,7 +54,12 @@ pub(super) fn holder(
 }
 
 /// Takes the events about some holders, in order.
-pub(super) fn fold(state: &mut Tenant, events: &[Recorded], holders: &BTreeSet<Holder>, listed: &Listed) {
+pub(super) fn fold<'e>(
+    state: &mut Tenant,
+    events: impl Iterator<Item = &'e Recorded>,
+    holders: &BTreeSet<Holder>,
+    listed: &Listed,
+) {
     for recorded in events {
         let pool = granted_in(&recorded.event);
         let is_confirmed = pool.is_none_or(|pool| listed.is_confirmed(pool, recorded.position));
@@ -76,32 +89,8 @@ fn is_named(state: &Tenant, asked: HolderRef, holder: Holder) -> bool {
     }
 }
 
-struct Reader<'l> {
-    ledger: &'l Ledger,
-    tenant: TenantId,
-    position: u64,
-}
-
-impl Reader<'_> {
-    /// Every event that names one of them, in order; `None` where there are too many.
-    fn all(&self, holders: &BTreeSet<Holder>) -> Result<Option<Vec<Recorded>>, ReadError> {
-        let mut positions = Vec::new();
-        for holder in holders {
-            let range = 0..self.position.saturating_add(1);
-            let about = Subject::from(*holder);
-            positions.extend(self.ledger.positions(self.tenant, about, range, EVENTS_MAX + 1, false)?);
-        }
-        positions.sort_unstable();
-        positions.dedup();
-        if positions.len() > EVENTS_MAX {
-            return Ok(None);
-        }
-        self.ledger.events_at(self.tenant, &positions).map(Some)
-    }
-}
-
 /// A user's devices, also former ones, and those with an app of theirs; a device's people, as far as they have an app on it.
-pub(super) fn others(holder: Holder, events: &[Recorded]) -> BTreeSet<Holder> {
+pub(super) fn others<'e>(holder: Holder, events: impl Iterator<Item = &'e Recorded>) -> BTreeSet<Holder> {
     let mut found = BTreeSet::new();
     for recorded in events {
         match (&recorded.event, holder) {

@@ -2,8 +2,9 @@
 //! of these seats, and from what their holders are and belong to. Whoever does not hold one any more is passed over.
 
 use super::holders::{OTHERS_MAX, assignments, fold, others};
+use super::pile::Pile;
 use super::{Listed, bare};
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::Event;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// For a longer way the whole state is made.
 const EVENTS_MAX: usize = 16_384;
-/// Users so far from each other are looked up one by one.
+/// Those who are so near to each other are looked up in one go.
 const GAP: u32 = 64;
 
 /// The next seats behind a holder, one more than `limit` if there are so many; `None` where it takes more.
@@ -30,11 +31,11 @@ pub(super) fn seats(
     if pool.index() >= view.state.pools.len() {
         return Ok(Some(view));
     }
-    let mut reader = Reader { ledger, tenant, position, pool, positions: BTreeSet::new() };
+    let pile = Pile::new(ledger, tenant, EVENTS_MAX);
+    let mut reader = Reader { ledger, tenant, position, pool, pile };
     let Some(holding) = reader.holding(after, limit.saturating_add(1))? else { return Ok(None) };
     let Some(holders) = reader.around(&holding)? else { return Ok(None) };
-    let events = ledger.events_at(tenant, &reader.positions.into_iter().collect::<Vec<_>>())?;
-    fold(&mut view.state, &events, &holders, &listed);
+    fold(&mut view.state, reader.pile.events(), &holders, &listed);
     view.state.next_position = position.saturating_add(1);
     assignments(ledger, tenant, position, &holders, &mut view.state)?;
     Ok(Some(view))
@@ -45,86 +46,97 @@ struct Reader<'l> {
     tenant: TenantId,
     position: u64,
     pool: PoolId,
-    /// What is to be folded.
-    positions: BTreeSet<u64>,
+    pile: Pile<'l>,
 }
 
 impl Reader<'_> {
     /// Who holds a seat, in order, so many at most.
     fn holding(&mut self, after: Option<Holder>, count: usize) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        let (mut holding, mut next, mut looked_at) = (BTreeSet::new(), behind(after), 0);
+        let (mut holding, mut next) = (BTreeSet::new(), behind(after));
         while let Some(first) = next.filter(|_| holding.len() < count) {
             let batch = (count - holding.len()).max(32);
             let between = (first, Holder::Device(DeviceId(u32::MAX)));
             let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, batch)?;
             next = found.last().filter(|_| found.len() == batch).and_then(|(last, _)| behind(Some(*last)));
-            let all: BTreeSet<u64> = found.iter().flat_map(|(_, positions)| positions.iter().copied()).collect();
-            looked_at += all.len();
-            if looked_at > EVENTS_MAX {
+            if !self.pile.add(found.iter().flat_map(|(_, positions)| positions.iter().copied()))? {
                 return Ok(None);
             }
-            let events = self.ledger.events_at(self.tenant, &all.into_iter().collect::<Vec<_>>())?;
-            for (holder, positions) in found {
-                if holding.len() < count && self.holds(holder, &events) {
-                    holding.insert(holder);
-                    self.positions.extend(positions);
-                }
-            }
+            let held = found.into_iter().filter(|(holder, positions)| self.holds(*holder, positions));
+            let held: Vec<Holder> = held.map(|(holder, _)| holder).take(count - holding.len()).collect();
+            holding.extend(held);
         }
         Ok(Some(holding))
     }
 
-    fn holds(&self, holder: Holder, events: &[Recorded]) -> bool {
-        let mut of_seat = events.iter().rev().filter(|recorded| seat_of(&recorded.event) == Some((self.pool, holder)));
+    fn holds(&self, holder: Holder, positions: &[u64]) -> bool {
+        let newest_first = positions.iter().rev().filter_map(|position| self.pile.at(*position));
+        let mut of_seat = newest_first.filter(|recorded| seat_of(&recorded.event) == Some((self.pool, holder)));
         of_seat.next().is_some_and(|last| !matches!(last.event, Event::SeatReleased { .. }))
     }
 
     /// These and everybody whose facts say something of their seats, whose events are noted.
     fn around(&mut self, holding: &BTreeSet<Holder>) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        let mut holders = holding.clone();
         // the app on a device is about the device, whoever installed it
         for device in holding.iter().filter(|holder| matches!(holder, Holder::Device(_))) {
             let until = 0..self.position.saturating_add(1);
-            let about = Subject::from(*device);
-            self.positions.extend(self.ledger.positions(self.tenant, about, until, EVENTS_MAX, false)?);
+            let found = self.ledger.positions(self.tenant, Subject::from(*device), until, EVENTS_MAX + 1, false)?;
+            if !self.pile.add(found)? {
+                return Ok(None);
+            }
         }
-        self.own_facts(holding)?;
-        if self.positions.len() > EVENTS_MAX {
+        if !self.own_facts(holding)? {
             return Ok(None);
         }
-        let known: Vec<u64> = self.positions.iter().copied().collect();
-        let events = self.ledger.events_at(self.tenant, &known)?;
         let mut near = BTreeSet::new();
         for holder in holding {
-            let others = others(*holder, &events);
+            let others = others(*holder, self.pile.events());
             if others.len() > OTHERS_MAX {
                 return Ok(None);
             }
             near.extend(others.into_iter().filter(|other| !holding.contains(other)));
         }
-        self.own_facts(&near)?;
-        for other in &near {
-            let between = (*other, *other);
-            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, 1)?;
-            self.positions.extend(found.into_iter().flat_map(|(_, positions)| positions));
+        if !self.own_facts(&near)? || !self.seats_of(&near)? {
+            return Ok(None);
         }
-        holders.extend(near);
-        Ok(Some(holders).filter(|_| self.positions.len() <= EVENTS_MAX))
+        near.extend(holding);
+        Ok(Some(near))
     }
 
-    fn own_facts(&mut self, of: &BTreeSet<Holder>) -> Result<(), ReadError> {
-        let (users, devices): (Vec<Holder>, Vec<Holder>) = of.iter().partition(|one| matches!(one, Holder::User(_)));
-        for kind in [users, devices] {
-            let near = kind.chunk_by(|a, b| number(*b) - number(*a) <= GAP);
-            for run in near {
-                let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-                let found = self.ledger.own_facts_between(self.tenant, (*first, *last), self.position)?;
-                let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
-                self.positions.extend(wanted.flat_map(|(_, positions)| positions));
+    fn own_facts(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
+        for between in stretches(of) {
+            let found = self.ledger.own_facts_between(self.tenant, between, self.position)?;
+            if !self.add(found, of)? {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
+
+    fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
+        for between in stretches(of) {
+            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, usize::MAX)?;
+            if !self.add(found, of)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn add(&mut self, found: Vec<(Holder, Vec<u64>)>, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
+        let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
+        self.pile.add(wanted.flat_map(|(_, positions)| positions))
+    }
+}
+
+/// From one to another of each kind, without long gaps.
+fn stretches(of: &BTreeSet<Holder>) -> Vec<(Holder, Holder)> {
+    let (users, devices): (Vec<Holder>, Vec<Holder>) = of.iter().partition(|one| matches!(one, Holder::User(_)));
+    let near = users.chunk_by(are_near).chain(devices.chunk_by(are_near));
+    near.filter_map(|near| Some((*near.first()?, *near.last()?))).collect()
+}
+
+fn are_near(a: &Holder, b: &Holder) -> bool {
+    number(*b) - number(*a) <= GAP
 }
 
 fn number(holder: Holder) -> u32 {

@@ -166,7 +166,7 @@ async fn seats_of_a_pool_are_what_they_were_at_every_position() {
                     let devices: Vec<_> = pool
                         .installs_of(*holder)
                         .into_iter()
-                        .filter(|key| pool.installs[key].seat == Some(*holder))
+                        .filter(|key| pool.installs.get(key).unwrap().seat == Some(*holder))
                         .collect();
                     let is_in_grace = matches!(holder, Holder::User(user) if view.state.user(*user).is_in_grace());
                     let coverage = view.state.coverage(id, *holder);
