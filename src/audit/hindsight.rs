@@ -118,7 +118,8 @@ impl AsOf {
         }
         let late = late(ledger, tenant, moment)?;
         if late.is_empty() && *wanted != Wanted::Everything {
-            return self.part_at(ledger, tenant, at, wanted);
+            // what was recorded by then may be placed earlier
+            return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
         }
         let mut view = self.view_at(ledger, tenant, at)?.in_hindsight();
         for Late { recorded, placed_at } in late {
