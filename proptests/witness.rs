@@ -141,6 +141,10 @@ fn a_witness_cosigns_one_history_and_a_fork_is_refused_for_good() {
     fork.start_again();
     let other = Tenant::new(&fork.root(), &t.name);
     assert_eq!(key(&other), key(&t), "the very same log, by its name and key");
+    // as it was put back it ends before what was cosigned: the witness says so, and so does whoever kept a head
+    assert!(head(&other).size < size, "it is older");
+    assert_eq!(witness.ask(&submission(&other, 0).to_string()), (409, format!("{size}\n")));
+    other.get(&format!("/log/consistency?from={size}")).problem("position-not-reached");
     let mut crowd = Crowd::new(TOWN, "another".to_owned(), seed.wrapping_add(1));
     while other.head() < size {
         act(&other, &mut crowd, 20);

@@ -6,3 +6,10 @@ pub(crate) fn is_budget_full() -> bool {
     let budget = std::env::var("SEATLEDGER_TEST_BUDGET");
     budget.is_ok_and(|budget| budget == "full")
 }
+
+/// How many of something, if the environment names a number under this name.
+pub(crate) fn asked_number(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "the program's environment is another matter than that of its tests")]
+    let text = std::env::var(name);
+    text.ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}

@@ -8,9 +8,9 @@ mod organization;
 mod program;
 mod service;
 
-pub(crate) use budget::is_budget_full;
+pub(crate) use budget::{asked_number, is_budget_full};
 pub(crate) use client::{Answer, Client, block_on, encode};
 pub(crate) use commands::{Said, call_of};
 pub(crate) use organization::{Tenant, user};
-pub(crate) use program::{asked, load, refused_to_serve, replay, run_program, verify};
+pub(crate) use program::{asked, load, refused_to_serve, replay, run_program, verify, verify_against};
 pub(crate) use service::{Options, ROOT_TOKEN, Service};

@@ -23,6 +23,13 @@ pub(crate) fn verify(data: &Path) -> (bool, String) {
     (output.status.success(), words(&output))
 }
 
+/// The same with heads that were kept elsewhere: with which number it ended, and what was printed.
+pub(crate) fn verify_against(data: &Path, kept_heads: &[&Path]) -> (Option<i32>, String) {
+    let heads = kept_heads.iter().flat_map(|file| ["--kept-head", file.to_str().expect("a plain path")]);
+    let output = run("verify", data, &heads.collect::<Vec<_>>());
+    (output.status.code(), words(&output))
+}
+
 /// `seatledger serve` on a folder that it must not serve: what it says instead.
 ///
 /// # Panics

@@ -1,13 +1,16 @@
 //! `seatledger verify`: the words and figures for what a verification saw. Not here: the looking (`ledger::verify`).
 
-use super::exit::{Failure, Finished};
+use super::exit::{self, Failure, Finished};
 use super::folder::{self, MasterKey};
 use super::output::{self, grouped};
 use super::progress::Steps;
-use crate::ledger::verify::{Verification, verify};
+use crate::ledger::verify::{Kept, Verification, verify_against};
 use crate::log::Damage;
+use crate::merkle::NOTE_BYTES_MAX;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Findings that are listed for people; `--json` has them all.
@@ -17,7 +20,8 @@ const FINDINGS_SHOWN_MAX: usize = 10;
 #[command(after_help = "\
 Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the last signed
 heads with the journal; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
-in the folder. Beside a running service everything is compared up to its last checkpoint, and sled is left alone.
+in the folder. A whole folder of yesterday is whole: only a head that was kept elsewhere (--kept-head) shows that it was put
+back. Beside a running service everything is compared up to its last checkpoint, and sled is left alone.
 
 Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder.")]
 pub(crate) struct Args {
@@ -26,6 +30,10 @@ pub(crate) struct Args {
     data: PathBuf,
     #[command(flatten)]
     master_key: MasterKey,
+    /// A signed head that was kept elsewhere, as `GET /v1/tenants/{tenant}/log/checkpoint` answers it: the log must contain
+    /// it. May be given many times
+    #[arg(long, value_name = "FILE")]
+    kept_head: Vec<PathBuf>,
     /// Print one JSON object instead of a text
     #[arg(long)]
     json: bool,
@@ -34,9 +42,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     let still = folder::hold(&args.data)?;
     let master_key = args.master_key.source(&args.data);
+    let kept = args.kept_head.iter().map(|file| kept(file)).collect::<Result<Vec<_>, _>>()?;
     let found = {
         let steps = Steps::default();
-        verify(&args.data, master_key.as_ref(), still.is_none(), &steps)
+        verify_against(&kept, &args.data, master_key.as_ref(), still.is_none(), &steps)
     };
     if args.json {
         output::json(&as_json(&found))?;
@@ -44,6 +53,14 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
         output::line(text(&args.data, &found).trim_end())?;
     }
     Ok(Finished::well_if(found.is_whole()))
+}
+
+fn kept(file: &Path) -> Result<Kept, Failure> {
+    let mut note = vec![];
+    let read = File::open(file).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut note));
+    read.map_err(|error| exit::file(file, "the head that was kept can't be read", error))?;
+    let name = file.display().to_string();
+    Kept::parse(&name, &note).map_err(|error| Failure::File(format!("{name} is no signed head: {error}")))
 }
 
 fn text(dir: &Path, found: &Verification) -> String {
@@ -81,6 +98,9 @@ fn text(dir: &Path, found: &Verification) -> String {
     let (equal, lacking) = (grouped(log.tiles_equal), grouped(log.tiles_lacking));
     let _ = writeln!(out, "tiles: {equal} equal to the records, {lacking} not on disk, or left unwritten by a cut");
     let _ = writeln!(out, "signed heads: {} of the last ones are in the log", grouped(log.heads_contained));
+    if found.kept_contained > 0 {
+        let _ = writeln!(out, "kept heads: {} are in the log", grouped(found.kept_contained));
+    }
     let _ = writeln!(out, "snapshots: {} equal to the history", found.snapshots);
     let _ = writeln!(out, "command ids on disk: {}, each in the history", grouped(found.receipts));
     let _ = writeln!(out, "positions of subjects on disk: {}, each in the history", grouped(found.positions));
@@ -124,6 +144,7 @@ fn as_json(found: &Verification) -> Value {
         "tiles_equal": log.tiles_equal,
         "tiles_lacking": log.tiles_lacking,
         "heads_contained": log.heads_contained,
+        "kept_heads_contained": found.kept_contained,
         "snapshots_equal": found.snapshots,
         "command_ids": found.receipts,
         "subject_positions": found.positions,

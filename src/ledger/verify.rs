@@ -2,6 +2,10 @@
 //! and tree heads; the history with the laws; keys, receipts and snapshots with the history. Changes nothing. Not here:
 //! the walk itself (`log`), and what is printed (`cli`).
 
+mod kept;
+
+pub use kept::Kept;
+
 use super::evidence::{look_at_handovers, look_at_signatures};
 use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
@@ -14,6 +18,7 @@ use crate::log::writer::SNAPSHOT_SCHEMA;
 use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault, VaultError};
+use kept::KeptHeads;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -33,6 +38,8 @@ pub struct Verification {
     pub positions: u64,
     /// Snapshots that are equal to the history.
     pub snapshots: u64,
+    /// Heads that were kept elsewhere, and that the log contains.
+    pub kept_contained: u64,
     /// Everything that is not as it was written or not as the rest says, what counts most first.
     pub findings: Vec<Damage>,
     pub notes: Vec<String>,
@@ -66,6 +73,18 @@ pub fn verify(
     is_beside_service: bool,
     progress: &dyn Progress,
 ) -> Verification {
+    verify_against(&[], dir, master_key, is_beside_service, progress)
+}
+
+/// The same, and that the log contains the heads that were kept elsewhere.
+#[must_use]
+pub fn verify_against(
+    kept: &[Kept],
+    dir: &Path,
+    master_key: Option<&MasterKeySource>,
+    is_beside_service: bool,
+    progress: &dyn Progress,
+) -> Verification {
     let mut found = Verification::default();
     let (mut keys, mut indexes, mut caches) = (vec![], vec![], vec![]);
     let vault = look_at_keys(dir, master_key, &mut found, &mut keys);
@@ -81,8 +100,10 @@ pub fn verify(
         subjects: Subjects { known: found.keys.map_or(0, |keys| keys.subjects), ..Subjects::default() },
         ..History::default()
     };
+    let mut kept = KeptHeads::new(kept);
     found.log = walk(dir, progress, &mut |group| {
         history.take(group);
+        group.frames().for_each(|frame| kept.take(frame.tenant, frame.records));
         ControlFlow::Continue(())
     });
     let is_walked = found.log.damages.is_empty() && history.misfits.is_empty();
@@ -102,6 +123,7 @@ pub fn verify(
     found.findings.extend(found.log.head_damages.iter().cloned());
     look_at_signatures(dir, &mut found.notes, &mut found.findings);
     history.look_at_handovers(dir, &mut found);
+    kept.end(&history.states, is_walked && !is_beside_service, &mut found);
     history.end(dir, is_beside_service, &mut found, &mut keys);
     found.findings.append(&mut keys);
     for (folder, what, index) in

@@ -103,11 +103,13 @@ pub(crate) struct Visit<'a> {
     pub(crate) found: &'a FoundGroup,
 }
 
-/// Bytes behind the last whole group that are not zero: never acknowledged.
+/// Bytes behind the last whole group that are not zero: never acknowledged, unless a checkpoint covers them.
 #[derive(Clone, Debug)]
 pub(crate) struct Torn {
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
+    /// The first of them that is not what was written, if they were whole once.
+    pub(crate) place: Damage,
 }
 
 /// Where the journal ends.
@@ -228,7 +230,8 @@ impl Reading<'_> {
             return Err(self.damaged(at, end, "a group is not whole, and a later one follows it"));
         }
         let bytes = self.bytes.get(at..used).unwrap_or_default().to_vec();
-        Ok(Some(Torn { offset: wide(at), bytes }))
+        let place = self.place_of(at, end, "a group is not whole, and a checkpoint covers it");
+        Ok(Some(Torn { offset: wide(at), bytes, place }))
     }
 
     fn damaged_frame(&self, frame: &FrameSpan, end: &JournalEnd, what: &str) -> OpenError {
@@ -245,6 +248,10 @@ impl Reading<'_> {
     /// Names the damage at `at` as exactly as the bytes allow: the frames of the broken group that are whole still
     /// advance their tenants; the first one that is not says who it was, or the next whole one shows the gap.
     fn damaged(&self, at: usize, end: &JournalEnd, what: &str) -> OpenError {
+        OpenError::Corrupt(self.place_of(at, end, what))
+    }
+
+    fn place_of(&self, at: usize, end: &JournalEnd, what: &str) -> Damage {
         let mut heads = end.links.heads.clone();
         let mut bad = at;
         while let Some((frame, body)) = self.bytes.get(bad..).and_then(|rest| self.sealer.open(rest)) {
@@ -265,14 +272,14 @@ impl Reading<'_> {
             find_frame(self.bytes, bad, &self.sealer, after).map(|span| (span.tenant, next_of(span.tenant)))
         };
         let place = guess.or_else(gap);
-        OpenError::Corrupt(Damage {
+        Damage {
             file: self.medium.describe(&self.segment.name),
             offset: Some(wide(bad)),
             group: Some(end.last_group + 1),
             tenant: place.map(|(tenant, _)| tenant),
             position: place.map(|(_, position)| position),
             what: what.into(),
-        })
+        }
     }
 }
 

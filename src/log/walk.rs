@@ -207,14 +207,19 @@ pub(crate) fn walk_on(
     match ended {
         Ok(end) => {
             walk.report.last_group = end.last_group;
-            if let Some(torn) = end.torn {
-                let note = format!(
-                    "{} bytes behind the last group belong to a group that was never acknowledged",
-                    torn.bytes.len()
-                );
-                walk.report.notes.push(note);
+            let is_short = end.last_group < anchored.group.min(to);
+            match end.torn {
+                Some(torn) if is_short => walk.report.damages.push(torn.place),
+                Some(torn) => {
+                    let note = format!(
+                        "{} bytes behind the last group belong to a group that was never acknowledged",
+                        torn.bytes.len()
+                    );
+                    walk.report.notes.push(note);
+                }
+                None => {}
             }
-            if end.last_group < anchored.group.min(to) {
+            if is_short {
                 let what = format!("it ends with group {}, and the anchor says {}", end.last_group, anchored.group);
                 walk.report.damages.push(of(medium, super::segment::JOURNAL, &what));
             }

@@ -43,7 +43,7 @@ impl MasterKeySource {
         match self {
             Self::DataFolder => from_file(&dir.join(FILE_NAME), may_create),
             Self::File(path) => from_file(path, may_create),
-            Self::Text(text) => parse(text, "from the environment"),
+            Self::Text(text) => parse(text.as_bytes(), "from the environment"),
             Self::Command(argv) => from_command(argv),
         }
     }
@@ -53,8 +53,8 @@ fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
     let shown = format!("in {}", path.display());
     match File::open(path) {
         Ok(file) => {
-            let mut text = Zeroizing::new(String::new());
-            let read = file.take(COMMAND_BYTES_MAX).read_to_string(&mut text);
+            let mut text = Zeroizing::new(vec![]);
+            let read = file.take(COMMAND_BYTES_MAX).read_to_end(&mut text);
             read.map_err(|error| VaultError::Io { doing: format!("reading {}", path.display()), error })?;
             parse(&text, &shown)
         }
@@ -84,9 +84,9 @@ fn from_command(argv: &[String]) -> Result<Secret, VaultError> {
     let io = |error| VaultError::Io { doing: format!("running the master key command {program}"), error };
     let mut child =
         Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(io)?;
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(vec![]);
     if let Some(stdout) = child.stdout.take() {
-        stdout.take(COMMAND_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+        stdout.take(COMMAND_BYTES_MAX).read_to_end(&mut text).map_err(io)?;
     }
     let status = child.wait().map_err(io)?;
     if !status.success() {
@@ -95,9 +95,9 @@ fn from_command(argv: &[String]) -> Result<Secret, VaultError> {
     parse(&text, &format!("that {program} printed"))
 }
 
-fn parse(text: &str, shown: &str) -> Result<Secret, VaultError> {
+fn parse(text: &[u8], shown: &str) -> Result<Secret, VaultError> {
     let mut key: Secret = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text.trim(), &mut key[..])
+    hex::decode_to_slice(text.trim_ascii(), &mut key[..])
         .map_err(|_| VaultError::MasterKey { what: format!("{shown} is not 64 hexadecimal digits") })?;
     Ok(key)
 }

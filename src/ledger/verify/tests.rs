@@ -8,6 +8,7 @@ use crate::domain::time::Time;
 use crate::ledger::NoProgress;
 use crate::ledger::tests::{lived_in, open};
 use crate::log::{Group, Log, LogOptions};
+use crate::merkle::NOTE_BYTES_MAX;
 
 fn look(dir: &Path) -> Verification {
     verify(dir, Some(&MasterKeySource::DataFolder), false, &NoProgress)
@@ -150,4 +151,48 @@ async fn a_folder_as_a_kill_leaves_it_is_whole() {
     let others: Vec<_> = found.findings.iter().filter(|finding| !finding.file.contains("sled")).collect();
     assert!(others.is_empty(), "{others:?}");
     assert_eq!(found.tenants[2].digest, digest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_kept_elsewhere_is_in_the_log_or_named() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let ledger = open(dir.path());
+    let tenant = ledger.tenant("acme").unwrap();
+    let size = ledger.head(tenant).unwrap() + 1;
+    let note = ledger.signed_over(tenant, size).unwrap().note.clone();
+    ledger.stop().await;
+    let against = |note: &str| {
+        let kept = [Kept::parse("kept", note.as_bytes()).unwrap()];
+        verify_against(&kept, dir.path(), Some(&MasterKeySource::DataFolder), false, &NoProgress)
+    };
+    let named = |note: String, words: &str, position: Option<u64>| {
+        let found = against(&note);
+        let [finding] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
+        assert!(finding.file == "kept" && finding.what.contains(words), "{finding}");
+        assert_eq!((finding.position, found.kept_contained), (position, 0), "{finding}");
+    };
+    let found = against(&note);
+    assert_eq!((found.findings, found.kept_contained), (vec![], 1));
+    // a head ahead of the log, as an older folder has it; one of other records; one of another log; of nobody
+    named(note.replace(&format!("\n{size}\n"), &format!("\n{}\n", size + 7)), "its end is missing", Some(size));
+    named(
+        note.replace(&format!("\n{size}\n"), &format!("\n{}\n", size - 1)),
+        "one of them was changed",
+        Some(size - 2),
+    );
+    let origin = note.lines().next().unwrap().to_owned();
+    let log_id = origin.rsplit('/').nth(1).unwrap().to_owned();
+    named(note.replace(&log_id, &"0".repeat(32)), "it was kept of the log 0000", None);
+    let found = against(&note.replace(&origin, &origin.replace("acme", "nobody")));
+    assert!(found.findings.iter().any(|finding| finding.what.contains("the log has 0")), "{:?}", found.findings);
+    for bad in [
+        "",
+        "x",
+        &note.replace(&format!("\n{size}\n"), "\n\n"),
+        &note.replace('\n', ""),
+        &"a".repeat(NOTE_BYTES_MAX + 1),
+    ] {
+        assert!(Kept::parse("kept", bad.as_bytes()).is_err(), "{bad}");
+    }
 }

@@ -166,6 +166,25 @@ fn a_flipped_bit_in_the_journal_is_named() {
 }
 
 #[test]
+fn rot_in_the_last_group_is_named_with_its_place_where_a_checkpoint_covers_it() {
+    let (dir, before) = folder(true);
+    let last = files(dir.path(), |name| name.starts_with("journal/0")).pop().expect("a segment");
+    let mut bytes = fs::read(&last).expect("a segment");
+    // the last record of the last frame stands before its chain
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("used") + 1;
+    bytes[end - 40] ^= 1;
+    fs::write(&last, &bytes).expect("written");
+    let report = walk(dir.path(), &NoProgress, &mut |_| ControlFlow::Continue(()));
+    let first = report.damages.first().expect("it is found");
+    assert_eq!(first.file, last.display().to_string());
+    assert_eq!(first.group, Some(report.last_group + 1));
+    let (tenant, position) = (first.tenant.expect("a tenant"), first.position.expect("a position"));
+    assert!(before[&tenant].iter().any(|(at, _)| *at == position), "{first}");
+    assert!(first.offset.is_some_and(|offset| offset < end as u64), "{first}");
+    assert!(report.damages.iter().any(|damage| damage.to_string().contains("the anchor says")), "{report:?}");
+}
+
+#[test]
 fn a_flipped_bit_in_the_journal_of_a_killed_service_is_named() {
     rot("journal after a kill", false, 2_000, |name| name.starts_with("journal/0"));
 }

@@ -1,0 +1,116 @@
+//! The folder that is tampered with: made by the real service out of the work of a town, with every kind of file in it,
+//! stopped, and put where writing is cheap. Not here: flips.
+
+use crate::crowd::{Crowd, Town};
+use crate::harness::{Options, Said, Service, Tenant};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const BATCH_COMMANDS: usize = 500;
+
+/// A stopped data folder. Gone when dropped.
+pub(crate) struct Store {
+    _folder: tempfile::TempDir,
+    pub(crate) data: PathBuf,
+    /// The same as it was at the stop before the last.
+    pub(crate) older: PathBuf,
+}
+
+/// Memory, if there is a folder of it: a million flips need no disk.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a folder")
+}
+
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> =
+        paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect();
+    files.sort();
+    files
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for file in files_below(from) {
+        let copied = to.join(file.strip_prefix(from).expect("below it"));
+        fs::create_dir_all(copied.parent().expect("a folder")).expect("a folder");
+        fs::copy(&file, copied).expect("copied");
+    }
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    files_below(folder).iter().map(|file| file.metadata().expect("a file").len()).sum()
+}
+
+/// A service whose files come early and stay small.
+pub(crate) fn service(segment_bytes: u64) -> Service {
+    let environment = vec![
+        ("SEATLEDGER_CHECKPOINT_SECONDS", "1".to_owned()),
+        ("SEATLEDGER_SIGN_SECONDS", "1".to_owned()),
+        ("SEATLEDGER_SEGMENT_BYTES", segment_bytes.to_string()),
+        ("SEATLEDGER_LOG", "warn".to_owned()),
+    ];
+    Service::start_with(Options { environment, ..Options::default() })
+}
+
+/// So many commands of a crowd, in batches.
+pub(crate) fn act(t: &Tenant, crowd: &mut Crowd, times: usize) {
+    let mut left = times;
+    while left > 0 {
+        let commands: Vec<Value> = (0..left.min(BATCH_COMMANDS)).map(|_| crowd.act()).collect();
+        let results = t.post("/commands", commands.clone().into()).ok();
+        for (command, result) in commands.iter().zip(results["results"].as_array().expect("results")) {
+            if let Some(said) = Said::of_result(result) {
+                crowd.heard(command, &said);
+            }
+        }
+        left -= commands.len();
+    }
+}
+
+impl Store {
+    /// All files together have at least so many bytes, zeros that were made ahead included.
+    pub(crate) fn of_bytes(bytes: u64) -> Self {
+        let town = Town { people: 300, devices: 5, pools: 2, seats: 40 };
+        Self::grown(32 << 10, town, 60, |data, _| bytes_below(data) >= bytes)
+    }
+
+    /// One of its tenants has at least so many events.
+    pub(crate) fn of_events(events: u64) -> Self {
+        let town = Town { people: 900, devices: 100, pools: 20, seats: 300 };
+        Self::grown(1 << 20, town, 20_000, |_, head| head + 1 >= events)
+    }
+
+    /// Two tenants; one of them works on, with a stop in between, until it is enough.
+    fn grown(segment_bytes: u64, town: Town, acts: usize, is_enough: impl Fn(&Path, u64) -> bool) -> Self {
+        let (folder, mut service) = (scratch(), service(segment_bytes));
+        let (data, older) = (folder.path().join("data"), folder.path().join("older"));
+        let (t, other) = (service.tenant(), service.tenant());
+        town.build(&t);
+        Town { people: 8, devices: 2, pools: 1, seats: 4 }.build(&other);
+        let mut crowd = Crowd::new(town, "asker".to_owned(), rand::random());
+        // twice at least, so that there are files of an earlier time
+        for round in 0.. {
+            act(&t, &mut crowd, acts);
+            for tenant in [&t, &other] {
+                assert_eq!(tenant.get("/log/checkpoint").status, 200);
+            }
+            let head = t.head();
+            service.stop();
+            if round > 0 && is_enough(&service.data(), head) {
+                break;
+            }
+            if older.exists() {
+                fs::remove_dir_all(&older).expect("removed");
+            }
+            copy(&service.data(), &older);
+            service.start_again();
+        }
+        copy(&service.data(), &data);
+        eprintln!("a store of {} bytes in {} files", bytes_below(&data), files_below(&data).len());
+        Self { _folder: folder, data, older }
+    }
+}
