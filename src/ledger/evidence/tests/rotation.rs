@@ -41,7 +41,7 @@ async fn a_change_of_the_key_is_told_signed_by_both_and_every_old_head_stays_goo
     let ledger = open(dir);
     live(&ledger, 20).await;
     let old = ledger.verifier_key(TenantId(1)).unwrap();
-    let old_head = ledger.signed_head(TenantId(1)).unwrap();
+    let old_head = ledger.signed_over(TenantId(1), 20).unwrap();
     let (old_proof, _) = ledger.proof(TenantId(1), 7).unwrap();
     stop(ledger).await;
     let old_secret = secret(dir);
