@@ -134,12 +134,11 @@ impl Look {
         if found.tenants != self.before.tenants {
             return Judged::Missed(format!("nothing is found, and the states are others: {:?}", found.notes));
         }
+        // a key that lies elsewhere is no damage, so a note has to do; the start says the rest
+        let is_noted = found.notes.iter().any(|note| places.iter().any(|place| note.contains(&part_of(place))));
         match self.open() {
             Ok(shown) if shown == self.shown => Judged::WithoutEffect { is_opened: true },
-            // a key that lies elsewhere is no damage, so a note has to do
-            Ok(_) if found.notes.iter().any(|note| places.iter().any(|place| note.contains(&part_of(place)))) => {
-                Judged::Named { has_position: false }
-            }
+            Ok(_) | Err(_) if is_noted => Judged::Named { has_position: false },
             Ok(_) => Judged::Missed(format!("it opens, and shows something else: {:?}", found.notes)),
             Err(why) => Judged::Missed(format!("nothing is found, and it does not open: {why}")),
         }
