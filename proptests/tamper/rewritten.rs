@@ -97,20 +97,20 @@ fn edit(data: &Path, hand: Hand) {
             frame.payloads(bytes).into_iter().for_each(|record| peaks.push(&bytes[record]));
             stream.after.insert(peaks.leaves(), (frame.chain(bytes), peaks.clone()));
         }
-        stream.into_manifests(data);
+        stream.put_into_manifests(data);
         // whatever would tell is a cache, and goes
         for folder in ["sled", "tiles", "snapshots", "receipts", "subjects"] {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
         if hand == Hand::Heads {
-            stream.into_head(data);
+            stream.put_into_head(data);
         }
     }
 }
 
 impl Stream {
     /// Writes the tenant's marks into every manifest, and the manifests' hashes into the anchor.
-    fn into_manifests(&self, data: &Path) {
+    fn put_into_manifests(&self, data: &Path) {
         let mut anchor = fs::read(data.join("anchor")).expect("an anchor");
         for slot in anchor.chunks_exact_mut(4096) {
             let number = u64::from_le_bytes(slot[24..32].try_into().expect("8 bytes"));
@@ -132,7 +132,7 @@ impl Stream {
     }
 
     /// Signs the tenant's head anew, with the key that lies there.
-    fn into_head(&self, data: &Path) {
+    fn put_into_head(&self, data: &Path) {
         let file = data.join(format!("heads/{TENANT}"));
         let note = Note::parse(&fs::read(&file).expect("a head")).expect("a note");
         let head: Checkpoint = note.text.parse().expect("a head");

@@ -270,10 +270,12 @@ mod tests {
         }
         for subject in named.clone() {
             // what is told of a seat or of somebody is told of them at large as well
-            let larger = match subject {
-                Subject::Seat(pool, holder) => vec![Subject::Pool(pool), holder.into()],
-                Subject::Own(holder) => vec![holder.into()],
-                _ => continue,
+            let larger = if let Subject::Seat(pool, holder) = subject {
+                vec![Subject::Pool(pool), holder.into()]
+            } else if let Subject::Own(holder) = subject {
+                vec![holder.into()]
+            } else {
+                continue;
             };
             assert!(larger.iter().all(|subject| named.contains(subject)), "{subject:?}");
         }

@@ -59,12 +59,11 @@ fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
         let (first, last) = (UserId(u32::try_from(range.start % 5).unwrap()), DeviceId(u32::MAX));
         let between = (Subject::Seat(pool, first.into()), Subject::Seat(pool, last.into()));
         let found = subjects.scan(tenant, between, range.end, max).unwrap();
-        let of_pool = plain.iter().filter_map(|((of, subject), positions)| match subject {
-            Subject::Seat(found, holder) if *of == tenant && *found == pool && *holder >= first.into() => {
-                let until: Vec<u64> = positions.iter().copied().filter(|position| *position <= range.end).collect();
-                (!until.is_empty()).then_some((*holder, until))
-            }
-            _ => None,
+        let of_pool = plain.iter().filter_map(|((of, subject), positions)| {
+            let Subject::Seat(found, holder) = subject else { return None };
+            let is_asked_for = *of == tenant && *found == pool && *holder >= first.into();
+            let until: Vec<u64> = positions.iter().copied().filter(|position| *position <= range.end).collect();
+            (is_asked_for && !until.is_empty()).then_some((*holder, until))
         });
         assert_eq!(found, of_pool.take(max).collect::<Vec<_>>());
     }
