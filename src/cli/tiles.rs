@@ -3,6 +3,7 @@
 
 use super::client;
 use super::exit::{self, Failure};
+use super::outside;
 use crate::audit::certificate::{Bundles, TilesError};
 use crate::merkle::{NOTE_BYTES_MAX, TILE_WIDTH, TileAddress, VerifierKey};
 use std::fs::File;
@@ -39,8 +40,7 @@ impl Tiles {
                 Err(Failure::File(format!("{place}: there is no such folder, and it is no http:// address")))
             };
         }
-        let http = reqwest::Client::builder().timeout(ANSWER_MAX).build();
-        let http = http.map_err(|error| Failure::Unreachable(format!("no HTTP client can be made: {error}")))?;
+        let http = outside::client([place].into_iter(), None, ANSWER_MAX)?;
         let token = token_file.map(client::read_token).transpose()?;
         Ok(Self::Url { http, prefix: format!("{}/", place.trim_end_matches('/')), token })
     }
