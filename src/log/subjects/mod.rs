@@ -227,6 +227,9 @@ impl Subjects {
                 self.give_up(run);
                 return Err(NotWhole);
             }
+            if run.reaches(tenant.0).is_some_and(|reached| reached >= last_position) {
+                break;
+            }
         }
         let in_order = found.into_iter().take(max);
         Ok(in_order.map(|((_, code), positions)| (holder_of(code), positions.into_iter().collect())).collect())

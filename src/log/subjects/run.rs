@@ -59,6 +59,11 @@ impl Run {
 }
 
 impl Run {
+    /// A position that a tenant reaches in this run at least; the runs behind it begin later.
+    pub(super) fn reaches(&self, tenant: u32) -> Option<u64> {
+        self.fences.iter().filter(|((of, _), _)| *of == tenant).map(|(_, position)| *position).max()
+    }
+
     /// Hands out the entries of a range of keys up to a position, in order, until `max` keys had one.
     pub(super) fn scan(
         &self,
