@@ -29,7 +29,7 @@ impl Witness {
         if !outside::is_url(url) {
             return Err(format!("{url}: a witness is asked over https:// or http://"));
         }
-        let key: VerifierKey = key.trim().parse().map_err(|error| format!("{url}: {error}"))?;
+        let key: VerifierKey = key.trim().parse().map_err(|error| format!("the key of the witness {url}: {error}"))?;
         if key.kind() != KeyKind::Cosigner {
             return Err(format!("{url}: the key is a log's, not a witness's (type 4)"));
         }
