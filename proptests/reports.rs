@@ -237,6 +237,33 @@ fn a_csv_has_the_rows_of_the_list_and_no_formula() {
 }
 
 #[test]
+fn parquet_is_written_by_a_program_that_is_built_with_it_and_any_other_names_the_feature() {
+    let service = Service::start();
+    let t = office(&service);
+    let parquet = "application/vnd.apache.parquet";
+    for (path, name) in
+        [("/reports/refunds", "-refunds-"), ("/export/events", "-events-"), ("/diff?from=1&to=9", "-diff-")]
+    {
+        let accepting = |accept: &str| t.call(reqwest::Method::GET, path).header("accept", accept).send();
+        let and = if path.contains('?') { '&' } else { '?' };
+        for answer in [t.get(&format!("{path}{and}format=parquet")), accepting(parquet)] {
+            if cfg!(feature = "parquet") {
+                assert_eq!((answer.status, answer.header("content-type")), (200, Some(parquet)), "{}", answer.text);
+                let named = answer.header("content-disposition").expect("a file has a name");
+                assert!(named.contains(name) && named.ends_with(".parquet\""), "{named}");
+                assert!(answer.bytes.starts_with(b"PAR1") && answer.bytes.ends_with(b"PAR1"), "{path}");
+            } else {
+                let problem = answer.problem("not-acceptable");
+                assert!(problem["detail"].as_str().is_some_and(|why| why.contains("--features parquet")), "{problem}");
+            }
+        }
+        let either = accepting(&format!("{parquet}, text/csv"));
+        let first = if cfg!(feature = "parquet") { parquet } else { "text/csv; charset=utf-8" };
+        assert_eq!((either.status, either.header("content-type")), (200, Some(first)), "{path}");
+    }
+}
+
+#[test]
 fn a_list_is_stable_while_it_is_paged_and_every_role_may_read_it() {
     let service = Service::start();
     let t = office(&service);
@@ -291,7 +318,7 @@ fn what_is_asked_wrongly_is_refused_by_its_name() {
     t.get("/reports/license-position?as_of=0&pool=declared:editor").problem("pool-not-found");
     t.get("/reports/holders?pool=declared:nothing").problem("pool-not-found");
     t.get("/reports/person?user=nobody@example.org").problem("user-not-found");
-    t.get("/reports/refunds?format=parquet").problem("not-acceptable");
+    t.get("/reports/refunds?format=pdf").problem("not-acceptable");
     let strange = t.call(reqwest::Method::GET, "/reports/refunds").header("accept", "image/png").send();
     strange.problem("not-acceptable");
     t.get("/reports/peak-use?as_known_at=3").problem("invalid-query");

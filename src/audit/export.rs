@@ -1,6 +1,7 @@
 //! A history as a file: CloudEvents 1.0, one JSON object a line, which an import reads back; or CSV for a spreadsheet.
 //! Written in batches from any position on, so that a broken transfer goes on where it stopped.
 
+use super::columns;
 use super::each_event;
 use super::events::EventView;
 use crate::domain::event::Recorded;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 pub enum Format {
     Ndjson,
     Csv,
+    Parquet,
 }
 
 impl Format {
@@ -25,6 +27,17 @@ impl Format {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => columns::MEDIA_TYPE,
+        }
+    }
+
+    /// As in `format=`, and behind a file's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
         }
     }
 }
@@ -35,7 +48,8 @@ impl FromStr for Format {
         match text {
             "ndjson" => Ok(Self::Ndjson),
             "csv" => Ok(Self::Csv),
-            _ => Err("there is no such format; use ndjson or csv".into()),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err("there is no such format; use ndjson, csv or parquet".into()),
         }
     }
 }
@@ -89,14 +103,19 @@ pub fn export(
     from: u64,
     to: u64,
     format: Format,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
+    if format == Format::Parquet {
+        let next = columns::events(ledger, tenant, from, to, out)?;
+        out.flush()?;
+        return Ok(next);
+    }
     let slug = ledger.read(tenant, |view| view.state.slug.clone())?;
     let mut line = Vec::new();
     let mut failure = None;
     let mut next = from;
     if format == Format::Csv && from == 0 {
-        csv_line(&mut line, &CSV_COLUMNS.map(str::to_owned))?;
+        csv_line(&mut line, &COLUMNS.map(str::to_owned))?;
         out.write_all(&line)?;
     }
     each_event(ledger, tenant, from, to, |recorded| {
@@ -104,7 +123,7 @@ pub fn export(
         line.clear();
         let written = match format {
             Format::Ndjson => ndjson_line(&mut line, &slug, &recorded, &view),
-            Format::Csv => csv_line(&mut line, &csv_cells(&view)),
+            Format::Csv | Format::Parquet => csv_line(&mut line, &csv_cells(&view)),
         };
         match written.and_then(|()| out.write_all(&line)) {
             Ok(()) => {
@@ -148,7 +167,8 @@ pub(super) fn ndjson_line(line: &mut Vec<u8>, slug: &str, recorded: &Recorded, v
     Ok(())
 }
 
-const CSV_COLUMNS: [&str; 16] = [
+/// Of a file of columns.
+pub(super) const COLUMNS: [&str; 16] = [
     "position",
     "recorded_at",
     "occurred_at",

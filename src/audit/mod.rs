@@ -4,11 +4,14 @@
 pub mod as_of;
 pub mod bundle;
 pub mod certificate;
+pub mod columns;
 pub mod events;
 pub mod explain;
 pub mod export;
 pub mod hindsight;
 pub mod import;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod part;
 pub mod reports;
 pub mod sentence;

@@ -6,6 +6,7 @@ use super::exit::{self, Failure, Finished};
 use super::folder::{self, MasterKey};
 use super::output;
 use super::progress::Steps;
+use crate::audit::columns;
 use crate::audit::export::{ExportError, Format, export};
 use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions, Signing};
 use std::fs::File;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 NDJSON is one CloudEvents 1.0 object a line, which `seatledger import` reads back; names of people and devices are in it in
-plain text. CSV is for a spreadsheet. Without --data the running service is asked.
+plain text. CSV is for a spreadsheet, Parquet for tools that read columns. Without --data the running service is asked.
 
 Examples:
   seatledger export --data ledger-data --tenant contoso --to contoso.ndjson
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     /// Whose history
     #[arg(long, value_name = "TENANT")]
     tenant: String,
-    /// ndjson or csv
+    /// ndjson, csv, or parquet of a program that is built with it
     #[arg(long, default_value = "ndjson", value_name = "FORMAT")]
     format: Format,
     /// The first position
@@ -63,6 +64,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
+    if args.data.is_some() && args.format == Format::Parquet && !columns::ARE_BUILT_IN {
+        return Err(Failure::Usage(columns::NOT_BUILT_IN.to_owned()));
+    }
     let mut out: Box<dyn Write + Send> = match &args.to {
         Some(path) => {
             let file = File::options().write(true).create_new(true).open(path);
@@ -73,10 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     match &args.data {
         Some(dir) => from_folder(dir.clone(), args, out).await,
         None => {
-            let format = match args.format {
-                Format::Ndjson => "ndjson",
-                Format::Csv => "csv",
-            };
+            let format = args.format.name();
             let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}") };
             let until = args.until.map(|until| until.to_string());
             let asked = [

@@ -82,7 +82,7 @@ enum Command {
     /// Print the published contract, as schemas/openapi.json keeps it
     #[command(hide = true)]
     Openapi,
-    /// Write a tenant's history as NDJSON or CSV
+    /// Write a tenant's history as NDJSON, CSV or Parquet
     Export(Box<export::Args>),
     /// Ask a running service what changed between two points
     Diff(Box<diff::Args>),

@@ -59,6 +59,8 @@ pub(super) enum Form {
     Json,
     /// A line a row, for a spreadsheet
     Csv,
+    /// A file of columns; of a service that is built with it
+    Parquet,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
@@ -106,9 +108,10 @@ pub(super) async fn print(
 ) -> Result<Finished, Failure> {
     let query: String = given.iter().map(|(name, value)| format!("{name}={}&", client::encode(value))).collect();
     match form {
-        Form::Csv => {
+        Form::Csv | Form::Parquet => {
+            let word = if form == Form::Csv { "csv" } else { "parquet" };
             let mut out = BufWriter::new(std::io::stdout());
-            client.download(&format!("{path}?{query}format=csv"), &mut out).await?;
+            client.download(&format!("{path}?{query}format={word}"), &mut out).await?;
         }
         Form::Json => {
             let mut whole = client.get(&format!("{path}?{query}limit=1000")).await?;

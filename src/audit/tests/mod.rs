@@ -2,6 +2,8 @@
 
 mod bundles;
 mod certificates;
+#[cfg(feature = "parquet")]
+mod columns;
 mod figures;
 mod files;
 mod import;

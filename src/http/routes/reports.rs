@@ -2,6 +2,7 @@
 //! here: what a report says (`audit::reports`).
 
 use crate::audit::as_of::{AsOfError, At};
+use crate::audit::columns::{self, ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::hindsight::Moment;
 use crate::audit::part::Wanted;
 use crate::audit::reports::{Asked, Asking, Key, Output, Report, Source, csv_header, csv_line};
@@ -46,8 +47,8 @@ pub(in crate::http) struct ReportQuery {
     pub(super) user: Option<String>,
     #[param(minimum = 0, maximum = 36_500)]
     pub(super) days: Option<u32>,
-    /// `json` or `csv`; goes before Accept
-    #[param(pattern = "^(json|csv)$")]
+    /// `json`, `csv` or `parquet` (a program that is built with it); goes before Accept
+    #[param(pattern = "^(json|csv|parquet)$")]
     pub(super) format: Option<String>,
 }
 
@@ -55,6 +56,7 @@ pub(in crate::http) struct ReportQuery {
 enum Format {
     Json,
     Csv,
+    Parquet,
 }
 
 /// The reports that there are, with what each is asked with and what its columns mean.
@@ -67,10 +69,10 @@ pub(in crate::http) async fn reports(reading: Reading) -> Result<Response, Probl
     shown(position, &Listed { items, next_cursor: None, position })
 }
 
-/// One report: as a list, or as a CSV of all of its rows. Which parameters it takes says `GET /reports`; others are refused.
+/// One report: as a list, or as a file of all of its rows, CSV or Parquet. Which parameters it takes says `GET /reports`; others are refused.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/reports/{report}", tag = "reports",
     params(("tenant" = String, Path), ("report" = String, Path), ReportQuery, ReadQuery, PageQuery),
-    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"))),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn report(
@@ -105,15 +107,15 @@ pub(in crate::http) struct DiffQuery {
     /// With `by=person` alone
     #[param(max_length = 512)]
     user: Option<String>,
-    /// `json` or `csv`; goes before Accept
-    #[param(pattern = "^(json|csv)$")]
+    /// `json`, `csv` or `parquet` (a program that is built with it); goes before Accept
+    #[param(pattern = "^(json|csv|parquet)$")]
     format: Option<String>,
 }
 
 /// What changed between two points: figures by pool, seats that came, went or are in another state, with what caused it.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/diff", tag = "reports",
     params(("tenant" = String, Path), DiffQuery, ReadQuery, PageQuery),
-    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"))),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn diff(
@@ -160,7 +162,7 @@ async fn answer(
     let looked_up = tokio::task::spawn_blocking(settle).await.map_err(|error| Problem::internal(&error))??;
     match format {
         Format::Json => listed(reading.caller, report, place, looked_up).await,
-        Format::Csv => written(&reading.caller, report, looked_up),
+        Format::Csv | Format::Parquet => written(&reading.caller, report, looked_up, format),
     }
 }
 
@@ -187,20 +189,28 @@ async fn listed(
     tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
 }
 
-fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp) -> Result<Response, Problem> {
+fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format: Format) -> Result<Response, Problem> {
     let LookedUp { asked, position, until, pinned, .. } = looked_up;
     let place = files::place(&caller.service.exports, "exports")?;
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
-    let name = format!("{slug}-{}-{position}.csv", report.name);
+    let (ending, media_type) = match format {
+        Format::Json | Format::Csv => ("csv", "text/csv; charset=utf-8"),
+        Format::Parquet => ("parquet", MEDIA_TYPE),
+    };
+    let name = format!("{slug}-{}-{position}.{ending}", report.name);
     let reader = caller.clone();
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+        if format == Format::Parquet {
+            let source = source(&reader, position, until, pinned);
+            return columns::report(report, &source, &asked, sink).map_err(|error| error.to_string());
+        }
         csv_header(report.columns, sink).map_err(|error| error.to_string())?;
         let mut line = |row: crate::audit::reports::Row| csv_line(&row, sink);
         let mut out = Output::all(&mut line);
         report.read(&source(&reader, position, until, pinned), &asked, &mut out).map_err(|error| error.to_string())
     });
     let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_TYPE, media_type.to_owned()),
         (HeaderName::from_static("seatledger-position"), position.to_string()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::VARY, "accept".to_owned()),
@@ -232,8 +242,8 @@ fn check_names(report: &Report, given: &[(String, String)], format: Format) -> R
             let why = format!("{name}: the report {} is not asked with it; it takes {}", report.name, takes.join(", "));
             return refused(name, why);
         }
-        if format == Format::Csv && matches!(name.as_str(), "limit" | "cursor") {
-            return refused(name, format!("{name}: a CSV has all rows"));
+        if format != Format::Json && matches!(name.as_str(), "limit" | "cursor") {
+            return refused(name, format!("{name}: a file has all rows"));
         }
     }
     let is_given = |asking: Asking| given.iter().any(|(name, _)| name == asking.name());
@@ -422,21 +432,42 @@ fn user(caller: &Caller, text: &str) -> Result<UserId, Problem> {
 }
 
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
-    let unknown = || Problem::new("not-acceptable", "a report is application/json or text/csv (format=json, csv)");
+    let unknown = || {
+        Problem::new(
+            "not-acceptable",
+            "a report is application/json, text/csv or application/vnd.apache.parquet (format=json, csv, parquet)",
+        )
+    };
     if let Some(word) = asked {
         return match word {
             "json" => Ok(Format::Json),
             "csv" => Ok(Format::Csv),
+            "parquet" => built(Format::Parquet),
             _ => Err(unknown()),
         };
     }
     let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Json) };
     let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let mut ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.find_map(|range| match range {
+    let ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let known = ranges.filter_map(|range| match range {
         "application/json" | "application/*" | "*/*" | "" => Some(Format::Json),
         "text/csv" | "text/*" => Some(Format::Csv),
+        MEDIA_TYPE => Some(Format::Parquet),
         _ => None,
     });
-    known.ok_or_else(unknown)
+    // what this program can't write gives way to what else is accepted
+    let mut known = known.map(built);
+    let first = known.next().unwrap_or_else(|| Err(unknown()));
+    first.or_else(|why| known.find_map(Result::ok).ok_or(why))
+}
+
+/// Not every program can write Parquet.
+fn built(format: Format) -> Result<Format, Problem> {
+    match format {
+        Format::Parquet if !ARE_BUILT_IN => {
+            let detail = format!("{NOT_BUILT_IN}: a report is application/json or text/csv (format=json, csv)");
+            Err(Problem::new("not-acceptable", detail))
+        }
+        Format::Json | Format::Csv | Format::Parquet => Ok(format),
+    }
 }

@@ -2,6 +2,7 @@
 //! once, a page or a few blocks in memory, and an end when its reader takes nothing or the service stops.
 
 use crate::audit::bundle::{GatherError, gather};
+use crate::audit::columns::{ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
 use crate::http::Service;
@@ -143,8 +144,8 @@ fn told(event: &EventView) -> Result<Event, Problem> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ExportQuery {
-    /// `ndjson` or `csv`; goes before Accept
-    #[param(pattern = "^(ndjson|csv)$")]
+    /// `ndjson`, `csv` or `parquet` (a program that is built with it); goes before Accept
+    #[param(pattern = "^(ndjson|csv|parquet)$")]
     format: Option<String>,
     /// The first position, or the time from which on
     #[param(max_length = 64)]
@@ -156,13 +157,13 @@ pub(in crate::http) struct ExportQuery {
     proof: Option<bool>,
 }
 
-/// The history as a file: CloudEvents 1.0, one a line, or CSV. A transfer that broke off goes on with `from`. With `proof=true` an
-/// evidence bundle of at most 10,000 events, which `type`, `pool`, `user` and the like may choose: a tar of the events in words,
-/// the record and the inclusion proof of each, the signed head, keys, the format's documents and a reader. It is checked with
-/// `seatledger verify-bundle`, or without us.
+/// The history as a file: CloudEvents 1.0, one a line, CSV, or Parquet. A transfer of lines that broke off goes on with `from`; a
+/// Parquet file without its end can't be read. With `proof=true` an evidence bundle of at most 10,000 events, which `type`,
+/// `pool`, `user` and the like may choose: a tar of the events in words, the record and the inclusion proof of each, the signed
+/// head, keys, the format's documents and a reader. It is checked with `seatledger verify-bundle`, or without us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
     params(("tenant" = String, Path), ExportQuery, ChosenQuery, ReadQuery),
-    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/x-tar"))),
+    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/x-tar"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn export_events(
@@ -195,7 +196,7 @@ pub(in crate::http) async fn export_events(
     };
     let caller = reading.caller.clone();
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
-    let name = format!("{slug}-events-{from}-{to}.{}", extension(format));
+    let name = format!("{slug}-events-{from}-{to}.{}", format.name());
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
         export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, sink)
             .map(|_next| ())
@@ -280,18 +281,15 @@ impl From<GatherError> for Problem {
     }
 }
 
-fn extension(format: Format) -> &'static str {
-    match format {
-        Format::Ndjson => "ndjson",
-        Format::Csv => "csv",
-    }
-}
-
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
-    let unknown =
-        || Problem::new("not-acceptable", "an export is application/x-ndjson or text/csv (format=ndjson, csv)");
+    let unknown = || {
+        Problem::new(
+            "not-acceptable",
+            "an export is application/x-ndjson, text/csv or application/vnd.apache.parquet (format=ndjson, csv, parquet)",
+        )
+    };
     if let Some(word) = asked {
-        return word.parse().map_err(|_| unknown());
+        return built(word.parse().map_err(|_| unknown())?);
     }
     let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Ndjson) };
     let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
@@ -301,9 +299,24 @@ fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
             Some(Format::Ndjson)
         }
         "text/csv" | "text/*" => Some(Format::Csv),
+        MEDIA_TYPE => Some(Format::Parquet),
         _ => None,
     });
-    known.into_iter().next().ok_or_else(unknown)
+    // what this program can't write gives way to what else is accepted
+    let mut known = known.map(built);
+    let first = known.next().unwrap_or_else(|| Err(unknown()));
+    first.or_else(|why| known.find_map(Result::ok).ok_or(why))
+}
+
+/// Not every program can write Parquet.
+fn built(format: Format) -> Result<Format, Problem> {
+    match format {
+        Format::Parquet if !ARE_BUILT_IN => {
+            let detail = format!("{NOT_BUILT_IN}: an export is application/x-ndjson or text/csv (format=ndjson, csv)");
+            Err(Problem::new("not-acceptable", detail))
+        }
+        Format::Ndjson | Format::Csv | Format::Parquet => Ok(format),
+    }
 }
 
 /// A backup of the whole service as a tar, taken while it goes on. It is whole only with SHA256SUMS at its end.
