@@ -93,7 +93,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     quorum_seconds_max: Option<u64>,
-    /// Who stamps a head of each day (RFC 3161), as https://timestamp.example/
+    /// Who stamps a head of each day (RFC 3161): its URL
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_url: Option<String>,

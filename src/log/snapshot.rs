@@ -24,7 +24,7 @@ pub struct SnapshotMeta {
     pub heads: BTreeMap<u32, Head>,
 }
 
-/// Writes a snapshot, and removes of the older ones what [`super::retained`] says. Blocking.
+/// Writes a snapshot, and removes of the older ones what `retained.rs` says. Blocking.
 ///
 /// # Errors
 /// When the disk says no; older snapshots stand then.
