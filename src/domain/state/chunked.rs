@@ -4,7 +4,7 @@
 use super::pool::InstallKey;
 use crate::domain::ids::{AssignmentId, Holder, UserId};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -285,7 +285,11 @@ impl<K: Place + Clone> ChunkedSet<K> {
 /// As any ordered set.
 impl<K: Serialize> Serialize for ChunkedSet<K> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_seq(self.0.keys().collect::<Vec<_>>())
+        let mut keys = s.serialize_seq(Some(self.len()))?;
+        for key in self.iter() {
+            keys.serialize_element(key)?;
+        }
+        keys.end()
     }
 }
 
@@ -316,6 +320,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::DeviceId;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn holder() -> impl Strategy<Value = Holder> {
         (any::<bool>(), 0..300u32)
@@ -353,9 +358,20 @@ mod tests {
                 } else {
                     prop_assert_eq!(map.range(from..to).count(), 0);
                 }
-                let bytes = serde_json::to_vec(&map.iter().collect::<Vec<_>>()).unwrap();
-                prop_assert_eq!(bytes, serde_json::to_vec(&plain.iter().collect::<Vec<_>>()).unwrap());
             }
+        }
+
+        #[test]
+        fn it_is_written_and_read_as_the_library_writes_its_own(entries in prop::collection::btree_map(0..9_000u64, any::<u8>(), 0..80)) {
+            let written = serde_json::to_string(&entries).unwrap();
+            let map: Chunked<u64, u8> = entries.iter().map(|(key, value)| (*key, *value)).collect();
+            prop_assert_eq!(serde_json::to_string(&map).unwrap(), written.clone());
+            prop_assert_eq!(serde_json::from_str::<Chunked<u64, u8>>(&written).unwrap(), map);
+            let keys: BTreeSet<u64> = entries.keys().copied().collect();
+            let written = serde_json::to_string(&keys).unwrap();
+            let set: ChunkedSet<u64> = serde_json::from_str(&written).unwrap();
+            prop_assert!(set.iter().eq(keys.iter()));
+            prop_assert_eq!(serde_json::to_string(&set).unwrap(), written);
         }
     }
 }
