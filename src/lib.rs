@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod log;
 pub mod merkle;
 pub mod projection;
+pub mod store;
 pub mod telemetry;
 pub mod vault;
 

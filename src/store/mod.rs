@@ -1,0 +1,7 @@
+//! The stores that seats are bought from, as they really speak: what one of them lists, who sits there, and what it is
+//! asked to grant and to take back.
+//!
+//! Here: the words that every store's connector answers in (`terms`). Not here: what the ledger makes of an answer
+//! (`domain`), or who calls when.
+
+pub mod terms;
