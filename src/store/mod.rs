@@ -1,7 +1,8 @@
 //! The stores that seats are bought from, as they really speak: what one of them lists, who sits there, and what it is
 //! asked to grant and to take back.
 //!
-//! Here: the words that every store's connector answers in (`terms`). Not here: what the ledger makes of an answer
-//! (`domain`), or who calls when.
+//! Here: the words that every store's connector answers in (`terms`), and servers that speak as the stores do
+//! (`simulator`). Not here: what the ledger makes of an answer (`domain`), or who calls when.
 
+pub mod simulator;
 pub mod terms;
