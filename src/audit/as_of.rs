@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// States kept at hand, over all tenants.
 const VIEWS_MAX: usize = 6;
@@ -112,6 +113,8 @@ pub struct AsOf {
     /// The same as they were known later.
     pub(super) looked_back: Shelf,
     is_folded: Condvar,
+    whole: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl AsOf {
@@ -158,9 +161,18 @@ impl AsOf {
         match part(ledger, tenant, position, wanted) {
             Ok(Some(view)) => return Ok(Arc::new(view)),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "a part of the past can't be told; the whole is folded"),
+            Err(error) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "a part of the past can't be told; the whole is folded");
+            }
         }
         self.view_at(ledger, tenant, At::Position(position))
+    }
+
+    /// How often a whole state was folded, and how often of these because the index could not tell a part.
+    #[must_use]
+    pub fn folds(&self) -> (u64, u64) {
+        (self.whole.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 
     /// What is published now, kept at hand under its position. Blocking for as long as a copy of the state takes.
@@ -177,6 +189,7 @@ impl AsOf {
     }
 
     fn fold(&self, ledger: &Ledger, tenant: TenantId, position: u64) -> Result<View, AsOfError> {
+        self.whole.fetch_add(1, Ordering::Relaxed);
         let nearest = self
             .views
             .lock()

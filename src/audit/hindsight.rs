@@ -113,6 +113,9 @@ impl AsOf {
         if moment.known.is_none() {
             return self.part_at(ledger, tenant, at, wanted);
         }
+        if !wanted.is_about_seats() {
+            return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
+        }
         if let Some(view) = self.looked_back.at_hand(tenant, moment) {
             return Ok(view);
         }

@@ -5,14 +5,11 @@
 mod holders;
 mod pile;
 mod seats;
+mod small;
 
-use crate::domain::command::{HolderRef, PoolRef};
-use crate::domain::event::Event;
-use crate::domain::event_type::EventType;
-use crate::domain::facts::Settings;
-use crate::domain::ids::{AssignmentId, Holder, PoolId, TenantId};
+use crate::domain::command::{GroupRef, HolderRef, PoolRef};
+use crate::domain::ids::{AppId, AssignmentId, Holder, PoolId, TenantId};
 use crate::domain::state::{Assignment, Pool, Tenant};
-use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::tallies::{Passes, Tally};
@@ -23,10 +20,28 @@ use std::sync::Arc;
 pub enum Wanted {
     #[default]
     Everything,
+    /// What the tenant is called, its settings, tokens, store accounts and tools.
+    Tenant,
+    /// Syncs, drift, and what is held back.
+    Syncs,
+    /// Reviews, without what was decided seat by seat.
+    Reviews,
+    /// Every assignment.
+    Assignments,
+    /// Some apps with their pools, from one on.
+    Apps { from: AppId, count: usize },
+    /// One app with its pools, if there is one of this id.
+    App(AppId),
+    /// The groups; some of those that live, from a place on, with how many members they have.
+    Groups { from: usize, count: usize },
+    /// One group with its members, if there is one of this id or name.
+    Group(GroupRef),
     /// One pool without its holders, if there is one of this id or key.
     Pool(PoolRef),
     /// Every pool without its holders.
     Pools,
+    /// What it would take to get a pool back under its cap.
+    DeficitPlan(PoolRef),
     /// One user or device, if there is one of this name: what is known of it, what it holds and waits for, its installs.
     Holder(HolderRef),
     /// The same, in a pool that is asked for by its key or id.
@@ -45,11 +60,56 @@ impl Wanted {
             Self::Seats { pool, .. } => {
                 Self::Seats { pool: pool.clone(), after: after.and_then(|after| after.parse().ok()), limit }
             }
-            Self::Everything | Self::Pool(_) | Self::Pools | Self::Holder(_) | Self::Seat(..) | Self::Assignment(_) => {
-                self.clone()
+            Self::Groups { .. } => Self::Groups { from: behind(after), count: limit },
+            Self::Apps { .. } => {
+                let after = after.and_then(|after| after.parse::<AppId>().ok());
+                Self::Apps { from: after.map_or(AppId(0), |after| AppId(after.0.saturating_add(1))), count: limit }
             }
+            Self::Everything
+            | Self::Tenant
+            | Self::Syncs
+            | Self::Reviews
+            | Self::Assignments
+            | Self::App(_)
+            | Self::Group(_)
+            | Self::Pool(_)
+            | Self::Pools
+            | Self::DeficitPlan(_)
+            | Self::Holder(_)
+            | Self::Seat(..)
+            | Self::Assignment(_) => self.clone(),
         }
     }
+}
+
+impl Wanted {
+    /// Whether seats and installs, which alone may be known of later, are looked at.
+    #[must_use]
+    pub fn is_about_seats(&self) -> bool {
+        match self {
+            Self::Tenant
+            | Self::Syncs
+            | Self::Reviews
+            | Self::Assignments
+            | Self::Assignment(_)
+            | Self::Groups { .. }
+            | Self::Group(_) => false,
+            Self::Everything
+            | Self::Apps { .. }
+            | Self::App(_)
+            | Self::Pool(_)
+            | Self::Pools
+            | Self::DeficitPlan(_)
+            | Self::Holder(_)
+            | Self::Seat(..)
+            | Self::Seats { .. } => true,
+        }
+    }
+}
+
+/// The place behind one in a list of dense ids.
+fn behind(after: Option<&str>) -> usize {
+    after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1))
 }
 
 /// The part of a tenant just after a position; `None` where only the whole state will do.
@@ -61,11 +121,29 @@ pub(super) fn part(
 ) -> Result<Option<View>, ReadError> {
     match wanted {
         Wanted::Everything => Ok(None),
+        Wanted::Tenant => small::tenant(ledger, tenant, position).map(Some),
+        Wanted::Syncs => small::syncs(ledger, tenant, position).map(Some),
+        Wanted::Reviews => small::reviews(ledger, tenant, position).map(Some),
+        Wanted::Assignments => small::assignments(ledger, tenant, position).map(Some),
+        Wanted::Apps { from, count } => {
+            small::apps(ledger, tenant, position, |apps| small::pools_of_apps(apps, *from, *count)).map(Some)
+        }
+        Wanted::App(app) => small::apps(ledger, tenant, position, |apps| small::pools_of_app(apps, *app)).map(Some),
+        Wanted::Groups { from, count } => small::groups(ledger, tenant, position, (*from, *count)).map(Some),
+        Wanted::Group(group) => small::group(ledger, tenant, position, group),
         Wanted::Pool(pool) => {
             let only = Only::One(pool_of(ledger, tenant, pool)?);
             pools(ledger, tenant, position, only).map(Some)
         }
         Wanted::Pools => pools(ledger, tenant, position, Only::All).map(Some),
+        Wanted::DeficitPlan(pool) => {
+            let only = pool_of(ledger, tenant, pool)?;
+            let view = pools(ledger, tenant, position, Only::One(only))?;
+            let found = only.and_then(|pool| view.state.pools.get(pool.index()));
+            // who would have to go is told by the whole alone
+            let is_over = found.is_some_and(|pool| pool.over_by() > pool.releasing);
+            Ok((!is_over).then_some(view))
+        }
         Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
         Wanted::Seat(pool, holder) => {
             let Some(mut view) = holders::holder(ledger, tenant, position, *holder)? else { return Ok(None) };
@@ -182,23 +260,15 @@ fn as_of(assignment: &Assignment, position: u64) -> Assignment {
     Assignment { is_ended: false, etag: assignment.made_at, ..assignment.clone() }
 }
 
-/// A view of nothing, at a position.
+/// A view of nothing but the tenant itself, at a position.
 fn bare(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<View, ReadError> {
-    let state = Tenant {
-        next_position: position.saturating_add(1),
-        settings: settings(ledger, tenant, position)?,
-        ..Tenant::default()
-    };
-    Ok(View { state, ..View::default() })
-}
-
-fn settings(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Settings, ReadError> {
-    let changed = Subject::Type(EventType::SettingsChanged);
-    let changed = ledger.positions(tenant, changed, 0..position.saturating_add(1), 1, true)?;
-    // the first event brings the first ones
-    let set_at = changed.first().copied().unwrap_or(0);
-    match ledger.events_at(tenant, &[set_at])?.pop().map(|recorded| recorded.event) {
-        Some(Event::SettingsChanged { settings } | Event::TenantCreated { settings, .. }) => Ok(settings),
-        Some(_) | None => Err(ReadError::Log(format!("position {set_at} sets nothing"))),
-    }
+    let now = ledger.read(tenant, |now| {
+        let (name, settings) = (now.chronicle.name_at(position)?, now.chronicle.settings_at(position)?);
+        let (slug, created_at) = (now.state.slug.clone(), now.state.created_at);
+        Some(Tenant { slug, name, created_at, settings, ..Tenant::default() })
+    })?;
+    let last = ledger.events(tenant, position, 1)?.pop();
+    let (Some(now), Some(last)) = (now, last) else { return Err(ReadError::NotReached(position)) };
+    let (next_position, last_recorded_at) = (position.saturating_add(1), last.envelope.recorded_at);
+    Ok(View { state: Tenant { next_position, last_recorded_at, ..now }, ..View::default() })
 }

@@ -117,6 +117,9 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         "Heads that wait for a timestamp since the authority's last answer was none.",
         unstamped as u64,
     )?;
+    let (folded, failed) = service.as_of.folds();
+    gauge("as_of_folds", "Reads of the past since the start that a whole state was folded for.", folded)?;
+    gauge("as_of_parts_failed", "Of them those of which the index failed to tell a part.", failed)?;
     gauge("queue_jobs", "Commands that wait for the writer.", health.jobs_waiting as u64)?;
     gauge("judged_commands", "Commands judged since the start.", health.commands)?;
     gauge("groups", "Commit groups since the start.", health.groups)?;

@@ -2,20 +2,23 @@
 
 pub mod apps;
 pub mod change;
+pub mod chronicle;
 pub mod courses;
 pub mod figures;
 pub mod holders;
 pub mod holdings;
 pub mod refusals;
+mod steps;
 pub mod tallies;
 
 use crate::domain::event::Recorded;
-use crate::domain::ids::{DeviceId, PoolId, UserId};
-use crate::domain::state::{Meta, Pool, Tenant};
+use crate::domain::ids::{DeviceId, GroupId, PoolId, UserId};
+use crate::domain::state::{Group, Meta, Pool, Tenant};
 use crate::domain::time::Time;
 use figures::Figures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that can be asked of one tenant at one position.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,9 +27,13 @@ pub struct View {
     pub refusal_repeats: refusals::RefusalRepeats,
     pub courses: courses::Courses,
     pub tallies: tallies::Tallies,
+    pub chronicle: Arc<chronicle::Chronicle>,
     /// Of a part of a view alone, whose pools are without their holders.
     #[serde(skip)]
     pub counted: BTreeMap<PoolId, Figures>,
+    /// The same of groups that are without their members.
+    #[serde(skip)]
+    pub members_counted: BTreeMap<GroupId, u64>,
     /// In a view of what became known later of its position's instant.
     #[serde(skip)]
     pub hindsight: Option<Hindsight>,
@@ -49,15 +56,24 @@ impl View {
     /// Takes one durable event.
     pub fn take(&mut self, recorded: &Recorded) {
         self.state.evolve(&recorded.event, &recorded.meta());
-        self.refusal_repeats.take(&recorded.event);
+        self.refusal_repeats.take(recorded);
         self.courses.take(recorded);
         self.tallies.take(recorded, &self.state);
+        if chronicle::Chronicle::is_told_by(recorded, &self.state) {
+            Arc::make_mut(&mut self.chronicle).take(recorded, &self.state);
+        }
     }
 
     /// A pool's counts.
     #[must_use]
     pub fn figures(&self, pool: &Pool) -> Figures {
         self.counted.get(&pool.id).copied().unwrap_or_else(|| Figures::of(pool))
+    }
+
+    /// How many members a group has.
+    #[must_use]
+    pub fn members_count(&self, group: &Group) -> u64 {
+        self.members_counted.get(&group.id).copied().unwrap_or(group.members.len() as u64)
     }
 
     /// The same with room for what became known later.

@@ -2,10 +2,9 @@
 //! done with it from wherever that changed, and its counts as steps of two or three bytes an event. So the figures of a
 //! pool in the past are looked up, and nothing is folded for them. Not here: who holds what.
 
-mod steps;
-
 use super::change::Change;
 use super::figures::Figures;
+use super::steps::{Counts, Steps};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::PoolState;
 use crate::domain::ids::PoolId;
@@ -14,7 +13,6 @@ use crate::domain::state::{Pool, Sync, SyncState, Tenant};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use steps::{Chunk, Counts, STEPS_MAX};
 
 /// What the provider said of a pool, from a position on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +29,7 @@ pub struct Tally {
     terms: Vec<(u64, Arc<Pool>)>,
     /// By events about the pool; that a sync saw it is told by [`Passes`].
     stated: Vec<Stated>,
-    chunks: Vec<Arc<Chunk>>,
-    now: Counts,
+    counts: Steps,
 }
 
 /// By pool.
@@ -57,7 +54,7 @@ impl Tallies {
         let Some((id, _)) = Change::of(&recorded.event) else { return };
         let Some(pool) = state.pools.get(id.index()) else { return };
         if id.index() == self.0.len() {
-            self.0.push(Arc::new(Tally { terms: Vec::new(), stated: Vec::new(), chunks: Vec::new(), now: [0; 8] }));
+            self.0.push(Arc::new(Tally { terms: Vec::new(), stated: Vec::new(), counts: Steps::default() }));
         }
         if let Some(tally) = self.0.get_mut(id.index()) {
             Arc::make_mut(tally).take(recorded, pool);
@@ -96,9 +93,7 @@ impl Tally {
     }
 
     fn counts_at(&self, position: u64) -> Counts {
-        let count = self.chunks.partition_point(|chunk| chunk.first <= position);
-        let chunk = count.checked_sub(1).and_then(|at| self.chunks.get(at));
-        chunk.map_or([0; 8], |chunk| chunk.at(position))
+        self.counts.at(position).map_or([0; 8], |(_, counts)| counts)
     }
 
     fn take(&mut self, recorded: &Recorded, pool: &Pool) {
@@ -112,19 +107,9 @@ impl Tally {
         let figures = Figures::of(pool);
         let Figures { reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused, .. } = figures;
         let after = [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused];
-        if after == self.now {
-            return;
+        if after != *self.counts.now() {
+            self.counts.push(position, after);
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.steps >= STEPS_MAX) {
-            if let Some(full) = self.chunks.last_mut() {
-                Arc::make_mut(full).close();
-            }
-            self.chunks.push(Arc::new(Chunk::new(position, self.now)));
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            Arc::make_mut(chunk).push(position, &self.now, &after);
-        }
-        self.now = after;
     }
 }
 
@@ -149,6 +134,3 @@ impl Passes {
         newest_first.find(|(ended, _, provider)| *provider == of && was_there(*ended)).map(|(_, at, _)| *at)
     }
 }
-
-#[cfg(test)]
-mod tests;

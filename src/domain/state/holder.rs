@@ -1,7 +1,7 @@
 //! People, devices, the groups they are in and the assignments that reach them.
 
 use super::chunked::Chunked;
-use crate::domain::event::Target;
+use crate::domain::event::{Event, Target};
 use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Licensing, Mode};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::time::Time;
@@ -123,6 +123,24 @@ impl Membership {
     /// The same from a place on, each with its place.
     pub fn iter_from(&self, place: u64) -> impl Iterator<Item = (u64, Holder)> + '_ {
         self.order.range(place..).map(|(place, holder)| (*place, *holder))
+    }
+
+    /// Takes whoever joined the group or left it by an event; nothing is asserted.
+    pub fn take(&mut self, of: GroupId, event: &Event) {
+        if let Event::MembersAdded { group, members } = event
+            && *group == of
+        {
+            members.iter().for_each(|member| {
+                self.join(*member);
+            });
+        }
+        if let Event::MembersRemoved { group, members } = event
+            && *group == of
+        {
+            members.iter().for_each(|member| {
+                self.leave(*member);
+            });
+        }
     }
 
     pub(in crate::domain) fn join(&mut self, holder: Holder) -> bool {

@@ -4,9 +4,9 @@ use super::pools::{PoolBody, plain_name};
 use crate::domain::facts::PoolState;
 use crate::domain::ids::{AppId, PoolId};
 use crate::domain::key::Provider;
-use crate::domain::state::{Pool, Tenant};
+use crate::domain::state::Pool;
 use crate::http::wire::words;
-use crate::projection::figures::Figures;
+use crate::projection::View;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -32,7 +32,8 @@ pub(in crate::http) struct AppBody {
 }
 
 impl AppBody {
-    pub(in crate::http) fn of(state: &Tenant, app: AppId, pools: &[PoolId]) -> Self {
+    pub(in crate::http) fn of(view: &View, app: AppId, pools: &[PoolId]) -> Self {
+        let state = &view.state;
         let pools: Vec<&Pool> = pools.iter().map(|pool| state.pool(*pool)).collect();
         // named by the oldest pool that is still there
         let speaker = pools.iter().find(|pool| pool.state != PoolState::Removed).or(pools.first()).copied();
@@ -45,7 +46,7 @@ impl AppBody {
             provider: speaker.map(|pool| pool.key.provider()),
             related_set: pools.iter().find_map(|pool| pool.details.related_set.clone()),
             packages: packages.filter_map(|text| serde_json::from_str(text).ok()).collect(),
-            pools: pools.into_iter().map(|pool| PoolBody::with(state, pool, Figures::of(pool))).collect(),
+            pools: pools.into_iter().map(|pool| PoolBody::of(view, pool)).collect(),
             position: None,
         }
     }

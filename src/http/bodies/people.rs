@@ -8,6 +8,7 @@ use crate::domain::state::{Assignment, Device, Group, Links, Tenant, User};
 use crate::domain::time::Time;
 use crate::http::wire::words;
 use crate::ledger::Ledger;
+use crate::projection::View;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -213,12 +214,12 @@ pub(in crate::http) struct GroupBody {
 }
 
 impl GroupBody {
-    pub(in crate::http) fn of(group: &Group) -> Self {
+    pub(in crate::http) fn of(view: &View, group: &Group) -> Self {
         Self {
             id: group.id,
             external_id: group.external_id.clone(),
             kind: group.kind,
-            members_count: group.members.len() as u64,
+            members_count: view.members_count(group),
             members: None,
             targeted_by: group.targeted_by.iter().copied().collect(),
             excluded_by: group.excluded_by.iter().copied().collect(),
@@ -226,9 +227,9 @@ impl GroupBody {
         }
     }
 
-    pub(in crate::http) fn with_members(group: &Group) -> Self {
+    pub(in crate::http) fn with_members(view: &View, group: &Group) -> Self {
         let members = group.members.iter().take(MEMBERS_SHOWN_MAX).collect();
-        Self { members: Some(members), ..Self::of(group) }
+        Self { members: Some(members), ..Self::of(view, group) }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The history: events and refusals as lists, one event, and the digest of what they come to.
 
 use crate::audit::events::EventView;
-use crate::audit::hindsight::Moment;
 use crate::audit::part::Wanted;
 use crate::domain::event_type::EventType;
 use crate::http::bodies::history::{DigestBody, RefusalBody};
@@ -11,7 +10,6 @@ use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, shown};
 use crate::ledger::EventQuery;
-use crate::projection::View;
 use axum::extract::RawQuery;
 use axum::response::Response;
 use serde_json::Map;
@@ -103,22 +101,11 @@ pub(in crate::http) async fn refusals(
                     Some(_) | None => break,
                 }
             }
-            let count = |items: &mut Vec<RefusalBody>, view: &View| {
-                for item in items {
-                    item.times = 1 + view.refusal_repeats.of(item.position);
+            service.ledger.read(tenant, |view| {
+                for item in &mut items {
+                    item.times = 1 + view.refusal_repeats.of(item.position, place.position);
                 }
-            };
-            let is_counted = service.ledger.read(tenant, |view| {
-                let is_now = view.state.next_position == place.position + 1;
-                if is_now {
-                    count(&mut items, view);
-                }
-                is_now
             })?;
-            if !is_counted && !items.is_empty() {
-                let view = reading.caller.view_of(Moment::at(place.position), &Wanted::Everything)?;
-                count(&mut items, &view);
-            }
             Ok((Page { items, next: next.map(|next| next.to_string()) }, Map::new()))
         })
         .await

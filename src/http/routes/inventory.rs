@@ -1,5 +1,6 @@
 //! Reads of what is bought and where: apps, syncs, what is held back, drift, accounts, tools.
 
+use crate::audit::part::Wanted;
 use crate::domain::ids::{AppId, DriftId, HeldId, SyncId};
 use crate::domain::key::Provider;
 use crate::http::answers;
@@ -20,6 +21,7 @@ use std::ops::Bound;
     responses((status = 200, body = Listed<AppBody>), ReadProblems))]
 pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Apps { from: AppId(0), count: 0 })
         .list(page, "", |view, after, limit| {
             let apps = Apps::of(&view.state);
             let after = after.and_then(|after| after.parse::<AppId>().ok());
@@ -28,7 +30,7 @@ pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery
                 apps.iter_from(from),
                 limit,
                 |(app, _)| app.to_string(),
-                |(app, pools)| AppBody::of(&view.state, app, pools),
+                |(app, pools)| AppBody::of(view, app, pools),
             ))
         })
         .await
@@ -41,6 +43,7 @@ pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery
 pub(in crate::http) async fn app(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, app)) = places;
     let asked: Option<AppId> = app.parse().ok();
+    let reading = reading.wanting(asked.map_or(Wanted::Pools, Wanted::App));
     let look = reading.look(move |view| {
         let apps = Apps::of(&view.state);
         let found = asked.and_then(|app| apps.entry(app));
@@ -50,7 +53,7 @@ pub(in crate::http) async fn app(reading: Reading, places: Places<(String, Strin
         }
         let pools = apps.pools(entry);
         let etag = pools.iter().map(|pool| view.state.pool(*pool).etag).max();
-        Ok(Ok((AppBody::of(&view.state, entry, pools), etag)))
+        Ok(Ok((AppBody::of(view, entry, pools), etag)))
     });
     match look.await? {
         (Ok((body, etag)), position) => reading.found(&body, etag, position),
@@ -68,6 +71,7 @@ pub(in crate::http) async fn app(reading: Reading, places: Places<(String, Strin
     responses((status = 200, body = Listed<SyncBody>), ReadProblems))]
 pub(in crate::http) async fn syncs(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Syncs)
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<SyncId>().ok()).map_or(0, |after| after.index() + 1);
             Ok(Page::of(view.state.syncs.iter().skip(from), limit, |sync| sync.id.to_string(), SyncBody::of))
@@ -82,6 +86,7 @@ pub(in crate::http) async fn syncs(reading: Reading, Asked(page): Asked<PageQuer
 pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, sync)) = places;
     let id: Option<SyncId> = sync.parse().ok();
+    let reading = reading.wanting(Wanted::Syncs);
     let look = reading.look(move |view| {
         let state = &view.state;
         let found = id.and_then(|id| state.syncs.get(id.index()));
@@ -109,6 +114,7 @@ pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuer
     let is_past = reading.is_past();
     let now = reading.caller.service.ledger.clock().now();
     reading
+        .wanting(Wanted::Syncs)
         .list(page, "", move |view, after, limit| {
             let now = if is_past { view.state.last_recorded_at } else { now };
             let from = after.and_then(|after| after.parse::<DriftId>().ok()).map_or(0, |after| after.index() + 1);
@@ -124,6 +130,7 @@ pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuer
     responses((status = 200, body = Listed<HeldBody>), ReadProblems))]
 pub(in crate::http) async fn held(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Syncs)
         .list(page, "", |view, after, limit| {
             let after = after.and_then(|after| after.parse::<HeldId>().ok());
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -143,6 +150,7 @@ pub(in crate::http) async fn store_accounts(
     Asked(page): Asked<PageQuery>,
 ) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Tenant)
         .list(page, "", |view, after, limit| {
             let after = after.and_then(|after| after.parse::<Provider>().ok());
             let rest = Provider::ALL.into_iter().filter(|provider| after.is_none_or(|after| *provider > after));
@@ -162,6 +170,7 @@ pub(in crate::http) async fn store_account(
 ) -> Result<Response, Problem> {
     let Places((_, provider)) = places;
     reading
+        .wanting(Wanted::Tenant)
         .one(move |view| {
             let found = provider.parse().ok().and_then(|provider| StoreAccountBody::of(&view.state, provider));
             let linked = found.map(|(body, etag)| (body, Some(etag)));
@@ -176,6 +185,7 @@ pub(in crate::http) async fn store_account(
     responses((status = 200, body = Listed<ToolBody>), ReadProblems))]
 pub(in crate::http) async fn tools(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Tenant)
         .list(page, "", |view, after, limit| {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let rest = view.state.tools.range::<str, _>((from, Bound::Unbounded));

@@ -108,9 +108,10 @@ pub(in crate::http) async fn device(reading: Reading, places: Places<(String, St
     responses((status = 200, body = Listed<GroupBody>), ReadProblems))]
 pub(in crate::http) async fn groups(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Groups { from: 0, count: 0 })
         .list(page, "", |view, after, limit| {
             let rest = view.state.groups.iter().skip(place_after(after)).filter(|group| !group.is_deleted);
-            Ok(Page::of(rest, limit, |group| group.id.index().to_string(), |group| GroupBody::of(group)))
+            Ok(Page::of(rest, limit, |group| group.id.index().to_string(), |group| GroupBody::of(view, group)))
         })
         .await
 }
@@ -123,9 +124,10 @@ pub(in crate::http) async fn group(reading: Reading, places: Places<(String, Str
     let Places((_, group)) = places;
     let group = refs::group(&group)?;
     reading
+        .wanting(Wanted::Group(group.clone()))
         .one(move |view| {
             let group = refs::living_group_in(&view.state, &group)?;
-            Ok((GroupBody::with_members(group), Some(group.etag)))
+            Ok((GroupBody::with_members(view, group), Some(group.etag)))
         })
         .await
 }
@@ -137,6 +139,7 @@ pub(in crate::http) async fn group(reading: Reading, places: Places<(String, Str
 pub(in crate::http) async fn members(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let group = refs::group(&to)?;
     reading
+        .wanting(Wanted::Group(group.clone()))
         .list(page, "", move |view, after, limit| {
             let group = refs::living_group_in(&view.state, &group)?;
             let from = place_after(after) as u64;
@@ -175,6 +178,7 @@ pub(in crate::http) async fn assignments(
         filter = format!("{filter}&pool={}", utf8_percent_encode(&pool, NON_ALPHANUMERIC));
     }
     reading
+        .wanting(Wanted::Assignments)
         .list(page, &filter, move |view, after, limit| {
             let state = &view.state;
             let pool = pool_ref.map(|pool| refs::pool_in(state, &pool)).transpose()?;

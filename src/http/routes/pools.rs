@@ -120,6 +120,7 @@ pub(in crate::http) async fn deficit_plan(
     let Places((_, pool)) = places;
     let pool = refs::pool(&pool)?;
     reading
+        .wanting(Wanted::DeficitPlan(pool.clone()))
         .one(move |view| {
             let id = refs::pool_in(&view.state, &pool)?;
             let plan = view.state.deficit_plan(id);

@@ -64,7 +64,7 @@ enum Format {
     params(("tenant" = String, Path), ReadQuery),
     responses((status = 200, body = Listed<ReportAboutBody>), ReadProblems))]
 pub(in crate::http) async fn reports(reading: Reading) -> Result<Response, Problem> {
-    let ((), position) = reading.look(|_| Ok(())).await?;
+    let ((), position) = reading.wanting(Wanted::Tenant).look(|_| Ok(())).await?;
     let items = crate::audit::reports::REPORTS.iter().copied().map(ReportAboutBody::from).collect();
     shown(position, &Listed { items, next_cursor: None, position })
 }

@@ -74,6 +74,7 @@ pub(in crate::http) async fn cancel_review(
     responses((status = 200, body = Listed<ReviewBody>), ReadProblems))]
 pub(in crate::http) async fn reviews(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Reviews)
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<ReviewId>().ok()).map_or(0, |after| after.index() + 1);
             let rest = view.state.reviews.iter().skip(from);
@@ -90,6 +91,7 @@ pub(in crate::http) async fn review(reading: Reading, places: Places<(String, St
     let Places((_, review)) = places;
     let id = review_id(&review);
     reading
+        .wanting(Wanted::Reviews)
         .one(move |view| {
             let review = found(&view.state, id)?;
             Ok((ReviewBody::of(review), Some(review.etag)))

@@ -1,6 +1,7 @@
 //! Tenants, their settings and credentials, and the clock.
 
 use crate::audit::hindsight::Moment;
+use crate::audit::part::Wanted;
 use crate::domain::command::{Actor, Command, Door as Through, Intake};
 use crate::domain::facts::Role;
 use crate::domain::ids::TokenId;
@@ -102,6 +103,7 @@ pub(in crate::http) async fn tenants(
     responses((status = 200, body = TenantView), ReadProblems))]
 pub(in crate::http) async fn tenant(reading: Reading) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Tenant)
         .one(|view| {
             let state = &view.state;
             let (tenant, name, created_at) = (state.slug.clone(), state.name.clone(), state.created_at);
@@ -134,6 +136,7 @@ struct BrakeView {
     responses((status = 200, body = SettingsView), ReadProblems))]
 pub(in crate::http) async fn settings(reading: Reading) -> Result<Response, Problem> {
     reading
+        .wanting(Wanted::Tenant)
         .one(|view| {
             let settings = &view.state.settings;
             let body = SettingsView {
@@ -225,6 +228,7 @@ pub(in crate::http) struct TokenView {
 pub(in crate::http) async fn tokens(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading.caller.must_be(&[Role::Auditor])?;
     reading
+        .wanting(Wanted::Tenant)
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1));
             let show = |token: &crate::domain::state::Token| TokenView {

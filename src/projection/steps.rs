@@ -1,4 +1,5 @@
-//! Counts in steps: how many events farther, and which counts went up or down. Not here: what is counted.
+//! Counts in steps: how many events farther, and which counts went up or down. So they are told at any position, in two or
+//! three bytes a step. Not here: what is counted.
 //!
 //! ```text
 //! step   positions since the step before:varint, then one byte: two nibbles, each twice the place of a count, plus one if
@@ -7,30 +8,64 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 pub(super) type Counts = [u64; 8];
 
 /// So many steps are in a chunk; few in tests, whose histories are short.
-pub(super) const STEPS_MAX: u32 = if cfg!(test) { 16 } else { 1024 };
+const STEPS_MAX: u32 = if cfg!(test) { 16 } else { 1024 };
 const ANYHOW: u8 = 0x10;
+
+/// Counts that were noted at some positions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Steps {
+    chunks: Vec<Arc<Chunk>>,
+    now: Counts,
+}
+
+impl Steps {
+    pub(super) fn now(&self) -> &Counts {
+        &self.now
+    }
+
+    /// Notes what they are from a position on, that is behind those of all steps before.
+    pub(super) fn push(&mut self, position: u64, after: Counts) {
+        if self.chunks.last().is_none_or(|chunk| chunk.steps >= STEPS_MAX) {
+            if let Some(full) = self.chunks.last_mut() {
+                Arc::make_mut(full).close();
+            }
+            self.chunks.push(Arc::new(Chunk::new(position, self.now)));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            Arc::make_mut(chunk).push(position, &self.now, &after);
+        }
+        self.now = after;
+    }
+
+    /// What they were just after a position, and where they were noted last; `None` before the first step.
+    pub(super) fn at(&self, position: u64) -> Option<(u64, Counts)> {
+        let count = self.chunks.partition_point(|chunk| chunk.first <= position);
+        self.chunks.get(count.checked_sub(1)?).map(|chunk| chunk.at(position))
+    }
+}
 
 /// Some steps in a row, with the counts before the first one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Chunk {
+struct Chunk {
     /// Where the first step is.
-    pub(super) first: u64,
-    pub(super) steps: u32,
+    first: u64,
+    steps: u32,
     last: u64,
     before: Counts,
     bytes: Vec<u8>,
 }
 
 impl Chunk {
-    pub(super) fn new(first: u64, before: Counts) -> Self {
+    fn new(first: u64, before: Counts) -> Self {
         Self { first, steps: 0, last: first, before, bytes: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, position: u64, before: &Counts, after: &Counts) {
+    fn push(&mut self, position: u64, before: &Counts, after: &Counts) {
         put(&mut self.bytes, position - self.last);
         self.last = position;
         self.steps += 1;
@@ -54,21 +89,21 @@ impl Chunk {
     }
 
     /// No step comes to it any more.
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         self.bytes.shrink_to_fit();
     }
 
-    /// The counts just after a position that is not before the first step.
-    pub(super) fn at(&self, position: u64) -> Counts {
+    /// The last step up to a position that is not before the first one, and the counts after it.
+    fn at(&self, position: u64) -> (u64, Counts) {
         let (mut counts, mut at, mut rest) = (self.before, self.first, self.bytes.as_slice());
         while let Some(farther) = take(&mut rest) {
-            at += farther;
-            if at > position {
+            if at + farther > position {
                 break;
             }
+            at += farther;
             step(&mut counts, &mut rest);
         }
-        counts
+        (at, counts)
     }
 }
 
@@ -120,3 +155,6 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
