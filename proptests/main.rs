@@ -30,6 +30,7 @@ mod reviews;
 mod rot;
 mod rotation;
 mod seed;
+mod store_simulators;
 mod stories;
 mod strangers;
 mod tamper;

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod faults;
 pub mod journal;
 pub mod listener;
+pub mod microsoft;
 
 use axum::Router;
 use axum::extract::State;
