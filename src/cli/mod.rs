@@ -24,6 +24,7 @@ mod restore;
 mod rotate;
 mod serve;
 mod spawned;
+mod store_simulator;
 mod tiles;
 mod timestamp;
 mod token;
@@ -100,6 +101,8 @@ enum Command {
     Witness(witness::Args),
     /// Check heads and proofs that were taken away, with keys and a policy and without a service
     Check(check::Args),
+    /// Speak as a real store does, for trying things out
+    StoreSimulator(store_simulator::Args),
     /// Give a stopped log another key, which the old one vouches for
     RotateLogKey(rotate::Args),
     /// Print the completions for a shell
@@ -159,6 +162,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
         Command::Check(args) => check::run(&args),
+        Command::StoreSimulator(args) => wait_for(store_simulator::run(args)),
         Command::RotateLogKey(args) => wait_for(rotate::run(args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -5,6 +5,7 @@
 //! by switches (`faults`), a clock that can be advanced (`clock`), the journal of grants (`journal`), and the switches of
 //! these over HTTP. Not here: our own clients; a simulator is written from the protocol and knows nothing of them.
 
+pub mod apple;
 pub mod clock;
 pub mod faults;
 pub mod journal;

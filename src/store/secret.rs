@@ -1,0 +1,42 @@
+//! What proves to a store who we are. It is wiped when it goes, and never shown. Not here: where it is kept.
+
+use zeroize::Zeroizing;
+
+/// A client secret, an access token or a content token.
+#[derive(Clone)]
+pub struct StoreSecret(Zeroizing<String>);
+
+impl StoreSecret {
+    #[must_use]
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, to be sent and to go nowhere else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for StoreSecret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl std::fmt::Debug for StoreSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", StoreSecret::from("hunter2".to_owned())), "StoreSecret(..)");
+    }
+}
