@@ -200,9 +200,8 @@ impl Tenant {
     }
 
     fn add_near(&self, pool: &Pool, links: &Links, near: &mut Vec<AssignmentId>) {
-        let through_groups = links.groups.iter().flat_map(|group| &self.group(*group).targeted_by);
-        let all = links.assignments.iter().chain(through_groups).copied();
-        near.extend(all.filter(|id| self.assignment(*id).pool == pool.id));
+        let through_groups = links.groups.iter().flat_map(|group| self.group(*group).targeted_by.of(pool.id));
+        near.extend(links.assignments.of(pool.id).chain(through_groups));
     }
 
     /// Who would hold a seat for a member of a target: the user, the device, or the device's people.

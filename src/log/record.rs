@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 
 /// The version of every record written today; the first byte of each.
 pub const RECORD_VERSION: u8 = 1;
@@ -196,7 +196,7 @@ fn uuid_text(bytes: [u8; 16]) -> String {
 #[must_use]
 pub fn digest(tenant: &Tenant) -> [u8; 32] {
     let mut hasher = HashWriter(Sha256::new());
-    bincode::serde::encode_into_std_write(tenant.without_names(), &mut hasher, bincode::config::standard())
+    encode_cache(&tenant.without_names(), &mut hasher)
         .expect("a state of plain data encodes, and a hasher takes every byte");
     hasher.0.finalize().into()
 }
@@ -216,9 +216,11 @@ impl Write for HashWriter {
 
 /// A cache's contents as bytes: for snapshots, whose file has its own hash.
 pub fn encode_cache<T: Serialize>(value: &T, into: &mut impl Write) -> std::io::Result<()> {
-    bincode::serde::encode_into_std_write(value, into, bincode::config::standard())
-        .map(|_| ())
-        .map_err(std::io::Error::other)
+    // most numbers are a byte or two: each would be a call of a hash or a file
+    let mut gathered = BufWriter::with_capacity(64 << 10, into);
+    bincode::serde::encode_into_std_write(value, &mut gathered, bincode::config::standard())
+        .map_err(std::io::Error::other)?;
+    gathered.flush()
 }
 
 /// Reads a cache's contents back, from bytes whose hash was checked.

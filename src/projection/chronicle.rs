@@ -11,11 +11,11 @@ use crate::domain::facts::Settings;
 use crate::domain::ids::{DriftId, GroupId, HeldId, PoolId, ReviewId, SyncId, TokenId};
 use crate::domain::key::Provider;
 use crate::domain::state::{
-    Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncCounts, SyncState, Tenant,
-    Token, Tool,
+    ByPool, Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncCounts, SyncState,
+    Tenant, Token, Tool,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use told::Told;
 
 /// Of each key what it was from a position on, oldest first.
@@ -238,8 +238,8 @@ impl Chronicle {
             kind: now.kind,
             is_deleted: deleted_at.is_some_and(|deleted| deleted <= position),
             members: Membership::default(),
-            targeted_by: BTreeSet::new(),
-            excluded_by: BTreeSet::new(),
+            targeted_by: ByPool::default(),
+            excluded_by: ByPool::default(),
             etag: 0,
         }
     }

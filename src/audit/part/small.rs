@@ -133,10 +133,10 @@ fn target(state: &mut Tenant, ledger: &Ledger, tenant: TenantId, position: u64) 
     for made in made.iter().filter(|made| !made.is_ended || made.etag > position) {
         let Target::Group { group, exclude } = made.target else { continue };
         if let Some(group) = state.groups.get_mut(group.index()) {
-            Arc::make_mut(group).targeted_by.insert(made.id);
+            Arc::make_mut(group).targeted_by.insert(made.pool, made.id);
         }
         if let Some(group) = exclude.and_then(|exclude| state.groups.get_mut(exclude.index())) {
-            Arc::make_mut(group).excluded_by.insert(made.id);
+            Arc::make_mut(group).excluded_by.insert(made.pool, made.id);
         }
     }
     Ok(())

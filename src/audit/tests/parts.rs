@@ -5,12 +5,11 @@ use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
 use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Pool, User};
+use crate::domain::state::{Flat, Pool, User};
 use crate::projection::View;
 use crate::projection::figures::Figures;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 fn shown(view: &View, pool: &Pool) -> String {
@@ -59,7 +58,7 @@ fn told(view: &View, holder: Holder) -> String {
     let state = &view.state;
     let mut told = match holder {
         Holder::User(user) => {
-            let remembered = BTreeSet::new();
+            let remembered = Flat::default();
             let names = state.names.user_profile(user);
             format!("{:?} {names:?}", User { remembered, ..state.user(user).clone() })
         }

@@ -103,12 +103,12 @@ impl Judge<'_> {
             (Target::Group { group: a, .. }, Target::Group { group: b, .. }) => a == b,
             (Target::User(_) | Target::Device(_) | Target::Group { .. }, _) => a == b,
         };
-        let ids: Vec<AssignmentId> = match target {
-            Target::User(user) => self.tenant.user(user).links.assignments.iter().copied().collect(),
-            Target::Device(device) => self.tenant.device(device).links.assignments.iter().copied().collect(),
-            Target::Group { group, .. } => self.tenant.group(group).targeted_by.iter().copied().collect(),
+        let all = match target {
+            Target::User(user) => &self.tenant.user(user).links.assignments,
+            Target::Device(device) => &self.tenant.device(device).links.assignments,
+            Target::Group { group, .. } => &self.tenant.group(group).targeted_by,
         };
-        ids.into_iter().map(|id| self.tenant.assignment(id)).find(|a| a.pool == pool && same(a.target, target))
+        all.of(pool).map(|id| self.tenant.assignment(id)).find(|assignment| same(assignment.target, target))
     }
 
     fn guard_pool_state(&self, pool: PoolId, intent: Intent) -> Result<(), Rejection> {

@@ -97,9 +97,9 @@ impl Judge<'_> {
     /// through those that exclude it.
     fn group_reaches(&self, group: GroupId, members: impl Iterator<Item = Holder> + Clone) -> Vec<Reach> {
         let entry = self.tenant.group(group);
-        let assignments = entry.targeted_by.iter().chain(&entry.excluded_by);
+        let assignments = entry.targeted_by.oldest_first().into_iter().chain(entry.excluded_by.oldest_first());
         let pairs = assignments.flat_map(|id| {
-            let assignment = self.tenant.assignment(*id);
+            let assignment = self.tenant.assignment(id);
             let pool = self.tenant.pool(assignment.pool);
             members.clone().flat_map(move |member| {
                 self.tenant.holders_for(pool, assignment, member).into_iter().map(|holder| (assignment.pool, holder))
@@ -113,7 +113,7 @@ impl Judge<'_> {
         let entry = self.tenant.group(group);
         self.precondition(entry.etag)?;
         let members: Vec<Holder> = entry.members.iter().collect();
-        let targeting: Vec<AssignmentId> = entry.targeted_by.iter().copied().collect();
+        let targeting: Vec<AssignmentId> = entry.targeted_by.oldest_first();
         let reaches = self.group_reaches(group, members.iter().copied());
         self.emit_members(group, &members, &[]);
         for assignment in targeting {

@@ -276,7 +276,7 @@ impl Judge<'_> {
     fn add_pools_of(&self, holder: Holder, pools: &mut BTreeSet<PoolId>) {
         let tenant: &Tenant = self.tenant;
         let links = tenant.links(holder);
-        let through_groups = links.groups.iter().flat_map(|group| &tenant.group(*group).targeted_by);
-        pools.extend(links.assignments.iter().chain(through_groups).map(|id| tenant.assignment(*id).pool));
+        let through_groups = links.groups.iter().flat_map(|group| tenant.group(*group).targeted_by.pools());
+        pools.extend(links.assignments.pools().chain(through_groups));
     }
 }

@@ -64,7 +64,7 @@ impl Judge<'_> {
         self.emit(Event::UserDeparted { user, cause, grace_until });
         self.wait_no_more(holder, DequeueCause::Departed);
         let links = self.tenant.user(user).links.clone();
-        let own: Vec<AssignmentId> = links.assignments.iter().copied().collect();
+        let own: Vec<AssignmentId> = links.assignments.oldest_first();
         for assignment in own {
             self.end_assignment(assignment, AssignmentEndCause::UserDeparted);
         }

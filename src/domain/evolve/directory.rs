@@ -5,9 +5,8 @@ use crate::domain::facts::{DepartureCause, DeviceFacts};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::personal::Personal;
 use crate::domain::state::{
-    Departed, Device, Group, HeldEndings, Links, Membership, Meta, Seat, SeatState, Tenant, User,
+    ByPool, Departed, Device, Flat, Group, HeldEndings, Links, Membership, Meta, Seat, SeatState, Tenant, User,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Tenant {
@@ -76,8 +75,8 @@ impl Tenant {
                     kind: *kind,
                     is_deleted: false,
                     members: Membership::default(),
-                    targeted_by: BTreeSet::new(),
-                    excluded_by: BTreeSet::new(),
+                    targeted_by: ByPool::default(),
+                    excluded_by: ByPool::default(),
                     etag: meta.position,
                 }));
             }
@@ -143,10 +142,10 @@ impl Tenant {
         self.users.push(Arc::new(User {
             id: user,
             links: Links::default(),
-            devices: BTreeSet::new(),
+            devices: Flat::default(),
             departed: None,
-            remembered: BTreeSet::new(),
-            offered: BTreeSet::new(),
+            remembered: Flat::default(),
+            offered: Flat::default(),
             etag: meta.position,
             since: meta.recorded_at,
         }));
@@ -166,7 +165,7 @@ impl Tenant {
             let is_held = |seat: &Seat| matches!(seat.state, SeatState::Reserved | SeatState::InUse);
             entry.seats.get(&user.into()).is_some_and(|seat| entry.is_revocable(seat) && is_held(seat))
         };
-        let ours: BTreeSet<PoolId> = self.user(user).links.seats.iter().filter(is_ours).copied().collect();
+        let ours: Flat<PoolId> = self.user(user).links.seats.iter().filter(is_ours).copied().collect();
         let entry = self.user_mut(user);
         entry.etag = meta.position;
         entry.offered.clear();

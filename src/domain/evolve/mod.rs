@@ -204,15 +204,15 @@ impl Tenant {
         self.pool_mut(made.pool).assignments.insert(id);
         match made.target {
             Target::User(user) => {
-                self.user_mut(user).links.assignments.insert(id);
+                self.user_mut(user).links.assignments.insert(made.pool, id);
             }
             Target::Device(device) => {
-                self.device_mut(device).links.assignments.insert(id);
+                self.device_mut(device).links.assignments.insert(made.pool, id);
             }
             Target::Group { group, exclude } => {
-                self.group_mut(group).targeted_by.insert(id);
+                self.group_mut(group).targeted_by.insert(made.pool, id);
                 if let Some(exclude) = exclude {
-                    self.group_mut(exclude).excluded_by.insert(id);
+                    self.group_mut(exclude).excluded_by.insert(made.pool, id);
                 }
             }
         }
@@ -229,15 +229,15 @@ impl Tenant {
         self.pool_mut(pool).assignments.remove(&id);
         match target {
             Target::User(user) => {
-                self.user_mut(user).links.assignments.remove(&id);
+                self.user_mut(user).links.assignments.remove(pool, id);
             }
             Target::Device(device) => {
-                self.device_mut(device).links.assignments.remove(&id);
+                self.device_mut(device).links.assignments.remove(pool, id);
             }
             Target::Group { group, exclude } => {
-                self.group_mut(group).targeted_by.remove(&id);
+                self.group_mut(group).targeted_by.remove(pool, id);
                 if let Some(exclude) = exclude {
-                    self.group_mut(exclude).excluded_by.remove(&id);
+                    self.group_mut(exclude).excluded_by.remove(pool, id);
                 }
             }
         }

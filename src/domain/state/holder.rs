@@ -1,24 +1,24 @@
 //! People, devices, the groups they are in and the assignments that reach them.
 
 use super::chunked::Chunked;
+use super::flat::{ByPool, Flat};
 use crate::domain::event::{Event, Target};
 use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Licensing, Mode};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// What hangs on a holder, so that a departure touches just that.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Links {
-    pub seats: BTreeSet<PoolId>,
-    pub queued: BTreeSet<PoolId>,
-    pub lapsed: BTreeSet<PoolId>,
-    pub groups: BTreeSet<GroupId>,
+    pub seats: Flat<PoolId>,
+    pub queued: Flat<PoolId>,
+    pub lapsed: Flat<PoolId>,
+    pub groups: Flat<GroupId>,
     /// Assignments that target this holder alone.
-    pub assignments: BTreeSet<AssignmentId>,
+    pub assignments: ByPool,
     /// Pools of which an install is on record for this user, or on this device.
-    pub installed: BTreeSet<PoolId>,
+    pub installed: Flat<PoolId>,
 }
 
 impl Links {
@@ -34,12 +34,12 @@ pub struct User {
     pub id: UserId,
     pub links: Links,
     /// Devices whose primary user this is.
-    pub devices: BTreeSet<DeviceId>,
+    pub devices: Flat<DeviceId>,
     pub departed: Option<Departed>,
     /// Pools whose seats the last departure released.
-    pub remembered: BTreeSet<PoolId>,
+    pub remembered: Flat<PoolId>,
     /// Of those, the ones that a return offers.
-    pub offered: BTreeSet<PoolId>,
+    pub offered: Flat<PoolId>,
     pub etag: u64,
     pub since: Time,
 }
@@ -86,8 +86,8 @@ pub struct Group {
     pub is_deleted: bool,
     pub members: Membership,
     /// Living assignments that target this group, and those that exclude it.
-    pub targeted_by: BTreeSet<AssignmentId>,
-    pub excluded_by: BTreeSet<AssignmentId>,
+    pub targeted_by: ByPool,
+    pub excluded_by: ByPool,
     pub etag: u64,
 }
 

@@ -4,12 +4,14 @@
 //! Nothing here decides anything; `decide` reads it, `evolve` alone changes it.
 
 mod chunked;
+mod flat;
 mod holder;
 mod pool;
 mod review;
 mod tables;
 
 pub use chunked::{Chunked, ChunkedSet};
+pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};

@@ -52,7 +52,7 @@ impl LinksView {
             lapsed: links.lapsed.iter().copied().collect(),
             installed: links.installed.iter().copied().collect(),
             groups: links.groups.iter().copied().collect(),
-            assignments: links.assignments.iter().copied().collect(),
+            assignments: links.assignments.oldest_first(),
         }
     }
 }
@@ -221,8 +221,8 @@ impl GroupBody {
             kind: group.kind,
             members_count: view.members_count(group),
             members: None,
-            targeted_by: group.targeted_by.iter().copied().collect(),
-            excluded_by: group.excluded_by.iter().copied().collect(),
+            targeted_by: group.targeted_by.oldest_first(),
+            excluded_by: group.excluded_by.oldest_first(),
             position: None,
         }
     }

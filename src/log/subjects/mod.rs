@@ -17,10 +17,10 @@ use parking_lot::RwLock;
 use run::Run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use table::Table;
+use table::{Look, Table};
 
 /// The index can't say where a subject's events are: a run is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -161,20 +161,14 @@ impl Subjects {
         let key = (tenant.0, code(subject));
         // Positions ascend from the oldest run to the newest, from there to what is on its way, and to what is fresh.
         let mut in_memory = Vec::new();
-        let runs = {
+        let (mut look, runs) = {
             let held = self.held.read();
             if !held.is_whole {
                 return Err(NotWhole);
             }
-            let mut tables = [held.flushing.as_deref(), Some(&held.fresh)];
-            if newest_first {
-                tables.reverse();
-            }
-            for table in tables.into_iter().flatten() {
-                take_within(&table.get(key), &range, max, newest_first, &mut in_memory);
-            }
-            Arc::clone(&held.runs)
+            (held.look(&(key..=key)), Arc::clone(&held.runs))
         };
+        look.positions(key, &range, max, newest_first, &mut in_memory);
         let (mut found, behind) = if newest_first { (in_memory, Vec::new()) } else { (Vec::new(), in_memory) };
         for at in 0..runs.len() {
             let at = if newest_first { runs.len() - 1 - at } else { at };
@@ -204,20 +198,18 @@ impl Subjects {
     ) -> Result<Vec<(Holder, Vec<u64>)>, NotWhole> {
         let keys = (tenant.0, code(first))..=(tenant.0, code(last));
         let mut found: BTreeMap<Key, BTreeSet<u64>> = BTreeMap::new();
-        let runs = {
+        let (mut look, runs) = {
             let held = self.held.read();
             if !held.is_whole {
                 return Err(NotWhole);
             }
-            for table in [held.flushing.as_deref(), Some(&held.fresh)].into_iter().flatten() {
-                table.scan(&keys, |key, position| {
-                    if position <= last_position {
-                        found.entry(key).or_default().insert(position);
-                    }
-                });
-            }
-            Arc::clone(&held.runs)
+            (held.look(&keys), Arc::clone(&held.runs))
         };
+        look.scan(&keys, |key, position| {
+            if position <= last_position {
+                found.entry(key).or_default().insert(position);
+            }
+        });
         for run in runs.iter() {
             let read = run.scan(&keys, last_position, max, |key, position| {
                 found.entry(key).or_default().insert(position);
@@ -263,16 +255,25 @@ impl Subjects {
         match flushed {
             Some(Flushed(runs)) => held.runs = runs.into(),
             None => {
-                let mut table = Arc::unwrap_or_clone(table);
                 held.fresh_entries += table.len();
-                table.append(std::mem::take(&mut held.fresh));
-                held.fresh = table;
+                let mut older = Table::clone(&table);
+                older.append(std::mem::take(&mut held.fresh));
+                held.fresh = older;
             }
         }
     }
 }
 
 impl Held {
+    /// What of these keys is in memory, and may be searched without the lock.
+    fn look(&self, keys: &RangeInclusive<Key>) -> Look {
+        let mut look = Look::default();
+        for table in [self.flushing.as_deref(), Some(&self.fresh)].into_iter().flatten() {
+            table.look(keys, &mut look);
+        }
+        look
+    }
+
     fn covered_group(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.file().last_group)
     }

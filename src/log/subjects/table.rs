@@ -1,81 +1,145 @@
-//! What no run holds yet: positions by key, and those of seats by pool, so that a pool's can be gone through.
+//! What no run holds yet. The writer puts entries down in the order in which they come and does nothing else about them: a
+//! block of them is sorted by who first looks for something in it, or by the flush. Not here: the lock around it.
 
+use super::Key;
 use super::run::Entry;
-use super::{Key, POOL_BITS, SEATS};
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::ops::RangeInclusive;
+use parking_lot::Mutex;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, OnceLock};
 
-type Map<V> = HashMap<Key, Vec<V>, foldhash::quality::RandomState>;
+/// Few enough to go through them one by one while the writer waits.
+const BLOCK_ENTRIES: usize = if cfg!(test) { 64 } else { 4096 };
 
-/// In the order in which they came, which is the order of positions.
-#[derive(Clone, Default)]
-pub(super) struct Table {
-    by_key: Map<u64>,
-    /// By tenant and pool.
-    seats: Map<(u64, u64)>,
+/// Entries that no more come to.
+struct Block {
+    len: usize,
+    /// As they came, until they are sorted.
+    came: Mutex<Vec<Entry>>,
+    sorted: OnceLock<Vec<Entry>>,
 }
 
-fn pool_of((tenant, code): Key) -> Key {
-    (tenant, code >> POOL_BITS)
+/// In the order in which they came, which is the order of a tenant's positions.
+#[derive(Clone, Default)]
+pub(super) struct Table {
+    blocks: Vec<Arc<Block>>,
+    tail: Vec<Entry>,
+}
+
+/// What was in a table at a moment, to be searched while more comes to it.
+#[derive(Default)]
+pub(super) struct Look {
+    blocks: Vec<Arc<Block>>,
+    /// Those of the tail that were asked for.
+    tail: Vec<Entry>,
+}
+
+impl Block {
+    fn of(came: Vec<Entry>) -> Arc<Self> {
+        Arc::new(Self { len: came.len(), came: Mutex::new(came), sorted: OnceLock::new() })
+    }
+
+    fn sorted(&self) -> &[Entry] {
+        self.sorted.get_or_init(|| {
+            let mut entries = std::mem::take(&mut *self.came.lock());
+            sort(&mut entries);
+            entries
+        })
+    }
+
+    fn within(&self, keys: &RangeInclusive<Key>) -> &[Entry] {
+        let sorted = self.sorted();
+        let begin = sorted.partition_point(|(key, _)| key < keys.start());
+        let end = sorted.partition_point(|(key, _)| key <= keys.end()).max(begin);
+        sorted.get(begin..end).unwrap_or_default()
+    }
+}
+
+/// By key; what has the same key stays in its order.
+fn sort(entries: &mut [Entry]) {
+    entries.sort_by_key(|((tenant, code), _)| u128::from(*tenant) << 64 | u128::from(*code));
 }
 
 impl Table {
     pub(super) fn push(&mut self, key: Key, position: u64) {
-        if key.1 >= SEATS {
-            self.seats.entry(pool_of(key)).or_default().push((key.1, position));
-        } else {
-            self.by_key.entry(key).or_default().push(position);
+        if self.tail.len() >= BLOCK_ENTRIES {
+            self.end_block();
+        }
+        self.tail.push((key, position));
+    }
+
+    fn end_block(&mut self) {
+        if !self.tail.is_empty() {
+            self.blocks.push(Block::of(std::mem::replace(&mut self.tail, Vec::with_capacity(BLOCK_ENTRIES))));
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_key.values().map(Vec::len).sum::<usize>() + self.seats.values().map(Vec::len).sum::<usize>()
+        self.blocks.iter().map(|block| block.len).sum::<usize>() + self.tail.len()
     }
 
-    /// The positions of a key.
-    pub(super) fn get(&self, key: Key) -> Cow<'_, [u64]> {
-        if key.1 < SEATS {
-            return Cow::Borrowed(self.by_key.get(&key).map_or(&[], Vec::as_slice));
-        }
-        let of_pool = self.seats.get(&pool_of(key)).map_or(&[][..], Vec::as_slice);
-        of_pool.iter().filter(|(code, _)| *code == key.1).map(|(_, position)| *position).collect()
-    }
-
-    /// Goes through the keys of a range, in no order.
-    pub(super) fn scan(&self, keys: &RangeInclusive<Key>, mut each: impl FnMut(Key, u64)) {
-        let (first, last) = (keys.start(), keys.end());
-        if first.1 >= SEATS && pool_of(*first) == pool_of(*last) {
-            for (code, position) in self.seats.get(&pool_of(*first)).into_iter().flatten() {
-                if keys.contains(&(first.0, *code)) {
-                    each((first.0, *code), *position);
-                }
-            }
-            return;
-        }
-        for (key, positions) in self.by_key.iter().filter(|(key, _)| keys.contains(key)) {
-            positions.iter().for_each(|position| each(*key, *position));
-        }
+    /// Adds what there is to a look that has all that is older.
+    pub(super) fn look(&self, keys: &RangeInclusive<Key>, look: &mut Look) {
+        let older = look.end();
+        look.blocks.extend(older);
+        look.blocks.extend(self.blocks.iter().cloned());
+        look.tail.extend(self.tail.iter().filter(|(key, _)| keys.contains(key)));
     }
 
     /// What came later, behind it.
     pub(super) fn append(&mut self, newer: Self) {
-        for (key, positions) in newer.by_key {
-            self.by_key.entry(key).or_default().extend(positions);
-        }
-        for (pool, seats) in newer.seats {
-            self.seats.entry(pool).or_default().extend(seats);
-        }
+        self.end_block();
+        self.blocks.extend(newer.blocks);
+        self.tail = newer.tail;
     }
 
+    /// Every entry, by key and position.
     pub(super) fn sorted(&self) -> Vec<Entry> {
-        let by_key = self.by_key.iter().flat_map(|(key, positions)| positions.iter().map(|at| (*key, *at)));
-        let seats = self
-            .seats
-            .iter()
-            .flat_map(|((tenant, _), seats)| seats.iter().map(|(code, position)| ((*tenant, *code), *position)));
-        let mut entries: Vec<Entry> = by_key.chain(seats).collect();
-        entries.sort_unstable();
+        let mut entries = Vec::with_capacity(self.len());
+        for block in &self.blocks {
+            entries.extend_from_slice(block.sorted());
+        }
+        entries.extend_from_slice(&self.tail);
+        sort(&mut entries);
         entries
+    }
+}
+
+impl Look {
+    /// What an older table had in its tail is a block before a newer table's.
+    fn end(&mut self) -> Option<Arc<Block>> {
+        (!self.tail.is_empty()).then(|| Block::of(std::mem::take(&mut self.tail)))
+    }
+
+    /// Adds a key's positions within a range, in the order asked for, until there are `max`. Sorts blocks that nobody has
+    /// looked into before: some tenths of a millisecond each.
+    pub(super) fn positions(
+        &mut self,
+        key: Key,
+        range: &Range<u64>,
+        max: usize,
+        newest_first: bool,
+        found: &mut Vec<u64>,
+    ) {
+        let rest = self.end();
+        self.blocks.extend(rest);
+        let add = |block: &Arc<Block>| {
+            let of_key: Vec<u64> = block.within(&(key..=key)).iter().map(|(_, position)| *position).collect();
+            super::take_within(&of_key, range, max, newest_first, found);
+            (found.len() < max).then_some(())
+        };
+        let _enough = if newest_first {
+            self.blocks.iter().rev().try_for_each(add)
+        } else {
+            self.blocks.iter().try_for_each(add)
+        };
+    }
+
+    /// Hands out the entries of these keys, in no order.
+    pub(super) fn scan(&mut self, keys: &RangeInclusive<Key>, mut each: impl FnMut(Key, u64)) {
+        let rest = self.end();
+        self.blocks.extend(rest);
+        for (key, position) in self.blocks.iter().flat_map(|block| block.within(keys)) {
+            each(*key, *position);
+        }
     }
 }

@@ -8,8 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::facts::{DeviceFacts, Join};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::placing::Chain;
-use crate::domain::state::{Device, InstallKey, Links, Meta, SeatState, Tenant, User};
-use std::collections::BTreeSet;
+use crate::domain::state::{Device, Flat, InstallKey, Links, Meta, SeatState, Tenant, User};
 use std::sync::Arc;
 
 /// From whichever state the seat is in.
@@ -125,10 +124,10 @@ impl Tenant {
                     self.users.push(Arc::new(User {
                         id: UserId::at(self.users.len()),
                         links: Links::default(),
-                        devices: BTreeSet::new(),
+                        devices: Flat::default(),
                         departed: None,
-                        remembered: BTreeSet::new(),
-                        offered: BTreeSet::new(),
+                        remembered: Flat::default(),
+                        offered: Flat::default(),
                         etag: meta.position,
                         since: meta.recorded_at,
                     }));

@@ -7,7 +7,7 @@ use crate::domain::event::{Event, Target};
 use crate::domain::facts::{DeviceFacts, GroupKind, Join};
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::state::{
-    Assignment, Device, Group, Install, InstallKey, Links, Membership, Meta, SeatState, Tenant, User,
+    Assignment, ByPool, Device, Flat, Group, Install, InstallKey, Links, Membership, Meta, SeatState, Tenant, User,
 };
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
@@ -237,18 +237,18 @@ impl Tenant {
         match assignment.target {
             Target::User(user) => {
                 self.place_user(user);
-                self.links_mut(user.into()).assignments.insert(id);
+                self.links_mut(user.into()).assignments.insert(assignment.pool, id);
             }
             Target::Device(device) => {
                 self.place_device(device);
-                self.links_mut(device.into()).assignments.insert(id);
+                self.links_mut(device.into()).assignments.insert(assignment.pool, id);
             }
             Target::Group { group, exclude } => {
                 self.place_group(group);
-                self.group_mut(group).targeted_by.insert(id);
+                self.group_mut(group).targeted_by.insert(assignment.pool, id);
                 if let Some(exclude) = exclude {
                     self.place_group(exclude);
-                    self.group_mut(exclude).excluded_by.insert(id);
+                    self.group_mut(exclude).excluded_by.insert(assignment.pool, id);
                 }
             }
         }
@@ -298,10 +298,10 @@ fn nobody() -> User {
     User {
         id: UserId(u32::MAX),
         links: Links::default(),
-        devices: BTreeSet::new(),
+        devices: Flat::default(),
         departed: None,
-        remembered: BTreeSet::new(),
-        offered: BTreeSet::new(),
+        remembered: Flat::default(),
+        offered: Flat::default(),
         etag: 0,
         since: Time(0),
     }
@@ -334,8 +334,8 @@ fn no_group() -> Group {
         kind: GroupKind::Users,
         is_deleted: false,
         members: Membership::default(),
-        targeted_by: BTreeSet::new(),
-        excluded_by: BTreeSet::new(),
+        targeted_by: ByPool::default(),
+        excluded_by: ByPool::default(),
         etag: 0,
     }
 }
