@@ -135,8 +135,10 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// The wall clock, for lines of the log; what is recorded gets its time from a [`Clock`].
 #[expect(clippy::disallowed_methods, reason = "this file is the reader of time")]
-fn wall() -> Time {
+#[must_use]
+pub fn wall() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -1,5 +1,6 @@
 //! What the service says of itself: lines to standard error, for people or as JSON, and the recorder of its metrics.
 
+mod commands;
 mod lines;
 
 pub use lines::flush;
@@ -50,6 +51,9 @@ where
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
         let Some(id) = (self.request_id)() else { return self.line.format_event(context, out, event) };
+        if !self.is_json && event.metadata().target() == commands::TARGET {
+            return commands::write(&mut out, event, crate::clock::wall(), &id);
+        }
         let mut line = String::with_capacity(256);
         self.line.format_event(context, Writer::new(&mut line), event)?;
         let text = line.trim_end();

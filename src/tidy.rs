@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("merkle", &[]),
     ("clock", &["domain"]),
     ("config", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["domain", "config", "clock"]),
     ("vault", &["domain"]),
     ("log", &["domain", "merkle", "vault", "clock"]),
     ("projection", &["domain"]),

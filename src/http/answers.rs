@@ -1,5 +1,7 @@
 //! What a judged command answers, by its kind. A function of the outcome alone, so that a repeat says the same.
 
+pub(super) mod quick;
+
 use super::auth::Caller;
 use super::bodies::syncs::{SkippedBody, SyncBody};
 use super::problem::Problem;

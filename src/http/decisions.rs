@@ -96,7 +96,7 @@ impl Decisions {
             }
             let read = match fields.insert("review".to_owned(), review.to_string().into()) {
                 Some(_) => Err(Problem::unreadable("unknown field `review`: it stands in the path")),
-                None => Wire::read(caller, Kind::DecideReview, fields).map(Some),
+                None => Wire::read(caller, Kind::DecideReview, fields, id.is_some()).map(Some),
             };
             Row { id, pool, holder, read }
         };

@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::answers;
+use super::answers::quick::{self, Beside};
 use super::auth::Caller;
 use super::inputs::Body;
 use super::problem::Problem;
@@ -19,9 +20,11 @@ use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
 /// Stands on an answer that was given before: the command was judged then, and is not done twice.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) const KEY_CHARS_MAX: usize = 64;
+const ANSWER_BYTES_GUESS: usize = 192;
 
 /// A caller with a command.
 pub(super) struct Door {
@@ -65,8 +68,39 @@ impl Door {
         self,
         kind: Kind,
         path: [(&str, String); N],
-        Body(mut fields): Body,
+        body: Body,
     ) -> Result<Response, Problem> {
+        let wire = self.read(kind, path, &body)?;
+        let Self { caller, key, if_match } = self;
+        let members = wire.members.clone();
+        let submission = submission(&caller, wire, key, if_match, Through::Http);
+        let judged = caller.service.ledger.submit(caller.tenant, submission).await;
+        let outcome = Tally::default().note(kind, judged, false)?;
+        let status =
+            if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
+        let beside = Beside { position: Some(outcome.position), list: None };
+        let mut body = Vec::with_capacity(ANSWER_BYTES_GUESS);
+        let mut response = if quick::write(&mut body, kind, &outcome.answer, beside) {
+            with_position(status, outcome.position, body)
+        } else {
+            match answers::of(&caller, kind, &outcome, &members).await {
+                Ok(body) => answered(status, outcome.position, body),
+                Err(problem) => problem.into_response(),
+            }
+        };
+        if outcome.is_repeat {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
+    }
+
+    fn read<const N: usize>(&self, kind: Kind, path: [(&str, String); N], body: &Body) -> Result<Wire, Problem> {
+        let is_repeatable = self.key.is_some();
+        if let Some(wire) = Wire::of_bytes(&self.caller, kind, &body.0, is_repeatable) {
+            self.caller.must_be(kind.roles())?;
+            return Ok(wire);
+        }
+        let mut fields = body.fields()?;
         self.caller.must_be(kind.roles())?;
         for (name, value) in path {
             if fields.contains_key(name) {
@@ -75,22 +109,7 @@ impl Door {
             }
             fields.insert(name.to_owned(), Value::String(value));
         }
-        let Self { caller, key, if_match } = self;
-        let wire = Wire::read(&caller, kind, fields)?;
-        let members = wire.members.clone();
-        let submission = submission(&caller, wire, key, if_match, Through::Http);
-        let judged = caller.service.ledger.submit(caller.tenant, submission).await;
-        let outcome = Tally::default().note(kind, judged, false)?;
-        let status =
-            if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
-        let mut response = match answers::of(&caller, kind, &outcome, &members).await {
-            Ok(body) => answered(status, outcome.position, body),
-            Err(problem) => problem.into_response(),
-        };
-        if outcome.is_repeat {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        }
-        Ok(response)
+        Wire::read(&self.caller, kind, fields, is_repeatable)
     }
 }
 
@@ -180,6 +199,15 @@ impl Tally {
 /// An answer with the position that it speaks of, in the header and in the body.
 pub(super) fn answered(status: StatusCode, position: u64, mut body: Map<String, Value>) -> Response {
     body.insert("position".into(), position.into());
-    let headers = [("seatledger-position", position.to_string()), ("content-type", "application/json".to_owned())];
-    (status, headers, Value::Object(body).to_string()).into_response()
+    with_position(status, position, Value::Object(body).to_string().into_bytes())
+}
+
+/// The same of a body that is written.
+fn with_position(status: StatusCode, position: u64, body: Vec<u8>) -> Response {
+    let mut response = Response::new(axum::body::Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(POSITION, HeaderValue::from(position));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

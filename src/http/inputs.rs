@@ -37,8 +37,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T
     }
 }
 
-/// A JSON object; nothing at all counts as an empty one.
-pub(super) struct Body(pub(super) Map<String, Value>);
+/// A body that is said to be JSON, not yet read.
+pub(super) struct Body(pub(super) Bytes);
 
 impl FromRequest<Arc<Service>> for Body {
     type Rejection = Problem;
@@ -46,14 +46,21 @@ impl FromRequest<Arc<Service>> for Body {
         let has_type = request.headers().contains_key(header::CONTENT_TYPE);
         let is_json = is_json(request.headers());
         let bytes = read(request, service.limits.body_bytes_max).await?;
-        if bytes.is_empty() {
-            return Ok(Self(Map::new()));
-        }
-        if has_type && !is_json {
+        if has_type && !is_json && !bytes.is_empty() {
             return Err(Problem::new("unsupported-media-type", "this call reads application/json"));
         }
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+        Ok(Self(bytes))
+    }
+}
+
+impl Body {
+    /// Its fields: it is one object; nothing at all counts as an empty one.
+    pub(super) fn fields(&self) -> Result<Map<String, Value>, Problem> {
+        if self.0.is_empty() {
+            return Ok(Map::new());
+        }
+        match serde_json::from_slice::<Value>(&self.0) {
+            Ok(Value::Object(fields)) => Ok(fields),
             Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
             Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
         }
@@ -85,6 +92,9 @@ pub(super) fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+        return true;
+    }
     media_type(headers).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
 }
 

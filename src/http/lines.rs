@@ -3,12 +3,13 @@
 
 use super::Service;
 use super::answers;
+use super::answers::quick::{Beside, InList};
 use super::auth::Caller;
 use super::door::{KEY, KEY_CHARS_MAX, checked_key};
 use super::inputs;
 use super::problem::Problem;
-use super::wire::Wire;
 use super::wire::kind::Kind;
+use super::wire::{Wire, quick};
 use crate::ledger::Outcome;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -114,6 +115,9 @@ impl Lines {
     }
 
     fn line(&self, caller: &Caller, place: usize, text: &[u8], may: &impl Fn(Kind) -> Result<(), Problem>) -> Line {
+        if let Some(line) = self.quick_line(caller, place, text, may) {
+            return line;
+        }
         let mut fields = match self.fields(text) {
             Ok(fields) => fields,
             Err(problem) => return Line { id: None, read: Err(problem) },
@@ -129,9 +133,27 @@ impl Lines {
         };
         let read = kind_of(&mut fields).and_then(|kind| {
             may(kind)?;
-            Wire::read(caller, kind, fields)
+            Wire::read(caller, kind, fields, id.is_some())
         });
         Line { id, read }
+    }
+
+    /// A line as most are; whatever is wrong with any other is found on the long way.
+    fn quick_line(
+        &self,
+        caller: &Caller,
+        place: usize,
+        text: &[u8],
+        may: &impl Fn(Kind) -> Result<(), Problem>,
+    ) -> Option<Line> {
+        let fields = quick::fields(text).filter(|_| text.len() <= self.line_bytes_max)?;
+        let kind = Kind::of_bulk(fields.kind?).filter(|kind| quick::may_be(*kind) && may(*kind).is_ok())?;
+        let id = match fields.id {
+            Some(id) => Some(checked_key(id).ok()?),
+            None => self.key.as_ref().map(|key| format!("{key}#{place}")),
+        };
+        let wire = Wire::of_fields(caller, kind, &fields, id.is_some())?;
+        Some(Line { id, read: Ok(wire) })
     }
 
     fn fields(&self, text: &[u8]) -> Result<Map<String, Value>, Problem> {
@@ -226,6 +248,12 @@ impl Results {
         members: &[String],
     ) {
         let Outcome { position, answer, is_repeat } = outcome;
+        let list = InList { id: id.as_deref(), is_repeat: *is_repeat };
+        let beside = Beside { position: is_recorded.then_some(*position), list: Some(list) };
+        self.begin();
+        if answers::quick::write(&mut self.out, kind, answer, beside) {
+            return self.end();
+        }
         let (mut body, problem) = match &answer.rejection {
             Some(rejection) => (refusal(), answers::refused(rejection, *position, members).to_json()),
             None => (answers::said(kind, answer), Value::Null),
@@ -238,20 +266,28 @@ impl Results {
 
     /// A command that was not judged.
     pub(super) fn refused(&mut self, id: Option<String>, problem: &Problem) {
+        self.begin();
         self.add(id, refusal(), None, problem.to_json());
+    }
+
+    fn begin(&mut self) {
+        if self.form == Form::Array && !self.out.ends_with(b"[") {
+            self.out.push(b',');
+        }
+    }
+
+    fn end(&mut self) {
+        if self.form == Form::Ndjson {
+            self.out.push(b'\n');
+        }
     }
 
     fn add(&mut self, id: Option<String>, mut body: Map<String, Value>, position: Option<u64>, problem: Value) {
         body.insert("id".to_owned(), id.into());
         body.insert("position".to_owned(), position.into());
         body.insert("problem".to_owned(), problem);
-        if self.form == Form::Array && !self.out.ends_with(b"[") {
-            self.out.push(b',');
-        }
         self.out.extend_from_slice(Value::Object(body).to_string().as_bytes());
-        if self.form == Form::Ndjson {
-            self.out.push(b'\n');
-        }
+        self.end();
     }
 
     /// The body, and what it is. `rest` stands beside the results of an array.

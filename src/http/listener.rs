@@ -30,7 +30,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
     // HTTP/1.1 alone: finding out which version a client speaks has no time limit there, nor has a silent HTTP/2 connection,
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_max).max_headers(64);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_max);
     let make: IntoMakeServiceWithConnectInfo<Router, SocketAddr> = router.into_make_service_with_connect_info();
     tokio::pin!(stop);
     loop {

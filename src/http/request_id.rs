@@ -3,6 +3,7 @@
 
 use axum::extract::Request;
 use axum::http::HeaderName;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,14 +26,15 @@ pub(super) fn under<F: Future>(id: String, answer: F) -> impl Future<Output = F:
 
 /// Where ids of this process begin, so that two starts do not share one.
 #[derive(Clone)]
-pub(super) struct Source(std::sync::Arc<(u64, AtomicU64)>);
+pub(super) struct Source(std::sync::Arc<(String, AtomicU64)>);
 
 impl Source {
     pub(super) fn new() -> Self {
         let mut seed = [0; 8];
         // Without randomness ids of two starts may meet; they are for reading, not for trust.
         let _unseeded = getrandom::fill(&mut seed);
-        Self(std::sync::Arc::new((u64::from_le_bytes(seed) >> 16, AtomicU64::new(0))))
+        let start = format!("{:012x}-", u64::from_le_bytes(seed) >> 16);
+        Self(std::sync::Arc::new((start, AtomicU64::new(0))))
     }
 
     /// What the client sent, or a new one.
@@ -42,7 +44,12 @@ impl Source {
     }
 
     fn next(&self) -> String {
-        format!("{:012x}-{}", self.0.0, self.0.1.fetch_add(1, Ordering::Relaxed))
+        let (start, next) = &*self.0;
+        let mut id = String::with_capacity(LENGTH_MAX);
+        id.push_str(start);
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        write!(id, "{number}").expect("a string takes all of it");
+        id
     }
 }
 

@@ -55,9 +55,9 @@ fn is_slug(text: &str) -> bool {
 pub(in crate::http) async fn put_tenant(
     Root { service }: Root,
     Places(slug): Places<String>,
-    Body(fields): Body,
+    body: Body,
 ) -> Result<Response, Problem> {
-    let TenantBody { name } = shaped(fields)?;
+    let TenantBody { name } = shaped(body.fields()?)?;
     if !is_slug(&slug) {
         return Err(Problem::meaningless(
             "a tenant's name is 1 to 63 small letters, digits and hyphens, with no hyphen at an end",
@@ -171,11 +171,8 @@ pub(in crate::http) struct NewToken {
 /// Makes a token. It is shown in this answer and never again, so the call takes no idempotency key.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/tokens", tag = "tokens", params(("tenant" = String, Path)),
     request_body = TokenBody, responses((status = 201, body = NewToken), CommandProblems))]
-pub(in crate::http) async fn issue_token(
-    caller: Caller,
-    headers: HeaderMap,
-    Body(fields): Body,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let fields = body.fields()?;
     caller.must_be(&[])?;
     if headers.contains_key("idempotency-key") {
         return Err(Problem::new(
@@ -269,8 +266,8 @@ pub(in crate::http) struct ClockView {
 /// Advances a manual clock, and runs what is due then.
 #[utoipa::path(post, path = "/v1/clock", tag = "clock", request_body = ClockBody,
     responses((status = 200, body = ClockView), CommandProblems))]
-pub(in crate::http) async fn advance_clock(Root { service }: Root, Body(fields): Body) -> Result<Response, Problem> {
-    let ClockBody { advance_seconds } = shaped(fields)?;
+pub(in crate::http) async fn advance_clock(Root { service }: Root, body: Body) -> Result<Response, Problem> {
+    let ClockBody { advance_seconds } = shaped(body.fields()?)?;
     if advance_seconds > 315_360_000 {
         return Err(Problem::meaningless("a clock is advanced by at most ten years at once"));
     }

@@ -4,6 +4,7 @@
 pub(crate) mod bodies;
 mod inventory;
 pub(crate) mod kind;
+pub(in crate::http) mod quick;
 pub(crate) mod text;
 pub(crate) mod words;
 
@@ -24,6 +25,7 @@ use bodies::{
     ToolBody, UserBody,
 };
 use kind::Kind;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use text::{Comment, Label, Reference};
@@ -46,9 +48,14 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Reads a command's fields; those of the path stand among them.
-    pub(super) fn read(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<Self, Problem> {
-        let content_hash = content_hash(kind, &fields);
+    /// Reads a command's fields; those of the path stand among them. Without an id there is nothing to tell it from.
+    pub(super) fn read(
+        caller: &Caller,
+        kind: Kind,
+        mut fields: Map<String, Value>,
+        is_repeatable: bool,
+    ) -> Result<Self, Problem> {
+        let content_hash = if is_repeatable { hash_of(kind, &fields) } else { 0 };
         let mut aside = Map::new();
         for name in ["occurred_at", "reason"] {
             aside.extend(fields.remove(name).map(|value| (name.to_owned(), value)));
@@ -67,7 +74,7 @@ impl Wire {
 }
 
 /// Fields are sorted by name, so that the same content has the same hash whatever the order it was written in.
-fn content_hash(kind: Kind, fields: &Map<String, Value>) -> u64 {
+fn hash_of(kind: Kind, fields: &impl Serialize) -> u64 {
     let text = serde_json::to_vec(&(kind, fields)).unwrap_or_default();
     let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(&text).into();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])

@@ -78,17 +78,40 @@ impl<'de> Deserialize<'de> for Comment {
 }
 
 fn checked(text: String, chars_max: usize) -> Result<String, String> {
+    match fault(&text, chars_max) {
+        Some(fault) => Err(fault),
+        None => Ok(text),
+    }
+}
+
+/// What is wrong with a text, if anything is.
+fn fault(text: &str, chars_max: usize) -> Option<String> {
+    // nearly all are short and plain
+    if (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
     let chars = text.chars().count();
     if chars > chars_max {
-        return Err(format!("the text has {chars} characters, at most {chars_max} are taken"));
+        return Some(format!("the text has {chars} characters, at most {chars_max} are taken"));
     }
     if text.trim().is_empty() {
-        return Err("the text is empty".into());
+        return Some("the text is empty".into());
     }
-    if text.chars().any(char::is_control) {
-        return Err("the text has a control character in it".into());
+    text.chars().any(char::is_control).then(|| "the text has a control character in it".into())
+}
+
+impl Reference {
+    /// Whether a text would be read as one.
+    pub(crate) fn takes(text: &str) -> bool {
+        fault(text, 512).is_none()
     }
-    Ok(text)
+}
+
+impl Word {
+    /// Whether a text would be read as one.
+    pub(crate) fn takes(text: &str) -> bool {
+        fault(text, 512).is_none()
+    }
 }
 
 /// A number of seats, or the word `unlimited`
@@ -130,6 +153,10 @@ mod tests {
         assert_eq!(name("Ada Lovelace").unwrap(), "Ada Lovelace");
         for bad in ["", "  ", "a\0b", "a\nb", &"x".repeat(257)] {
             assert!(name(bad).is_err(), "{bad:?}");
+        }
+        for text in ["u1", "", " ", "a b", "ä\u{85}", "a\nb", &"x".repeat(512), &"x".repeat(513), &"ä".repeat(512)] {
+            assert_eq!(Reference::takes(text), serde_json::from_value::<Reference>(text.into()).is_ok(), "{text:?}");
+            assert_eq!(Word::takes(text), serde_json::from_value::<Word>(text.into()).is_ok(), "{text:?}");
         }
     }
 

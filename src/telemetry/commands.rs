@@ -1,0 +1,172 @@
+//! The line that each command leaves, for people: the text that the library would write, without its detours. Not here: any
+//! other line, or lines as JSON.
+
+use crate::domain::time::Time;
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Write};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+/// Whose lines these are.
+pub(super) const TARGET: &str = "seatledger::command";
+
+const SECOND_MICROS: i64 = 1_000_000;
+/// Of an instant as text, what stands before its fraction of a second.
+const UP_TO_SECONDS: usize = "2026-11-26T00:00:00".len();
+
+thread_local! {
+    /// A second, and how it is written.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
+
+/// Writes the line of an event.
+pub(super) fn write(out: &mut impl Write, event: &Event<'_>, at: Time, request_id: &str) -> fmt::Result {
+    write_time(out, at)?;
+    let level = event.metadata().level();
+    out.write_str(match *level {
+        Level::ERROR => " ERROR ",
+        Level::WARN => "  WARN ",
+        Level::INFO => "  INFO ",
+        Level::DEBUG => " DEBUG ",
+        Level::TRACE => " TRACE ",
+    })?;
+    out.write_str(TARGET)?;
+    out.write_char(':')?;
+    let mut fields = Fields { out, written: Ok(()) };
+    event.record(&mut fields);
+    fields.written?;
+    out.write_str(" request_id=")?;
+    out.write_str(request_id)?;
+    out.write_char('\n')
+}
+
+/// As RFC 3339 with microseconds.
+fn write_time(out: &mut impl Write, at: Time) -> fmt::Result {
+    let (second, micros) = (at.0.div_euclid(SECOND_MICROS), at.0.rem_euclid(SECOND_MICROS));
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second {
+            *text = Time(second.saturating_mul(SECOND_MICROS)).to_string();
+            text.truncate(UP_TO_SECONDS);
+            *known = second;
+        }
+        out.write_str(text)
+    })?;
+    write!(out, ".{micros:06}Z")
+}
+
+struct Fields<'a, W> {
+    out: &'a mut W,
+    written: fmt::Result,
+}
+
+impl<W: Write> Fields<'_, W> {
+    fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.written = self.written.and_then(|()| match field.name() {
+            "message" => write!(self.out, " {value}"),
+            name => {
+                self.out.write_char(' ')?;
+                self.out.write_str(name)?;
+                self.out.write_char('=')?;
+                self.out.write_fmt(value)
+            }
+        });
+    }
+}
+
+impl<W: Write> Visit for Fields<'_, W> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+            self.put(field, format_args!("\"{value}\""));
+        } else {
+            self.put(field, format_args!("{value:?}"));
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.put(field, format_args!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+    use tracing_subscriber::fmt::format::Writer;
+    use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format};
+    use tracing_subscriber::registry::LookupSpan;
+
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Said {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// Each line both ways: ours, and then the library's.
+    struct Both;
+
+    impl<S, N> FormatEvent<S, N> for Both
+    where
+        S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+            write(&mut out, event, crate::clock::wall(), "r-1")?;
+            format().with_ansi(false).format_event(context, out, event)
+        }
+    }
+
+    #[test]
+    fn a_command_s_line_is_what_the_library_would_write() {
+        let said = Said::default();
+        let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(said.clone()).event_format(Both);
+        let (none, rule, position) = (None::<&str>, Some("no-seat-available"), 4711_u64);
+        tracing::subscriber::with_default(log.finish(), || {
+            tracing::info!(target: TARGET, command = "assign", outcome = "done", rule = none, position, "judged");
+            tracing::debug!(target: TARGET, command = "put user", outcome = "refused \"é\n", rule, position, "judged");
+            tracing::warn!(target: TARGET, command = "assign", error = %"the queue is full", "not judged");
+            tracing::error!(target: TARGET, count = -1_i32, is_it = true, "{} {}", "two", 2);
+            tracing::trace!(target: TARGET, done = 3_u64, "judged many");
+        });
+        let said = String::from_utf8(said.0.lock().clone()).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 10, "{said}");
+        for both in lines.chunks(2) {
+            let ours = both[0].strip_suffix(" request_id=r-1").unwrap();
+            let (time, rest) = ours.split_at("2026-11-26T00:00:00.000000Z".len());
+            assert_eq!(rest, both[1].split_at(time.len()).1);
+            assert!(time.parse::<Time>().is_ok(), "{time}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_written_as_everywhere() {
+        for micros in
+            [0, -1, 1_790_000_000_000_000, 1_790_000_000_999_999, 1_790_000_001_000_001, 253_402_207_200_000_000]
+        {
+            let mut text = String::new();
+            write_time(&mut text, Time(micros)).unwrap();
+            assert_eq!(text, Time(micros).to_string());
+        }
+    }
+}
