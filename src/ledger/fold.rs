@@ -4,8 +4,9 @@
 use crate::domain::event::Recorded;
 use crate::domain::state::Tenant;
 use crate::domain::time::Time;
+use crate::log::ReplayedFrame;
 use crate::log::panics::caught;
-use crate::log::{ReplayedFrame, record};
+use crate::log::record::{self, RecordError};
 use std::ops::ControlFlow;
 
 /// How far a history is folded.
@@ -44,12 +45,27 @@ pub(super) fn fold_frame(
     to: To,
     seen: &mut dyn FnMut(&Recorded) -> Result<(), String>,
 ) -> Result<ControlFlow<()>, Misfit> {
-    let mut at = frame.first_position;
+    fold_records(state, frame.first_position, decoded(frame), to, seen)
+}
+
+/// A frame's records, each as far as it can be read.
+pub(super) fn decoded(frame: ReplayedFrame<'_>) -> impl Iterator<Item = Result<Recorded, RecordError>> {
+    (frame.first_position..).zip(frame.records).map(|(position, bytes)| record::decode(position, bytes))
+}
+
+/// As [`fold_frame`], of records that were read before.
+pub(super) fn fold_records(
+    state: &mut Tenant,
+    first_position: u64,
+    records: impl Iterator<Item = Result<Recorded, RecordError>>,
+    to: To,
+    seen: &mut dyn FnMut(&Recorded) -> Result<(), String>,
+) -> Result<ControlFlow<()>, Misfit> {
+    let mut at = first_position;
     let outcome = caught(|| {
-        for (position, bytes) in (frame.first_position..).zip(frame.records) {
+        for (position, recorded) in (first_position..).zip(records) {
             at = position;
-            let recorded =
-                record::decode(position, bytes).map_err(|error| format!("its record can't be read: {error}"))?;
+            let recorded = recorded.map_err(|error| format!("its record can't be read: {error}"))?;
             if to.is_beyond(&recorded) {
                 return Ok(ControlFlow::Break(()));
             }

@@ -2,10 +2,13 @@
 //! the journal only and changes nothing; beside a running service it reads up to the last checkpoint.
 
 pub use super::fold::To;
-use super::fold::{fold_frame, name_of};
+use super::fold::{Misfit, decoded, fold_records, name_of};
+use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
-use crate::log::{OpenError, Progress, checkpointed_group, record, replay_groups};
+use crate::log::record::{self, RecordError};
+use crate::log::{OpenError, Progress, checkpointed_group, replay_groups};
+use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -47,30 +50,14 @@ pub enum ReplayError {
 pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> Result<Vec<Replayed>, ReplayError> {
     let total = checkpointed_group(dir)?;
     let mut states: BTreeMap<u32, Tenant> = BTreeMap::new();
-    let mut error = None;
-    replay_groups(dir, 1, &mut |group| {
-        if group.number.is_multiple_of(4096) {
-            progress.step("folding the history", group.number, total.max(group.number));
-        }
-        for frame in group.frames() {
-            let tenant = frame.tenant;
-            let state = states.entry(tenant).or_default();
-            let is_wanted = state.next_position == frame.first_position
-                && (state.slug.is_empty() || options.tenant.as_ref().is_none_or(|slug| *slug == state.slug));
-            if !is_wanted {
-                continue; // another tenant's, or behind the last position that counts
-            }
-            if let Err(misfit) = fold_frame(state, frame, options.to, &mut |_| Ok(())) {
-                let (tenant, position, what) = (name_of(tenant, state), misfit.position, misfit.what);
-                error = Some(ReplayError::Misfit { tenant, position, what });
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
+    std::thread::scope(|scope| {
+        let (give, read) = bounded(BATCHES_AHEAD_MAX);
+        let reading = scope.spawn(move || read_ahead(dir, &give, total, progress));
+        // whoever stops here lets go of the batches, and the reading ends
+        let folded = read.into_iter().flatten().try_for_each(|frame| fold(&mut states, frame, options));
+        let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        folded.and(read)
     })?;
-    if let Some(error) = error {
-        return Err(error);
-    }
     let mut found = vec![];
     for (tenant, state) in states.into_iter().filter(|(_, state)| state.next_position > 0) {
         if options.tenant.as_ref().is_some_and(|slug| *slug != state.slug) {
@@ -88,6 +75,57 @@ pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> R
     match &options.tenant {
         Some(slug) if found.is_empty() => Err(ReplayError::NoTenant(slug.clone())),
         Some(_) | None => Ok(found),
+    }
+}
+
+/// So many records are read ahead of the fold in one batch, and so many batches.
+const BATCH_RECORDS: usize = 2048;
+const BATCHES_AHEAD_MAX: usize = 4;
+
+/// A frame's records, read.
+struct Frame {
+    tenant: u32,
+    first_position: u64,
+    records: Vec<Result<Recorded, RecordError>>,
+}
+
+/// Checks and reads the journal on a thread of its own, so that the fold does nothing else.
+fn read_ahead(dir: &Path, give: &Sender<Vec<Frame>>, total: u64, progress: &dyn Progress) -> Result<(), ReplayError> {
+    let (mut batch, mut records) = (Vec::new(), 0);
+    let ended = replay_groups(dir, 1, &mut |group| {
+        if group.number.is_multiple_of(4096) {
+            progress.step("folding the history", group.number, total.max(group.number));
+        }
+        for frame in group.frames() {
+            let (tenant, first_position) = (frame.tenant, frame.first_position);
+            let read: Vec<_> = decoded(frame).collect();
+            records += read.len();
+            batch.push(Frame { tenant, first_position, records: read });
+        }
+        if records >= BATCH_RECORDS {
+            records = 0;
+            if give.send(std::mem::take(&mut batch)).is_err() {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    // also what stands before a bad place; whoever folds may have stopped
+    let _gone = give.send(batch);
+    ended.map(|_| ()).map_err(ReplayError::Log)
+}
+
+fn fold(states: &mut BTreeMap<u32, Tenant>, frame: Frame, options: &ReplayOptions) -> Result<(), ReplayError> {
+    let Frame { tenant, first_position, records } = frame;
+    let state = states.entry(tenant).or_default();
+    let is_wanted = state.next_position == first_position
+        && (state.slug.is_empty() || options.tenant.as_ref().is_none_or(|slug| *slug == state.slug));
+    if !is_wanted {
+        return Ok(()); // another tenant's, or behind the last position that counts
+    }
+    match fold_records(state, first_position, records.into_iter(), options.to, &mut |_| Ok(())) {
+        Ok(_enough) => Ok(()),
+        Err(Misfit { position, what }) => Err(ReplayError::Misfit { tenant: name_of(tenant, state), position, what }),
     }
 }
 

@@ -1,8 +1,6 @@
 //! An ordered map in shared pieces: a copy of it shares every piece until one of the two changes there. So a snapshot, a
 //! trial or a state of the past costs a copy of what changes meanwhile, not of a pool with a million seats.
 
-use super::pool::InstallKey;
-use crate::domain::ids::{AssignmentId, Holder, UserId};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::collections::BTreeMap;
@@ -11,51 +9,18 @@ use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-/// Which piece a key lies in: a function that keeps the order of keys, and puts some dozens into one.
-pub trait Place: Ord {
-    fn place(&self) -> u64;
-}
+/// A piece grows to so many bytes of entries, which is what a change copies at most where a copy shares the piece; few in
+/// tests, whose maps are small.
+const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 2048 };
+/// A piece takes room for so many entries more at once.
+const ROOM_ENTRIES: usize = 8;
 
-const WITHIN: u32 = 6;
+type Piece<K, V> = Arc<Vec<(K, V)>>;
 
-impl Place for Holder {
-    fn place(&self) -> u64 {
-        match self {
-            Self::User(user) => user.place(),
-            Self::Device(device) => u64::from(device.0 >> WITHIN) | 1 << 32,
-        }
-    }
-}
-
-impl Place for UserId {
-    fn place(&self) -> u64 {
-        u64::from(self.0 >> WITHIN)
-    }
-}
-
-impl Place for AssignmentId {
-    fn place(&self) -> u64 {
-        u64::from(self.0 >> WITHIN)
-    }
-}
-
-impl Place for InstallKey {
-    fn place(&self) -> u64 {
-        u64::from(self.device.0 >> WITHIN)
-    }
-}
-
-/// Positions of events about one thing lie far apart.
-impl Place for u64 {
-    fn place(&self) -> u64 {
-        self >> 12
-    }
-}
-
-/// The map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The map. Each piece stands under a key that is not above its first one, and above every key of the piece before.
+#[derive(Debug, Clone)]
 pub struct Chunked<K, V> {
-    pieces: BTreeMap<u64, Arc<Vec<(K, V)>>>,
+    pieces: BTreeMap<K, Piece<K, V>>,
     len: usize,
 }
 
@@ -64,6 +29,15 @@ impl<K, V> Default for Chunked<K, V> {
         Self { pieces: BTreeMap::new(), len: 0 }
     }
 }
+
+/// However the entries are cut into pieces.
+impl<K: PartialEq, V: PartialEq> PartialEq for Chunked<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Eq, V: Eq> Eq for Chunked<K, V> {}
 
 impl<K, V> Chunked<K, V> {
     #[must_use]
@@ -90,10 +64,23 @@ impl<K, V> Chunked<K, V> {
     }
 }
 
-impl<K: Place + Clone, V: Clone> Chunked<K, V> {
+impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
+    const PIECE_ENTRIES: usize = {
+        let entries = PIECE_BYTES / size_of::<(K, V)>();
+        if entries < 2 { 2 } else { entries }
+    };
+
+    fn piece(&self, key: &K) -> Option<&Piece<K, V>> {
+        self.pieces.range(..=key).next_back().map(|(_, piece)| piece)
+    }
+
+    fn piece_mut(&mut self, key: &K) -> Option<&mut Piece<K, V>> {
+        self.pieces.range_mut(..=key).next_back().map(|(_, piece)| piece)
+    }
+
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        let piece = self.pieces.get(&key.place())?;
+        let piece = self.piece(key)?;
         let at = find(piece, key).ok()?;
         piece.get(at).map(|(_, value)| value)
     }
@@ -104,21 +91,17 @@ impl<K: Place + Clone, V: Clone> Chunked<K, V> {
     }
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let piece = self.pieces.get_mut(&key.place())?;
+        let piece = self.piece_mut(key)?;
         let at = find(piece, key).ok()?;
         Arc::make_mut(piece).get_mut(at).map(|(_, value)| value)
     }
 
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let piece = Arc::make_mut(self.pieces.entry(key.place()).or_default());
-        match find(piece, &key) {
-            Ok(at) => piece.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
-            Err(at) => {
-                piece.insert(at, (key, value));
-                self.len += 1;
-                None
-            }
+        if let Some(old) = self.get_mut(&key) {
+            return Some(std::mem::replace(old, value));
         }
+        self.put(key, value);
+        None
     }
 
     /// What is there, or the default, which is put there.
@@ -126,23 +109,60 @@ impl<K: Place + Clone, V: Clone> Chunked<K, V> {
     where
         V: Default,
     {
-        let piece = Arc::make_mut(self.pieces.entry(key.place()).or_default());
-        let at = find(piece, &key).unwrap_or_else(|at| {
-            piece.insert(at, (key, V::default()));
-            self.len += 1;
-            at
-        });
-        &mut piece.get_mut(at).expect("it was just put there").1
+        if !self.contains_key(&key) {
+            self.put(key.clone(), V::default());
+        }
+        self.get_mut(&key).expect("it was just put there")
+    }
+
+    /// Puts in what is not there.
+    fn put(&mut self, key: K, value: V) {
+        self.len += 1;
+        let Some((under, piece)) = self.pieces.range_mut(..=&key).next_back() else {
+            // before every other, or the first of all
+            match self.pieces.pop_first() {
+                Some((under, piece)) if piece.len() >= Self::PIECE_ENTRIES => {
+                    self.pieces.insert(under, piece);
+                    self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
+                }
+                Some((_, mut piece)) => {
+                    put_at(&mut piece, 0, (key.clone(), value));
+                    self.pieces.insert(key, piece);
+                }
+                None => {
+                    self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
+                }
+            }
+            return;
+        };
+        let at = find(piece, &key).unwrap_or_else(|at| at);
+        if piece.len() < Self::PIECE_ENTRIES {
+            put_at(piece, at, (key, value));
+        } else if at == piece.len() {
+            // ids grow: what was full stays full, and a new piece begins
+            self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
+        } else {
+            let under = under.clone();
+            let half = Arc::make_mut(piece).split_off(Self::PIECE_ENTRIES / 2);
+            if let Some((first, _)) = half.first() {
+                self.pieces.insert(first.clone(), Arc::new(half));
+            }
+            let under = self.pieces.range(..=&key).next_back().map_or(under, |(under, _)| under.clone());
+            if let Some(piece) = self.pieces.get_mut(&under) {
+                let at = find(piece, &key).unwrap_or_else(|at| at);
+                put_at(piece, at, (key, value));
+            }
+        }
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let place = key.place();
-        let piece = self.pieces.get_mut(&place)?;
+        let (under, piece) = self.pieces.range_mut(..=key).next_back()?;
         let at = find(piece, key).ok()?;
         let piece = Arc::make_mut(piece);
         let (_, value) = piece.remove(at);
         if piece.is_empty() {
-            self.pieces.remove(&place);
+            let under = under.clone();
+            self.pieces.remove(&under);
         }
         self.len -= 1;
         Some(value)
@@ -158,13 +178,14 @@ impl<K: Place + Clone, V: Clone> Chunked<K, V> {
 
     /// The part between two keys, in their order.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = (&K, &V)> + use<'_, R, K, V> {
-        let place = |bound: Bound<&K>| match bound {
-            Bound::Included(key) | Bound::Excluded(key) => Bound::Included(key.place()),
+        let of = |key: &K| {
+            self.pieces.range(..=key).next_back().map_or(Bound::Unbounded, |(under, _)| Bound::Included(under))
+        };
+        let from = match range.start_bound() {
+            Bound::Included(start) | Bound::Excluded(start) => of(start),
             Bound::Unbounded => Bound::Unbounded,
         };
-        let (from, to) = (place(range.start_bound()), place(range.end_bound()));
-        let is_none = matches!((from, to), (Bound::Included(from), Bound::Included(to)) if from > to);
-        let pieces = (!is_none).then(|| self.pieces.range((from, to))).into_iter().flatten();
+        let pieces = self.pieces.range((from, Bound::Unbounded));
         pieces
             .flat_map(|(_, piece)| piece.iter())
             .map(|(key, value)| (key, value))
@@ -184,6 +205,15 @@ impl<K: Place + Clone, V: Clone> Chunked<K, V> {
     }
 }
 
+/// At its place, with room for a few more.
+fn put_at<K: Clone, V: Clone>(piece: &mut Piece<K, V>, at: usize, entry: (K, V)) {
+    let piece = Arc::make_mut(piece);
+    if piece.len() == piece.capacity() {
+        piece.reserve_exact(ROOM_ENTRIES);
+    }
+    piece.insert(at, entry);
+}
+
 fn find<K: Ord, V>(piece: &[(K, V)], key: &K) -> Result<usize, usize> {
     // ids grow, so that what is new most often goes to the end
     match piece.last() {
@@ -192,7 +222,7 @@ fn find<K: Ord, V>(piece: &[(K, V)], key: &K) -> Result<usize, usize> {
     }
 }
 
-impl<K: Place + Clone, V: Clone> FromIterator<(K, V)> for Chunked<K, V> {
+impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Chunked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
         let mut map = Self::default();
         for (key, value) in all {
@@ -213,10 +243,10 @@ impl<K: Serialize, V: Serialize> Serialize for Chunked<K, V> {
     }
 }
 
-impl<'de, K: Place + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Chunked<K, V> {
+impl<'de, K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Chunked<K, V> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Entries<K, V>(PhantomData<(K, V)>);
-        impl<'de, K: Place + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+        impl<'de, K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<K, V> {
             type Value = Chunked<K, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -261,7 +291,7 @@ impl<K> ChunkedSet<K> {
     }
 }
 
-impl<K: Place + Clone> ChunkedSet<K> {
+impl<K: Ord + Clone> ChunkedSet<K> {
     #[must_use]
     pub fn contains(&self, key: &K) -> bool {
         self.0.contains_key(key)
@@ -293,10 +323,10 @@ impl<K: Serialize> Serialize for ChunkedSet<K> {
     }
 }
 
-impl<'de, K: Place + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> {
+impl<'de, K: Ord + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Keys<K>(PhantomData<K>);
-        impl<'de, K: Place + Clone + Deserialize<'de>> Visitor<'de> for Keys<K> {
+        impl<'de, K: Ord + Clone + Deserialize<'de>> Visitor<'de> for Keys<K> {
             type Value = ChunkedSet<K>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -318,7 +348,7 @@ impl<'de, K: Place + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::DeviceId;
+    use crate::domain::ids::{DeviceId, Holder, UserId};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
