@@ -60,15 +60,16 @@ tsa_name = yes
 certs = ca.pem
 ";
 
-struct Authority {
+/// A running authority. Dropped, it is killed.
+pub(crate) struct Authority {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     folder: tempfile::TempDir,
 }
 
 impl Authority {
     /// `None` without openssl or python.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Command::new("openssl").arg("version").output().ok()?;
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
@@ -132,11 +133,11 @@ fn ask(service: &mut Service, authority: &Authority, ca: &Path) {
     service.start_again();
 }
 
-fn stamps(t: &Tenant) -> Vec<Value> {
+pub(crate) fn stamps(t: &Tenant) -> Vec<Value> {
     t.get("/log/timestamps").ok()["timestamps"].as_array().expect("timestamps").clone()
 }
 
-fn is_stamped(stamp: &Value) -> bool {
+pub(crate) fn is_stamped(stamp: &Value) -> bool {
     stamp["response"].is_string()
 }
 

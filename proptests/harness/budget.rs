@@ -13,3 +13,10 @@ pub(crate) fn asked_number(name: &str) -> Option<u64> {
     let text = std::env::var(name);
     text.ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
+
+/// Words with commas between them, if the environment has some under this name.
+pub(crate) fn asked_words(name: &str) -> Option<Vec<String>> {
+    #[expect(clippy::disallowed_methods, reason = "the program's environment is another matter than that of its tests")]
+    let text = std::env::var(name);
+    text.ok().map(|text| text.split(',').map(str::to_owned).collect())
+}

@@ -8,7 +8,7 @@ mod organization;
 mod program;
 mod service;
 
-pub(crate) use budget::{asked_number, is_budget_full};
+pub(crate) use budget::{asked_number, asked_words, is_budget_full};
 pub(crate) use client::{Answer, Client, block_on, encode};
 pub(crate) use commands::{Said, call_of};
 pub(crate) use organization::{Tenant, user};

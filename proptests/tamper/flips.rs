@@ -1,6 +1,7 @@
 //! Which byte is flipped, and how: a list that is the same in every process. Not here: what comes of it.
 
 use super::store::files_below;
+use crate::harness::asked_words;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fs;
@@ -51,7 +52,7 @@ pub(crate) fn kind(file: &Path) -> String {
     top.split('-').next().unwrap_or_default().to_owned()
 }
 
-/// All flips of a store.
+/// All flips of a store; of the kinds alone that `SEATLEDGER_TAMPER_KINDS` names, if it does.
 pub(crate) struct Flips {
     files: Vec<(PathBuf, u64)>,
     choice: Choice,
@@ -68,6 +69,9 @@ impl Flips {
             })
             .filter(|(file, bytes)| *bytes > 0 && (choice == Choice::Every || kind(file) != "journal (made ahead)"))
             .collect();
+        if let Some(kinds) = asked_words("SEATLEDGER_TAMPER_KINDS") {
+            files.retain(|(file, _)| kinds.contains(&kind(file)));
+        }
         files.sort();
         Self { files, choice, seed }
     }

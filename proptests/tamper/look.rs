@@ -6,7 +6,7 @@ use super::flips::{Flip, kind};
 use super::store::{copy, scratch};
 use crate::harness::block_on;
 use seatledger::clock::Clock;
-use seatledger::ledger::evidence::{Signing, TileAddress};
+use seatledger::ledger::evidence::{Signing, TileAddress, Witnessing};
 use seatledger::ledger::verify::{Verification, verify};
 use seatledger::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress};
 use seatledger::log::{Damage, WalkReport, receipts, snapshot, subjects, walk};
@@ -36,6 +36,9 @@ struct Shown {
     digest: (u64, [u8; 32]),
     head: String,
     bundles: Vec<Vec<u8>>,
+    cosigned: Option<String>,
+    /// Days, heads, and times of the authority.
+    stamps: Vec<(String, String, Option<String>)>,
 }
 
 /// A copy of the store that is flipped and flipped back.
@@ -137,7 +140,7 @@ impl Look {
         // a key that lies elsewhere is no damage, so a note has to do; the start says the rest
         let is_noted = found.notes.iter().any(|note| places.iter().any(|place| note.contains(&part_of(place))));
         match self.open() {
-            Ok(shown) if shown == self.shown => Judged::WithoutEffect { is_opened: true },
+            Ok(shown) if is_same_or_older(&shown, &self.shown) => Judged::WithoutEffect { is_opened: true },
             Ok(_) | Err(_) if is_noted => Judged::Named { has_position: false },
             Ok(_) => Judged::Missed(format!("it opens, and shows something else: {:?}", found.notes)),
             Err(why) => Judged::Missed(format!("nothing is found, and it does not open: {why}")),
@@ -178,7 +181,8 @@ impl Look {
         found.log.notes.clear();
         let of =
             |it: &Verification| (it.tenants.clone(), it.log.clone(), it.keys, it.receipts, it.positions, it.snapshots);
-        if of(&found) == of(&self.before) {
+        let signed = |it: &Verification| (it.cosignatures, it.timestamps);
+        if of(&found) == of(&self.before) && signed(&found) == signed(&self.before) {
             self.without_effect()
         } else {
             Judged::Missed(format!("nothing is found, and it is not as before: {:?}", found.notes))
@@ -200,7 +204,10 @@ impl Look {
         let place = scratch();
         let dir = place.path().join("data");
         copy(&self.whole(), &dir);
-        let signing = Signing { every: Duration::ZERO, ..Signing::default() };
+        let listed = fs::read_to_string(dir.join("cosigned/keys")).unwrap_or_default();
+        let witnesses = listed.lines().filter_map(|line| line.parse().ok()).collect();
+        let witnessing = Witnessing { witnesses, quorum: 1 };
+        let signing = Signing { every: Duration::ZERO, witnessing, ..Signing::default() };
         let options = LedgerOptions { log: LogOptions::new(&dir), master_key: key(), clock: Clock::system(), signing };
         let ledger = Ledger::open(options, &NoProgress).map_err(|error| error.to_string())?;
         let mut shown = vec![];
@@ -213,11 +220,33 @@ impl Look {
                 bundles.extend(ledger.tile(tenant, &TileAddress::entries(index, width)).map_err(said)?);
             }
             let head = ledger.signed_over(tenant, size).map_err(said)?.note.clone();
-            shown.push(Shown { slug, digest, head, bundles });
+            let cosigned = ledger.cosigned_head(tenant).map(|head| head.note.clone());
+            let stamps = ledger.timestamps(tenant, None).map_err(said)?.into_iter();
+            let stamps = stamps
+                .map(|stamp| (stamp.date.to_string(), stamp.note, stamp.response.map(|(_, time)| time.to_string())));
+            shown.push(Shown { slug, digest, head, bundles, cosigned, stamps: stamps.collect() });
         }
         block_on(ledger.stop());
         Ok(shown)
     }
+}
+
+/// Whether a ledger shows what it showed before. What witnesses and authorities have signed may be older, or gone: nothing else
+/// in the folder tells of it, and it proves what it proved.
+fn is_same_or_older(shown: &[Shown], before: &[Shown]) -> bool {
+    let text = |note: &String| note.split("\n\n").next().unwrap_or_default().to_owned();
+    let size = |note: &String| note.lines().nth(1).and_then(|size| size.parse::<u64>().ok());
+    let is_so = |(now, then): (&Shown, &Shown)| {
+        let is_older = now.cosigned.as_ref().is_none_or(|now| {
+            then.cosigned.as_ref().is_some_and(|then| size(now) < size(then) || text(now) == text(then))
+        });
+        let is_part = now.stamps.iter().all(|stamp| {
+            then.stamps.iter().any(|known| stamp.1 == known.1 && (stamp.2.is_none() || stamp.2 == known.2))
+        });
+        let ours = |one: &Shown| (one.slug.clone(), one.digest, text(&one.head), one.bundles.clone());
+        is_older && is_part && ours(now) == ours(then)
+    };
+    shown.len() == before.len() && shown.iter().zip(before).all(is_so)
 }
 
 /// The folder or file in the data folder, without the numbers that manifests have.

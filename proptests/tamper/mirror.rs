@@ -7,6 +7,7 @@ use seatledger::merkle::{
     Checkpoint, Hash, Peaks, TILE_WIDTH, TileAddress, VerifierKey, entries_in_bundle, leaf, subtree_root, tile_bytes,
 };
 use std::collections::BTreeMap;
+use std::fs;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 
@@ -14,6 +15,8 @@ const WIDTH: u64 = TILE_WIDTH as u64;
 pub(crate) struct Mirror {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     key: VerifierKey,
+    /// Whose cosignatures stand under the head, and are looked at, too.
+    witnesses: Vec<VerifierKey>,
     kept: (u64, Hash),
     bundles: BTreeMap<String, (u16, Vec<Hash>)>,
     tiles: BTreeMap<String, Vec<u8>>,
@@ -30,16 +33,19 @@ impl Mirror {
         let data = folder.path().join("data");
         copy(&store.data, &data);
         let service = Service::start_with(Options { data: Some(data), ..Options::default() });
-        Self::of_tenant(&Tenant::new(&service.root(), "tenant-0"))
+        let listed = fs::read_to_string(store.data.join("cosigned/keys")).expect("witnesses' keys");
+        let witnesses = listed.lines().map(|line| line.parse().expect("a key")).collect();
+        Self::of_tenant(&Tenant::new(&service.root(), "tenant-0"), witnesses)
     }
 
-    pub(crate) fn of_tenant(t: &Tenant) -> Self {
+    fn of_tenant(t: &Tenant, witnesses: Vec<VerifierKey>) -> Self {
         let key: VerifierKey = t.get("/log/key").text.trim_end().parse().expect("a key");
         let note = t.get(&format!("/log/checkpoint?at_least={}", t.head())).bytes;
         let (head, _) = Checkpoint::open(&note, &key).expect("a head");
         let mut mirror = Self {
             files: BTreeMap::from([("checkpoint".to_owned(), note)]),
             key,
+            witnesses,
             kept: (head.size, head.root),
             bundles: BTreeMap::new(),
             tiles: BTreeMap::new(),
@@ -92,7 +98,11 @@ impl Mirror {
             return if tile == bytes { Ok(()) } else { Err(format!("{name} is not the tile of its records")) };
         }
         match Checkpoint::open(bytes, &self.key) {
-            Ok((head, _)) if (head.size, head.root) == self.kept => Ok(()),
+            Ok((head, note)) if (head.size, head.root) == self.kept => match note.open(&self.witnesses) {
+                Ok(signed) if signed.len() + 1 == note.signatures.len() => Ok(()),
+                Ok(_) => Err(format!("{name} is signed by somebody who is not known")),
+                Err(error) => Err(format!("{name}: {error}")),
+            },
             Ok(_) => Err(format!("{name} is another head than the one that was kept")),
             Err(error) => Err(format!("{name}: {error}")),
         }

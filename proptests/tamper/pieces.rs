@@ -112,7 +112,12 @@ impl<'s> Hands<'s> {
                 fs::remove_file(data.join(&file)).expect("removed");
             });
         }
-        for folder in ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads"] {
+        for folder in
+            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads", "cosigned", "timestamps"]
+        {
+            if !self.store.data.join(folder).is_dir() {
+                continue;
+            }
             self.try_it("folder taken away", folder, &[Path::new(folder)], |data| {
                 fs::remove_dir_all(data.join(folder)).expect("removed");
             });
@@ -213,7 +218,9 @@ impl<'s> Hands<'s> {
         };
         let top = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut parts: Vec<Vec<PathBuf>> =
-            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads"].map(|name| top(&[name])).into();
+            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads", "cosigned"]
+                .map(|name| top(&[name]))
+                .into();
         let anchor: Vec<PathBuf> = top(&["anchor"]).into_iter().chain(manifests(&older)).collect();
         parts.push([anchor.clone(), top(&["journal"])].concat());
         parts.push([anchor.clone(), top(&["journal", "sled"])].concat());

@@ -23,6 +23,8 @@ pub(crate) enum Hand {
     Chains,
     Manifests,
     Heads,
+    /// What witnesses and authorities have signed is gone: nobody here can sign that anew.
+    Witnesses,
 }
 
 /// What stands in every record that can be edited: the beginning of a command's id.
@@ -102,7 +104,7 @@ fn edit(data: &Path, hand: Hand) {
         for folder in ["sled", "tiles", "snapshots", "receipts", "subjects"] {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
-        if hand == Hand::Heads {
+        if hand >= Hand::Heads {
             stream.put_into_head(data);
         }
     }
@@ -147,6 +149,11 @@ impl Stream {
     }
 }
 
+/// Without an authority there are no timestamps.
+fn there_is_none(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
 /// Edits so many times as far as each hand goes.
 pub(crate) fn edits(store: &Store, times: usize) -> Tally {
     let mut tally = Tally::default();
@@ -158,7 +165,8 @@ pub(crate) fn edits(store: &Store, times: usize) -> Tally {
         (Hand::Chain, "edited, chain of its frame right", "journal"),
         (Hand::Chains, "edited, all chains right", "manifest-"),
         (Hand::Manifests, "edited, manifests and anchor right", "heads/0"),
-        (Hand::Heads, "edited, heads signed anew", ""),
+        (Hand::Heads, "edited, heads signed anew", "cosigned/0"),
+        (Hand::Witnesses, "edited, heads signed anew, others' gone", ""),
     ];
     for (hand, word, names) in words {
         for _ in 0..times {
@@ -172,14 +180,16 @@ pub(crate) fn edits(store: &Store, times: usize) -> Tally {
                 let found = look(kept);
                 (found.findings.iter().any(|damage| damage.to_string().contains(names)), found)
             };
-            if hand == Hand::Heads {
+            if hand == Hand::Witnesses {
+                fs::remove_file(data.join(format!("cosigned/{TENANT}"))).expect("removed");
+                fs::remove_dir_all(data.join(format!("timestamps/{TENANT}"))).or_else(there_is_none).expect("removed");
                 // nothing in the folder is against it
                 let found = look(&[]);
                 assert!(found.is_whole(), "{:?}", found.findings);
             }
             let (is_seen, found) = match hand {
-                Hand::Heads => is_named("that was kept", std::slice::from_ref(&kept)),
-                Hand::Checksum | Hand::Chain | Hand::Chains | Hand::Manifests => is_named(names, &[]),
+                Hand::Witnesses => is_named("that was kept", std::slice::from_ref(&kept)),
+                Hand::Checksum | Hand::Chain | Hand::Chains | Hand::Manifests | Hand::Heads => is_named(names, &[]),
             };
             tally.seen(word, is_seen, &format!("{:?}", found.findings));
         }

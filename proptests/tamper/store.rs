@@ -1,8 +1,12 @@
 //! The folder that is tampered with: made by the real service out of the work of a town, with every kind of file in it,
-//! stopped, and put where writing is cheap. Not here: flips.
+//! heads that a witness cosigned and an authority stamped among them, stopped, and put where writing is cheap. Not here: flips.
 
 use crate::crowd::{Crowd, Town};
 use crate::harness::{Options, Said, Service, Tenant};
+use crate::merkle_log::key;
+use crate::quorum::until;
+use crate::timestamps::{Authority, is_stamped, stamps};
+use crate::witness::Witness;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,11 +96,29 @@ impl Store {
         town.build(&t);
         Town { people: 8, devices: 2, pools: 1, seats: 4 }.build(&other);
         let mut crowd = Crowd::new(town, "asker".to_owned(), rand::random());
+        fs::write(folder.path().join("logs"), format!("{}\n{}\n", key(&t), key(&other))).expect("written");
+        let witness = Witness::start(folder.path(), "127.0.0.1:0");
+        // without openssl there are no timestamps in it
+        let authority = Authority::start();
+        service.stop();
+        let asked = serde_json::json!([format!("{} {}", witness.url, witness.key())]).to_string();
+        service.set("SEATLEDGER_WITNESSES", asked);
+        service.set("SEATLEDGER_WITNESS_QUORUM", "1".to_owned());
+        if let Some(authority) = &authority {
+            service.set("SEATLEDGER_TIMESTAMP_URL", authority.url.clone());
+        }
+        service.start_again();
         // twice at least, so that there are files of an earlier time
         for round in 0.. {
             act(&t, &mut crowd, acts);
+            service.advance_days(1);
             for tenant in [&t, &other] {
                 assert_eq!(tenant.get("/log/checkpoint").status, 200);
+                let newest = format!("/log/checkpoint?cosigned=true&at_least={}", tenant.head());
+                until("its head is cosigned", || tenant.get(&newest).status == 200);
+                let is_dated =
+                    || authority.is_none() || (!stamps(tenant).is_empty() && stamps(tenant).iter().all(is_stamped));
+                until("its head is stamped", is_dated);
             }
             let head = t.head();
             service.stop();

@@ -18,8 +18,8 @@ const FINDINGS_SHOWN_MAX: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the last signed
-heads with the journal; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
+Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the signed
+heads (the last ones, cosigned and stamped ones) with the journal, their signatures with the keys in the folder; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
 in the folder. A whole folder of yesterday is whole: only a head that was kept elsewhere (--kept-head) shows that it was put
 back. Beside a running service everything is compared up to its last checkpoint, and sled is left alone.
 
@@ -98,6 +98,15 @@ fn text(dir: &Path, found: &Verification) -> String {
     let (equal, lacking) = (grouped(log.tiles_equal), grouped(log.tiles_lacking));
     let _ = writeln!(out, "tiles: {equal} equal to the records, {lacking} not on disk, or left unwritten by a cut");
     let _ = writeln!(out, "signed heads: {} of the last ones are in the log", grouped(log.heads_contained));
+    if log.heads_aside_contained > 0 {
+        let aside = grouped(log.heads_aside_contained);
+        let _ = writeln!(out, "cosigned, stamped and handing-over heads: {aside} are in the log");
+    }
+    if found.cosignatures + found.timestamps > 0 {
+        let (cosignatures, timestamps) = (grouped(found.cosignatures), grouped(found.timestamps));
+        let _ =
+            writeln!(out, "signatures of witnesses: {cosignatures} good; timestamps: {timestamps} over their heads");
+    }
     if found.kept_contained > 0 {
         let _ = writeln!(out, "kept heads: {} are in the log", grouped(found.kept_contained));
     }
@@ -144,6 +153,9 @@ fn as_json(found: &Verification) -> Value {
         "tiles_equal": log.tiles_equal,
         "tiles_lacking": log.tiles_lacking,
         "heads_contained": log.heads_contained,
+        "heads_aside_contained": log.heads_aside_contained,
+        "cosignatures": found.cosignatures,
+        "timestamps": found.timestamps,
         "kept_heads_contained": found.kept_contained,
         "snapshots_equal": found.snapshots,
         "command_ids": found.receipts,

@@ -6,7 +6,7 @@ mod kept;
 
 pub use kept::Kept;
 
-use super::evidence::{look_at_handovers, look_at_signatures};
+use super::evidence::{Owner, look_at_handovers, look_at_signed};
 use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::TenantId;
@@ -36,6 +36,10 @@ pub struct Verification {
     pub receipts: u64,
     /// Positions in the index of subjects on disk, each of them compared with the history.
     pub positions: u64,
+    /// Signatures of witnesses under heads, each of them good.
+    pub cosignatures: u64,
+    /// Timestamps over heads that were set aside, each of them as it was signed.
+    pub timestamps: u64,
     /// Snapshots that are equal to the history.
     pub snapshots: u64,
     /// Heads that were kept elsewhere, and that the log contains.
@@ -121,7 +125,7 @@ pub fn verify_against(
         }
     }));
     found.findings.extend(found.log.head_damages.iter().cloned());
-    look_at_signatures(dir, &mut found.notes, &mut found.findings);
+    history.look_at_signed(dir, &mut found);
     history.look_at_handovers(dir, &mut found);
     kept.end(&history.states, is_walked && !is_beside_service, &mut found);
     history.end(dir, is_beside_service, &mut found, &mut keys);
@@ -348,6 +352,24 @@ impl History<'_> {
             let digests = self.states.values().map(record::digest).collect();
             *moment = Some(Moment { heads: self.heads.clone(), digests });
         }
+    }
+
+    /// What was signed must be so still.
+    fn look_at_signed(&self, dir: &Path, found: &mut Verification) {
+        let owners: Vec<Owner<'_>> = self
+            .states
+            .iter()
+            .map(|(tenant, state)| Owner {
+                tenant: TenantId(*tenant),
+                slug: &state.slug,
+                log_keys: &state.log_keys,
+                events: state.next_position,
+            })
+            .collect();
+        let signed = look_at_signed(dir, found.log.log_id.as_ref(), &owners);
+        (found.cosignatures, found.timestamps) = (signed.cosignatures, signed.timestamps);
+        found.findings.extend(signed.findings);
+        found.notes.extend(signed.notes);
     }
 
     /// What hands over from one key of the log to the next must be there once it was signed.

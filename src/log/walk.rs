@@ -62,6 +62,8 @@ pub struct WalkReport {
     pub tile_damages: Vec<Damage>,
     /// Last signed heads that the log contains.
     pub heads_contained: u64,
+    /// The same of heads that lie elsewhere in the folder: cosigned ones, those that were stamped, those that hand over.
+    pub heads_aside_contained: u64,
     /// Those that it does not, or that can't be read.
     pub head_damages: Vec<Damage>,
     /// What is worth saying and no damage: a torn end, an anchor slot that a cut spoiled, a sled that was not looked at.

@@ -1,21 +1,27 @@
 //! Heads that enough witnesses have cosigned, and how the witnesses are. A head is put before all of them at once and waits for
 //! their signatures, also when a newer one is signed meanwhile; the last one that has its quorum is kept as
-//! `cosigned/<tenant>`. Not here: asking (`cli::cosign`), and what a quorum is (`merkle::Policy`).
+//! `cosigned/<tenant>`, and the keys of all witnesses that were ever asked as `cosigned/keys`. Not here: asking (`cli::cosign`), and what a quorum is (`merkle::Policy`).
 
 use super::heads::{self, HeadsError, SignedHead};
 use crate::clock::monotonic;
 use crate::domain::ids::TenantId;
 use crate::log::LogReader;
-use crate::merkle::{Note, Policy, Signature, VerifierKey};
+use crate::merkle::{KeyKind, Note, Policy, Signature, VerifierKey};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The folder below the data folder.
-const COSIGNED: &str = "cosigned";
+pub(super) const COSIGNED: &str = "cosigned";
+/// In it, one verifier key a line: whoever looks at cosignatures later needs no configuration of then.
+pub(super) const WITNESS_KEYS: &str = "keys";
+/// Of witnesses that come and go.
+const WITNESS_KEYS_MAX: usize = 1024;
+const WITNESS_KEYS_BYTES_MAX: u64 = 1 << 20;
 
 /// Who is asked to cosign, and how many of them must.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +93,7 @@ impl Cosigned {
         let quorum = |error: crate::merkle::PolicyError| HeadsError::Witnesses(error.to_string());
         let policy = Policy::parse(witnessing.policy_text(&[]).as_bytes()).map_err(quorum)?;
         let (dir, mut by_tenant) = (dir.join(COSIGNED), BTreeMap::new());
+        keep_witness_keys(&dir, &witnessing.witnesses)?;
         if witnessing.quorum > 0 {
             for (tenant, path, note) in heads::notes_in(&dir)? {
                 if policy.check_quorum(&note).is_err() {
@@ -182,6 +189,46 @@ impl Cosigned {
         }
         health
     }
+}
+
+/// The keys in a list of witnesses, or `None` if there is no such file.
+pub(super) fn read_witness_keys(path: &Path) -> Result<Option<Vec<VerifierKey>>, String> {
+    let mut text = String::new();
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| error.to_string())?,
+    };
+    file.take(WITNESS_KEYS_BYTES_MAX).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let mut keys = vec![];
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let line = line.strip_suffix('\n').ok_or("its end is missing")?;
+        let key: VerifierKey = line.parse().map_err(|error| format!("line {number}: {error}"))?;
+        if key.kind() != KeyKind::Cosigner || number > WITNESS_KEYS_MAX {
+            return Err(format!("line {number} is no witness's key, or one too many"));
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() { Err("there are none in it".into()) } else { Ok(Some(keys)) }
+}
+
+/// Adds those that are asked now.
+fn keep_witness_keys(dir: &Path, asked: &[VerifierKey]) -> Result<(), HeadsError> {
+    let path = dir.join(WITNESS_KEYS);
+    let file = path.display().to_string();
+    let read = read_witness_keys(&path).map_err(|what| HeadsError::WitnessKeys { file: file.clone(), what })?;
+    let mut keys = read.unwrap_or_default();
+    let known = keys.len();
+    for key in asked {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    if keys.len() == known {
+        return Ok(());
+    }
+    let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
+    let doing = format!("writing {file}");
+    heads::write(dir, WITNESS_KEYS, text.as_bytes()).map_err(|error| HeadsError::Io { doing, error })
 }
 
 fn write(dir: &Path, tenant: u32, note: &str) -> io::Result<()> {

@@ -3,8 +3,7 @@
 //! here: when one is signed.
 
 use super::key::Secret;
-use super::{LOG_KEY_FILE, LogKeySource};
-use crate::log::{Damage, LogReader};
+use crate::log::LogReader;
 use crate::merkle::{
     Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name, root_at,
     sign_certificate,
@@ -55,6 +54,11 @@ pub enum HeadsError {
     NotTheHistorys { tenant: String, position: u64, key: String },
     #[error("the witnesses can't be asked as it is said: {0}")]
     Witnesses(String),
+    #[error(
+        "{file} is not the list of witnesses' keys that was written: {what}. Put it back from a copy; if there is none, move \
+         it away, and the next start writes the keys of its configuration"
+    )]
+    WitnessKeys { file: String, what: String },
     #[error("the log's key could not be changed: {0}. The old one stays in force; the next start tries again")]
     NotRotated(String),
     /// What is in the file was never signed.
@@ -117,7 +121,7 @@ pub(super) fn compared(reader: &LogReader, tenant: u32, path: &Path, note: &Note
     Ok(head)
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, HeadsError> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, HeadsError> {
     let mut bytes = vec![];
     let file = File::open(path).and_then(|file| file.take(NOTE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
     file.map_err(|error| io_error("reading", path, error))?;
@@ -259,46 +263,6 @@ impl Heads {
     }
 }
 
-/// Checks the signatures of the last heads of a folder whose key is in it. Whether the log contains them is not asked.
-pub(in crate::ledger) fn look_at_signatures(dir: &Path, notes: &mut Vec<String>, findings: &mut Vec<Damage>) {
-    let heads = dir.join(HEADS);
-    let damage = |file: &Path, what: String| Damage { file: file.display().to_string(), what, ..Damage::default() };
-    let tenants = tenants_with_heads(&heads).unwrap_or_else(|error| {
-        findings.push(damage(&heads, format!("it can't be listed: {error}")));
-        vec![]
-    });
-    let key = dir.join(LOG_KEY_FILE);
-    if !key.exists() {
-        if !tenants.is_empty() {
-            notes.push(format!("{LOG_KEY_FILE} is not in the folder: the signatures of heads were not checked"));
-        }
-        return;
-    }
-    let secret = match LogKeySource::DataFolder.load(dir) {
-        Ok(secret) => secret,
-        Err(what) => return findings.push(damage(&key, what)),
-    };
-    for path in tenants.iter().map(|tenant| heads.join(tenant.to_string())) {
-        let note = fs::read(&path).ok().and_then(|bytes| Note::parse(&bytes).ok());
-        // what is no note is named with the heads that the log does not contain
-        let Some((note, origin)) = note.and_then(|note| {
-            let origin = note.text.lines().next()?.to_owned();
-            Some((note, origin))
-        }) else {
-            continue;
-        };
-        let checked =
-            Signer::new(&origin, &secret).map(|signer| note.open(&[signer.verifier_key(KeyKind::Plain)]).map(|_| ()));
-        match checked {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                findings.push(damage(&path, format!("its signature is not that of {LOG_KEY_FILE}: {error}")))
-            }
-            Err(error) => findings.push(damage(&path, format!("its first line is no log's name: {error}"))),
-        }
-    }
-}
-
 fn unnameable() -> io::Error {
     io::Error::other("a tenant's name that no key can have")
 }
@@ -308,7 +272,7 @@ fn io_error(doing: &str, path: &Path, error: io::Error) -> HeadsError {
 }
 
 /// The tenants that have a head in this folder, in order.
-fn tenants_with_heads(dir: &Path) -> io::Result<Vec<u32>> {
+pub(super) fn tenants_with_heads(dir: &Path) -> io::Result<Vec<u32>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -377,17 +341,30 @@ fn compare(reader: &LogReader, tenant: u32, path: &Path, head: &SignedHead) -> R
     })
 }
 
-/// Whole or not at all. That the name lasts is not waited for: an older head is as good to compare with.
+/// Whole or not at all. That the name goes to the new content is not waited for: an older head is as good to compare with.
+/// That there is one of the name at all is, so that what is missing was taken away.
 pub(super) fn write(dir: &Path, name: &str, note: &[u8]) -> io::Result<()> {
-    let aside = dir.join(format!("{name}.tmp"));
-    let mut file = match File::create(&aside) {
+    let (aside, file) = (dir.join(format!("{name}.tmp")), dir.join(name));
+    let mut made = match File::create(&aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(dir)?;
+            make_folder(dir)?;
             File::create(&aside)?
         }
         made => made?,
     };
-    file.write_all(note)?;
-    file.sync_data()?;
-    fs::rename(&aside, dir.join(name))
+    made.write_all(note)?;
+    made.sync_data()?;
+    let is_new = !file.exists();
+    fs::rename(&aside, file)?;
+    if is_new { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// With those above it that are not there.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) else { return Ok(()) };
+    if !above.is_dir() {
+        make_folder(above)?;
+    }
+    fs::create_dir_all(dir)?;
+    File::open(above)?.sync_all()
 }

@@ -17,6 +17,8 @@ const FILE_BYTES_MAX: u64 = 4096;
 const NEXT: &str = ".next";
 /// The same, where the old key can sign nothing any more.
 const NEXT_OF_LOST: &str = ".next-of-lost";
+/// Behind the name while it is being changed, either way.
+pub(super) const NEXTS: [&str; 2] = [NEXT, NEXT_OF_LOST];
 
 pub(crate) type Secret = Zeroizing<[u8; 32]>;
 

@@ -6,6 +6,7 @@ mod certify;
 mod cosigned;
 mod heads;
 mod key;
+mod look;
 mod rotation;
 mod timestamp;
 
@@ -15,9 +16,9 @@ mod tests;
 pub use crate::merkle::{Hash, ProofFile, TileAddress, TileError, TileKind, VerifierKey};
 pub use crate::merkle::{KeyRange, LogKeys};
 pub use cosigned::{WitnessHealth, WitnessState, WitnessTrouble, Witnessing};
-pub(super) use heads::look_at_signatures;
 pub use heads::{HeadsError, SignedHead, log_name_in};
 pub use key::{LOG_KEY_FILE, LogKeySource, Rotation};
+pub(super) use look::{Owner, look_at_signed};
 pub(super) use rotation::look_at_handovers;
 pub use timestamp::{Authorities, Due, RESPONSE_BYTES_MAX, Stamp, TimestampError, TimestampRequest, check_kept};
 

@@ -34,8 +34,8 @@ fn plain(signer: &Signer, slug: &str) -> Result<(Signer, VerifierKey), HeadsErro
     Ok((signer, key))
 }
 
-/// Changes of the key that are of this log, and not of one before a restore or an import. `log` is log name and log id.
-fn of_this_log<'r>(rotations: &'r [LogKeyRotation], log: &str) -> impl Iterator<Item = &'r LogKeyRotation> {
+/// Changes of the key that are of this log, and not of one before a restore or an import. `log` ends with the log's id.
+pub(super) fn of_this_log<'r>(rotations: &'r [LogKeyRotation], log: &str) -> impl Iterator<Item = &'r LogKeyRotation> {
     let log_id = log.rsplit('/').next().unwrap_or_default().to_owned();
     rotations.iter().filter(move |rotation| log_id_in(&rotation.new_key) == Some(&log_id))
 }
@@ -154,6 +154,10 @@ fn handover_name(tenant: TenantId, size: u64) -> String {
 
 fn handover_file(dir: &Path, tenant: TenantId, size: u64) -> PathBuf {
     dir.join(ROTATIONS).join(handover_name(tenant, size))
+}
+
+pub(super) fn has_handover(dir: &Path, tenant: TenantId, size: u64) -> bool {
+    handover_file(dir, tenant, size).exists()
 }
 
 fn read_handover(dir: &Path, tenant: TenantId, size: u64) -> io::Result<String> {

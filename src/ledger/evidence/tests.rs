@@ -1,5 +1,6 @@
 //! Heads through starts and stops, and every way in which a log may not contain what was signed.
 
+mod look;
 mod rotation;
 
 use super::heads::HEADS;

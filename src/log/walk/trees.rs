@@ -13,6 +13,11 @@ use crate::merkle::{Checkpoint, Hash, Note, Peaks, tile_bytes};
 const HEADS: &str = "heads";
 /// Heads that hand over from one key of the log to the next.
 const ROTATIONS: &str = "rotations";
+/// The last heads that enough witnesses have cosigned.
+const COSIGNED: &str = "cosigned";
+/// Below it a folder for each tenant, with the heads that were set aside to be stamped.
+const TIMESTAMPS: &str = "timestamps";
+const SET_ASIDE: &str = ".checkpoint";
 /// A disk writes no less at once.
 const SECTOR_BYTES: usize = 512;
 /// Tiles that are listed; a list of thousands helps nobody.
@@ -27,31 +32,49 @@ pub(super) struct WalkedTrees<'m> {
 
 impl<'m> WalkedTrees<'m> {
     pub(super) fn new(medium: &'m dyn Medium, report: &mut WalkReport) -> Self {
-        let mut heads: BTreeMap<u32, BTreeMap<u64, Vec<(String, Hash)>>> = BTreeMap::new();
-        for (folder, name) in [HEADS, ROTATIONS]
-            .into_iter()
-            .flat_map(|folder| medium.list(folder).unwrap_or_default().into_iter().map(move |name| (folder, name)))
-        {
-            // a head that hands over has its size behind the tenant
-            let Ok(tenant) = name.split('-').next().unwrap_or_default().parse::<u32>() else { continue };
-            let name = format!("{folder}/{name}");
-            if name.ends_with(".tmp") {
-                continue;
-            }
-            let bytes = read_file(medium, &name).ok().flatten().unwrap_or_default();
-            let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
-            match head {
-                Some(head) => {
-                    heads.entry(tenant).or_default().entry(head.size).or_default().push((name, head.root));
+        let mut walked = Self { medium, growing: BTreeMap::new(), heads: BTreeMap::new() };
+        for folder in [HEADS, ROTATIONS, COSIGNED] {
+            for name in medium.list(folder).unwrap_or_default() {
+                // a head that hands over has its size behind the tenant
+                let tenant = name.split('-').next().unwrap_or_default().parse::<u32>();
+                if let (Ok(tenant), false) = (tenant, name.ends_with(".tmp")) {
+                    walked.expect(tenant, format!("{folder}/{name}"), report);
                 }
-                None => report.head_damages.push(of(medium, &name, "it is not the signed head that was written")),
             }
         }
-        Self { medium, growing: BTreeMap::new(), heads }
+        walked
+    }
+
+    /// A file that holds a head, which the walk is to come to.
+    fn expect(&mut self, tenant: u32, name: String, report: &mut WalkReport) {
+        let bytes = read_file(self.medium, &name).ok().flatten().unwrap_or_default();
+        let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
+        match head {
+            Some(head) => {
+                self.heads.entry(tenant).or_default().entry(head.size).or_default().push((name, head.root));
+            }
+            None => {
+                let place = of(self.medium, &name, "it is not the signed head that was written");
+                report.head_damages.push(Damage { tenant: Some(tenant), ..place });
+            }
+        }
+    }
+
+    /// The heads of a tenant that were set aside, once it is known that there is such a tenant.
+    fn expect_set_aside(&mut self, tenant: u32, report: &mut WalkReport) {
+        let folder = format!("{TIMESTAMPS}/{tenant}");
+        for name in self.medium.list(&folder).unwrap_or_default() {
+            if name.ends_with(SET_ASIDE) {
+                self.expect(tenant, format!("{folder}/{name}"), report);
+            }
+        }
     }
 
     /// Takes a tenant's next records, and copies what its tree came to.
     pub(super) fn take(&mut self, tenant: u32, records: Records<'_>, into: &mut Peaks, report: &mut WalkReport) {
+        if !self.growing.contains_key(&tenant) {
+            self.expect_set_aside(tenant, report);
+        }
         let growing = self.growing.entry(tenant).or_default();
         let mut heads = self.heads.get_mut(&tenant);
         let mut full = vec![];
@@ -62,6 +85,7 @@ impl<'m> WalkedTrees<'m> {
             for (name, root) in reached {
                 if growing.peaks.root() == root {
                     report.heads_contained += u64::from(name.starts_with(HEADS));
+                    report.heads_aside_contained += u64::from(!name.starts_with(HEADS));
                     continue;
                 }
                 let what =

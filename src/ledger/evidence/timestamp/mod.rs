@@ -5,8 +5,9 @@
 
 mod protocol;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
+pub(super) use protocol::check_whole;
 pub use protocol::{Authorities, RESPONSE_BYTES_MAX, TimestampError, TimestampRequest, check_kept};
 
 use super::heads;
@@ -24,9 +25,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The folder below the data folder.
-const TIMESTAMPS: &str = "timestamps";
-const CHECKPOINT: &str = "checkpoint";
-const RESPONSE: &str = "tsr";
+pub(super) const TIMESTAMPS: &str = "timestamps";
+pub(super) const CHECKPOINT: &str = "checkpoint";
+pub(super) const RESPONSE: &str = "tsr";
 /// So many days are handed out at once.
 const DAYS_MAX: usize = 100;
 /// Older days without an answer are given up: every later one covers them.
@@ -69,22 +70,9 @@ impl Timestamps {
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let dir = dir.join(TIMESTAMPS);
         let mut books = BTreeMap::new();
-        for folder in listed(&dir)? {
-            let Some(tenant) = folder.parse::<u32>().ok().filter(|n| n.to_string() == folder) else { continue };
-            let mut book = Book::default();
-            for name in listed(&dir.join(&folder))? {
-                let Some((date, kind)) = name.split_once('.') else { continue };
-                let Ok(date) = date.parse::<Date>() else { continue };
-                match kind {
-                    CHECKPOINT => {
-                        book.days.entry(date).or_default();
-                    }
-                    RESPONSE => {
-                        book.days.insert(date, true);
-                    }
-                    _ => {}
-                }
-            }
+        for tenant in tenants_in(&dir)? {
+            let days = kept_in(&folder(&dir, tenant))?.into_iter().map(|(date, kept)| (date, kept.has_response));
+            let mut book = Book { days: days.collect(), last_size: 0 };
             let last = book.days.last_key_value().map(|(date, _)| read_note(&dir, tenant, *date));
             book.last_size = last.transpose()?.map_or(0, |(size, _)| size);
             books.insert(tenant, book);
@@ -96,6 +84,36 @@ impl Timestamps {
     fn waiting(&self) -> usize {
         self.books.lock().values().map(|book| book.days.values().filter(|is_stamped| !**is_stamped).count()).sum()
     }
+}
+
+/// What is kept of a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) has_note: bool,
+    pub(super) has_response: bool,
+}
+
+/// The tenants that have a folder of timestamps.
+pub(super) fn tenants_in(dir: &Path) -> io::Result<Vec<u32>> {
+    let mut tenants: Vec<u32> =
+        listed(dir)?.iter().filter_map(|name| name.parse().ok().filter(|n: &u32| n.to_string() == *name)).collect();
+    tenants.sort_unstable();
+    Ok(tenants)
+}
+
+/// The days in a tenant's folder; whatever else lies there is none of ours, or was left aside by a cut.
+pub(super) fn kept_in(folder: &Path) -> io::Result<BTreeMap<Date, Kept>> {
+    let mut days: BTreeMap<Date, Kept> = BTreeMap::new();
+    for name in listed(folder)? {
+        let Some((text, kind)) = name.split_once('.') else { continue };
+        let Some(date) = text.parse::<Date>().ok().filter(|date| date.to_string() == text) else { continue };
+        match kind {
+            CHECKPOINT => days.entry(date).or_default().has_note = true,
+            RESPONSE => days.entry(date).or_default().has_response = true,
+            _ => {}
+        }
+    }
+    Ok(days)
 }
 
 fn listed(dir: &Path) -> io::Result<Vec<String>> {

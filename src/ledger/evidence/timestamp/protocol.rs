@@ -232,11 +232,42 @@ pub fn check_kept(
     open(response, &Sha256::digest(bytes).into(), authorities).map(|(_, time)| time)
 }
 
+/// The same of whomever: a certificate that came with the answer must be that of its signature, so that nothing in what is
+/// signed is another than it was. `false` where none came with it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::ledger) fn check_whole(response: &[u8], bytes: &[u8]) -> Result<(Timestamp, bool), TimestampError> {
+    let Token { signed, content, time, .. } = token(response, &Sha256::digest(bytes).into())?;
+    let sent = certificates_of(&signed)?;
+    if sent.is_empty() {
+        return Ok((time, false));
+    }
+    signed_by(&signed, &content, &sent).map(|_| (time, true))
+}
+
 fn open(
     response: &[u8],
     imprint: &[u8; 32],
     authorities: Option<&Authorities>,
 ) -> Result<(TstInfo, Timestamp), TimestampError> {
+    let Token { signed, content, info, time } = token(response, imprint)?;
+    if let Some(authorities) = authorities {
+        authorities.check(&signed, &content, time)?;
+    }
+    Ok((info, time))
+}
+
+/// What is in an answer that says yes.
+struct Token {
+    signed: SignedData,
+    /// The bytes of `info`, which are signed.
+    content: Vec<u8>,
+    info: TstInfo,
+    time: Timestamp,
+}
+
+fn token(response: &[u8], imprint: &[u8; 32]) -> Result<Token, TimestampError> {
     if response.len() > RESPONSE_BYTES_MAX {
         return Err(TimestampError::TooLong);
     }
@@ -254,16 +285,13 @@ fn open(
     }
     let signed: SignedData = token.content.decode_as().map_err(unreadable)?;
     let bytes = signed.content.bytes.as_ref().filter(|_| signed.content.kind == ID_TST_INFO);
-    let bytes = bytes.ok_or(TimestampError::NoToken("what is signed is no TSTInfo"))?.as_bytes();
-    let info = TstInfo::from_der(bytes).map_err(unreadable)?;
+    let content = bytes.ok_or(TimestampError::NoToken("what is signed is no TSTInfo"))?.as_bytes().to_vec();
+    let info = TstInfo::from_der(&content).map_err(unreadable)?;
     if info.imprint.algorithm.oid != ID_SHA_256 || info.imprint.hashed.as_bytes() != imprint {
         return Err(TimestampError::WrongImprint);
     }
     let time = time_of(&info.time)?;
-    if let Some(authorities) = authorities {
-        authorities.check(&signed, bytes, time)?;
-    }
-    Ok((info, time))
+    Ok(Token { signed, content, info, time })
 }
 
 /// `YYYYMMDDhhmmss[.f...]Z`: the document allows fractions of a second.
@@ -305,49 +333,8 @@ impl Authorities {
 
     /// Whether one of these has a certificate for timestamps signed that signs this.
     fn check(&self, signed: &SignedData, content: &[u8], time: Timestamp) -> Result<(), TimestampError> {
-        let signers: Vec<Any> = signers_of(&signed.signers)?;
-        let [signer] = signers.as_slice() else { return Err(not_signed("there is not one signature")) };
-        let signer: SignerInfo = signer.decode_as().map_err(unreadable)?;
-        let attributes = signer.signed.as_ref().ok_or_else(|| not_signed("it has no signed attributes"))?;
-        let mut message = vec![];
-        for attribute in attributes {
-            message.extend(attribute.to_der().map_err(unreadable)?);
-        }
-        // what is signed is the set, and not the field that it stands in
-        let message = Any::new(Tag::Set, message).and_then(|set| set.to_der()).map_err(unreadable)?;
-        let read = |attribute: &Any| attribute.decode_as::<Attribute>().map_err(unreadable);
-        let attributes: Vec<Attribute> = attributes.iter().map(read).collect::<Result<_, _>>()?;
-        let of = |kind| attributes.iter().find(|attribute| attribute.kind == kind).map(|found| found.values.value());
-        let algorithm = [(ID_SHA_256, &SHA256), (ID_SHA_384, &SHA384), (ID_SHA_512, &SHA512)]
-            .into_iter()
-            .find_map(|(oid, algorithm)| (oid == signer.digest.oid).then_some(algorithm))
-            .ok_or_else(|| not_signed(format!("its digest {} is not one of SHA-2", signer.digest.oid)))?;
-        let hashed = OctetString::new(digest(algorithm, content).as_ref()).and_then(|hash| hash.to_der());
-        if of(ID_MESSAGE_DIGEST) != Some(hashed.map_err(unreadable)?.as_slice()) {
-            return Err(not_signed("it is over something else"));
-        }
-        if of(ID_CONTENT_TYPE) != Some(ID_TST_INFO.to_der().map_err(unreadable)?.as_slice()) {
-            return Err(not_signed("it is not over a TSTInfo"));
-        }
-        let sent: Vec<CertificateDer<'_>> = certificates_of(signed)?;
-        let named = |certificate: &CertificateDer<'_>| {
-            let has = |kind, hash: &[u8]| {
-                of(kind).is_some_and(|value| value.windows(hash.len()).any(|window| window == hash))
-            };
-            has(ID_SIGNING_CERTIFICATE_V2, digest(&SHA256, certificate).as_ref())
-                || has(ID_SIGNING_CERTIFICATE, digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref())
-        };
-        let signature = signer.signature.as_bytes();
-        let mut why = not_signed("it names no certificate that came with it");
-        // those of a chain may be named, too; the signer's is the one whose key it is
-        for certificate in sent.iter().filter(|certificate| named(certificate)) {
-            let end = EndEntityCert::try_from(certificate).map_err(not_signed)?;
-            if ALL_VERIFICATION_ALGS.iter().any(|with| end.verify_signature(*with, &message, signature).is_ok()) {
-                return self.check_chain(&end, &sent, time);
-            }
-            why = not_signed("it is not one of the certificate's key");
-        }
-        Err(why)
+        let sent = certificates_of(signed)?;
+        self.check_chain(&signed_by(signed, content, &sent)?, &sent, time)
     }
 
     fn check_chain(
@@ -363,6 +350,55 @@ impl Authorities {
         let chain = end.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, sent, then, usage, None, None);
         chain.map(|_| ()).map_err(|error| not_signed(format!("its certificate is not trusted: {error}")))
     }
+}
+
+/// The certificate of those that were sent whose key has signed this.
+fn signed_by<'s>(
+    signed: &SignedData,
+    content: &[u8],
+    sent: &'s [CertificateDer<'static>],
+) -> Result<EndEntityCert<'s>, TimestampError> {
+    let signers: Vec<Any> = signers_of(&signed.signers)?;
+    let [signer] = signers.as_slice() else { return Err(not_signed("there is not one signature")) };
+    let signer: SignerInfo = signer.decode_as().map_err(unreadable)?;
+    let attributes = signer.signed.as_ref().ok_or_else(|| not_signed("it has no signed attributes"))?;
+    let mut message = vec![];
+    for attribute in attributes {
+        message.extend(attribute.to_der().map_err(unreadable)?);
+    }
+    // what is signed is the set, and not the field that it stands in
+    let message = Any::new(Tag::Set, message).and_then(|set| set.to_der()).map_err(unreadable)?;
+    let read = |attribute: &Any| attribute.decode_as::<Attribute>().map_err(unreadable);
+    let attributes: Vec<Attribute> = attributes.iter().map(read).collect::<Result<_, _>>()?;
+    let of = |kind| attributes.iter().find(|attribute| attribute.kind == kind).map(|found| found.values.value());
+    let algorithm = [(ID_SHA_256, &SHA256), (ID_SHA_384, &SHA384), (ID_SHA_512, &SHA512)]
+        .into_iter()
+        .find_map(|(oid, algorithm)| (oid == signer.digest.oid).then_some(algorithm))
+        .ok_or_else(|| not_signed(format!("its digest {} is not one of SHA-2", signer.digest.oid)))?;
+    let hashed = OctetString::new(digest(algorithm, content).as_ref()).and_then(|hash| hash.to_der());
+    if of(ID_MESSAGE_DIGEST) != Some(hashed.map_err(unreadable)?.as_slice()) {
+        return Err(not_signed("it is over something else"));
+    }
+    if of(ID_CONTENT_TYPE) != Some(ID_TST_INFO.to_der().map_err(unreadable)?.as_slice()) {
+        return Err(not_signed("it is not over a TSTInfo"));
+    }
+    let named = |certificate: &CertificateDer<'_>| {
+        let has =
+            |kind, hash: &[u8]| of(kind).is_some_and(|value| value.windows(hash.len()).any(|window| window == hash));
+        has(ID_SIGNING_CERTIFICATE_V2, digest(&SHA256, certificate).as_ref())
+            || has(ID_SIGNING_CERTIFICATE, digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref())
+    };
+    let signature = signer.signature.as_bytes();
+    let mut why = not_signed("it names no certificate that came with it");
+    // those of a chain may be named, too; the signer's is the one whose key it is
+    for certificate in sent.iter().filter(|certificate| named(certificate)) {
+        let end = EndEntityCert::try_from(certificate).map_err(not_signed)?;
+        if ALL_VERIFICATION_ALGS.iter().any(|with| end.verify_signature(*with, &message, signature).is_ok()) {
+            return Ok(end);
+        }
+        why = not_signed("it is not one of the certificate's key");
+    }
+    Err(why)
 }
 
 /// The entries of a set, in whatever order they came.

@@ -32,7 +32,7 @@ fn openssl(folder: &Path, args: &[&str]) -> bool {
 }
 
 /// An authority below a CA, in a folder. `None` where there is no openssl.
-fn authority(rsa: bool) -> Option<tempfile::TempDir> {
+pub(in crate::ledger::evidence) fn authority(rsa: bool) -> Option<tempfile::TempDir> {
     Command::new("openssl").arg("version").output().ok()?;
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
@@ -56,7 +56,7 @@ fn authority(rsa: bool) -> Option<tempfile::TempDir> {
 }
 
 /// The authority's answer to a request.
-fn answered(at: &Path, request: &TimestampRequest) -> Vec<u8> {
+pub(in crate::ledger::evidence) fn answered(at: &Path, request: &TimestampRequest) -> Vec<u8> {
     fs::write(at.join("query"), &request.der).unwrap();
     assert!(openssl(at, &["ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "reply"]));
     fs::read(at.join("reply")).unwrap()
