@@ -77,6 +77,8 @@ impl Mirror {
         }
         let mut files = Vec::new();
         walk(&self.log(), &mut files);
+        // keys are for who has a policy: `rotation.rs`
+        files.retain(|file| !["key", "keys", "policy"].iter().any(|beside| file.ends_with(beside)));
         files.sort();
         files
     }

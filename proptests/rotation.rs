@@ -2,12 +2,14 @@
 //! who have the old key check what they took away and come to the new one; witnesses go on once they are told.
 
 use crate::crowd::{Crowd, Town};
-use crate::harness::{Service, Tenant, verify};
+use crate::harness::{ROOT_TOKEN, Service, Tenant, asked, run_program, verify};
 use crate::merkle_log::{act, head, key, service};
+use crate::reader::reader;
 use crate::strangers::accepts_note;
 use crate::witness::{Witness, cosigned, submission};
-use seatledger::merkle::{KeyRange, KeysError, LogKeys};
+use seatledger::merkle::{Checkpoint, KeyRange, KeysError, LogKeys, Policy, Signer};
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -145,4 +147,74 @@ fn witnesses_go_on_once_they_are_told_and_never_back() {
     let (status, why) = witness.ask(&again.to_string());
     assert_eq!(status, 403, "{why}");
     assert!(why.contains("newer key"), "{why}");
+}
+
+/// A mirror is taken away after two changes of the key, by somebody who knows the first key only.
+#[test]
+fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
+    let mut service = service();
+    let t = service.tenant();
+    TOWN.build(&t);
+    let mut crowd = Crowd::new(TOWN, "asker".to_owned(), 3);
+    let first = key(&t);
+    head(&t);
+    service.stop();
+    let secret = fs::read_to_string(service.data().join("log.key")).expect("a key");
+    for _ in 0..2 {
+        rotate(&service);
+        service.start_again();
+        act(&t, &mut crowd, 5);
+        head(&t);
+        service.stop();
+    }
+    service.start_again();
+    let place = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
+    fs::write(path("token"), ROOT_TOKEN).expect("written");
+    fs::write(path("policy"), Policy::text(&[first.clone()], &[], 0)).expect("written");
+    let certificate = path("certificate");
+    let url = t.url("").split("/v1").next().expect("an address").to_owned();
+    let (code, _, why) = asked(&url, &["certificate", "--tenant", &t.name, "--out", &certificate]);
+    assert_eq!(code, Some(0), "{why}");
+    let mirror = path("mirror");
+    let Some(mirrored) = reader(&["mirror", "--token-file", &path("token"), &t.url("/log"), &mirror]) else { return };
+    assert!(mirrored.status.success(), "{}", self::said(&mirrored));
+    service.stop();
+    let listed = fs::read_to_string(Path::new(&mirror).join("keys")).expect("the mirror has it");
+    let told = |is_good: bool, words: &str| {
+        let checked = reader(&["check", "--policy", &path("policy"), &mirror]).expect("it ran before");
+        let text = self::said(&checked);
+        assert!(checked.status.success() == is_good && text.contains(words), "{text}");
+        let (code, out, complaint) =
+            run_program(&["verify-certificate", &certificate, "--tiles", &mirror, "--key", &first.to_string()]);
+        assert_eq!(code == Some(0), is_good, "{out}{complaint}");
+    };
+    told(true, "make the tree of the checkpoint");
+    let checkpoint = path("mirror/checkpoint");
+    let alone = reader(&["head", &checkpoint, "--policy", &path("policy")]).expect("it ran before");
+    assert!(!alone.status.success(), "the first key alone says nothing of it");
+    let led = reader(&["head", &checkpoint, "--policy", &path("policy"), "--keys", &path("mirror/keys")]);
+    assert!(led.is_some_and(|led| led.status.success()));
+    // without the list, with a list of somebody's own making, and with one that is cut
+    let keys = Path::new(&mirror).join("keys");
+    fs::remove_file(&keys).expect("removed");
+    told(false, "no log of the policy has signed the head");
+    let mut forged: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let handover = forged["keys"][0]["handover"].as_str().expect("a head").to_owned();
+    forged["keys"][0]["handover"] = handover.lines().take(5).map(|line| format!("{line}\n")).collect::<String>().into();
+    fs::write(&keys, forged.to_string()).expect("written");
+    told(false, "is not signed by both");
+    forged["keys"][0]["handover"] = serde_json::Value::Null;
+    fs::write(&keys, forged.to_string()).expect("written");
+    told(false, "no log of the policy has signed the head");
+    fs::write(&keys, &listed).expect("written");
+    // a thief of the first key signs the newest head: the list says that it does so no more
+    let secret: [u8; 32] = hex::decode(secret.trim()).expect("hex").try_into().expect("32 bytes");
+    let newest = fs::read_to_string(&checkpoint).expect("a head");
+    let text = newest.split("\n\n").next().expect("a text");
+    let newest: Checkpoint = format!("{text}\n").parse().expect("a checkpoint");
+    let thief = Signer::new(first.name(), &secret).expect("a name");
+    fs::write(&checkpoint, newest.signed(&thief).to_string()).expect("written");
+    let checked = reader(&["check", "--policy", &path("policy"), &mirror]).expect("it ran before");
+    assert!(self::said(&checked).contains("no log of the policy has signed the head"), "{}", self::said(&checked));
 }

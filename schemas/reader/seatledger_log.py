@@ -8,13 +8,14 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
            held and owned seats of every pool follow, and was ever a seat granted that was not there?
   events   every record in words, one JSON object a line
   bundle   is every event of an evidence bundle in the head that it carries, and said as it is recorded?
-  mirror   the log's files into a folder, to be checked elsewhere or later
+  mirror   the log's files into a folder, to be checked elsewhere or later: tiles, checkpoint, and the keys that the log has had
   certificate  is everything so that a certificate says, counted again from the records?
   head     has the log of a policy signed a checkpoint, and have enough of its witnesses?
   golden   are the published golden bytes decoded into the published words? (a test of this reader)
 
 With --policy, a file as C2SP tlog-policy has it, check asks that of the log's checkpoint as well. Without one the signatures
-are not looked at. Not here: a certificate's signature, and personal names, which are sealed.
+are not looked at. Where the log's key was changed since the policy was written, the log's `keys` lead from that key to the one of
+today, over heads that both have signed; head takes them with --keys. Not here: a certificate's signature, and personal names, which are sealed.
 
 Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
 """
@@ -35,6 +36,10 @@ TILE = 256
 HASH_BYTES = 32
 RECORD_BYTES_MAX = 5900
 CHECKPOINT_BYTES_MAX = 64 << 10
+KEYS_MAX = 1024
+KEYS_BYTES_MAX = 16 << 20
+# beside the tiles: who checks brings a policy of their own, and needs no service for the rest
+BESIDE = ("key", CHECKPOINT_BYTES_MAX), ("keys", KEYS_BYTES_MAX), ("policy", 256 << 10)
 TYPES = pathlib.Path(__file__).resolve().parent.parent / "events"
 
 
@@ -360,6 +365,12 @@ class Key:
             raise Broken(f"{text!r} is no verifier key of Ed25519")
         self.name, self.key_id, self.kind, self.key = name, bytes.fromhex(key_id), data[0], data[1:]
 
+    def named(self, name):
+        """The same key under another name."""
+        data = bytes([self.kind]) + self.key
+        key_id = hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8]
+        return Key(f"{name}+{key_id}+{base64.b64encode(data).decode()}")
+
     def has_signed(self, text, lines):
         """Whether one of the lines is this key's signature over the text. A wrong one is worse than none."""
         for name, data in lines:
@@ -373,6 +384,63 @@ class Key:
                 raise Broken(f"the signature of {self.name} is not over this text")
             return True
         return False
+
+
+def signed_text(data):
+    """The text of a note, and the lines that sign it: name, and key id with signature."""
+    head, _, signatures = data.decode().rpartition("\n\n")
+    lines = []
+    for line in signatures.removesuffix("\n").split("\n"):
+        words = line.split(" ")
+        if len(words) != 3 or words[0] != "\u2014":
+            raise Broken(f"{line!r} is no signature")
+        lines.append((words[1], base64.b64decode(words[2], validate=True)))
+    return (head + "\n").encode(), lines
+
+
+class Keys:
+    """The keys that a log has had, oldest first, each with the sizes of the heads that it signs."""
+
+    def __init__(self, data):
+        listed = json.loads(data)["keys"]
+        if not 1 <= len(listed) <= KEYS_MAX:
+            raise Broken(f"a list of a log's keys has at least one and at most {KEYS_MAX}")
+        self.listed, after = [], 0
+        for place, entry in enumerate(listed):
+            key, first, last = Key(entry["key"]), entry["from_size"], entry["to_size"]
+            is_last = place + 1 == len(listed)
+            if key.kind != 1 or not after <= first <= (first if last is None else last) or (last is None) != is_last:
+                raise Broken(f"key {place} of the list does not follow the one before it")
+            # the log's name may have been changed, its id and the tenant's name not
+            if self.listed and key.name.split("/")[-2:] != self.listed[0][0].name.split("/")[-2:]:
+                raise Broken(f"key {place} of the list is of another log")
+            after = first if is_last else last
+            self.listed.append((key, first, last, entry["handover"]))
+
+    def hands_over(self, place):
+        """Whether a head that both have signed leads from this key to the next."""
+        key, _, last, handover = self.listed[place]
+        if handover is None or place + 1 == len(self.listed):
+            return False
+        text, lines = signed_text(handover.encode())
+        origin, size, _ = checkpoint(handover.encode())
+        both = key, self.listed[place + 1][0].named(key.name)
+        if origin != key.name or size != last or not all(one.has_signed(text, lines) for one in both):
+            raise Broken(f"what hands over from key {place} of the list to the next is not signed by both, or of another size")
+        return True
+
+    def trusted_from(self, trusted):
+        """The keys for which a trusted one vouches, each with its first and last size; that one alone where it is not listed."""
+        run, is_found = [], False
+        for place, (key, first, last, _) in enumerate(self.listed):
+            run.append((key, first, last))
+            is_found |= (key.name, key.key) == (trusted.name, trusted.key)
+            leads_on = self.hands_over(place)
+            if is_found and not leads_on:
+                return run
+            if not leads_on:
+                run = []
+        return [(trusted, 0, None)]
 
 
 class Policy:
@@ -407,18 +475,16 @@ class Policy:
     def is_new(self, name):
         return name != "none" and name not in self.names
 
-    def check(self, data):
-        """The names of those who have signed the head in a note. Fails where the policy does not count it."""
-        head, _, signatures = data.decode().rpartition("\n\n")
-        text, lines = (head + "\n").encode(), []
-        for line in signatures.removesuffix("\n").split("\n"):
-            words = line.split(" ")
-            if len(words) != 3 or words[0] != "\u2014":
-                raise Broken(f"{line!r} is no signature")
-            lines.append((words[1], base64.b64decode(words[2], validate=True)))
-        origin = head.split("\n")[0]
-        logs = [log for log in self.logs if log.name == origin and log.has_signed(text, lines)]
-        if not logs:
+    def check(self, data, keys=None):
+        """The names of those who have signed the head in a note. Fails where the policy does not count it. `keys` are those
+        that the log has had, if they are known."""
+        text, lines = signed_text(data)
+        origin, size, _ = checkpoint(data)
+        logs = []
+        for log in self.logs:
+            listed = keys.trusted_from(log) if keys else [(log, 0, None)]
+            logs += [key for key, first, last in listed if first <= size and (last is None or size <= last) and key.name == origin]
+        if not any(log.has_signed(text, lines) for log in logs):
             raise Broken("no log of the policy has signed the head")
         signed = {name for name, key in self.names.items() if isinstance(key, Key) and key.has_signed(text, lines)}
         if self.quorum != "none" and not self.counts(self.quorum, signed):
@@ -435,6 +501,10 @@ class Policy:
 # --- where the files are ---------------------------------------------------------------------------------------------
 
 
+class NotThere(Broken):
+    """There is no such file."""
+
+
 class Folder:
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -447,6 +517,8 @@ class Folder:
         try:
             with open(self.path / name, "rb") as file:
                 data = file.read(bytes_max + 1)
+        except FileNotFoundError as error:
+            raise NotThere(f"{name}: {error.strerror}") from error
         except OSError as error:
             raise Broken(f"{name}: {error.strerror}") from error
         return within(name, data, bytes_max)
@@ -468,7 +540,8 @@ class Service:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return within(name, answer.read(bytes_max + 1), bytes_max)
         except urllib.error.HTTPError as error:
-            raise Broken(f"{name}: the service answers {error.code}") from error
+            kind = NotThere if error.code == 404 else Broken
+            raise kind(f"{name}: the service answers {error.code}") from error
         except urllib.error.URLError as error:
             raise Broken(f"{name}: {error.reason}") from error
 
@@ -484,6 +557,14 @@ def source(asked):
         token = pathlib.Path(asked.token_file).read_text().strip() if asked.token_file else None
         return Service(asked.log, token)
     return Folder(asked.log)
+
+
+def keys_of(log):
+    """The keys that the log has had, or None where it does not say."""
+    try:
+        return Keys(log.read("keys", KEYS_BYTES_MAX))
+    except NotThere:
+        return None
 
 
 def bundles(log, size):
@@ -875,7 +956,7 @@ def check(asked):
     log, known = source(asked), decoders(pathlib.Path(asked.types))
     note = log.read("checkpoint", CHECKPOINT_BYTES_MAX)
     origin, size, root = checkpoint(note)
-    signed_by = policy_of(asked).check(note) if asked.policy else None
+    signed_by = policy_of(asked).check(note, keys_of(log)) if asked.policy else None
     tree, ledger = Tree(), Ledger()
     for _, _, _, records in bundles(log, size):
         for record in records:
@@ -915,7 +996,8 @@ def policy_of(asked):
 def head(asked):
     note = within(asked.file, pathlib.Path(asked.file).read_bytes(), CHECKPOINT_BYTES_MAX)
     origin, size, _ = checkpoint(note)
-    print(f"{origin}: {size} records, signed by {', '.join(policy_of(asked).check(note))}")
+    keys = Keys(within(asked.keys, pathlib.Path(asked.keys).read_bytes(), KEYS_BYTES_MAX)) if asked.keys else None
+    print(f"{origin}: {size} records, signed by {', '.join(policy_of(asked).check(note, keys))}")
 
 
 def events(asked):
@@ -940,6 +1022,12 @@ def mirror(asked):
         level, count = level + 1, count // TILE
     for name in names:
         keep(folder / name, log.read(name, TILE * (2 + RECORD_BYTES_MAX)))
+    for name, bytes_max in BESIDE:
+        try:
+            keep(folder / name, log.read(name, bytes_max))
+        except NotThere:
+            # a log of somebody else's may have none of these
+            continue
     # last, so that a mirror with a checkpoint is a whole one
     keep(folder / "checkpoint", head)
     print(f"{len(names)} tiles of {size} records are in {folder}")
@@ -997,6 +1085,8 @@ def main():
             one.add_argument("--token-file", metavar="FILE", help="holds the token for the service")
         if name in ("check", "head"):
             one.add_argument("--policy", required=name == "head", metavar="FILE", help="who must have signed, as C2SP tlog-policy has it")
+        if name == "head":
+            one.add_argument("--keys", metavar="FILE", help="the keys that the log has had, as it hands them out under `keys`")
         if name == "check":
             one.add_argument("--json", action="store_true", help="the findings as one JSON object")
         if name == "mirror":

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-const KEYS_BYTES_MAX: usize = 16 << 20;
+pub(super) const KEYS_BYTES_MAX: usize = 16 << 20;
 
 const AFTER_HELP: &str = "\
 The policy is a file as C2SP tlog-policy has it: which logs, which witnesses, how many of them must have cosigned. GET
@@ -90,15 +90,18 @@ fn read(file: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
 }
 
 fn read_keys(file: &Path) -> Result<LogKeys, Failure> {
-    let refused = |error: &dyn std::fmt::Display| exit::file(file, "is no list of a log's keys", error);
-    let published: PublishedKeys =
-        serde_json::from_slice(&read(file, KEYS_BYTES_MAX)?).map_err(|error| refused(&error))?;
+    log_keys(&read(file, KEYS_BYTES_MAX)?).map_err(|error| exit::file(file, "is no list of a log's keys", error))
+}
+
+/// The list of a log's keys, as GET /log/keys answers it.
+pub(super) fn log_keys(bytes: &[u8]) -> Result<LogKeys, String> {
+    let published: PublishedKeys = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let ranges = published.keys.into_iter().map(|published| {
         let PublishedKey { key, from_size, to_size, handover } = published;
-        let key: VerifierKey = key.parse().map_err(|error| refused(&error))?;
+        let key: VerifierKey = key.parse().map_err(|error: crate::merkle::KeyError| error.to_string())?;
         Ok(KeyRange { key, from_size, to_size, handover })
     });
-    LogKeys::new(ranges.collect::<Result<_, Failure>>()?).map_err(|error| refused(&error))
+    LogKeys::new(ranges.collect::<Result<_, String>>()?).map_err(|error| error.to_string())
 }
 
 fn shown(bytes: &[u8], policy: &Policy, keys: Option<&LogKeys>) -> Result<Shown, String> {

@@ -1,11 +1,12 @@
 //! A log's tiles for who checks something against them: from a folder that mirrors them, or over HTTP from whoever serves them.
 //! What comes is bounded and believed by nobody. Not here: what is checked.
 
+use super::check::{self, KEYS_BYTES_MAX};
 use super::client;
 use super::exit::{self, Failure};
 use super::outside;
 use crate::audit::certificate::{Bundles, TilesError};
-use crate::merkle::{NOTE_BYTES_MAX, TILE_WIDTH, TileAddress, VerifierKey};
+use crate::merkle::{LogKeys, NOTE_BYTES_MAX, TILE_WIDTH, TileAddress, VerifierKey};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use tokio::runtime::Handle;
 
 /// 256 of the longest records with their lengths.
 const BUNDLE_BYTES_MAX: usize = TILE_WIDTH as usize * (2 + 65_535);
+/// The list of a log's keys, beside its tiles.
+const KEYS: &str = "keys";
 const KEY_FILE_BYTES_MAX: usize = 64 << 10;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
@@ -54,9 +57,25 @@ impl Tiles {
         keys_in(&String::from_utf8_lossy(&bytes)).map(|keys| keys.into_iter().next())
     }
 
+    /// The keys that the log has had, as the mirror or the service says them; `None` where it has no such list. They lead from
+    /// a key that is trusted to others, and are trusted for nothing else.
+    pub(super) async fn log_keys(&self) -> Result<Option<LogKeys>, Failure> {
+        let unreachable = |error: TilesError| Failure::Unreachable(error.to_string());
+        let bytes = match self {
+            Self::Folder(folder) => read_file(&folder.join(KEYS), KEYS_BYTES_MAX).map_err(unreachable)?,
+            Self::Url { http, prefix, token } => {
+                fetched(http, prefix, token.as_deref(), KEYS, KEYS_BYTES_MAX).await.map_err(unreachable)?
+            }
+        };
+        let read = bytes.map(|bytes| check::log_keys(&bytes)).transpose();
+        read.map_err(|error| {
+            Failure::Refused(format!("what the tiles have as {KEYS} is no list of a log's keys: {error}"))
+        })
+    }
+
     fn read(&self, address: &TileAddress) -> Result<Option<Vec<u8>>, TilesError> {
         match self {
-            Self::Folder(folder) => read_file(&folder.join(address.to_string())),
+            Self::Folder(folder) => read_file(&folder.join(address.to_string()), BUNDLE_BYTES_MAX),
             Self::Url { http, prefix, token } => {
                 let name = address.to_string();
                 Handle::current().block_on(fetched(http, prefix, token.as_deref(), &name, BUNDLE_BYTES_MAX))
@@ -81,7 +100,7 @@ impl Bundles for Tiles {
     }
 }
 
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, TilesError> {
+fn read_file(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, TilesError> {
     let failed = |error: std::io::Error| TilesError(format!("{}: {error}", path.display()));
     let file = match File::open(path) {
         Ok(file) => file,
@@ -89,8 +108,8 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, TilesError> {
         Err(error) => return Err(failed(error)),
     };
     let mut bytes = Vec::new();
-    file.take(BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    within(&path.display(), bytes, BUNDLE_BYTES_MAX).map(Some)
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    within(&path.display(), bytes, bytes_max).map(Some)
 }
 
 async fn fetched(

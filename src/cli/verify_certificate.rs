@@ -6,7 +6,7 @@ use super::output::{self, grouped};
 use super::progress::Progress;
 use super::tiles::{self, Tiles};
 use crate::audit::certificate::{Verified, VerifyError, verify};
-use crate::merkle::CERTIFICATE_BYTES_MAX;
+use crate::merkle::{CERTIFICATE_BYTES_MAX, KeysError};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,7 +20,8 @@ records, and names every figure that differs. The tiles are a folder that mirror
 mirror), or the address of a tlog-tiles log; of a service, http://HOST/v1/tenants/TENANT/log with a token.
 
 The key is what GET /v1/tenants/TENANT/log/key answers. Keep it apart from what it checks: without --key it is taken from
-the address of the tiles, and then says only that both are of one hand.
+the address of the tiles, and then says only that both are of one hand. Where the log's key was changed since, the list of its
+keys beside the tiles leads from that key to the others, over heads that both have signed.
 
 Exit codes: 0 everything is so, 1 something is not and is named, 2 no key, 3 the tiles can't be reached, 5 a file can't be read.
 
@@ -54,6 +55,19 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             || Failure::Usage("--key is missing: a folder of tiles says nothing of who signs for its log".into());
         keys.push(tiles.key().await?.ok_or_else(missing)?);
         output::note("the key is taken from where the tiles are; one that was kept apart says more (--key)");
+    }
+    if let Some(listed) = tiles.log_keys().await? {
+        for trusted in keys.clone() {
+            let led_to = match listed.trusted_from(&trusted) {
+                Ok(led_to) => led_to,
+                Err(KeysError::NotListed) => continue,
+                Err(error) => {
+                    return Err(Failure::Refused(format!("the list of the log's keys beside the tiles: {error}")));
+                }
+            };
+            let more: Vec<_> = led_to.ranges().iter().map(|range| range.key.clone()).collect();
+            keys.extend(more.into_iter().filter(|key| *key != trusted));
+        }
     }
     let counted = tokio::task::spawn_blocking(move || {
         let bar = Progress::new("records", 0);
