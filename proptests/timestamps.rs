@@ -2,7 +2,7 @@
 //! takes; an outage is caught up; and what is no good answer is named and not kept.
 
 use crate::crowd::{Crowd, Town};
-use crate::harness::{Service, Tenant};
+use crate::harness::{Service, Tenant, run_program};
 use crate::merkle_log::{act, head, service};
 use crate::quorum::{openssl, until};
 use base64::Engine as _;
@@ -153,6 +153,47 @@ fn openssl_takes(stamp: &Value, ca: &Path) -> bool {
     openssl.output().expect("openssl runs").status.success()
 }
 
+/// `seatledger verify-timestamp` on what somebody took away: good as it is, and named where it is not.
+fn taken_away(t: &Tenant, stamp: &Value, ca: &Path) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let note = stamp["checkpoint"].as_str().expect("a head");
+    let response = STANDARD.decode(stamp["response"].as_str().expect("an answer")).expect("base64");
+    let listed = t.get("/log/timestamps").text;
+    fs::write(path("list"), &listed).expect("written");
+    fs::write(path("head"), note).expect("written");
+    fs::write(path("tsr"), &response).expect("written");
+    let trusted = ca.to_string_lossy().into_owned();
+    let says = |args: &[&str], code: i32, words: &str| {
+        let (found, out, complaint) = run_program(&[&["verify-timestamp"], args].concat());
+        assert!(
+            found == Some(code) && format!("{out}{complaint}").contains(words),
+            "{args:?}: {found:?} {out}{complaint}"
+        );
+    };
+    let (head, tsr, list) = (path("head"), path("tsr"), path("list"));
+    says(&[&head, &tsr, "--trust", &trusted], 0, &format!("over {} records was there at 20", stamp["size"]));
+    says(&["--list", &list, "--trust", &trusted, "--json"], 0, "\"is_stamped\":true");
+    // another head, an answer that is another, one that is still waited for, and another authority
+    fs::write(path("other"), note.replacen(&format!("\n{}\n", stamp["size"]), "\n7\n", 1)).expect("written");
+    says(&[&path("other"), &tsr, "--trust", &trusted], 1, "a timestamp of something else");
+    fs::write(path("cut"), &response[..response.len() - 1]).expect("written");
+    says(&[&head, &path("cut"), "--trust", &trusted], 1, "not the DER of a TimeStampResp");
+    fs::write(path("waits"), listed.replacen(stamp["response"].as_str().expect("an answer"), "", 1)).expect("written");
+    says(&["--list", &path("waits"), "--trust", &trusted], 1, "IT IS NOT STAMPED");
+    let Some((_, theirs)) = a_timestamp(b"something else") else { return };
+    fs::write(path("theirs"), theirs).expect("written");
+    says(&[&head, &tsr, "--trust", &path("theirs")], 1, "its certificate is not trusted");
+    says(&[&head, &tsr, "--trust", &path("theirs"), "--trust", &trusted], 0, "was there at");
+    // what is none of these files
+    says(&[&tsr, &tsr, "--trust", &trusted], 1, "it is no head");
+    says(&[&head, &tsr, "--trust", &head], 5, "the certificates of the authority can't be read");
+    says(&[&head, &path("nowhere"), "--trust", &trusted], 5, "nowhere");
+    says(&["--list", &head, "--trust", &trusted], 5, "is no answer of GET /log/timestamps");
+    says(&[&head, "--trust", &trusted], 2, "RESPONSE");
+    says(&[&head, &tsr], 2, "--trust");
+}
+
 #[test]
 fn each_days_head_is_stamped_and_an_outage_is_caught_up() {
     let Some(authority) = Authority::start() else { return eprintln!("there is no openssl here") };
@@ -195,6 +236,7 @@ fn each_days_head_is_stamped_and_an_outage_is_caught_up() {
         assert_eq!(stamp["checkpoint"], waited["checkpoint"], "the head of the day, and no later one");
         assert!(openssl_takes(stamp, &ca), "{stamp}");
     }
+    taken_away(&t, &all[0], &ca);
     let sizes: Vec<u64> = all.iter().map(|stamp| stamp["size"].as_u64().expect("a size")).collect();
     assert!(sizes.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {sizes:?}");
     let second = all[2]["date"].as_str().expect("a date");

@@ -31,6 +31,7 @@ mod token;
 mod verify;
 mod verify_bundle;
 mod verify_certificate;
+mod verify_timestamp;
 mod witness;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -95,6 +96,8 @@ enum Command {
     VerifyCertificate(verify_certificate::Args),
     /// Check an evidence bundle, without the service
     VerifyBundle(verify_bundle::Args),
+    /// Check an authority's timestamp of a head that was taken away, without the service
+    VerifyTimestamp(verify_timestamp::Args),
     /// Make a data folder of an export
     Import(import::Args),
     /// Cosign the heads of logs, each as one history, and refuse every fork
@@ -159,6 +162,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Certificate(args) => wait_for(certificate::run(*args)),
         Command::VerifyCertificate(args) => wait_for(verify_certificate::run(args)),
         Command::VerifyBundle(args) => verify_bundle::run(&args),
+        Command::VerifyTimestamp(args) => verify_timestamp::run(&args),
         Command::Import(args) => wait_for(import::run(args)),
         Command::Witness(args) => wait_for(witness::run(args)),
         Command::Check(args) => check::run(&args),
