@@ -26,6 +26,7 @@ mod quorum;
 mod race;
 mod reader;
 mod reports;
+mod review_commands;
 mod reviews;
 mod rot;
 mod rotation;

@@ -140,6 +140,7 @@ enum Body {
     None,
     Json(Value),
     Lines(String),
+    Csv(Vec<u8>),
 }
 
 impl Client {
@@ -206,6 +207,11 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: Value, key: Option<&str>) -> Result<Value, CallError> {
         self.call(Method::POST, path, &Body::Json(body), key).await
+    }
+
+    /// Sends a spreadsheet.
+    pub(crate) async fn post_csv(&self, path: &str, sheet: Vec<u8>, key: Option<&str>) -> Result<Value, CallError> {
+        self.call(Method::POST, path, &Body::Csv(sheet), key).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value, key: Option<&str>) -> Result<Value, CallError> {
@@ -327,6 +333,7 @@ impl Client {
                 .header(CONTENT_TYPE, "application/x-ndjson")
                 .header("Accept", "application/x-ndjson")
                 .body(lines.clone()),
+            Body::Csv(sheet) => request.header(CONTENT_TYPE, "text/csv").body(sheet.clone()),
         };
         let unreachable = |error: reqwest::Error| {
             CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)))

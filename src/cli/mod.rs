@@ -21,6 +21,7 @@ mod progress;
 mod replay;
 mod report;
 mod restore;
+mod review;
 mod rotate;
 mod serve;
 mod spawned;
@@ -90,6 +91,8 @@ enum Command {
     Diff(Box<diff::Args>),
     /// Ask a running service for one of the auditor's reports, or for their list
     Report(Box<report::Args>),
+    /// Access reviews of a running service: open, show, decide, by hand or by spreadsheet, end, cancel
+    Review(Box<review::Args>),
     /// Ask a running service for a signed certificate that the cap held
     Certificate(Box<certificate::Args>),
     /// Count a certificate again from the log's tiles, without the service
@@ -159,6 +162,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Export(args) => wait_for(export::run(*args)),
         Command::Diff(args) => wait_for(diff::run(*args)),
         Command::Report(args) => wait_for(report::run(*args)),
+        Command::Review(args) => wait_for(review::run(*args)),
         Command::Certificate(args) => wait_for(certificate::run(*args)),
         Command::VerifyCertificate(args) => wait_for(verify_certificate::run(args)),
         Command::VerifyBundle(args) => verify_bundle::run(&args),
