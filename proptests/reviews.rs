@@ -360,3 +360,43 @@ fn a_large_review_goes_on_after_a_restart() {
     assert_eq!(released.len(), 4000);
     assert_eq!(seats(&t, &review, "").len(), HOLDERS);
 }
+
+#[test]
+fn reading_the_seats_leaves_one_trace_an_hour_for_each_who_reads() {
+    let t = organization();
+    let review = open(&t, json!({}));
+    let auditor = t.as_role("auditor");
+    let opened = t.get(&format!("/reviews/{review}")).ok()["opened_position"].as_u64().expect("a position");
+    let told = || -> Vec<Value> {
+        let rows = t.list("/reports/access-log");
+        rows.into_iter().filter(|row| row["report"] == "review").collect()
+    };
+    assert_eq!(told().len(), 0);
+    // page by page, and as a spreadsheet: one reading
+    let mut path = format!("/reviews/{review}/seats?limit=3");
+    let mut pages = 0;
+    loop {
+        let page = auditor.get(&path).ok();
+        pages += 1;
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/reviews/{review}/seats?limit=3&cursor={}", encode(cursor));
+    }
+    assert_eq!(pages, 3);
+    auditor.get(&format!("/reviews/{review}/seats?format=csv"));
+    let rows = told();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((rows[0]["from"].as_u64(), rows[0]["as_of"].is_null()), (Some(opened), true));
+    assert!(rows[0]["actor"].as_str().is_some_and(|actor| actor.starts_with("token_")), "{rows:?}");
+    let evidence = rows[0]["evidence"][0].as_u64().expect("a position");
+    let event = t.get(&format!("/events/{evidence}")).ok();
+    assert_eq!(event["type"], "report_read");
+    // somebody else's reading is another one, and one of the past, too
+    t.get(&format!("/reviews/{review}/seats")).ok();
+    auditor.get(&format!("/reviews/{review}/seats?as_of={opened}")).ok();
+    assert_eq!(told().len(), 3);
+    // what is not there, and was not there then, is not read
+    t.get("/reviews/review_77/seats").problem("review-not-found");
+    t.get(&format!("/reviews/{review}/seats?as_of={}", opened - 1)).problem("review-not-found");
+    t.get(&format!("/reviews/{review}/seats?format=xml")).problem("not-acceptable");
+    assert_eq!(told().len(), 3);
+}

@@ -46,6 +46,7 @@ reports! {
     DiffByPerson => "diff-by-person",
     Cap => "cap",
     Certificate => "certificate",
+    Review => "review",
 }
 
 /// What a report was asked with: positions and ids, never a name.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi as OpenApiDocument, Ref, RefOr, Response, ResponseBuilder,
-    Type,
+    ContentBuilder, HeaderBuilder, KnownFormat, ObjectBuilder, OpenApi as OpenApiDocument, Ref, RefOr, Response,
+    ResponseBuilder, Schema, SchemaFormat, Type,
 };
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -183,3 +183,16 @@ pub(super) struct CommandAnswer {
     seat: Option<String>,
     licensed: Option<bool>,
 }
+
+/// Bytes as they are: in the contract a binary string, and not an array of numbers.
+pub(super) struct Binary;
+
+impl PartialSchema for Binary {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let bytes = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
+        bytes.content_media_type("application/octet-stream").into()
+    }
+}
+
+impl ToSchema for Binary {}

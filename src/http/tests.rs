@@ -1,5 +1,6 @@
 //! The published contract against the file that keeps it.
 
+use serde_json::Value;
 use std::path::Path;
 
 #[test]
@@ -14,6 +15,38 @@ fn the_kept_contract_is_the_published_one() {
          `cargo run -- openapi > schemas/openapi.json` and look at the difference",
         differs.unwrap_or_else(|| kept.lines().count().min(published.lines().count())) + 1
     );
+}
+
+/// Every object below `content` of an answer or a request: media type and schema, references followed.
+fn contents<'d>(document: &'d Value, at: &'d Value, found: &mut Vec<(&'d str, &'d Value)>) {
+    let Some(fields) = at.as_object() else {
+        return at.as_array().into_iter().flatten().for_each(|entry| contents(document, entry, found));
+    };
+    for (name, value) in fields {
+        let types = value.as_object().filter(|_| name == "content").into_iter().flatten();
+        found.extend(types.filter(|(media_type, _)| media_type.contains('/')).map(|(media_type, content)| {
+            let schema = &content["schema"];
+            let named = schema["$ref"].as_str().and_then(|name| document.pointer(name.trim_start_matches('#')));
+            (media_type.as_str(), named.unwrap_or(schema))
+        }));
+        contents(document, value, found);
+    }
+}
+
+#[test]
+fn bodies_that_are_no_json_are_strings_in_the_contract_and_files_are_binary_ones() {
+    let document: Value = serde_json::from_str(&super::openapi_text().unwrap()).unwrap();
+    let mut found = vec![];
+    contents(&document, &document["paths"], &mut found);
+    let mut files = 0;
+    for (media_type, schema) in found.iter().filter(|(media_type, _)| !media_type.ends_with("json")) {
+        let is_file =
+            ["application/x-tar", "application/vnd.apache.parquet", "application/octet-stream"].contains(media_type);
+        files += u32::from(is_file);
+        assert_eq!(schema["type"], "string", "{media_type}: {schema}");
+        assert_eq!(schema["format"] == "binary", is_file, "{media_type}: {schema}");
+    }
+    assert_eq!(files, 7, "two kinds of tiles, a backup, a bundle, an export and two reports");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! (`ledger::evidence`).
 
 use crate::http::auth::Caller;
-use crate::http::contract::ReadProblems;
+use crate::http::contract::{Binary, ReadProblems};
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::shown;
@@ -119,7 +119,7 @@ pub(in crate::http) async fn log_keys(caller: Caller) -> Result<Response, Proble
 /// `x001/234`, a partial one its width behind it, as in `x001/234.p/17`.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/{level}/{*index}", tag = "log",
     params(("tenant" = String, Path), ("level" = String, Path), ("index" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), ReadProblems))]
+    responses((status = 200, body = Binary, content_type = "application/octet-stream"), ReadProblems))]
 pub(in crate::http) async fn log_tile(
     caller: Caller,
     places: Places<(String, String, String)>,
@@ -131,7 +131,7 @@ pub(in crate::http) async fn log_tile(
 /// The records under a tile of level 0, each with its length before it as two bytes, the higher first.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/log/tile/entries/{*index}", tag = "log",
     params(("tenant" = String, Path), ("index" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), ReadProblems))]
+    responses((status = 200, body = Binary, content_type = "application/octet-stream"), ReadProblems))]
 pub(in crate::http) async fn log_entries(
     caller: Caller,
     places: Places<(String, String)>,

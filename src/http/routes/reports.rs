@@ -11,7 +11,7 @@ use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
 use crate::http::auth::Caller;
 use crate::http::bodies::reports::{ReportAboutBody, ReportBody};
-use crate::http::contract::ReadProblems;
+use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
 use crate::http::history::filter_of;
 use crate::http::inputs::{self, Places};
@@ -72,7 +72,7 @@ pub(in crate::http) async fn reports(reading: Reading) -> Result<Response, Probl
 /// One report: as a list, or as a file of all of its rows, CSV or Parquet. Which parameters it takes says `GET /reports`; others are refused.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/reports/{report}", tag = "reports",
     params(("tenant" = String, Path), ("report" = String, Path), ReportQuery, ReadQuery, PageQuery),
-    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Binary = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn report(
@@ -115,7 +115,7 @@ pub(in crate::http) struct DiffQuery {
 /// What changed between two points: figures by pool, seats that came, went or are in another state, with what caused it.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/diff", tag = "reports",
     params(("tenant" = String, Path), DiffQuery, ReadQuery, PageQuery),
-    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+    responses((status = 200, content((ReportBody = "application/json"), (String = "text/csv"), (Binary = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn diff(

@@ -7,7 +7,8 @@ use crate::domain::answer::Status;
 use crate::domain::command::Door as Through;
 use crate::domain::facts::Role;
 use crate::domain::ids::{Holder, PoolId, ReviewId};
-use crate::domain::state::{Review, Tenant};
+use crate::domain::report::{ReportAsked, ReportName};
+use crate::domain::state::{ReadKey, Review, Tenant};
 use crate::http::answers;
 use crate::http::auth::Caller;
 use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
@@ -19,6 +20,7 @@ use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::reading::{Belonging, Listed, Page, PageQuery, Place, ReadQuery, Reading};
 use crate::http::sheet;
+use crate::http::traces;
 use crate::http::wire::bodies::{DecisionsBody, ReviewBody as NewReviewBody};
 use crate::http::wire::kind::Kind;
 use crate::ledger::SubmitError;
@@ -118,7 +120,8 @@ pub(in crate::http) struct SeatsQuery {
 }
 
 /// The frozen seats with what is decided on each, by pool and holder: as a list, or as a CSV of all of them, which comes
-/// back to `/decisions` with its column filled in. Once the review is over they are shown as they were at its end.
+/// back to `/decisions` with its column filled in. Once the review is over they are shown as they were at its end. Like a report
+/// it leaves a trace of who read it.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/reviews/{review}/seats", tag = "reviews",
     params(("tenant" = String, Path), ("review" = String, Path), SeatsQuery, ReadQuery, PageQuery),
     responses((status = 200, content((Listed<ReviewSeatBody> = "application/json"), (String = "text/csv"))),
@@ -131,10 +134,19 @@ pub(in crate::http) async fn review_seats(
 ) -> Result<Response, Problem> {
     let id = review_id(&to);
     reading.knows_positions_alone("the seats of a review are those at the position where it was opened")?;
-    if is_csv(query.format.as_deref(), &headers)? {
+    let is_csv = is_csv(query.format.as_deref(), &headers)?;
+    let place = Place::of(&reading, page, "")?;
+    let begun_at = place.cursor().map(|(moment, _)| moment.position);
+    let (reading, traced) = {
+        let look = move || traced(&reading, id, begun_at).map(|traced| (reading, traced));
+        tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))??
+    };
+    if let Some((asked, position)) = traced {
+        traces::report_read(&reading.caller, ReportName::Review, asked, position).await?;
+    }
+    if is_csv {
         return written(reading, id).await;
     }
-    let place = Place::of(&reading, page, "")?;
     let listed = move || {
         let (page, position) = rows(&reading, &place, id)?;
         let ledger = &reading.caller.service.ledger;
@@ -142,6 +154,24 @@ pub(in crate::http) async fn review_seats(
         place.listed(items, page.next, Moment::at(position))
     };
     tokio::task::spawn_blocking(listed).await.map_err(|error| Problem::internal(&error))?
+}
+
+/// How a reading of a review's seats is told, and of which position: the review by the position where it was opened. `None` for
+/// a page of what was begun as of now within the hour, and for a point before there was the review. Blocking.
+fn traced(reading: &Reading, id: ReviewId, begun_at: Option<u64>) -> Result<Option<(ReportAsked, u64)>, Problem> {
+    let as_of = reading.asked_moment()?.map(|moment| moment.position);
+    let (caller, now) = (&reading.caller, reading.caller.service.ledger.clock().now());
+    caller.service.ledger.read(caller.tenant, |view| {
+        let opened = found(&view.state, id)?.opened_at;
+        let asked = |as_of| ReportAsked { as_of, from: Some(opened), ..ReportAsked::default() };
+        let key = ReadKey { actor: caller.actor, report: ReportName::Review, asked: asked(None) };
+        let is_going_on = begun_at.is_some() && as_of.is_none() && view.state.reads.is_fresh(&key, now);
+        let position = as_of.or(begun_at);
+        if is_going_on || position.is_some_and(|position| position < opened) {
+            return Ok(None);
+        }
+        Ok(Some((asked(position), position.unwrap_or(view.state.next_position.saturating_sub(1)))))
+    })?
 }
 
 /// A page of a review's seats, and the position that it speaks of. Blocking.

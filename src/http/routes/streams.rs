@@ -7,7 +7,7 @@ use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
 use crate::http::Service;
 use crate::http::auth::{Caller, Root};
-use crate::http::contract::ReadProblems;
+use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
 use crate::http::history::{EventsQuery, range};
 use crate::http::inputs::Asked;
@@ -163,7 +163,7 @@ pub(in crate::http) struct ExportQuery {
 /// head, keys, the format's documents and a reader. It is checked with `seatledger verify-bundle`, or without us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
     params(("tenant" = String, Path), ExportQuery, ChosenQuery, ReadQuery),
-    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/x-tar"), (Vec<u8> = "application/vnd.apache.parquet"))),
+    responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Binary = "application/x-tar"), (Binary = "application/vnd.apache.parquet"))),
         (status = 406, description = "No such form of the answer", body = crate::http::problem::ProblemBody, content_type = "application/problem+json"),
         ReadProblems))]
 pub(in crate::http) async fn export_events(
@@ -321,7 +321,7 @@ fn built(format: Format) -> Result<Format, Problem> {
 
 /// A backup of the whole service as a tar, taken while it goes on. It is whole only with SHA256SUMS at its end.
 #[utoipa::path(get, path = "/v1/backup", tag = "service",
-    responses((status = 200, body = Vec<u8>, content_type = "application/x-tar"), ReadProblems))]
+    responses((status = 200, body = Binary, content_type = "application/x-tar"), ReadProblems))]
 pub(in crate::http) async fn backup(root: Root) -> Result<Response, Problem> {
     let service: Arc<Service> = root.service;
     let place = files::place(&service.exports, "exports")?;
