@@ -171,7 +171,7 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
     let place = tempfile::tempdir().expect("a folder");
     let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
     fs::write(path("token"), ROOT_TOKEN).expect("written");
-    fs::write(path("policy"), Policy::text(&[first.clone()], &[], 0)).expect("written");
+    fs::write(path("policy"), Policy::text(std::slice::from_ref(&first), &[], 0)).expect("written");
     let certificate = path("certificate");
     let url = t.url("").split("/v1").next().expect("an address").to_owned();
     let (code, _, why) = asked(&url, &["certificate", "--tenant", &t.name, "--out", &certificate]);

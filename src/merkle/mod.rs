@@ -21,6 +21,7 @@ mod peaks;
 mod policy;
 mod proof_file;
 mod prove;
+mod round;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use peaks::Peaks;
 pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError, Unmet};
 pub use proof_file::{PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError};
 pub use prove::{Nodes, consistency, inclusion, root_at};
+pub use round::{ROUND_BYTES_MAX, RoundError, parse_round, round_text};
 pub use statement::{
     CERTIFICATE_BYTES_MAX, CERTIFICATE_TITLE, StatementError, certificate_key, open_certificate, sign_certificate,
 };

@@ -1,12 +1,13 @@
-//! Signed heads: `heads/<tenant>` holds the last one of each tenant, as it was published. It is on stable storage before
-//! anybody sees it, so that a later start can compare: a log that does not contain it was shortened or rewritten. Not
-//! here: when one is signed.
+//! Signed heads: `heads/<tenant>` holds the last one of each tenant, as it was published, or `heads/round-<n>` those of many that
+//! were signed at once. It is on stable storage before anybody sees it, so that a later start can compare: a log that does not
+//! contain it was shortened or rewritten. Not here: when one is signed, and which files of rounds are needed (`rounds.rs`).
 
 use super::key::Secret;
+use super::rounds::{self, Rounds, rounds_in};
 use crate::log::LogReader;
 use crate::merkle::{
-    Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name, root_at,
-    sign_certificate,
+    Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name,
+    parse_round, root_at, sign_certificate,
 };
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -84,7 +85,7 @@ pub(in crate::ledger) struct Heads {
     reader: LogReader,
     published: RwLock<BTreeMap<u32, Arc<SignedHead>>>,
     /// One at a time, so that no head is older than the one before it.
-    signing: Mutex<()>,
+    signing: Mutex<Rounds>,
 }
 
 /// What can stand in every origin of the log.
@@ -95,7 +96,9 @@ pub(super) fn check_log_name(log_name: &str) -> Result<(), HeadsError> {
 
 /// Whether any head was signed in this folder.
 pub(super) fn has_signed(dir: &Path) -> bool {
-    tenants_with_heads(&dir.join(HEADS)).is_ok_and(|tenants| !tenants.is_empty())
+    let dir = dir.join(HEADS);
+    tenants_with_heads(&dir).is_ok_and(|tenants| !tenants.is_empty())
+        || rounds_in(&dir).is_ok_and(|all| !all.is_empty())
 }
 
 /// The notes in a folder of heads, by tenant, each with its file.
@@ -128,18 +131,27 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, HeadsError> {
     Ok(bytes)
 }
 
+/// Every head in a folder that is one, with its tenant, those signed alone first.
+fn checkpoints_in(dir: &Path) -> impl Iterator<Item = (u32, Checkpoint)> {
+    let heads = dir.join(HEADS);
+    let alone = tenants_with_heads(&heads).unwrap_or_default().into_iter();
+    let file = heads.clone();
+    let alone = alone
+        .filter_map(move |tenant| Some((tenant, Note::parse(&fs::read(file.join(tenant.to_string())).ok()?).ok()?)));
+    let rounds = rounds_in(&heads).unwrap_or_default().into_iter();
+    let rounds = rounds.filter_map(|(_, path)| parse_round(&rounds::read(&path).ok()?).ok()).flatten();
+    alone.chain(rounds).filter_map(|(tenant, note)| Some((tenant, note.text.parse().ok()?)))
+}
+
 /// Whose log it is, as the heads in a folder say.
 pub fn log_name_in(dir: &Path) -> Option<String> {
-    let tenant = tenants_with_heads(&dir.join(HEADS)).ok()?.into_iter().next()?;
-    let bytes = fs::read(dir.join(HEADS).join(tenant.to_string())).ok()?;
-    let origin = Note::parse(&bytes).ok()?.text.parse::<Checkpoint>().ok()?.origin;
-    origin.rsplitn(3, '/').nth(2).map(str::to_owned)
+    let (_, head) = checkpoints_in(dir).next()?;
+    head.origin.rsplitn(3, '/').nth(2).map(str::to_owned)
 }
 
 /// How many records the last head of the tenant in this folder covers, whoever signed it.
 pub(super) fn last_size(dir: &Path, tenant: u32) -> Option<u64> {
-    let bytes = fs::read(dir.join(HEADS).join(tenant.to_string())).ok()?;
-    Some(Note::parse(&bytes).ok()?.text.parse::<Checkpoint>().ok()?.size)
+    checkpoints_in(dir).filter(|(of, _)| *of == tenant).map(|(_, head)| head.size).max()
 }
 
 impl Heads {
@@ -155,17 +167,40 @@ impl Heads {
         let name = format!("{log_name}/{}", hex::encode(log_id));
         let signer = Signer::new(&name, secret).map_err(|_| HeadsError::Name { name })?;
         let dir = dir.join(HEADS);
-        let mut published = BTreeMap::new();
-        for tenant in tenants_with_heads(&dir).map_err(|error| io_error("listing", &dir, error))? {
+        let listing = |error| io_error("listing", &dir, error);
+        let (mut last, mut rounds) = (BTreeMap::new(), Rounds::default());
+        // of two heads of a tenant the one over more records counts, and the one that was signed alone has the cosignatures
+        for (number, path) in rounds_in(&dir).map_err(listing)? {
+            rounds.found(number);
+            let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
+            let bytes = rounds::read(&path).map_err(|error| io_error("reading", &path, error))?;
+            for (tenant, note) in parse_round(&bytes).map_err(|error| damaged(error.to_string()))? {
+                let (head, is_ours) = read(&path, note, &signer)?;
+                if last.get(&tenant).is_none_or(|(known, _, _): &(SignedHead, _, _)| known.size <= head.size) {
+                    rounds.holds(number, tenant);
+                    last.insert(tenant, (head, is_ours, path.clone()));
+                }
+            }
+        }
+        for tenant in tenants_with_heads(&dir).map_err(listing)? {
             let path = dir.join(tenant.to_string());
-            let (head, is_ours) = read(&path, &signer)?;
+            let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
+            let note = Note::parse(&read_bytes(&path)?).map_err(|error| damaged(error.to_string()))?;
+            let (head, is_ours) = read(&path, note, &signer)?;
+            if last.get(&tenant).is_none_or(|(known, _, _)| known.size <= head.size) {
+                rounds.stands_elsewhere(tenant);
+                last.insert(tenant, (head, is_ours, path));
+            }
+        }
+        let mut published = BTreeMap::new();
+        for (tenant, (head, is_ours, path)) in last {
             compare(&reader, tenant, &path, &head)?;
             if only_ours && !is_ours {
                 return Err(HeadsError::OtherKey { file: path.display().to_string() });
             }
             published.insert(tenant, Arc::new(head));
         }
-        let (published, signing) = (RwLock::new(published), Mutex::new(()));
+        let (published, signing) = (RwLock::new(published), Mutex::new(rounds));
         Ok(Heads { dir, signer, reader, published, signing })
     }
 
@@ -185,11 +220,12 @@ impl Heads {
 
     /// Publishes a head that was signed elsewhere, unless one over more records stands already.
     pub(super) fn publish(&self, tenant: u32, head: SignedHead) -> io::Result<()> {
-        let _one_at_a_time = self.signing.lock();
+        let mut rounds = self.signing.lock();
         if self.last(tenant).is_some_and(|last| last.size > head.size) {
             return Ok(());
         }
         write(&self.dir, &tenant.to_string(), head.note.as_bytes())?;
+        rounds.stands_elsewhere(tenant);
         self.published.write().insert(tenant, Arc::new(head));
         Ok(())
     }
@@ -234,7 +270,7 @@ impl Heads {
 
     /// Adds a witness's signature to the last head. `false` if there is a newer head by now.
     pub(super) fn add(&self, tenant: u32, size: u64, key: &VerifierKey, signature: Signature) -> Result<bool, String> {
-        let _one_at_a_time = self.signing.lock();
+        let mut rounds = self.signing.lock();
         let Some(last) = self.last(tenant).filter(|last| last.size == size) else { return Ok(false) };
         let mut note = Note::parse(last.note.as_bytes()).map_err(|error| error.to_string())?;
         key.check(&note.text, &signature).map_err(|error| error.to_string())?;
@@ -242,25 +278,55 @@ impl Heads {
         note.signatures.push(signature);
         let note = note.to_string();
         write(&self.dir, &tenant.to_string(), note.as_bytes()).map_err(|error| error.to_string())?;
+        rounds.stands_elsewhere(tenant);
         self.published.write().insert(tenant, Arc::new(SignedHead { note, ..(*last).clone() }));
         Ok(true)
     }
 
     /// Signs the tree as it is now, unless that was done.
     pub(super) fn sign(&self, tenant: u32, slug: &str) -> io::Result<Arc<SignedHead>> {
-        let _one_at_a_time = self.signing.lock();
-        let (size, root) = self.reader.tree(tenant).head();
-        if let Some(last) = self.last(tenant).filter(|last| last.size >= size) {
-            assert!(last.size > size || last.root == root, "tenant {tenant} has two roots at {size} records");
-            return Ok(last);
-        }
-        let signer = self.signer_of(slug).ok_or_else(unnameable)?;
-        let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
-        write(&self.dir, &tenant.to_string(), note.as_bytes())?;
-        let head = Arc::new(SignedHead { size, root, note });
+        let mut rounds = self.signing.lock();
+        let head = match self.newest(tenant, slug)? {
+            Newest::Published(last) => return Ok(last),
+            Newest::Signed(head) => Arc::new(head),
+        };
+        write(&self.dir, &tenant.to_string(), head.note.as_bytes())?;
+        rounds.stands_elsewhere(tenant);
         self.published.write().insert(tenant, Arc::clone(&head));
         Ok(head)
     }
+
+    /// The same for many tenants, in one file.
+    pub(super) fn sign_round(&self, tenants: &[(u32, String)]) -> io::Result<()> {
+        let mut rounds = self.signing.lock();
+        let mut signed = BTreeMap::new();
+        for (tenant, slug) in tenants {
+            if let Newest::Signed(head) = self.newest(*tenant, slug)? {
+                signed.insert(*tenant, Arc::new(head));
+            }
+        }
+        rounds.write(&self.dir, &signed, |tenant| self.last(tenant))?;
+        self.published.write().extend(signed);
+        Ok(())
+    }
+
+    fn newest(&self, tenant: u32, slug: &str) -> io::Result<Newest> {
+        let (size, root) = self.reader.tree(tenant).head();
+        if let Some(last) = self.last(tenant).filter(|last| last.size >= size) {
+            assert!(last.size > size || last.root == root, "tenant {tenant} has two roots at {size} records");
+            return Ok(Newest::Published(last));
+        }
+        let signer = self.signer_of(slug).ok_or_else(unnameable)?;
+        let note = Checkpoint::new(signer.name(), size, root).signed(&signer).to_string();
+        Ok(Newest::Signed(SignedHead { size, root, note }))
+    }
+}
+
+/// The head over a tree as it is now.
+enum Newest {
+    Published(Arc<SignedHead>),
+    /// Not written yet, and nobody has seen it.
+    Signed(SignedHead),
 }
 
 fn unnameable() -> io::Error {
@@ -288,10 +354,9 @@ pub(super) fn tenants_with_heads(dir: &Path) -> io::Result<Vec<u32>> {
     Ok(tenants)
 }
 
-/// The head in a file, and whether it is signed with our key.
-fn read(path: &Path, signer: &Signer) -> Result<(SignedHead, bool), HeadsError> {
+/// The head in a note of a file, and whether it is signed with our key.
+fn read(path: &Path, note: Note, signer: &Signer) -> Result<(SignedHead, bool), HeadsError> {
     let damaged = |what: String| HeadsError::Damaged { file: path.display().to_string(), what };
-    let note = Note::parse(&read_bytes(path)?).map_err(|error| damaged(error.to_string()))?;
     let checkpoint: Checkpoint =
         note.text.parse().map_err(|error: crate::merkle::CheckpointError| damaged(error.to_string()))?;
     let key =

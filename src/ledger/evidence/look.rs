@@ -7,12 +7,13 @@ use super::cosigned::{COSIGNED, WITNESS_KEYS, read_witness_keys};
 use super::heads::{self, HEADS, tenants_with_heads};
 use super::key::NEXTS;
 use super::rotation::{has_handover, of_this_log};
+use super::rounds::{self, rounds_in};
 use super::timestamp::{CHECKPOINT, Kept, RESPONSE, TIMESTAMPS, check_whole, kept_in, tenants_in};
 use super::{LOG_KEY_FILE, LogKeySource};
 use crate::domain::ids::TenantId;
 use crate::domain::state::LogKeyRotation;
 use crate::log::Damage;
-use crate::merkle::{Checkpoint, KeyKind, Note, Signer, VerifierKey};
+use crate::merkle::{Checkpoint, KeyKind, Note, Signer, VerifierKey, parse_round};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -150,6 +151,16 @@ impl<'s> Look<'s> {
                 witnessed.push(tenant);
             }
         }
+        let rounds = rounds_in(&folder).unwrap_or_default().into_iter().map(|(_, path)| path);
+        for path in rounds {
+            // what is no round is named with the heads that the log does not contain
+            let notes = rounds::read(&path).ok().and_then(|bytes| parse_round(&bytes).ok()).unwrap_or_default();
+            for (tenant, note) in notes {
+                let Some(head) = self.note(tenant, &path, note) else { continue };
+                let size = newest.entry(tenant).or_default();
+                *size = head.size.max(*size);
+            }
+        }
         (newest, witnessed)
     }
 
@@ -232,7 +243,12 @@ impl<'s> Look<'s> {
     /// Looks at one note. `None` where it is none.
     fn head(&mut self, tenant: u32, path: &Path) -> Option<Checkpoint> {
         // what is no note is named with the heads that the log does not contain
-        let (note, head) = parsed(path)?;
+        let note = fs::read(path).ok().and_then(|bytes| Note::parse(&bytes).ok())?;
+        self.note(tenant, path, note)
+    }
+
+    fn note(&mut self, tenant: u32, path: &Path, note: Note) -> Option<Checkpoint> {
+        let head: Checkpoint = note.text.parse().ok()?;
         let Some(owner) = self.owners.get(&tenant).copied() else {
             self.find_at(path, tenant, head.size, "the history knows no such tenant");
             return Some(head);
@@ -366,10 +382,4 @@ impl Span {
     fn signs(&self, size: u64) -> bool {
         size >= self.from_size && self.to_size.is_none_or(|to| size <= to)
     }
-}
-
-fn parsed(path: &Path) -> Option<(Note, Checkpoint)> {
-    let note = Note::parse(&fs::read(path).ok()?).ok()?;
-    let head = note.text.parse().ok()?;
-    Some((note, head))
 }

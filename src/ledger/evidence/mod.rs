@@ -8,6 +8,7 @@ mod heads;
 mod key;
 mod look;
 mod rotation;
+mod rounds;
 mod timestamp;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(super) use rotation::look_at_handovers;
 pub use timestamp::{Authorities, Due, RESPONSE_BYTES_MAX, Stamp, TimestampError, TimestampRequest, check_kept};
 
 use super::{Ledger, ReadError, Shelf};
+use crate::clock::monotonic;
 use crate::domain::ids::TenantId;
 use crate::log::LogReader;
 use crate::log::writer::WriterHandle;
@@ -31,6 +33,7 @@ use cosigned::Cosigned;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use heads::Heads;
 use key::NextKey;
+use rounds::{ROUND_HEADS_MAX, ROUND_HEADS_MIN};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,13 +170,20 @@ impl Evidence {
 }
 
 fn sign_all(heads: &Heads, shelf: &Shelf) {
-    for tenant in heads.behind() {
-        // a tenant whose first event is not published yet has its turn in the next round
-        let Some(slug) = shelf.slug(TenantId(tenant)) else { continue };
-        if let Err(error) = heads.sign(tenant, &slug) {
-            tracing::warn!(%error, tenant = slug, "a head could not be signed; the last one stands");
-            return;
-        }
+    let begun = monotonic();
+    // a tenant whose first event is not published yet has its turn in the next round
+    let slug = |tenant| Some((tenant, shelf.slug(TenantId(tenant))?));
+    let behind: Vec<(u32, String)> = heads.behind().into_iter().filter_map(slug).collect();
+    let signed = if behind.len() < ROUND_HEADS_MIN {
+        behind.iter().try_for_each(|(tenant, slug)| heads.sign(*tenant, slug).map(|_| ()))
+    } else {
+        behind.chunks(ROUND_HEADS_MAX).try_for_each(|some| heads.sign_round(some))
+    };
+    if let Err(error) = signed {
+        return tracing::warn!(%error, "heads could not be signed; the last ones stand");
+    }
+    if !behind.is_empty() {
+        metrics::histogram!("seatledger_sign_round_seconds").record(begun.elapsed().as_secs_f64());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod look;
 mod rotation;
+mod rounds;
 
 use super::heads::HEADS;
 use super::*;

@@ -8,9 +8,11 @@ use super::super::frame::Records;
 use super::super::medium::{Medium, read_file};
 use super::super::trees::{Full, Growing, TileName};
 use super::{WalkReport, of};
-use crate::merkle::{Checkpoint, Hash, Note, Peaks, tile_bytes};
+use crate::merkle::{Checkpoint, Hash, Note, Peaks, parse_round, tile_bytes};
 
 const HEADS: &str = "heads";
+/// Among them, those of many tenants in one file.
+const ROUND: &str = "round-";
 /// Heads that hand over from one key of the log to the next.
 const ROTATIONS: &str = "rotations";
 /// The last heads that enough witnesses have cosigned.
@@ -35,6 +37,10 @@ impl<'m> WalkedTrees<'m> {
         let mut walked = Self { medium, growing: BTreeMap::new(), heads: BTreeMap::new() };
         for folder in [HEADS, ROTATIONS, COSIGNED] {
             for name in medium.list(folder).unwrap_or_default() {
+                if name.starts_with(ROUND) && !name.ends_with(".tmp") {
+                    walked.expect_round(format!("{folder}/{name}"), report);
+                    continue;
+                }
                 // a head that hands over has its size behind the tenant
                 let tenant = name.split('-').next().unwrap_or_default().parse::<u32>();
                 if let (Ok(tenant), false) = (tenant, name.ends_with(".tmp")) {
@@ -45,10 +51,29 @@ impl<'m> WalkedTrees<'m> {
         walked
     }
 
+    /// A file that holds heads of many tenants.
+    fn expect_round(&mut self, name: String, report: &mut WalkReport) {
+        let bytes = read_file(self.medium, &name).ok().flatten().unwrap_or_default();
+        let notes = match parse_round(&bytes) {
+            Ok(notes) => notes,
+            Err(error) => {
+                let what = format!("it is not the round of heads that was written: {error}");
+                return report.head_damages.push(of(self.medium, &name, &what));
+            }
+        };
+        for (tenant, note) in notes {
+            self.expect_head(tenant, name.clone(), note.text.parse().ok(), report);
+        }
+    }
+
     /// A file that holds a head, which the walk is to come to.
     fn expect(&mut self, tenant: u32, name: String, report: &mut WalkReport) {
         let bytes = read_file(self.medium, &name).ok().flatten().unwrap_or_default();
         let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
+        self.expect_head(tenant, name, head, report);
+    }
+
+    fn expect_head(&mut self, tenant: u32, name: String, head: Option<Checkpoint>, report: &mut WalkReport) {
         match head {
             Some(head) => {
                 self.heads.entry(tenant).or_default().entry(head.size).or_default().push((name, head.root));
