@@ -2,7 +2,7 @@
 //! `sha256sum` and by tools that we did not write; and refused when somebody touched it.
 
 use crate::certificates::Audit;
-use crate::harness::run_program;
+use crate::harness::{asked, run_program};
 use crate::reader::{reader, said};
 use crate::strangers::{accepts_inclusion, accepts_note, head_of};
 use seatledger::merkle::ProofFile;
@@ -120,4 +120,16 @@ fn what_no_bundle_can_be_made_of_or_taken_for_is_named() {
     }
     let (code, words) = verify(Path::new("/nowhere"), &[]);
     assert_eq!(code, Some(5), "{words}");
+}
+
+#[test]
+fn a_bundle_that_could_not_be_had_leaves_no_file_behind() {
+    let audit = Audit::begin();
+    let url = audit.tenant.url("");
+    let (base, tenant) = url.split_once("/v1/tenants/").expect("a tenant's path");
+    let out = audit.path("nothing.tar");
+    let (code, _, complaint) =
+        asked(base, &["export", "--tenant", tenant, "--proof", "--pool", "pool_99", "--to", &out]);
+    assert!(code == Some(1) && complaint.contains("pool-not-found"), "{complaint}");
+    assert!(!Path::new(&out).exists());
 }

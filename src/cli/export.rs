@@ -74,27 +74,37 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         }
         None => Box::new(BufWriter::new(std::io::stdout())),
     };
-    match &args.data {
+    let (made, is_bundle) = (args.to.clone(), args.proof);
+    let done = match &args.data {
         Some(dir) => from_folder(dir.clone(), args, out).await,
-        None => {
-            let format = args.format.name();
-            let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}") };
-            let until = args.until.map(|until| until.to_string());
-            let asked = [
-                ("to", &until),
-                ("type", &args.types),
-                ("pool", &args.pool),
-                ("user", &args.user),
-                ("device", &args.device),
-            ];
-            let given = asked.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-            let given: String = given.map(|(name, value)| format!("&{name}={}", client::encode(value))).collect();
-            let tenant = client::encode(&args.tenant);
-            let path = format!("/v1/tenants/{tenant}/export/events?{form}&from={}{given}", args.from);
-            args.access.client()?.download(&path, &mut out).await?;
-            Ok(Finished::Well)
-        }
+        None => from_service(args, &mut out).await,
+    };
+    if let (Err(_), Some(path)) = (&done, made) {
+        leave_nothing(&path, is_bundle);
     }
+    done
+}
+
+/// Nothing is left of what could not be had. An export that broke off stays as far as it came: it can be gone on with.
+fn leave_nothing(path: &Path, is_bundle: bool) {
+    if is_bundle || std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        // an error leaves a file behind that nobody takes for whole
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+async fn from_service(args: Args, out: &mut (dyn Write + Send)) -> Result<Finished, Failure> {
+    let format = args.format.name();
+    let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}") };
+    let until = args.until.map(|until| until.to_string());
+    let asked =
+        [("to", &until), ("type", &args.types), ("pool", &args.pool), ("user", &args.user), ("device", &args.device)];
+    let given = asked.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let given: String = given.map(|(name, value)| format!("&{name}={}", client::encode(value))).collect();
+    let tenant = client::encode(&args.tenant);
+    let path = format!("/v1/tenants/{tenant}/export/events?{form}&from={}{given}", args.from);
+    args.access.client()?.download(&path, out).await?;
+    Ok(Finished::Well)
 }
 
 async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -> Result<Finished, Failure> {
