@@ -98,7 +98,8 @@ fn read_ahead(dir: &Path, give: &Sender<Vec<Frame>>, total: u64, progress: &dyn 
         }
         for frame in group.frames() {
             let (tenant, first_position) = (frame.tenant, frame.first_position);
-            let read: Vec<_> = decoded(frame).collect();
+            let mut read = Vec::with_capacity(usize::try_from(frame.count).unwrap_or(0));
+            read.extend(decoded(frame));
             records += read.len();
             batch.push(Frame { tenant, first_position, records: read });
         }
