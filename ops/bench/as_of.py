@@ -22,6 +22,8 @@ TENANT = "/v1/tenants/big"
 POOLS, USERS, TEAMS = 200, 50_000, 20
 # a third of everything happens in one pool
 BUSY_POOL, BUSY_SHARE = 1, 0.33
+# has 300 seats, and 2,500 people for whom it is required
+QUEUED_POOL = 10
 
 
 class Service:
@@ -86,6 +88,12 @@ def found(service):
         target = {"group": "all", "exclude": f"team{pool % TEAMS}"} if pool % 7 == 3 else {"group": "all"}
         body = {"pool": f"declared:p{pool}", "target": target, "intent": "available"}
         service.must("POST", TENANT + "/assignments", body)
+    # more wait for this one than it has seats
+    queued = {"pool": f"declared:p{QUEUED_POOL}", "target": {"group": "team1"}, "intent": "required", "mode": "fill"}
+    service.must("POST", TENANT + "/assignments", queued)
+    for n in range(50):
+        service.must("POST", TENANT + "/tokens", {"name": f"Token {n}", "role": "auditor"})
+        service.must("PUT", f"{TENANT}/tools/tool{n}", {"name": f"Tool {n}"})
 
 
 def load(service, target, size):
@@ -107,6 +115,10 @@ def load(service, target, size):
             service.must("POST", TENANT + "/commands", "".join(batch), lines=True)
         round_ += 1
         service.must("POST", "/v1/clock", {"advance_seconds": 86_400})
+        if round_ % 10 == 0:
+            body = {"name": f"Review {round_}", "pools": [f"pool_{round_ % POOLS}"], "undecided": "keep"}
+            review = service.must("POST", TENANT + "/reviews", body)["review"]
+            service.must("POST", f"{TENANT}/reviews/{review}/end", {})
     print(f"{time.time() - begun:.0f} s, position {service.head()}")
 
 
@@ -121,31 +133,69 @@ READS = {
     "seats of a device": "/devices/device_{user}/seats?as_of={at}",
     "installs on a device": "/devices/device_{user}/installs?as_of={at}",
     "an assignment": "/assignments/assignment_{assignment}?as_of={at}",
+    "the tenant": "?as_of={at}",
+    "settings": "/settings?as_of={at}",
+    "tokens": "/tokens?as_of={at}",
+    "tools": "/tools?as_of={at}",
+    "store accounts": "/store-accounts?as_of={at}",
+    "syncs": "/syncs?as_of={at}",
+    "drift": "/drift?as_of={at}",
+    "held back": "/directory/held?as_of={at}",
+    "reviews": "/reviews?as_of={at}",
+    "seats of a review": "/reviews/review_{review}/seats?as_of={at}",
+    "apps (100 of 200)": "/apps?as_of={at}",
+    "an app": "/apps/app_{pool}?as_of={at}",
+    "assignments (100 of 201)": "/assignments?as_of={at}",
+    "groups": "/groups?as_of={at}",
+    "a group": "/groups/group_{group}?as_of={at}",
+    "members of a group": "/groups/group_{group}/members?as_of={at}",
+    "users (100)": "/users?as_of={at}",
+    "devices (100)": "/devices?as_of={at}",
+    "queue of a pool": "/pools/pool_{queued}/queue?as_of={at}",
+    "installs of a pool": "/pools/pool_{pool}/installs?as_of={at}",
+    "refusals": "/refusals?as_of={at}",
     "license position": "/reports/license-position?as_of={at}",
     "who held a pool": "/reports/holders?pool=pool_{pool}&as_of={at}",
-    "everything else (groups)": "/groups?as_of={at}",
+    "idle seats": "/reports/idle-seats?days=1&as_of={at}",
+    "untargeted seats": "/reports/untargeted-seats?as_of={at}",
+    "true-up": "/reports/true-up?as_of={at}",
+    "peak use": "/reports/peak-use?to={at}",
+    "days over the cap": "/reports/days-over-cap?to={at}",
+    "sell-outs": "/reports/sell-outs?to={at}",
+    "refunds": "/reports/refunds?to={at}",
+    "drift (report)": "/reports/drift?as_of={at}",
+    "access log": "/reports/access-log?to={at}",
+    "everything else (digest)": "/digest?as_of={at}",
 }
+
+
+def memory(service):
+    status = pathlib.Path(f"/proc/{service.process.pid}/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) // 1024
 
 
 def ask(service, each, seed, only):
     chance, head = random.Random(seed), service.head()
     print(f"head {head}; {each} reads a row, one connection, each at a position that was not asked for before")
-    print(f"{'read':28} {'p50':>9} {'p99':>9} {'max':>9}  answers")
+    print(f"{'read':28} {'p50':>9} {'p99':>9} {'max':>9}  answers, items of one")
+    print(f"memory of the service: {memory(service)} MB")
     for name, path in READS.items():
         if only and only not in name:
             continue
-        taken, answers = [], {}
-        for _ in range(each if "else" not in name else min(each, 20)):
+        taken, answers, items = [], {}, 0
+        for _ in range(min(each, 20) if "else" in name else each // 4 if "/reports" in path else each):
             pool = BUSY_POOL if chance.random() < BUSY_SHARE else chance.randrange(POOLS)
             places = {"pool": pool, "user": chance.randrange(USERS), "assignment": chance.randrange(POOLS)}
+            places |= {"group": chance.randrange(TEAMS + 1), "queued": QUEUED_POOL, "review": chance.randrange(8)}
             asked = TENANT + path.format(at=chance.randrange(head // 50, head), **places)
             begun = time.perf_counter()
-            status, _ = service.call("GET", asked)
+            status, text = service.call("GET", asked)
             taken.append((time.perf_counter() - begun) * 1000)
+            items += len(json.loads(text).get("items", []))
             answers[status] = answers.get(status, 0) + 1
         taken.sort()
         p50, p99 = taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 99 // 100)]
-        print(f"{name:28} {p50:9.2f} {p99:9.2f} {taken[-1]:9.2f}  {answers}", flush=True)
+        print(f"{name:28} {p50:9.2f} {p99:9.2f} {taken[-1]:9.2f}  {answers} {items / len(taken):.0f} items", flush=True)
 
 
 def main():

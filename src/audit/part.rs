@@ -3,16 +3,19 @@
 //! state is made (`as_of.rs`). Not here: questions.
 
 mod holders;
+mod people;
 mod pile;
-mod seats;
+mod reviews;
+pub(in crate::audit) mod seats;
 mod small;
 
 use crate::domain::command::{GroupRef, HolderRef, PoolRef};
-use crate::domain::ids::{AppId, AssignmentId, Holder, PoolId, TenantId};
-use crate::domain::state::{Assignment, Pool, Tenant};
+use crate::domain::ids::{AppId, AssignmentId, DeviceId, Holder, PoolId, ReviewId, TenantId};
+use crate::domain::state::{Assignment, Pool, QueuePlace, Tenant};
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::tallies::{Passes, Tally};
+use seats::Of;
 use std::sync::Arc;
 
 /// What a question looks at.
@@ -26,6 +29,8 @@ pub enum Wanted {
     Syncs,
     /// Reviews, without what was decided seat by seat.
     Reviews,
+    /// Some of the seats of a review that is under way: those behind one, and one more than so many.
+    ReviewSeats { review: ReviewId, after: Option<(PoolId, Holder)>, limit: usize },
     /// Every assignment.
     Assignments,
     /// Some apps with their pools, from one on.
@@ -50,6 +55,14 @@ pub enum Wanted {
     Assignment(AssignmentId),
     /// Seats of a pool in the order of their holders: those behind one, and one more than so many.
     Seats { pool: PoolRef, after: Option<Holder>, limit: usize },
+    /// Who waits for a seat of a pool: those behind a place, and one more than so many.
+    Queue { pool: PoolRef, after: Option<QueuePlace>, limit: usize },
+    /// Where a pool's app is installed: from a device on, and one more than so many.
+    Installs { pool: PoolRef, from: DeviceId, limit: usize },
+    /// The users from a place on, one more than so many.
+    Users { from: usize, limit: usize },
+    /// The devices from a place on, one more than so many.
+    Devices { from: usize, limit: usize },
 }
 
 impl Wanted {
@@ -60,6 +73,17 @@ impl Wanted {
             Self::Seats { pool, .. } => {
                 Self::Seats { pool: pool.clone(), after: after.and_then(|after| after.parse().ok()), limit }
             }
+            // how the list writes its cursors
+            Self::Queue { pool, .. } => {
+                let place = after.and_then(|after| after.split_once(':')?.0.parse().ok());
+                Self::Queue { pool: pool.clone(), after: place, limit }
+            }
+            Self::Installs { pool, .. } => {
+                let device = after.and_then(|after| after.split_once(' ')?.0.parse().ok());
+                Self::Installs { pool: pool.clone(), from: device.unwrap_or(DeviceId(0)), limit }
+            }
+            Self::Users { .. } => Self::Users { from: behind(after), limit },
+            Self::Devices { .. } => Self::Devices { from: behind(after), limit },
             Self::Groups { .. } => Self::Groups { from: behind(after), count: limit },
             Self::Apps { .. } => {
                 let after = after.and_then(|after| after.parse::<AppId>().ok());
@@ -69,6 +93,7 @@ impl Wanted {
             | Self::Tenant
             | Self::Syncs
             | Self::Reviews
+            | Self::ReviewSeats { .. }
             | Self::Assignments
             | Self::App(_)
             | Self::Group(_)
@@ -102,7 +127,12 @@ impl Wanted {
             | Self::DeficitPlan(_)
             | Self::Holder(_)
             | Self::Seat(..)
-            | Self::Seats { .. } => true,
+            | Self::ReviewSeats { .. }
+            | Self::Seats { .. }
+            | Self::Queue { .. }
+            | Self::Installs { .. }
+            | Self::Users { .. }
+            | Self::Devices { .. } => true,
         }
     }
 }
@@ -124,6 +154,9 @@ pub(super) fn part(
         Wanted::Tenant => small::tenant(ledger, tenant, position).map(Some),
         Wanted::Syncs => small::syncs(ledger, tenant, position).map(Some),
         Wanted::Reviews => small::reviews(ledger, tenant, position).map(Some),
+        Wanted::ReviewSeats { review, after, limit } => {
+            reviews::seats(ledger, tenant, position, *review, (*after, *limit))
+        }
         Wanted::Assignments => small::assignments(ledger, tenant, position).map(Some),
         Wanted::Apps { from, count } => {
             small::apps(ledger, tenant, position, |apps| small::pools_of_apps(apps, *from, *count)).map(Some)
@@ -145,21 +178,17 @@ pub(super) fn part(
             Ok((!is_over).then_some(view))
         }
         Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
-        Wanted::Seat(pool, holder) => {
-            let Some(mut view) = holders::holder(ledger, tenant, position, *holder)? else { return Ok(None) };
-            if let Some(pool) = pool_of(ledger, tenant, pool)? {
-                name_pool(&mut view, pool);
-            }
-            Ok(Some(view))
+        Wanted::Seat(pool, asked) => {
+            let Some(holder) = holders::candidate(ledger, tenant, *asked)? else { return Ok(None) };
+            let view = of_pool(ledger, tenant, position, pool, &Of::One(holder))?;
+            let is_told = |view: &View| view.state.pools.is_empty() || holders::is_named(&view.state, *asked, holder);
+            Ok(view.filter(is_told))
         }
-        Wanted::Seats { pool, after, limit } => {
-            let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
-            let Some(mut view) = seats::seats(ledger, tenant, position, pool, (*after, *limit))? else {
-                return Ok(None);
-            };
-            name_pool(&mut view, pool);
-            Ok(Some(view))
-        }
+        Wanted::Seats { pool, after, limit } => of_pool(ledger, tenant, position, pool, &Of::Seats(*after, *limit)),
+        Wanted::Queue { pool, after, limit } => of_pool(ledger, tenant, position, pool, &Of::Queue(*after, *limit)),
+        Wanted::Installs { pool, from, limit } => of_pool(ledger, tenant, position, pool, &Of::Installs(*from, *limit)),
+        Wanted::Users { from, limit } => people::users(ledger, tenant, position, (*from, *limit)),
+        Wanted::Devices { from, limit } => people::devices(ledger, tenant, position, (*from, *limit)),
         Wanted::Assignment(assignment) => {
             let mut view = bare(ledger, tenant, position)?;
             view.state.pools = Listed::by(ledger, tenant, position)?.terms(position);
@@ -170,6 +199,19 @@ pub(super) fn part(
             Ok(Some(view))
         }
     }
+}
+
+fn of_pool(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    pool: &PoolRef,
+    of: &Of,
+) -> Result<Option<View>, ReadError> {
+    let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
+    let Some(mut view) = seats::seats(ledger, tenant, position, pool, of)? else { return Ok(None) };
+    name_pool(&mut view, pool);
+    Ok(Some(view))
 }
 
 /// Lets a pool be found by its key, if it is there.

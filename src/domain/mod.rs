@@ -28,6 +28,7 @@ pub mod plan;
 pub mod rejection;
 pub mod report;
 pub mod review;
+pub mod seat_step;
 pub mod state;
 pub mod subject;
 pub mod time;

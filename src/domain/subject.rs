@@ -23,8 +23,10 @@ pub enum Subject {
     Review(ReviewId),
     /// Facts about seats and installs that were recorded so late.
     Late(Lateness),
-    /// A holder's seat of a pool, its place in the queue, and a user's installs of the app.
+    /// A holder's seat of a pool, its place in the queue, and the installs of the app for this user, or on this device.
     Seat(PoolId, Holder),
+    /// The same under the holder.
+    Held(Holder, PoolId),
     /// What a holder is and belongs to, whatever it holds; of a user also which devices are theirs.
     Own(Holder),
 }
@@ -156,24 +158,23 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::Queued { pool, holder }
         | Event::Requeued { pool, holder, .. }
         | Event::Dequeued { pool, holder, .. } => {
-            named.extend([Subject::Pool(*pool), Subject::from(*holder), Subject::Seat(*pool, *holder)]);
+            named.extend([Subject::Pool(*pool), Subject::from(*holder)]);
+            name_seat(*pool, *holder, named);
         }
         Event::OfflineLicenseIssued { pool, holder } => {
             named.extend([Subject::Pool(*pool), Subject::from(*holder)]);
         }
 
         Event::Installed { pool, device, user, seat, .. } => {
-            named.extend([Subject::Pool(*pool), Subject::Device(*device)]);
-            name_user_of_install(*pool, *user, named);
+            name_install(*pool, *device, *user, named);
             named.extend(seat.map(Subject::from));
         }
         Event::InstallLicensed { pool, device, user, seat } => {
-            named.extend([Subject::Pool(*pool), Subject::Device(*device), Subject::from(*seat)]);
-            name_user_of_install(*pool, *user, named);
+            name_install(*pool, *device, *user, named);
+            named.push(Subject::from(*seat));
         }
         Event::Uninstalled { pool, device, user } => {
-            named.extend([Subject::Pool(*pool), Subject::Device(*device)]);
-            name_user_of_install(*pool, *user, named);
+            name_install(*pool, *device, *user, named);
         }
 
         Event::CommandRefused { command: _, pool, holder, target, rejection: _ }
@@ -213,9 +214,16 @@ fn name_own(holder: Holder, named: &mut Vec<Subject>) {
     named.extend([Subject::from(holder), Subject::Own(holder)]);
 }
 
-fn name_user_of_install(pool: PoolId, user: Option<UserId>, named: &mut Vec<Subject>) {
+fn name_seat(pool: PoolId, holder: Holder, named: &mut Vec<Subject>) {
+    named.extend([Subject::Seat(pool, holder), Subject::Held(holder, pool)]);
+}
+
+fn name_install(pool: PoolId, device: DeviceId, user: Option<UserId>, named: &mut Vec<Subject>) {
+    named.extend([Subject::Pool(pool), Subject::Device(device)]);
+    name_seat(pool, device.into(), named);
     if let Some(user) = user {
-        named.extend([Subject::User(user), Subject::Seat(pool, user.into())]);
+        named.push(Subject::User(user));
+        name_seat(pool, user.into(), named);
     }
 }
 
@@ -270,7 +278,7 @@ mod tests {
         }
         for subject in named.clone() {
             // what is told of a seat or of somebody is told of them at large as well
-            let larger = if let Subject::Seat(pool, holder) = subject {
+            let larger = if let Subject::Seat(pool, holder) | Subject::Held(holder, pool) = subject {
                 vec![Subject::Pool(pool), holder.into()]
             } else if let Subject::Own(holder) = subject {
                 vec![holder.into()]
@@ -279,7 +287,7 @@ mod tests {
             };
             assert!(larger.iter().all(|subject| named.contains(subject)), "{subject:?}");
         }
-        let is_narrow = |subject: &Subject| matches!(subject, Subject::Seat(..) | Subject::Own(_));
+        let is_narrow = |subject: &Subject| matches!(subject, Subject::Seat(..) | Subject::Held(..) | Subject::Own(_));
         named.retain(|subject| !matches!(subject, Subject::Actor(_) | Subject::Type(_)) && !is_narrow(subject));
         named
     }

@@ -1,7 +1,7 @@
 //! Finding events: by subject, by command, by both. Everything here is blocking, bounded, and shows durable positions only.
 //! Not here: reading on from a position (`Ledger::events`).
 
-use super::{Ledger, ReadError};
+use super::{Ledger, ReadError, Step};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::event_type::EventType;
@@ -137,8 +137,7 @@ impl Ledger {
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 
-    /// Holders from one to another with events about their seats of a pool up to a position, at most so many, each with where
-    /// these are.
+    /// Holders from one to another with steps about their seats of a pool up to a position, at most so many.
     ///
     /// # Errors
     /// As [`Self::positions`].
@@ -146,27 +145,39 @@ impl Ledger {
         &self,
         tenant: TenantId,
         pool: PoolId,
-        (first, last): (Holder, Holder),
+        between: (Holder, Holder),
         last_position: u64,
         max: usize,
-    ) -> Result<Vec<(Holder, Vec<u64>)>, ReadError> {
-        let subjects = (Subject::Seat(pool, first), Subject::Seat(pool, last));
-        let found = self.0.writer.subjects().scan(tenant, subjects, last_position, max);
+    ) -> Result<Vec<(Holder, Vec<Step>)>, ReadError> {
+        let found = self.0.writer.subjects().seats(tenant, pool, between, last_position, max);
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 
-    /// The same of what users, or devices, are and belong to; both are of one kind.
+    /// The same of the pools of users, or of devices.
+    ///
+    /// # Errors
+    /// As [`Self::positions`].
+    pub fn held_between(
+        &self,
+        tenant: TenantId,
+        between: (Holder, Holder),
+        last_position: u64,
+    ) -> Result<Vec<(Holder, PoolId, Vec<Step>)>, ReadError> {
+        let found = self.0.writer.subjects().held(tenant, between, last_position);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// Where events say what users, or devices, are and belong to.
     ///
     /// # Errors
     /// As [`Self::positions`].
     pub fn own_facts_between(
         &self,
         tenant: TenantId,
-        (first, last): (Holder, Holder),
+        between: (Holder, Holder),
         last_position: u64,
     ) -> Result<Vec<(Holder, Vec<u64>)>, ReadError> {
-        let subjects = (Subject::Own(first), Subject::Own(last));
-        let found = self.0.writer.subjects().scan(tenant, subjects, last_position, usize::MAX);
+        let found = self.0.writer.subjects().own_facts(tenant, between, last_position);
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 

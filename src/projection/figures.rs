@@ -47,7 +47,7 @@ impl Figures {
 }
 
 /// Who would hold the seat of an install.
-fn holder_of(key: InstallKey) -> Holder {
+pub(super) fn holder_of(key: InstallKey) -> Holder {
     key.user.map_or(Holder::Device(key.device), Holder::User)
 }
 

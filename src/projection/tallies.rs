@@ -3,15 +3,17 @@
 //! pool in the past are looked up, and nothing is folded for them. Not here: who holds what.
 
 use super::change::Change;
-use super::figures::Figures;
+use super::figures::{Figures, holder_of};
 use super::steps::{Counts, Steps};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::PoolState;
-use crate::domain::ids::PoolId;
+use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
-use crate::domain::state::{Pool, Sync, SyncState, Tenant};
+use crate::domain::placing::Chain;
+use crate::domain::state::{InstallKey, Pool, Sync, SyncState, Tenant};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the provider said of a pool, from a position on.
@@ -23,13 +25,16 @@ struct Stated {
 }
 
 /// One pool.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// The pool without its holders, from each position on that changed its etag.
     terms: Vec<(u64, Arc<Pool>)>,
     /// By events about the pool; that a sync saw it is told by [`Passes`].
     stated: Vec<Stated>,
     counts: Steps,
+    /// Who has the app installed without a seat and does not wait for one, and how many these were.
+    stranded: BTreeSet<Holder>,
+    without_seat: Steps,
 }
 
 /// By pool.
@@ -54,7 +59,7 @@ impl Tallies {
         let Some((id, _)) = Change::of(&recorded.event) else { return };
         let Some(pool) = state.pools.get(id.index()) else { return };
         if id.index() == self.0.len() {
-            self.0.push(Arc::new(Tally { terms: Vec::new(), stated: Vec::new(), counts: Steps::default() }));
+            self.0.push(Arc::new(Tally::default()));
         }
         if let Some(tally) = self.0.get_mut(id.index()) {
             Arc::make_mut(tally).take(recorded, pool);
@@ -92,6 +97,19 @@ impl Tally {
         Some((pool, figures))
     }
 
+    /// How many waited for a seat just after a position.
+    #[must_use]
+    pub fn queued_at(&self, position: u64) -> u64 {
+        let [.., queued, _, _, _] = self.counts_at(position);
+        queued
+    }
+
+    /// How many had the app installed without a seat, and did not wait for one, just after a position.
+    #[must_use]
+    pub fn without_seat_at(&self, position: u64) -> u64 {
+        self.without_seat.at(position).map_or(0, |(_, [count, ..])| count)
+    }
+
     fn counts_at(&self, position: u64) -> Counts {
         self.counts.at(position).map_or([0; 8], |(_, counts)| counts)
     }
@@ -104,6 +122,7 @@ impl Tally {
         if matches!(recorded.event, Event::PoolListed { .. } | Event::StoreUsedStated { .. }) {
             self.stated.push(Stated { position, used: pool.store_used, seen_at: pool.store_seen_at });
         }
+        self.look_for_stranded(recorded, pool);
         let figures = Figures::of(pool);
         let Figures { reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused, .. } = figures;
         let after = [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused];
@@ -111,6 +130,49 @@ impl Tally {
             self.counts.push(position, after);
         }
     }
+}
+
+impl Tally {
+    fn look_for_stranded(&mut self, recorded: &Recorded, pool: &Pool) {
+        if pool.unlicensed == 0 && self.stranded.is_empty() {
+            return;
+        }
+        for holder in touched(&recorded.event, pool) {
+            if is_stranded(pool, holder) {
+                self.stranded.insert(holder);
+            } else {
+                self.stranded.remove(&holder);
+            }
+        }
+        let count = self.stranded.len() as u64;
+        if self.without_seat.now().first() != Some(&count) {
+            self.without_seat.push(recorded.position, [count, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// Who may have a seat or a place now, or an install that is licensed or not, and had not before; or the other way.
+fn touched(event: &Event, pool: &Pool) -> Vec<Holder> {
+    let of_seat =
+        if let Event::Queued { holder, .. } | Event::Requeued { holder, .. } | Event::Dequeued { holder, .. } = event {
+            Some(*holder)
+        } else {
+            match Chain::of(event) {
+                Some(Chain::Seat { holder, .. }) => Some(holder),
+                Some(Chain::Install { device, user, .. }) => Some(holder_of(InstallKey { device, user })),
+                None => None,
+            }
+        };
+    let on_device = of_seat.into_iter().flat_map(|holder| pool.installs_of(holder)).map(holder_of);
+    of_seat.into_iter().chain(on_device).collect()
+}
+
+fn is_stranded(pool: &Pool, holder: Holder) -> bool {
+    let is_unlicensed = |key: &InstallKey| pool.installs.get(key).is_some_and(|install| install.seat.is_none());
+    let mut unlicensed = pool.installs_of(holder).into_iter().filter(is_unlicensed);
+    unlicensed.any(|key| holder_of(key) == holder)
+        && !pool.seats.contains_key(&holder)
+        && !pool.queued.contains_key(&holder)
 }
 
 /// Where complete passes over a provider's inventory ended, oldest first.

@@ -68,7 +68,7 @@ pub(super) fn fold<'e>(
 }
 
 /// Who that is today. A name was nobody else's at any time at which it was theirs.
-fn candidate(ledger: &Ledger, tenant: TenantId, asked: HolderRef) -> Result<Option<Holder>, ReadError> {
+pub(super) fn candidate(ledger: &Ledger, tenant: TenantId, asked: HolderRef) -> Result<Option<Holder>, ReadError> {
     ledger.read(tenant, |view| match asked {
         HolderRef::User(UserRef::Id(user)) => Some(Holder::User(user)),
         HolderRef::User(UserRef::Name(name)) => view.state.names.user(name).map(Holder::User),
@@ -79,7 +79,7 @@ fn candidate(ledger: &Ledger, tenant: TenantId, asked: HolderRef) -> Result<Opti
     })
 }
 
-fn is_named(state: &Tenant, asked: HolderRef, holder: Holder) -> bool {
+pub(super) fn is_named(state: &Tenant, asked: HolderRef, holder: Holder) -> bool {
     match asked {
         HolderRef::User(UserRef::Id(_)) | HolderRef::Device(DeviceRef::Id(_)) => true,
         HolderRef::User(UserRef::Name(name)) => state.names.user(name).map(Holder::User) == Some(holder),

@@ -35,8 +35,4 @@ impl<'l> Pile<'l> {
     pub(super) fn events(&self) -> impl Iterator<Item = &Recorded> {
         self.events.values()
     }
-
-    pub(super) fn at(&self, position: u64) -> Option<&Recorded> {
-        self.events.get(&position)
-    }
 }

@@ -1,29 +1,44 @@
-//! The part of a tenant that is about some of a pool's seats, in the order of their holders: folded from the events about each
-//! of these seats, and from what their holders are and belong to. Whoever does not hold one any more is passed over.
+//! The part of a tenant that is about some of a pool's seats, places in its queue, or installs: which they are is told by the
+//! index, and what they are by the few events that tell of what is still there, with what their holders are and belong to.
 
 use super::holders::{OTHERS_MAX, assignments, fold, others};
 use super::pile::Pile;
 use super::{Listed, bare};
 use crate::domain::event::Event;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
-use crate::domain::subject::Subject;
+use crate::domain::seat_step::{SeatStep, Standing, telling};
+use crate::domain::state::QueuePlace;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
-use crate::projection::holders::seat_of;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// For a longer way the whole state is made.
-const EVENTS_MAX: usize = 16_384;
+pub(super) const EVENTS_MAX: usize = 16_384;
 /// Those who are so near to each other are looked up in one go.
-const GAP: u32 = 64;
+const GAP: u32 = 400;
+/// So many holders are looked up at once at first, and at most.
+const BATCH: usize = 256;
+const BATCH_MAX: usize = 16_384;
 
-/// The next seats behind a holder, one more than `limit` if there are so many; `None` where it takes more.
+/// Of which holders a part tells.
+pub(super) enum Of {
+    /// One of them, also one without a seat.
+    One(Holder),
+    /// Those who hold a seat, behind one, and one more than so many.
+    Seats(Option<Holder>, usize),
+    /// Those who wait, behind a place, and one more than so many.
+    Queue(Option<QueuePlace>, usize),
+    /// Devices that have the app, from one on: one install more than so many, and those of the first device.
+    Installs(DeviceId, usize),
+}
+
+/// `None` where it takes more.
 pub(super) fn seats(
     ledger: &Ledger,
     tenant: TenantId,
     position: u64,
     pool: PoolId,
-    (after, limit): (Option<Holder>, usize),
+    of: &Of,
 ) -> Result<Option<View>, ReadError> {
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -33,79 +48,142 @@ pub(super) fn seats(
     }
     let pile = Pile::new(ledger, tenant, EVENTS_MAX);
     let mut reader = Reader { ledger, tenant, position, pool, pile };
-    let Some(holding) = reader.holding(after, limit.saturating_add(1))? else { return Ok(None) };
-    let Some(holders) = reader.around(&holding)? else { return Ok(None) };
+    let chosen = match of {
+        Of::One(holder) => reader.one(*holder)?,
+        Of::Seats(after, limit) => reader.holding(*after, limit.saturating_add(1))?,
+        Of::Queue(after, limit) => reader.waiting(*after, limit.saturating_add(1))?,
+        Of::Installs(from, limit) => reader.carrying(*from, limit.saturating_add(1))?,
+    };
+    if !reader.pile.add(chosen.values().flatten().copied())? {
+        return Ok(None);
+    }
+    let Some(holders) = reader.around(&chosen.into_keys().collect())? else { return Ok(None) };
     fold(&mut view.state, reader.pile.events(), &holders, &listed);
     view.state.next_position = position.saturating_add(1);
     assignments(ledger, tenant, position, &holders, &mut view.state)?;
     Ok(Some(view))
 }
 
-struct Reader<'l> {
-    ledger: &'l Ledger,
-    tenant: TenantId,
-    position: u64,
-    pool: PoolId,
-    pile: Pile<'l>,
+/// Holders, each with the positions of the events that tell what is there.
+pub(super) type Chosen = BTreeMap<Holder, Vec<u64>>;
+
+pub(super) struct Reader<'l> {
+    pub(super) ledger: &'l Ledger,
+    pub(super) tenant: TenantId,
+    pub(super) position: u64,
+    pub(super) pool: PoolId,
+    pub(super) pile: Pile<'l>,
 }
 
 impl Reader<'_> {
-    /// Who holds a seat, in order, so many at most.
-    fn holding(&mut self, after: Option<Holder>, count: usize) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        let (mut holding, mut next) = (BTreeSet::new(), behind(after));
-        while let Some(first) = next.filter(|_| holding.len() < count) {
-            let batch = (count - holding.len()).max(32);
+    /// Goes through the holders from one on, until there is enough.
+    pub(super) fn each(
+        &self,
+        from: Option<Holder>,
+        mut each: impl FnMut(Holder, &[(u64, SeatStep)]) -> bool,
+    ) -> Result<(), ReadError> {
+        let (mut next, mut batch) = (from, BATCH);
+        while let Some(first) = next {
             let between = (first, Holder::Device(DeviceId(u32::MAX)));
             let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, batch)?;
             next = found.last().filter(|_| found.len() == batch).and_then(|(last, _)| behind(Some(*last)));
-            if !self.pile.add(found.iter().flat_map(|(_, positions)| positions.iter().copied()))? {
-                return Ok(None);
+            if found.iter().any(|(holder, steps)| !each(*holder, steps)) {
+                return Ok(());
             }
-            let held = found.into_iter().filter(|(holder, positions)| self.holds(*holder, positions));
-            let held: Vec<Holder> = held.map(|(holder, _)| holder).take(count - holding.len()).collect();
-            holding.extend(held);
+            batch = (batch * 2).min(BATCH_MAX);
         }
-        Ok(Some(holding))
+        Ok(())
     }
 
-    fn holds(&self, holder: Holder, positions: &[u64]) -> bool {
-        let newest_first = positions.iter().rev().filter_map(|position| self.pile.at(*position));
-        let mut of_seat = newest_first.filter(|recorded| seat_of(&recorded.event) == Some((self.pool, holder)));
-        of_seat.next().is_some_and(|last| !matches!(last.event, Event::SeatReleased { .. }))
+    fn one(&self, holder: Holder) -> Result<Chosen, ReadError> {
+        let found = self.ledger.seats_between(self.tenant, self.pool, (holder, holder), self.position, 1)?;
+        let steps = found.first().map(|(_, steps)| telling(steps));
+        Ok(Chosen::from([(holder, steps.unwrap_or_default())]))
+    }
+
+    fn holding(&self, after: Option<Holder>, count: usize) -> Result<Chosen, ReadError> {
+        let mut chosen = Chosen::new();
+        self.each(behind(after), |holder, steps| {
+            if Standing::after(steps).holds_seat {
+                chosen.insert(holder, telling(steps));
+            }
+            chosen.len() < count
+        })?;
+        Ok(chosen)
+    }
+
+    fn waiting(&self, after: Option<QueuePlace>, count: usize) -> Result<Chosen, ReadError> {
+        let queued = self.ledger.read(self.tenant, |now| {
+            let tally = now.tallies.pool(self.pool);
+            tally.map_or(0, |tally| tally.queued_at(self.position))
+        })?;
+        let (mut waiting, mut moved) = (Vec::new(), Vec::new());
+        if queued > 0 {
+            self.each(behind(None), |holder, steps| {
+                if Standing::after(steps).is_queued {
+                    let is_entry = |step: SeatStep| matches!(step, SeatStep::Queued | SeatStep::Requeued);
+                    match steps.iter().rfind(|(_, step)| is_entry(*step)) {
+                        Some((at, SeatStep::Requeued)) => moved.push((*at, holder, telling(steps))),
+                        Some((at, _)) => waiting.push((*at, holder, telling(steps))),
+                        None => {}
+                    }
+                }
+                ((waiting.len() + moved.len()) as u64) < queued
+            })?;
+        }
+        // whoever came back to an old place
+        for (at, holder, telling) in moved {
+            let event = self.ledger.events(self.tenant, at, 1)?.pop().map(|recorded| recorded.event);
+            if let Some(Event::Requeued { place, .. }) = event {
+                waiting.push((place, holder, telling));
+            }
+        }
+        waiting.sort_unstable();
+        let rest = waiting.into_iter().filter(|(place, ..)| after.is_none_or(|after| *place > after));
+        Ok(rest.take(count).map(|(_, holder, telling)| (holder, telling)).collect())
+    }
+
+    fn carrying(&self, from: DeviceId, count: usize) -> Result<Chosen, ReadError> {
+        let (mut chosen, mut installs) = (Chosen::new(), 0);
+        self.each(Some(from.into()), |holder, steps| {
+            let found = Standing::after(steps).installs;
+            if found > 0 {
+                chosen.insert(holder, telling(steps));
+                // what of the first device was on the page before is not known here
+                if holder != Holder::Device(from) {
+                    installs += found as usize;
+                }
+            }
+            installs < count
+        })?;
+        Ok(chosen)
     }
 
     /// These and everybody whose facts say something of their seats, whose events are noted.
-    fn around(&mut self, holding: &BTreeSet<Holder>) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        // the app on a device is about the device, whoever installed it
-        for device in holding.iter().filter(|holder| matches!(holder, Holder::Device(_))) {
-            let until = 0..self.position.saturating_add(1);
-            let found = self.ledger.positions(self.tenant, Subject::from(*device), until, EVENTS_MAX + 1, false)?;
-            if !self.pile.add(found)? {
-                return Ok(None);
-            }
-        }
-        if !self.own_facts(holding)? {
+    pub(super) fn around(&mut self, chosen: &BTreeSet<Holder>) -> Result<Option<BTreeSet<Holder>>, ReadError> {
+        if !self.own_facts(chosen)? {
             return Ok(None);
         }
         let mut near = BTreeSet::new();
-        for holder in holding {
+        for holder in chosen {
             let others = others(*holder, self.pile.events());
             if others.len() > OTHERS_MAX {
                 return Ok(None);
             }
-            near.extend(others.into_iter().filter(|other| !holding.contains(other)));
+            near.extend(others.into_iter().filter(|other| !chosen.contains(other)));
         }
         if !self.own_facts(&near)? || !self.seats_of(&near)? {
             return Ok(None);
         }
-        near.extend(holding);
+        near.extend(chosen);
         Ok(Some(near))
     }
 
     fn own_facts(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
         for between in stretches(of) {
             let found = self.ledger.own_facts_between(self.tenant, between, self.position)?;
-            if !self.add(found, of)? {
+            let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
+            if !self.pile.add(wanted.flat_map(|(_, positions)| positions))? {
                 return Ok(false);
             }
         }
@@ -115,21 +193,17 @@ impl Reader<'_> {
     fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
         for between in stretches(of) {
             let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, usize::MAX)?;
-            if !self.add(found, of)? {
+            let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
+            if !self.pile.add(wanted.flat_map(|(_, steps)| telling(&steps)))? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
-
-    fn add(&mut self, found: Vec<(Holder, Vec<u64>)>, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
-        let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
-        self.pile.add(wanted.flat_map(|(_, positions)| positions))
-    }
 }
 
 /// From one to another of each kind, without long gaps.
-fn stretches(of: &BTreeSet<Holder>) -> Vec<(Holder, Holder)> {
+pub(super) fn stretches(of: &BTreeSet<Holder>) -> Vec<(Holder, Holder)> {
     let (users, devices): (Vec<Holder>, Vec<Holder>) = of.iter().partition(|one| matches!(one, Holder::User(_)));
     let near = users.chunk_by(are_near).chain(devices.chunk_by(are_near));
     near.filter_map(|near| Some((*near.first()?, *near.last()?))).collect()
@@ -147,7 +221,7 @@ fn number(holder: Holder) -> u32 {
 }
 
 /// The first holder behind one.
-fn behind(after: Option<Holder>) -> Option<Holder> {
+pub(in crate::audit) fn behind(after: Option<Holder>) -> Option<Holder> {
     match after {
         None => Some(Holder::User(UserId(0))),
         Some(Holder::User(user)) => {

@@ -32,7 +32,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     let Some(label) = source.pools(asked, 0).next().transpose()? else { return Ok(()) };
     let (pool, mut after) = (label.pool.0.into(), out.after.and_then(Key::holder));
     loop {
-        let (seats, is_all) = seats(source, &label, after)?;
+        let (seats, is_all) = seats(source, &label, after, out.limit())?;
         let Some((last, _)) = seats.last() else { return Ok(()) };
         after = Some(*last);
         for (holder, seat) in seats {
@@ -58,11 +58,13 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
 /// So many seats are copied from a state at once.
 const SEATS_AT_ONCE: usize = 1001;
 
-/// The next seats behind a holder, and whether they are all that there are: some of them where the state is at hand, else all.
+/// The next seats behind a holder, and whether they are all that there are: some of them where the state is at hand or a page
+/// is wanted, else all.
 pub(super) fn seats(
     source: &Source<'_>,
     label: &super::Label,
     after: Option<Holder>,
+    limit: Option<usize>,
 ) -> Result<(Vec<(Holder, HeldSeat)>, bool), ReportError> {
     let some = |view: &View| -> Vec<_> { seats_from(view.state.pool(label.pool), after).take(SEATS_AT_ONCE).collect() };
     if let Some(view) = source.at_hand() {
@@ -74,6 +76,12 @@ pub(super) fn seats(
     })?;
     if let Some(seats) = published {
         return Ok((seats, false));
+    }
+    if let Some(limit) = limit {
+        let part = source.seats_behind(label.pool, after, limit)?;
+        let seats: Vec<_> = seats_from(part.state.pool(label.pool), after).take(limit.saturating_add(1)).collect();
+        let is_all = seats.len() <= limit;
+        return Ok((seats, is_all));
     }
     let mut fold = Holders::new(label.pool);
     source.each_event(Subject::Pool(label.pool), 0..source.position + 1, |recorded| {

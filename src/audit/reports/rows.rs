@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 /// A page ends where so many events or seats were looked at, also when it is short: the next one goes on from there.
-const WORK_MAX: u64 = 150_000;
+const WORK_MAX: u64 = 100_000;
 
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +177,11 @@ impl<'a> Output<'a> {
     /// At most so many, from behind a key on; fewer where finding them takes long.
     pub fn page(after: Option<Key>, limit: usize, sink: &'a mut dyn FnMut(Row) -> io::Result<()>) -> Self {
         Self { after, limit: Some(limit), work_left: WORK_MAX, last: after, ..Self::all(sink) }
+    }
+
+    /// Rows at most; `None` where all are wanted.
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.limit
     }
 
     /// The key behind which the next page begins.

@@ -1,10 +1,12 @@
 //! Where a report takes its facts from: one tenant up to one position. The published state where that is the head, the index
 //! and the marks of the courses elsewhere, a state of the past only where nothing less says enough.
 
-use super::{Asked, ReportError};
+use super::{Asked, Output, ReportError};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
 use crate::audit::hindsight::placed_since;
+use crate::audit::part::Wanted;
+use crate::domain::command::PoolRef;
 use crate::domain::event::Recorded;
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::key::PoolKey;
@@ -73,6 +75,22 @@ impl Source<'_> {
     /// The same, if it need not be made.
     pub(super) fn at_hand(&self) -> Option<Arc<View>> {
         self.pinned.clone().or_else(|| self.as_of.at_hand(self.tenant, self.position))
+    }
+
+    /// Some of a pool's seats behind a holder, with who is covered: one more than so many.
+    pub(super) fn seats_behind(
+        &self,
+        pool: PoolId,
+        after: Option<Holder>,
+        limit: usize,
+    ) -> Result<Arc<View>, ReportError> {
+        let wanted = Wanted::Seats { pool: PoolRef::Id(pool), after, limit };
+        Ok(self.as_of.part_at(self.ledger, self.tenant, At::Position(self.position), &wanted)?)
+    }
+
+    /// A page of the past, of which no state is at hand: none is made for it.
+    pub(super) fn is_told_in_parts(&self, out: &Output<'_>) -> Result<bool, ReportError> {
+        Ok(out.limit().is_some() && self.at_hand().is_none() && !self.is_head()?)
     }
 
     /// The same for a report that can do without it where one pool is asked for: of the past that is folded from its events.

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::domain::facts::Owned;
 use crate::domain::report::ReportName;
-use crate::domain::subject::Subject;
+use crate::ledger::ReadError;
 use crate::projection::View;
-use crate::projection::figures::{Figures, PoolFigures, holders_without_seat};
-use std::ops::ControlFlow;
+use crate::projection::figures::{Figures, holders_without_seat};
+use crate::projection::tallies::Passes;
 use std::sync::Arc;
 
 pub(super) const REPORT: Report = Report {
@@ -39,7 +39,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    let view = source.view_unless_one_pool(asked)?;
+    let view = if out.limit().is_some() { source.at_hand() } else { source.view_unless_one_pool(asked)? };
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);
@@ -81,10 +81,10 @@ fn figures(source: &Source<'_>, view: Option<&Arc<View>>, label: &Label) -> Resu
         let pool = view.state.pool(label.pool);
         return Ok((Figures::of(pool), holders_without_seat(pool)));
     }
-    let mut fold = PoolFigures::new(label.pool);
-    source.each_event(Subject::Pool(label.pool), 0..source.position + 1, |recorded| {
-        fold.take(&recorded.event);
-        ControlFlow::Continue(())
+    let told = source.ledger.read(source.tenant, |now| {
+        let tally = now.tallies.pool(label.pool)?;
+        let (_, figures) = tally.at(source.position, &Passes::default())?;
+        Some((figures, tally.without_seat_at(source.position)))
     })?;
-    Ok((fold.figures(), fold.holders_without_seat()))
+    told.ok_or(ReportError::Read(ReadError::NotReached(source.position)))
 }

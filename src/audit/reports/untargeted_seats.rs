@@ -1,11 +1,15 @@
 //! Seats whose holders no assignment covers.
 
 use super::{
-    Asked, Asking, Cell, Column, EVIDENCE, Key, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
+    Asked, Asking, Cell, Column, EVIDENCE, Key, Label, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
 };
+use crate::domain::ids::Holder;
 use crate::domain::report::ReportName;
 use crate::domain::state::SeatState;
-use crate::projection::holders::seats_from;
+use crate::projection::View;
+use crate::projection::holders::{HeldSeat, seats_from};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 pub(super) const REPORT: Report = Report {
     name: ReportName::UntargetedSeats,
@@ -25,34 +29,62 @@ const COLUMNS: &[Column] = &[
     EVIDENCE,
 ];
 
+/// So many seats are told at once where no state is at hand.
+const SEATS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
+/// Then a seat is as much work as so many of a state: its events are read, and those that say who covers its holder.
+const SEAT_WORK: u64 = 200;
+
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    let view = source.view()?;
+    let is_in_parts = source.is_told_in_parts(out)?;
+    let whole = if is_in_parts { None } else { Some(source.view()?) };
     for label in source.pools(asked, out.after.map_or(0, |after| after.0)) {
         let label = label?;
         let pool = u64::from(label.pool.0);
-        let held = view.state.pool(label.pool);
-        let after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
-        for (holder, seat) in seats_from(held, after) {
-            let key = Key::of_holder(pool, holder);
-            let is_ours = matches!(seat.state, SeatState::Reserved | SeatState::InUse);
-            if is_ours && !view.state.coverage(label.pool, holder).is_covered() {
-                let cells = vec![
-                    Cell::id(label.pool),
-                    Cell::id(&label.key),
-                    Cell::id(holder),
-                    Cell::word(&seat.state),
-                    Cell::Time(source.placed_since(label.pool, holder, &seat)?),
-                    Cell::word(&held.policy.untargeted),
-                    Cell::evidence(seat.evidence()),
-                ];
-                if out.row(key, cells).is_break() {
+        let mut after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
+        loop {
+            let some = match &whole {
+                Some(whole) => Arc::clone(whole),
+                None => source.seats_behind(label.pool, after, SEATS_AT_ONCE)?,
+            };
+            let count = if is_in_parts { SEATS_AT_ONCE } else { usize::MAX };
+            let work = if is_in_parts { SEAT_WORK } else { 1 };
+            let seats: Vec<_> = seats_from(some.state.pool(label.pool), after).take(count).collect();
+            let is_last = seats.len() < count;
+            for (holder, seat) in seats {
+                if row(source, &label, &some, (holder, &seat), out)?.is_break()
+                    || out.looked(work, Key::of_holder(pool, holder)).is_break()
+                {
                     return Ok(());
                 }
+                after = Some(holder);
             }
-            if out.looked(1, key).is_break() {
-                return Ok(());
+            if is_last {
+                break;
             }
         }
     }
     Ok(())
+}
+
+fn row(
+    source: &Source<'_>,
+    label: &Label,
+    view: &View,
+    (holder, seat): (Holder, &HeldSeat),
+    out: &mut Output<'_>,
+) -> Result<ControlFlow<()>, ReportError> {
+    let is_ours = matches!(seat.state, SeatState::Reserved | SeatState::InUse);
+    if !is_ours || view.state.coverage(label.pool, holder).is_covered() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    let cells = vec![
+        Cell::id(label.pool),
+        Cell::id(&label.key),
+        Cell::id(holder),
+        Cell::word(&seat.state),
+        Cell::Time(source.placed_since(label.pool, holder, seat)?),
+        Cell::word(&view.state.pool(label.pool).policy.untargeted),
+        Cell::evidence(seat.evidence()),
+    ];
+    Ok(out.row(Key::of_holder(label.pool.0.into(), holder), cells))
 }

@@ -7,7 +7,7 @@ use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
 use crate::domain::state::{Flat, Pool, User};
 use crate::projection::View;
-use crate::projection::figures::Figures;
+use crate::projection::figures::{Figures, holders_without_seat};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt::Write as _;
@@ -19,6 +19,7 @@ fn shown(view: &View, pool: &Pool) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pools_are_what_they_were_at_every_position() {
+    let mut stranded = 0;
     for seed in [21, 22, 23] {
         let world = life(seed, 500).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
@@ -38,6 +39,13 @@ async fn pools_are_what_they_were_at_every_position() {
             let expected: Vec<_> = whole.state.pools.iter().map(|pool| shown(&whole, pool)).collect();
             assert_eq!(all.state.pools.iter().map(|pool| shown(&all, pool)).collect::<Vec<_>>(), expected);
             assert!(whole.state.pools.iter().all(|pool| whole.figures(pool) == Figures::of(pool)));
+            let without_seat: Vec<_> = whole.state.pools.iter().map(|pool| holders_without_seat(pool)).collect();
+            let looked_up = ledger.read(tenant, |now| {
+                let tallies = now.tallies.listed_by(recorded.position).iter();
+                tallies.map(|tally| tally.without_seat_at(recorded.position)).collect::<Vec<_>>()
+            });
+            assert_eq!(looked_up.unwrap(), without_seat, "at {}", recorded.position);
+            stranded += without_seat.iter().sum::<u64>();
             for n in 0..4 {
                 let by_id = of(Wanted::Pool(PoolRef::Id(PoolId(n))));
                 assert_eq!(by_id.state.pools.len(), whole.state.pools.len());
@@ -51,6 +59,7 @@ async fn pools_are_what_they_were_at_every_position() {
         }
         ledger.stop().await;
     }
+    assert!(stranded > 100, "only {stranded} were without a seat");
 }
 
 /// Everything that reads show of a holder.
@@ -80,6 +89,20 @@ fn told(view: &View, holder: Holder) -> String {
     told
 }
 
+/// Everything that reads show of one seat; nothing of whom nobody knows.
+fn told_of_seat(view: &View, id: PoolId, holder: Holder) -> Option<String> {
+    let (state, pool) = (&view.state, view.state.pool(id));
+    let is_in_grace = match holder {
+        Holder::User(user) => state.users.get(user.index())?.is_in_grace(),
+        Holder::Device(device) => state.devices.get(device.index()).map(|_| false)?,
+    };
+    let installs = pool.installs_of(holder).into_iter();
+    let licensed: Vec<_> = installs.filter(|key| pool.installs.get(key).unwrap().seat == Some(holder)).collect();
+    let (coverage, assignments) = (state.coverage(id, holder), state.assignments_of(id, holder));
+    let (seat, lapsed) = (pool.seats.get(&holder), pool.lapsed.contains(&holder));
+    Some(format!("{seat:?} {lapsed} {is_in_grace} {licensed:?} {coverage:?} {assignments:?} {:?}", pool.details))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn holders_are_what_they_were_at_every_position() {
     let mut parts = 0;
@@ -107,12 +130,18 @@ async fn holders_are_what_they_were_at_every_position() {
                 assert_eq!(told(&part, user.into()), told(&whole, user.into()), "{user} at {}", recorded.position);
                 parts += u32::from(part.state.users.len() < whole.state.users.len());
             }
-            let part = of(Wanted::Seat(PoolRef::Id(PoolId(0)), HolderRef::Device(DeviceRef::Id(device))));
-            let is_there = device.index() < whole.state.devices.len();
-            assert_eq!(device.index() < part.state.devices.len(), is_there);
-            if is_there {
-                let holder = Holder::Device(device);
-                assert_eq!(told(&part, holder), told(&whole, holder), "{device} at {}", recorded.position);
+            for holder in [Holder::User(user), Holder::Device(device)] {
+                let pool = PoolId(random.random_range(0..4));
+                let asked = match holder {
+                    Holder::User(user) => HolderRef::User(UserRef::Id(user)),
+                    Holder::Device(device) => HolderRef::Device(DeviceRef::Id(device)),
+                };
+                let part = of(Wanted::Seat(PoolRef::Id(pool), asked));
+                assert_eq!(part.state.pools.len(), whole.state.pools.len());
+                if pool.index() < whole.state.pools.len() {
+                    let (told, truth) = (told_of_seat(&part, pool, holder), told_of_seat(&whole, pool, holder));
+                    assert_eq!(told, truth, "{holder} in {pool} at {}", recorded.position);
+                }
             }
             // names as they were then
             let serial = format!("SN{}", random.random_range(0..8));
@@ -191,4 +220,94 @@ fn shown_terms(view: &View, pool: PoolId) -> String {
     let key = &view.state.pool(pool).key;
     assert_eq!(view.state.pool_keys.get(key), Some(&pool));
     key.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_and_installs_of_a_pool_are_what_they_were_at_every_position() {
+    let mut seen = [0, 0];
+    for seed in [61, 62, 63] {
+        let world = life(seed, 600).await;
+        let (ledger, tenant) = (&world.ledger, world.tenant);
+        let head = ledger.head(tenant).unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut whole = View::new();
+        for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            whole.take(&recorded);
+            if recorded.position == head {
+                break;
+            }
+            let (id, limit) = (PoolId(random.random_range(0..5)), random.random_range(1..4));
+            let Some(now) = whole.state.pools.get(id.index()) else { continue };
+            let of = |wanted: Wanted, after: Option<&str>| {
+                let wanted = wanted.on_page(after, limit);
+                AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap()
+            };
+            let after = random.random_bool(0.4).then(|| now.queue.iter().next().map(|(place, _)| *place)).flatten();
+            let queue = |view: &View| -> Vec<String> {
+                let pool = view.state.pool(id);
+                let rest = pool.queue.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
+                let shown = rest.take(limit + 1).map(|(place, holder)| {
+                    let (installs, lapsed) = (pool.installs_of(*holder), pool.lapsed.contains(holder));
+                    format!("{place} {holder} {installs:?} {lapsed} {:?}", view.state.assignments_of(id, *holder))
+                });
+                shown.collect()
+            };
+            let wanted = Wanted::Queue { pool: PoolRef::Id(id), after: None, limit: 0 };
+            let part = of(wanted, after.map(|after| format!("{after}:1")).as_deref());
+            assert_eq!(queue(&part), queue(&whole), "{id} at {}", recorded.position);
+            seen[0] += queue(&part).len();
+
+            let keys: Vec<_> = now.installs.iter().map(|(key, _)| *key).collect();
+            let after = random.random_bool(0.5).then(|| keys.get(random.random_range(0..6)).copied()).flatten();
+            let installs = |view: &View| -> Vec<String> {
+                let installs = view.state.pool(id).installs.iter();
+                let rest = installs.filter(|(key, _)| after.is_none_or(|after| **key > after));
+                rest.take(limit + 1).map(|shown| format!("{shown:?}")).collect()
+            };
+            let wanted = Wanted::Installs { pool: PoolRef::Id(id), from: DeviceId(0), limit: 0 };
+            let part = of(wanted, after.map(|after| format!("{} -", after.device)).as_deref());
+            assert_eq!(installs(&part), installs(&whole), "{id} at {}", recorded.position);
+            seen[1] += installs(&part).len();
+        }
+        ledger.stop().await;
+    }
+    assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_people_and_devices_are_what_they_were_at_every_position() {
+    for seed in [71, 72, 73] {
+        let world = life(seed, 600).await;
+        let (ledger, tenant) = (&world.ledger, world.tenant);
+        let head = ledger.head(tenant).unwrap();
+        let mut random = SmallRng::seed_from_u64(seed);
+        let mut whole = View::new();
+        for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            whole.take(&recorded);
+            if recorded.position == head {
+                break;
+            }
+            let (after, limit) = (random.random_range(0..8_usize), random.random_range(1..4));
+            let (after, from) = if after == 0 { (None, 0) } else { (Some(after.to_string()), after + 1) };
+            let of = |wanted: Wanted| {
+                let wanted = wanted.on_page(after.as_deref(), limit);
+                AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap()
+            };
+            let users = |view: &View| -> Vec<String> {
+                let users = view.state.users.iter().skip(from).take(limit + 1);
+                let user = |user: &User| User { remembered: Flat::default(), ..user.clone() };
+                let name = |user: &User| format!("{:?}", view.state.names.user_profile(user.id));
+                users.map(|found| format!("{:?} {}", user(found), name(found))).collect()
+            };
+            let part = of(Wanted::Users { from: 0, limit: 0 });
+            assert_eq!(users(&part), users(&whole), "from {from} at {}", recorded.position);
+            let devices = |view: &View| -> Vec<String> {
+                let devices = view.state.devices.iter().skip(from).take(limit + 1);
+                devices.map(|found| format!("{found:?} {:?}", view.state.names.device_names(found.id))).collect()
+            };
+            let part = of(Wanted::Devices { from: 0, limit: 0 });
+            assert_eq!(devices(&part), devices(&whole), "from {from} at {}", recorded.position);
+        }
+        ledger.stop().await;
+    }
 }

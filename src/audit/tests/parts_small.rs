@@ -9,6 +9,7 @@ use crate::domain::command::{
 use crate::domain::facts::{Brake, GroupKind, KeepOrRelease, Role, SettingsPatch};
 use crate::domain::ids::{AppId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
+use crate::domain::review::{ReviewSeat, Standing};
 use crate::domain::state::{Group, Review, ReviewState, Tenant};
 use crate::ledger::Ask;
 use crate::projection::View;
@@ -60,7 +61,7 @@ fn anything_small(random: &mut SmallRng, frozen: Option<(ReviewId, PoolId, Holde
         }
         14 => Command::OpenReview(NewReview {
             name: format!("Review {}", one_of(random, 3)),
-            pools: vec![pool],
+            pools: vec![pool, PoolRef::Id(PoolId(3))],
             undecided: rule,
             ends_at: None,
             reviewers: Vec::new(),
@@ -129,6 +130,26 @@ fn of_reviews(state: &Tenant) -> Vec<Review> {
     state.reviews.iter().map(|review| shown(review)).collect()
 }
 
+/// A page of a review's seats with everything that is shown of them.
+fn of_review_seats(state: &Tenant, id: ReviewId, after: Option<(PoolId, Holder)>, limit: usize) -> Vec<String> {
+    let Some(review) = state.reviews.get(id.index()) else { return Vec::new() };
+    let shown = |seat: ReviewSeat<'_>| {
+        let (pool, place) = (state.pool(seat.pool), (seat.pool, seat.holder));
+        let installs: Vec<_> = pool.installs_of(seat.holder).iter().map(|key| pool.installs.get(key)).collect();
+        let fate = match seat.now {
+            Standing::Held(held) => Some(review.fate_of(pool, seat.holder, held)),
+            Standing::Settled(_) => None,
+        };
+        let names = match seat.holder {
+            Holder::User(user) => state.names.user_profile(user),
+            Holder::Device(device) => state.names.device_names(device),
+        };
+        let (decision, assignments) = (review.decisions.get(&place), state.assignments_of(seat.pool, seat.holder));
+        format!("{place:?} {:?} {decision:?} {fate:?} {installs:?} {assignments:?} {names:?}", seat.now)
+    };
+    state.seats_of_review(review, after).take(limit + 1).map(shown).collect()
+}
+
 fn of_assignments(state: &Tenant) -> String {
     let living: Vec<_> = state.pools.iter().map(|pool| pool.assignments.iter().collect::<Vec<_>>()).collect();
     format!("{:?} {:?} {living:?}", state.assignments, state.pool_keys)
@@ -163,7 +184,7 @@ fn of_members(view: &View, id: GroupId) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn small_things_are_what_they_were_at_every_position() {
-    let (mut seen, mut folded_groups) = (BTreeMap::new(), 0);
+    let (mut seen, mut folded_groups, mut review_seats) = (BTreeMap::new(), 0, 0);
     for seed in [51, 52, 53] {
         let world = life_of_small_things(seed).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
@@ -183,6 +204,17 @@ async fn small_things_are_what_they_were_at_every_position() {
             assert_eq!(of_syncs(&of(Wanted::Syncs).state), of_syncs(&whole.state), "at {position}");
             assert_eq!(of_reviews(&of(Wanted::Reviews).state), of_reviews(&whole.state), "at {position}");
             assert_eq!(of_assignments(&of(Wanted::Assignments).state), of_assignments(&whole.state), "at {position}");
+
+            let review = ReviewId(random.random_range(0..12));
+            if whole.state.reviews.get(review.index()).is_some_and(|review| review.is_under_way()) {
+                let holder = Holder::User(UserId(random.random_range(0..6)));
+                let after = random.random_bool(0.3).then_some((PoolId(random.random_range(0..4)), holder));
+                let limit = random.random_range(1..4);
+                let part = of(Wanted::ReviewSeats { review, after, limit });
+                let page = |state: &Tenant| of_review_seats(state, review, after, limit);
+                assert_eq!(page(&part.state), page(&whole.state), "{review} behind {after:?} at {position}");
+                review_seats += page(&part.state).len();
+            }
 
             let (app, count) = (AppId(random.random_range(0..4)), random.random_range(1..4));
             let part = of(Wanted::Apps { from: app, count });
@@ -239,5 +271,6 @@ async fn small_things_are_what_they_were_at_every_position() {
     ];
     let missing: Vec<_> = must.into_iter().filter(|name| !seen.contains_key(name)).collect();
     assert!(missing.is_empty(), "nothing was told of {missing:?}");
+    assert!(review_seats > 300, "only {review_seats} seats of reviews were told");
     assert!(folded_groups > 50, "only {folded_groups} groups were made from a part");
 }

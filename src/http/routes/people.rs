@@ -33,6 +33,7 @@ pub(in crate::http) async fn users(reading: Reading, Asked(page): Asked<PageQuer
         Page::of(rest, limit, |user| user.id.index().to_string(), |user| UserBody::of(state, user))
     };
     reading
+        .wanting(Wanted::Users { from: 0, limit: 0 })
         .list_shown(
             page,
             "",
@@ -73,6 +74,7 @@ pub(in crate::http) async fn devices(reading: Reading, Asked(page): Asked<PageQu
         Page::of(rest, limit, |device| device.id.index().to_string(), |device| DeviceBody::of(state, device))
     };
     reading
+        .wanting(Wanted::Devices { from: 0, limit: 0 })
         .list_shown(
             page,
             "",

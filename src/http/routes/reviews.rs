@@ -195,7 +195,8 @@ fn rows(reading: &Reading, place: &Place, id: ReviewId) -> Result<(Page<SealedSe
     match now {
         Some(page) => Ok((page?, seen)),
         None => {
-            let view = state_of(caller, id, seen)?;
+            let wanted = Wanted::ReviewSeats { review: id, after, limit: place.limit() };
+            let view = state_of(caller, id, seen, &wanted)?;
             look(&view).map(|page| (page, seen)).map_err(|problem| problem.at(seen))
         }
     }
@@ -210,10 +211,10 @@ fn shown_at(review: &Review, position: u64) -> u64 {
 }
 
 /// The state in which a review's seats are those of this position. Blocking.
-fn state_of(caller: &Caller, id: ReviewId, position: u64) -> Result<Arc<View>, Problem> {
+fn state_of(caller: &Caller, id: ReviewId, position: u64, wanted: &Wanted) -> Result<Arc<View>, Problem> {
     let shown_at =
         caller.service.ledger.read(caller.tenant, |view| found(&view.state, id).map(|r| shown_at(r, position)))??;
-    caller.view_of(Moment::at(shown_at), &Wanted::Everything)
+    caller.view_of(Moment::at(shown_at), wanted)
 }
 
 fn page_of(
@@ -246,7 +247,7 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
             return Ok((caller, view, position));
         }
         let position = reading.moment()?.position;
-        let view = state_of(&caller, id, position)?;
+        let view = state_of(&caller, id, position, &Wanted::Everything)?;
         found(&view.state, id).map_err(|problem| problem.at(position))?;
         Ok::<_, Problem>((caller, view, position))
     };

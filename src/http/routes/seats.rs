@@ -117,6 +117,7 @@ pub(in crate::http) async fn of_device(Belonging { reading, to, page }: Belongin
 pub(in crate::http) async fn queue(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let pool = refs::pool(&to)?;
     reading
+        .wanting(Wanted::Queue { pool: pool.clone(), after: None, limit: 0 })
         .list_shown(
             page,
             "",
@@ -161,6 +162,7 @@ fn install_text(key: InstallKey) -> String {
 pub(in crate::http) async fn installs_of_pool(Belonging { reading, to, page }: Belonging) -> Result<Response, Problem> {
     let pool = refs::pool(&to)?;
     reading
+        .wanting(Wanted::Installs { pool: pool.clone(), from: DeviceId(0), limit: 0 })
         .list_shown(
             page,
             "",

@@ -11,11 +11,11 @@ pub use super::runs::Tally;
 use super::runs::{self, Run as _};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
-use crate::domain::ids::{DeviceId, Holder, TenantId, UserId};
+use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
+use crate::domain::seat_step::SeatStep;
 use crate::domain::subject::{Subject, name_subjects, subjects_of};
 use parking_lot::RwLock;
 use run::Run;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -33,11 +33,8 @@ type Key = (u32, u64);
 /// The folder of the runs, within the data folder.
 const FOLDER: &str = "subjects";
 
-/// Who a code of a seat or of somebody's own facts names.
-fn holder_of(code: u64) -> Holder {
-    let id = u32::try_from(code & u64::from(u32::MAX)).expect("the lower half of a code");
-    if code >> 32 & 1 == 0 { Holder::User(UserId(id)) } else { Holder::Device(DeviceId(id)) }
-}
+/// What is done to a seat at a position.
+pub type Step = (u64, SeatStep);
 
 /// Clones are one index: the writer's, and those of who reads beside it.
 #[derive(Clone)]
@@ -74,7 +71,11 @@ pub struct Flushed(Vec<Arc<Run>>);
 const SEATS: u64 = 1 << 63;
 const POOL_BITS: u32 = 33;
 /// Seats of a pool beyond so many are not told apart from each other; no tenant has as many.
-const POOL_MAX: u64 = (1 << 30) - 1;
+const POOL_MAX: u64 = (1 << 29) - 1;
+/// The same of one holder together. From here on an entry says what was done, in the lowest bits of what is its position else.
+const HELD: u64 = 1 << 62;
+const HOLDER_BITS: u32 = 29;
+const STEP_BITS: u32 = 5;
 
 /// By kind, then by id; stands in files.
 fn code(subject: Subject) -> u64 {
@@ -94,14 +95,44 @@ fn code(subject: Subject) -> u64 {
         Subject::Own(Holder::User(user)) => (20, user.0),
         Subject::Own(Holder::Device(device)) => (21, device.0),
         Subject::Seat(pool, holder) => {
-            let (is_device, id) = match holder {
-                Holder::User(user) => (0, user.0),
-                Holder::Device(device) => (1, device.0),
-            };
-            return SEATS | u64::from(pool.0).min(POOL_MAX) << POOL_BITS | is_device << 32 | u64::from(id);
+            return SEATS | u64::from(pool.0).min(POOL_MAX) << POOL_BITS | place_of(holder);
         }
+        Subject::Held(holder, pool) => return HELD | place_of(holder) << HOLDER_BITS | u64::from(pool.0).min(POOL_MAX),
     };
     kind << 32 | u64::from(id)
+}
+
+/// Users by their ids, then devices by theirs.
+fn place_of(holder: Holder) -> u64 {
+    match holder {
+        Holder::User(user) => user.0.into(),
+        Holder::Device(device) => 1 << 32 | u64::from(device.0),
+    }
+}
+
+fn holder_at(place: u64) -> Holder {
+    let id = u32::try_from(place & u64::from(u32::MAX)).expect("the lower half of a place");
+    if place >> 32 & 1 == 0 { Holder::User(UserId(id)) } else { Holder::Device(DeviceId(id)) }
+}
+
+/// What stands for an event in the entry of a code.
+fn stamp(code: u64, position: u64, step: Option<SeatStep>) -> u64 {
+    if code < HELD { position } else { position << STEP_BITS | u64::from(step.map_or(0, SeatStep::number)) }
+}
+
+/// The first stamp of a position.
+fn first_stamp(code: u64, position: u64) -> u64 {
+    if code < HELD { position } else { position.min(u64::MAX >> STEP_BITS) << STEP_BITS }
+}
+
+fn position_in(code: u64, stamp: u64) -> u64 {
+    if code < HELD { stamp } else { stamp >> STEP_BITS }
+}
+
+/// `None` for a number that no program of this version writes.
+fn steps_in(stamps: &[(Key, u64)]) -> Option<Vec<Step>> {
+    let step = |stamp: u64| SeatStep::from_number(u8::try_from(stamp & ((1 << STEP_BITS) - 1)).ok()?);
+    stamps.iter().map(|(_, stamp)| Some((stamp >> STEP_BITS, step(*stamp)?))).collect()
 }
 
 impl Subjects {
@@ -139,8 +170,10 @@ impl Subjects {
         for (tenant, recorded) in records {
             name_subjects(recorded, &mut held.named);
             held.fresh_entries += held.named.len();
+            let step = SeatStep::of(&recorded.event);
             for subject in &held.named {
-                held.fresh.push((tenant.0, code(*subject)), recorded.position);
+                let code = code(*subject);
+                held.fresh.push((tenant.0, code), stamp(code, recorded.position, step));
             }
         }
     }
@@ -159,6 +192,7 @@ impl Subjects {
         newest_first: bool,
     ) -> Result<Vec<u64>, NotWhole> {
         let key = (tenant.0, code(subject));
+        let range = first_stamp(key.1, range.start)..first_stamp(key.1, range.end);
         // Positions ascend from the oldest run to the newest, from there to what is on its way, and to what is fresh.
         let mut in_memory = Vec::new();
         let (mut look, runs) = {
@@ -181,23 +215,82 @@ impl Subjects {
         }
         let wanted = max.saturating_sub(found.len());
         found.extend(behind.into_iter().take(wanted));
+        found.iter_mut().for_each(|stamp| *stamp = position_in(key.1, *stamp));
         Ok(found)
     }
 
-    /// Of the subjects from `first` to `last`, both of the same pool's seats or of the same kind's own facts: those with a
-    /// position up to `last_position`, at most so many, in their order, each with all these positions. Blocking.
+    /// Holders from one to another with steps about their seats of a pool up to a position, at most so many, in their order.
+    /// Blocking.
     ///
     /// # Errors
     /// When a run that may hold some can't be read.
-    pub fn scan(
+    pub fn seats(
+        &self,
+        tenant: TenantId,
+        pool: PoolId,
+        (first, last): (Holder, Holder),
+        last_position: u64,
+        max: usize,
+    ) -> Result<Vec<(Holder, Vec<Step>)>, NotWhole> {
+        let between = (Subject::Seat(pool, first), Subject::Seat(pool, last));
+        let found = self.scan(tenant, between, last_position, max)?;
+        let of_holder = |of: &[(Key, u64)]| Some((holder_at(of.first()?.0.1 & ((1 << POOL_BITS) - 1)), steps_in(of)?));
+        found.chunk_by(|a, b| a.0 == b.0).map(|of| of_holder(of).ok_or(NotWhole)).collect()
+    }
+
+    /// The same of the pools of each holder from one to another, who are of one kind.
+    ///
+    /// # Errors
+    /// As [`Self::seats`].
+    pub fn held(
+        &self,
+        tenant: TenantId,
+        (first, last): (Holder, Holder),
+        last_position: u64,
+    ) -> Result<Vec<(Holder, PoolId, Vec<Step>)>, NotWhole> {
+        let pool_max = u32::try_from(POOL_MAX).map(PoolId).expect("fewer bits than an id has");
+        let between = (Subject::Held(first, PoolId(0)), Subject::Held(last, pool_max));
+        let found = self.scan(tenant, between, last_position, usize::MAX)?;
+        let of_pool = |of: &[(Key, u64)]| {
+            let code = of.first()?.0.1 & !HELD;
+            let pool = PoolId(u32::try_from(code & POOL_MAX).ok()?);
+            Some((holder_at(code >> HOLDER_BITS), pool, steps_in(of)?))
+        };
+        found.chunk_by(|a, b| a.0 == b.0).map(|of| of_pool(of).ok_or(NotWhole)).collect()
+    }
+
+    /// Where events say what users, or devices, from one to another are and belong to.
+    ///
+    /// # Errors
+    /// As [`Self::seats`].
+    pub fn own_facts(
+        &self,
+        tenant: TenantId,
+        (first, last): (Holder, Holder),
+        last_position: u64,
+    ) -> Result<Vec<(Holder, Vec<u64>)>, NotWhole> {
+        let found = self.scan(tenant, (Subject::Own(first), Subject::Own(last)), last_position, usize::MAX)?;
+        let is_device = matches!(first, Holder::Device(_));
+        let of_holder = |of: &[(Key, u64)]| {
+            let id = of.first()?.0.1 & u64::from(u32::MAX);
+            let holder = holder_at(u64::from(is_device) << 32 | id);
+            Some((holder, of.iter().map(|(_, position)| *position).collect()))
+        };
+        found.chunk_by(|a, b| a.0 == b.0).map(|of| of_holder(of).ok_or(NotWhole)).collect()
+    }
+
+    /// Of the codes from one subject's to another's, those with a position up to `last_position`, at most so many, in their
+    /// order, each with all these positions as they are stamped.
+    fn scan(
         &self,
         tenant: TenantId,
         (first, last): (Subject, Subject),
         last_position: u64,
         max: usize,
-    ) -> Result<Vec<(Holder, Vec<u64>)>, NotWhole> {
-        let keys = (tenant.0, code(first))..=(tenant.0, code(last));
-        let mut found: BTreeMap<Key, BTreeSet<u64>> = BTreeMap::new();
+    ) -> Result<Vec<(Key, u64)>, NotWhole> {
+        let keys: RangeInclusive<Key> = (tenant.0, code(first))..=(tenant.0, code(last));
+        let end = first_stamp(keys.start().1, last_position.saturating_add(1));
+        let mut found: Vec<(Key, u64)> = Vec::new();
         let (mut look, runs) = {
             let held = self.held.read();
             if !held.is_whole {
@@ -205,16 +298,13 @@ impl Subjects {
             }
             (held.look(&keys), Arc::clone(&held.runs))
         };
-        look.scan(&keys, |key, position| {
-            if position <= last_position {
-                found.entry(key).or_default().insert(position);
+        look.scan(&keys, |key, stamp| {
+            if stamp < end {
+                found.push((key, stamp));
             }
         });
         for run in runs.iter() {
-            let read = run.scan(&keys, last_position, max, |key, position| {
-                found.entry(key).or_default().insert(position);
-            });
-            if let Err(error) = read {
+            if let Err(error) = run.scan(&keys, end, max, |key, stamp| found.push((key, stamp))) {
                 tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
                 self.give_up(run);
                 return Err(NotWhole);
@@ -223,8 +313,10 @@ impl Subjects {
                 break;
             }
         }
-        let in_order = found.into_iter().take(max);
-        Ok(in_order.map(|((_, code), positions)| (holder_of(code), positions.into_iter().collect())).collect())
+        found.sort_unstable();
+        let past_max = found.chunk_by(|a, b| a.0 == b.0).take(max).map(<[_]>::len).sum();
+        found.truncate(past_max);
+        Ok(found)
     }
 
     fn give_up(&self, run: &Run) {
@@ -294,8 +386,10 @@ impl Flush {
 impl Tally {
     /// What an event adds to the index.
     pub fn add_subjects_of(&mut self, tenant: TenantId, recorded: &Recorded) {
+        let step = SeatStep::of(&recorded.event);
         for subject in subjects_of(recorded) {
-            self.add_position((tenant.0, code(subject)), recorded.position);
+            let code = code(subject);
+            self.add_position((tenant.0, code), stamp(code, recorded.position, step));
         }
     }
 

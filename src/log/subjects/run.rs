@@ -3,12 +3,14 @@
 //! ```text
 //! block  count:u16, then varints: 0 for another key, tenant - previous tenant,
 //!        code (- previous code, if the tenant is the same), position; or position - previous position, which is not 0
+//!        for a seat, what stands as its position is 32 times that with the number of what was done
 //! tail   tenant:u32 code:u64 position:u64 of the first entry of each block
 //! ```
 
-use super::Key;
+use super::{Key, position_in};
 use crate::log::bytes::{Take, put_varint};
 use crate::log::runs::{self, BODY_BYTES, Run as _, RunFile, RunWriter, merged};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -25,6 +27,17 @@ pub(super) struct Run {
     file: RunFile,
     /// The first entry of each block.
     fences: Vec<Entry>,
+    /// A position that each tenant reaches in this run at least.
+    reached: BTreeMap<u32, u64>,
+}
+
+fn reached(fences: &[Entry]) -> BTreeMap<u32, u64> {
+    let mut reached = BTreeMap::new();
+    for ((tenant, code), stamp) in fences {
+        let at: &mut u64 = reached.entry(*tenant).or_default();
+        *at = position_in(*code, *stamp).max(*at);
+    }
+    reached
 }
 
 impl Run {
@@ -61,23 +74,23 @@ impl Run {
 impl Run {
     /// A position that a tenant reaches in this run at least; the runs behind it begin later.
     pub(super) fn reaches(&self, tenant: u32) -> Option<u64> {
-        self.fences.iter().filter(|((of, _), _)| *of == tenant).map(|(_, position)| *position).max()
+        self.reached.get(&tenant).copied()
     }
 
-    /// Hands out the entries of a range of keys up to a position, in order, until `max` keys had one.
+    /// Hands out the entries of a range of keys below a stamp, in order, until `max` keys had one.
     pub(super) fn scan(
         &self,
         keys: &RangeInclusive<Key>,
-        last_position: u64,
+        end: u64,
         max: usize,
         mut each: impl FnMut(Key, u64),
     ) -> io::Result<()> {
         let first = self.fences.partition_point(|(key, _)| key < keys.start()).saturating_sub(1);
-        let end = self.fences.partition_point(|(key, _)| key <= keys.end());
+        let behind = self.fences.partition_point(|(key, _)| key <= keys.end());
         let (mut last, mut count) = (None, 0);
-        for block in first..end {
+        for block in first..behind {
             for (key, position) in self.block(block)? {
-                if !keys.contains(&key) || position > last_position {
+                if !keys.contains(&key) || position >= end {
                     continue;
                 }
                 if last != Some(key) {
@@ -96,7 +109,7 @@ impl Run {
 impl runs::Run for Run {
     type Entry = Entry;
 
-    const MAGIC: &[u8; 8] = b"SLSUBJ03";
+    const MAGIC: &[u8; 8] = b"SLSUBJ04";
 
     fn open(file: RunFile, tail: &[u8]) -> Option<Self> {
         let mut take = Take(tail);
@@ -106,7 +119,8 @@ impl runs::Run for Run {
             let code = u64::from_be_bytes(*take.array()?);
             fences.push(((tenant, code), u64::from_be_bytes(*take.array()?)));
         }
-        (fences.len() == file.blocks).then_some(Self { file, fences })
+        let reached = reached(&fences);
+        (fences.len() == file.blocks).then_some(Self { file, fences, reached })
     }
 
     fn file(&self) -> &RunFile {
@@ -174,7 +188,8 @@ pub(super) fn write(
         tail.extend_from_slice(&code.to_be_bytes());
         tail.extend_from_slice(&position.to_be_bytes());
     }
-    Ok(Run { file: out.finish(entries, &tail)?, fences })
+    let reached = reached(&fences);
+    Ok(Run { file: out.finish(entries, &tail)?, fences, reached })
 }
 
 #[derive(Default)]

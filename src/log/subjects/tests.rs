@@ -49,7 +49,9 @@ fn flush(subjects: &Subjects, group: u64) {
 fn tally(plain: &Plain) -> Tally {
     let mut tally = Tally::default();
     for ((tenant, subject), positions) in plain {
-        positions.iter().for_each(|position| tally.add_position((tenant.0, code(*subject)), *position));
+        let code = code(*subject);
+        let stamp = |position| stamp(code, position, Some(SeatStep::Taken));
+        positions.iter().for_each(|position| tally.add_position((tenant.0, code), stamp(*position)));
     }
     tally
 }
@@ -57,15 +59,27 @@ fn tally(plain: &Plain) -> Tally {
 fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
     for (tenant, pool) in (0..2).flat_map(|tenant| (0..8).map(move |pool| (TenantId(tenant), PoolId(pool)))) {
         let (first, last) = (UserId(u32::try_from(range.start % 5).unwrap()), DeviceId(u32::MAX));
-        let between = (Subject::Seat(pool, first.into()), Subject::Seat(pool, last.into()));
-        let found = subjects.scan(tenant, between, range.end, max).unwrap();
+        let found = subjects.seats(tenant, pool, (first.into(), last.into()), range.end, max).unwrap();
+        let steps = |positions: Vec<u64>| positions.into_iter().map(|at| (at, SeatStep::Taken)).collect::<Vec<_>>();
         let of_pool = plain.iter().filter_map(|((of, subject), positions)| {
             let Subject::Seat(found, holder) = subject else { return None };
             let is_asked_for = *of == tenant && *found == pool && *holder >= first.into();
             let until: Vec<u64> = positions.iter().copied().filter(|position| *position <= range.end).collect();
-            (is_asked_for && !until.is_empty()).then_some((*holder, until))
+            (is_asked_for && !until.is_empty()).then_some((*holder, steps(until)))
         });
         assert_eq!(found, of_pool.take(max).collect::<Vec<_>>());
+    }
+    for (tenant, user) in (0..2).flat_map(|tenant| (0..60).map(move |user| (TenantId(tenant), UserId(user)))) {
+        let last = UserId(user.0 + u32::try_from(max % 9).unwrap());
+        let found = subjects.held(tenant, (user.into(), last.into()), range.end).unwrap();
+        let of_holder = plain.iter().filter_map(|((of, subject), positions)| {
+            let Subject::Held(holder, pool) = subject else { return None };
+            let is_asked_for = *of == tenant && (user.into()..=last.into()).contains(holder);
+            let until = positions.iter().copied().filter(|position| *position <= range.end);
+            let steps: Vec<_> = until.map(|at| (at, SeatStep::Taken)).collect();
+            (is_asked_for && !steps.is_empty()).then_some((*holder, *pool, steps))
+        });
+        assert_eq!(found, of_holder.collect::<Vec<_>>());
     }
     for ((tenant, subject), positions) in plain {
         let within: Vec<u64> = positions.iter().copied().filter(|position| range.contains(position)).collect();

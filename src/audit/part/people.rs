@@ -1,0 +1,130 @@
+//! The part of a tenant that is about some users, or some devices, in the order in which they were first known: what they are
+//! and belong to from the events that say it, what hangs on them from the steps that the index keeps.
+
+use super::holders::{fold, others};
+use super::pile::Pile;
+use super::seats::stretches;
+use super::{Listed, as_of, bare, made_by};
+use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
+use crate::domain::seat_step::{SeatStep, Standing};
+use crate::domain::state::{Links, Tenant};
+use crate::ledger::{Ledger, ReadError};
+use crate::projection::View;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// For more of them the whole state is made.
+const EVENTS_MAX: usize = 16_384;
+
+/// The users from a place on, one more than `limit`; `None` where it takes more.
+pub(super) fn users(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    (from, limit): (usize, usize),
+) -> Result<Option<View>, ReadError> {
+    let id = |at: usize| Holder::User(UserId(u32::try_from(at).unwrap_or(u32::MAX)));
+    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))))
+}
+
+/// The same of devices.
+pub(super) fn devices(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    (from, limit): (usize, usize),
+) -> Result<Option<View>, ReadError> {
+    let id = |at: usize| Holder::Device(DeviceId(u32::try_from(at).unwrap_or(u32::MAX)));
+    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))))
+}
+
+fn people(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    between: (Holder, Holder),
+) -> Result<Option<View>, ReadError> {
+    let mut pile = Pile::new(ledger, tenant, EVENTS_MAX);
+    let own = ledger.own_facts_between(tenant, between, position)?;
+    let chosen: BTreeSet<Holder> = own.iter().map(|(holder, _)| *holder).collect();
+    if !pile.add(own.into_iter().flat_map(|(_, positions)| positions))? {
+        return Ok(None);
+    }
+    // of a user's devices it is told whose they are
+    let mut told = chosen.clone();
+    let is_devices = |other: &Holder| matches!(other, Holder::Device(_));
+    told.extend(chosen.iter().flat_map(|holder| others(*holder, pile.events())).filter(is_devices));
+    for between in stretches(&told.difference(&chosen).copied().collect()) {
+        let own = ledger.own_facts_between(tenant, between, position)?.into_iter();
+        let own = own.filter(|(holder, _)| told.contains(holder)).flat_map(|(_, positions)| positions);
+        if !pile.add(own)? {
+            return Ok(None);
+        }
+    }
+    let listed = Listed::by(ledger, tenant, position)?;
+    let mut view = bare(ledger, tenant, position)?;
+    view.state.pools = listed.terms(position);
+    fold(&mut view.state, pile.events(), &told, &listed);
+    view.state.next_position = position.saturating_add(1);
+    for (holder, pool, steps) in ledger.held_between(tenant, between, position)? {
+        if chosen.contains(&holder) {
+            hang(&mut view.state, holder, pool, &steps, &pile);
+        }
+    }
+    view.state.assignments = made_by(ledger, tenant, position)?;
+    target(&mut view.state, position, &chosen);
+    Ok(Some(view))
+}
+
+fn links(state: &mut Tenant, holder: Holder) -> Option<&mut Links> {
+    match holder {
+        Holder::User(user) => state.users.get_mut(user.index()).map(|user| &mut Arc::make_mut(user).links),
+        Holder::Device(device) => state.devices.get_mut(device.index()).map(|device| &mut Arc::make_mut(device).links),
+    }
+}
+
+fn hang(state: &mut Tenant, holder: Holder, pool: PoolId, steps: &[(u64, SeatStep)], pile: &Pile<'_>) {
+    let standing = Standing::after(steps);
+    let Some(links) = links(state, holder) else { return };
+    let hangs = [
+        (standing.holds_seat, &mut links.seats),
+        (standing.is_queued, &mut links.queued),
+        (standing.is_lapsed, &mut links.lapsed),
+        (standing.installs > 0, &mut links.installed),
+    ];
+    for (is_there, pools) in hangs {
+        if is_there {
+            pools.insert(pool);
+        }
+    }
+    let Holder::User(id) = holder else { return };
+    let Some(user) = state.users.get_mut(id.index()).filter(|user| user.offered.contains(&pool)) else { return };
+    let is_offer = |recorded: &&Recorded| matches!(&recorded.event, Event::SeatsOffered { user, pools } if *user == id && pools.contains(&pool));
+    let offered_at = pile.events().filter(is_offer).map(|recorded| recorded.position).last();
+    if steps.iter().any(|(at, step)| step.takes_offer() && Some(*at) > offered_at) {
+        Arc::make_mut(user).offered.remove(&pool);
+    }
+}
+
+/// The living assignments to one of them alone.
+fn target(state: &mut Tenant, position: u64, chosen: &BTreeSet<Holder>) {
+    let mut to: BTreeMap<Holder, Vec<_>> = BTreeMap::new();
+    for made in &state.assignments {
+        let holder = match made.target {
+            Target::User(user) => Holder::User(user),
+            Target::Device(device) => Holder::Device(device),
+            Target::Group { .. } => continue,
+        };
+        if chosen.contains(&holder) && !as_of(made, position).is_ended {
+            to.entry(holder).or_default().push((made.pool, made.id));
+        }
+    }
+    for (holder, assignments) in to {
+        if let Some(links) = links(state, holder) {
+            for (pool, assignment) in assignments {
+                links.assignments.insert(pool, assignment);
+            }
+        }
+    }
+}
