@@ -17,6 +17,7 @@ mod hostile;
 mod ledger_machine;
 mod loading;
 mod merkle_log;
+mod microsoft_client;
 mod model;
 mod museum;
 mod offline;

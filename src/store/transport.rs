@@ -65,11 +65,12 @@ impl Answer {
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let (path, inner) = (error.path().to_string(), error.inner());
             let kind = match inner.classify() {
-                serde_json::error::Category::Io | serde_json::error::Category::Eof => "it ends too early",
-                serde_json::error::Category::Syntax => "it is no JSON",
-                serde_json::error::Category::Data => "it is not of the shape expected",
+                serde_json::error::Category::Io | serde_json::error::Category::Eof => "it ends too early".into(),
+                serde_json::error::Category::Syntax => "it is no JSON".into(),
+                // then the names on the way there are ours
+                serde_json::error::Category::Data => format!("it is not of the shape expected at {path}"),
             };
-            Trouble::Malformed(format!("{kind}, at line {} column {} ({path})", inner.line(), inner.column()))
+            Trouble::Malformed(format!("{kind}, in line {} column {}", inner.line(), inner.column()))
         })?;
         reader.end().map_err(|_| Trouble::Malformed("more stands behind the JSON".into()))?;
         Ok(read)
@@ -147,7 +148,8 @@ impl Transport {
             may_have_happened |= may_have;
             let is_harmless = repeat == Repeat::Always || !may_have;
             let wait = self.wait(attempt, &trouble);
-            if !is_harmless || !trouble.passes() || attempt >= self.limits.attempts_max || monotonic() + wait >= end {
+            let is_too_late = wait >= end.saturating_duration_since(monotonic());
+            if !is_harmless || !trouble.passes() || attempt >= self.limits.attempts_max || is_too_late {
                 return Err(Failed { trouble, may_have_happened });
             }
             tokio::time::sleep(wait).await;

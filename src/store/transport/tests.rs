@@ -92,6 +92,16 @@ async fn attempts_end_and_a_doubt_of_an_earlier_one_stays() {
 }
 
 #[tokio::test]
+async fn a_store_that_asks_for_more_time_than_there_is_gets_it_from_the_caller() {
+    let far = || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", u64::MAX.to_string())]).into_response();
+    let router = Router::new().route("/", any(async move || far()));
+    let listening = Listening::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router).await.expect("a free port");
+    let (_town, _other, transport) = started().await;
+    let failed = ask(&transport, &listening.url(), Repeat::Always).await.expect_err("it does not wait");
+    assert_eq!(failed.trouble, Trouble::Throttled { retry_after_seconds: Some(u64::MAX) });
+}
+
+#[tokio::test]
 async fn nobody_there_is_no_doubt_and_a_long_answer_is_not_read() {
     let (_town, listening, transport) = started().await;
     let url = listening.url();
