@@ -32,6 +32,7 @@ mod reviews;
 mod rot;
 mod rotation;
 mod seed;
+mod store_connectors;
 mod store_simulators;
 mod stories;
 mod strangers;
