@@ -34,6 +34,7 @@ mod rotation;
 mod seed;
 mod store_connectors;
 mod store_simulators;
+mod stores;
 mod stories;
 mod strangers;
 mod tamper;

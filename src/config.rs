@@ -53,6 +53,15 @@ pub struct Config {
     pub timestamp_url: Option<String>,
     /// Certificates that must stand behind a timestamp.
     pub timestamp_ca: Option<PathBuf>,
+    /// Of store accounts, as JSON by `<tenant>/<provider>`; otherwise they come from the command, or from the data folder.
+    pub store_credentials: Option<String>,
+    pub store_credentials_command: Option<Vec<String>>,
+    /// Certificates by which stores with https:// are trusted.
+    pub store_ca: Option<PathBuf>,
+    /// Where besides the stores' own addresses an account's settings may lead.
+    pub store_urls: Vec<String>,
+    /// A sync of each store account is begun by itself so often; 0 is never.
+    pub store_sync_seconds: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -104,6 +113,11 @@ impl Default for Config {
             quorum_seconds_max: 300,
             timestamp_url: None,
             timestamp_ca: None,
+            store_credentials: None,
+            store_credentials_command: None,
+            store_ca: None,
+            store_urls: vec![],
+            store_sync_seconds: 4 * 3600,
         }
     }
 }
@@ -139,10 +153,14 @@ const ENVIRONMENT: &[&str] = &[
     "quorum_seconds_max",
     "timestamp_url",
     "timestamp_ca",
+    "store_credentials",
+    "store_ca",
+    "store_urls",
+    "store_sync_seconds",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.
-const SECRETS: &[&str] = &["root_token", "master_key", "log_key"];
+const SECRETS: &[&str] = &["root_token", "master_key", "log_key", "store_credentials"];
 
 /// Puts the layers together; `flags` holds only what was said on the command line.
 ///

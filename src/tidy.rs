@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["domain", "merkle", "vault", "log", "projection", "clock"]),
     ("audit", &["domain", "merkle", "projection", "ledger"]),
     ("directory", &["domain"]),
-    ("store", &["domain", "ledger", "clock"]),
+    ("store", &["domain", "projection", "ledger", "clock"]),
     ("http", &["domain", "projection", "ledger", "audit", "directory", "store", "clock", "telemetry"]),
     ("console", &["domain", "ledger", "audit"]),
 ];

@@ -274,6 +274,7 @@ fn inventory(owned: u64) -> Ask {
         is_complete: true,
         is_dry_run: false,
         language: "en-US".into(),
+        part: None,
         pages: 1,
         items: vec![item],
     })))

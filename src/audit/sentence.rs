@@ -95,6 +95,11 @@ pub fn sentence(event: &Event) -> String {
         Event::SyncCompleted { sync, listed, changed, delisted, .. } => {
             format!("{sync} completed: {listed} listed, {changed} changed, {delisted} delisted")
         }
+        Event::SyncItemsTaken { sync, counts } => format!("{sync} took {} pages of items", counts.pages),
+        Event::SyncSeatsCompared { sync, seats } => format!(
+            "{sync} saw {} seats at the store: {} foreign, {} of ours gone",
+            seats.seen, seats.foreign, seats.lost
+        ),
         Event::SyncFailed { sync, reason } => format!("{sync} failed: {reason}"),
         Event::ItemSkipped { key, reason, .. } => format!("{key} was skipped: {}", word(reason)),
         Event::PoolListed { pool, key, owned, .. } => {

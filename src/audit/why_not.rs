@@ -147,6 +147,7 @@ fn because(
         | Rejection::GroupKindFixed
         | Rejection::StoreAccountNotLinked
         | Rejection::ConnectorNotRunning
+        | Rejection::SyncRunning { .. }
         | Rejection::NothingHeld
         | Rejection::DeviceRetired
         | Rejection::DeviceNotEligible

@@ -7,9 +7,11 @@ mod bench;
 mod certificate;
 mod check;
 mod client;
+mod connect;
 mod cosign;
 mod demo;
 mod diff;
+mod drift;
 mod exit;
 mod export;
 mod folder;
@@ -26,6 +28,8 @@ mod rotate;
 mod serve;
 mod spawned;
 mod store_simulator;
+mod stores;
+mod sync;
 mod tiles;
 mod timestamp;
 mod token;
@@ -65,7 +69,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the ledger over HTTP until SIGTERM or SIGINT
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Two years of an organization in fast motion on a service of its own, with figures and proof
     Demo(demo::Args),
     /// Bring an organization's existing lists (CSV) into the ledger, with a receipt for every row
@@ -89,6 +93,12 @@ enum Command {
     Export(Box<export::Args>),
     /// Ask a running service what changed between two points
     Diff(Box<diff::Args>),
+    /// Have a store read by a running service, or send a declared inventory from a file
+    Sync(Box<sync::Args>),
+    /// Show the linked store accounts of a running service, or link one
+    Stores(Box<stores::Args>),
+    /// Ask a running service where the stores and the ledger differ
+    Drift(drift::Args),
     /// Ask a running service for one of the auditor's reports, or for their list
     Report(Box<report::Args>),
     /// Access reviews of a running service: open, show, decide, by hand or by spreadsheet, end, cancel
@@ -145,7 +155,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Finished, Failure> {
     match command {
-        Command::Serve(args) => wait_for(serve::run(args)),
+        Command::Serve(args) => wait_for(serve::run(*args)),
         Command::Token(args) => wait_for(token::run(args)),
         Command::Bench(args) => wait_for(bench::run(args)),
         Command::Demo(args) => wait_for(demo::run(args)),
@@ -161,6 +171,9 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         }
         Command::Export(args) => wait_for(export::run(*args)),
         Command::Diff(args) => wait_for(diff::run(*args)),
+        Command::Sync(args) => wait_for(sync::run(*args)),
+        Command::Stores(args) => wait_for(stores::run(*args)),
+        Command::Drift(args) => wait_for(drift::run(args)),
         Command::Report(args) => wait_for(report::run(*args)),
         Command::Review(args) => wait_for(review::run(*args)),
         Command::Certificate(args) => wait_for(certificate::run(*args)),

@@ -3,8 +3,9 @@
 
 use super::cosign::{self, Witness};
 use super::exit::{self, Failure, Finished};
+use super::outside;
 use super::timestamp::{self, Authority};
-use super::{output, outside};
+use super::{connect, output};
 use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
@@ -17,6 +18,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 const AFTER_HELP: &str = "\
 Settings come from defaults, then --config FILE (TOML), then SEATLEDGER_<NAME> in the environment, then these flags.
@@ -24,6 +26,9 @@ The root token comes from SEATLEDGER_ROOT_TOKEN; without it the first start writ
 The master key comes from SEATLEDGER_MASTER_KEY (64 hexadecimal digits), master_key_file or master_key_command;
 without any of them the first start writes one to master.key in the data folder. Back it up apart from the log.
 The key that signs heads comes from SEATLEDGER_LOG_KEY or log_key_file, likewise; else it is made as log.key.
+Credentials of store accounts come from PUT /store-accounts/{provider}, which keeps them in the data folder with mode 0600;
+from SEATLEDGER_STORE_CREDENTIALS, JSON by \"<tenant>/<provider>\"; or from store_credentials_command (a list, in the file),
+which is run with the tenant and the provider behind its arguments and prints JSON.
 
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080
@@ -101,6 +106,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_ca: Option<PathBuf>,
+    /// Certificates (PEM) by which stores with https:// are trusted [default: those of the machine]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_ca: Option<PathBuf>,
+    /// A URL besides the stores' own below which an account's settings may lead, as that of a simulator; may be said more
+    /// than once
+    #[arg(long = "store-url", value_name = "URL")]
+    #[serde(rename = "store_urls", skip_serializing_if = "Vec::is_empty")]
+    store_url: Vec<String>,
+    /// A sync of each linked store account is begun by itself so often; 0 is never [default: 14400]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_sync_seconds: Option<u64>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -131,7 +149,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let rate =
         RateLimits { requests_per_s: config.requests_per_second, strangers_per_s: config.stranger_requests_per_second };
     let quorum_max = Duration::from_secs(config.quorum_seconds_max);
-    let service = Service::new(ledger.clone(), &root_token, limits, rate, Some(metrics), quorum_max);
+    let stores = connect::desk(&config, &ledger);
+    let service = Service::new(ledger.clone(), stores.clone(), &root_token, limits, rate, Some(metrics), quorum_max);
     let router = crate::http::router(std::sync::Arc::clone(&service));
     let url = format!("http://{address}");
     // whoever reads that we listen may tell us to stop
@@ -154,6 +173,11 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let stamping = authority.map(|(authority, outside)| {
         tokio::spawn(timestamp::run(ledger.clone(), authority, outside, Duration::from_secs(config.sign_seconds)))
     });
+    let stores_stop = CancellationToken::new();
+    let selling = tokio::spawn({
+        let stop = stores_stop.clone();
+        async move { stores.run(stop).await }
+    });
     let limits = ListenerLimits {
         connections_max: config.connections_max,
         head_max: Duration::from_secs(config.head_seconds_max),
@@ -163,6 +187,13 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     drop(address_file);
     for asking in [cosigning, stamping].into_iter().flatten() {
         asking.abort();
+    }
+    // what a store has done is told to the ledger before that closes
+    stores_stop.cancel();
+    if tokio::time::timeout(limits.drain_max, selling).await.is_err() {
+        tracing::warn!(
+            "a store account's worker did not end in time; what it asked for is looked up at the next start"
+        );
     }
     ledger.stop().await;
     Ok(Finished::Well)

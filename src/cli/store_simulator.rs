@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::LogFormat;
 use crate::store::simulator::apple::{AppleSimulator, Options, Timing};
 use crate::store::simulator::faults::{Fault, FaultRates};
+use crate::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulator};
 use crate::telemetry;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +23,10 @@ every seat and of every grant ever made, and the switches: what goes wrong, and 
 
 Example:
   seatledger store-simulator apple --listen 127.0.0.1:8091 --latency-ms 50 --fault cut-after=20
-  curl -d '{\"order\": \"unit\", \"uid\": \"1\"}' -H 'content-type: application/json' http://127.0.0.1:8091/simulator/orders";
+  curl -d '{\"order\": \"unit\", \"uid\": \"1\"}' -H 'content-type: application/json' http://127.0.0.1:8091/simulator/orders
+
+Microsoft's has the tenant contoso.example and the tools seatledger and intune, whose secrets are the-simulated-secret-of-
+and the tool's name. Apple's waits --event-delay-ms before a grant takes effect; Microsoft's grants at once.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -50,6 +54,8 @@ pub(crate) struct Args {
 enum Store {
     /// App and Book Management API v2
     Apple,
+    /// Store for Business, management-tool API
+    Microsoft,
 }
 
 fn fault(text: &str) -> Result<(Fault, u16), String> {
@@ -81,6 +87,14 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             let started = AppleSimulator::start(options).await;
             let simulator = started.map_err(|error| cant_listen(args.listen, &error))?;
             output::line(&format!("listening on http://{}", simulator.address()))?;
+            stop.await;
+        }
+        Store::Microsoft => {
+            let options = MicrosoftOptions { seed: args.seed, faults, ..MicrosoftOptions::new(args.listen) };
+            let started = MicrosoftSimulator::start(options).await;
+            let simulator = started.map_err(|error| cant_listen(args.listen, &error))?;
+            simulator.switches().faults.set_latency(latency);
+            output::line(&format!("listening on {}", simulator.url()))?;
             stop.await;
         }
     }

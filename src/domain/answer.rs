@@ -227,6 +227,8 @@ impl Answer {
             Event::ReviewEnded { review, .. } => self.review_is(*review, ReviewState::Ended),
             Event::ReviewCancelled { review } => self.review_is(*review, ReviewState::Cancelled),
             Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::PoolListed { .. }

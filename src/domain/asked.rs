@@ -65,4 +65,5 @@ pub enum CommandKind {
     EndReview,
     CancelReview,
     RotateLogKey,
+    EndSync,
 }

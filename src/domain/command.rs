@@ -3,7 +3,7 @@
 
 use super::facts::{
     AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, Intent, KeepOrRelease, Licensing, Mode,
-    Owned, PolicyPatch, PoolDetails, RefundAmount, Role, Settings, SettingsPatch,
+    Owned, PolicyPatch, PoolDetails, RefundAmount, Role, Settings, SettingsPatch, SyncCounts, SyncSeats,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::{LicenseType, PoolKey, Provider};
@@ -130,8 +130,12 @@ pub enum Command {
     DeactivateTool {
         tool: String,
     },
+    /// Whether the provider can be asked at all is the caller's to know: credentials are kept outside the log.
     StartSync {
         provider: Provider,
+        is_full: bool,
+        is_dry_run: bool,
+        is_connected: bool,
     },
     ConfirmSync {
         sync: SyncId,
@@ -230,6 +234,11 @@ pub struct RefundOrder {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
     Inventory(Inventory),
+    /// A connector's sync is over, well or not.
+    EndSync {
+        sync: SyncId,
+        end: SyncEnd,
+    },
     PutUser {
         user: UserRef,
         profile: Personal,
@@ -325,6 +334,31 @@ pub struct Inventory {
     pub language: String,
     pub pages: u32,
     pub items: Vec<InventoryItem>,
+    /// Of a sync that was started before and goes on; otherwise the inventory is a sync of its own.
+    pub part: Option<SyncPart>,
+}
+
+/// What a connector's sync concludes from what it did not see. What is missing from an inventory without this is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncPart {
+    pub sync: SyncId,
+    /// Pools that two complete passes in a row do not list.
+    pub gone: Vec<PoolId>,
+    /// Seats that two complete passes in a row do not show, of pools that they list.
+    pub lost: Vec<(PoolId, Holder)>,
+}
+
+/// How a connector's sync ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncEnd {
+    /// Of a sync that only looks the counts are told, since nothing of it is recorded before.
+    Completed {
+        would_be: Option<SyncCounts>,
+        seats: SyncSeats,
+    },
+    Failed {
+        reason: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,15 +2,17 @@
 //! Variants are positional in the log: new ones go at the end, a changed meaning is a new version.
 
 mod recorded;
+mod target;
 
 pub use recorded::Recorded;
+pub use target::Target;
 
 use super::asked::{About, CommandKind};
 use super::command::Actor;
 use super::facts::{
     AppPrice, AssignmentEndCause, CapacityCause, DepartureCause, DequeueCause, DeviceFacts, DistributionPolicy,
     DriftKind, DriftResolution, EndsOn, GrantCause, GroupKind, Intent, ItemSkipReason, KeepOrRelease, Licensing, Mode,
-    Owned, Policy, PoolDetails, RefundAmount, ReleaseCause, Role, Settings, SkipReason,
+    Owned, Policy, PoolDetails, RefundAmount, ReleaseCause, Role, Settings, SkipReason, SyncCounts, SyncSeats,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::{PoolKey, Provider};
@@ -19,15 +21,6 @@ use super::rejection::Rejection;
 use super::report::{ReportAsked, ReportName};
 use super::time::{Day, Time};
 use serde::{Deserialize, Serialize};
-
-/// Whom an assignment is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    User(UserId),
-    Device(DeviceId),
-    Group { group: GroupId, exclude: Option<GroupId> },
-}
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -489,5 +482,15 @@ pub enum Event {
         new_key: String,
         /// The old key signed nothing of this.
         is_old_key_lost: bool,
+    },
+    /// The items of a sync that goes on are taken; what its seats are compared with comes next.
+    SyncItemsTaken {
+        sync: SyncId,
+        counts: SyncCounts,
+    },
+    /// What the store showed of seats, all in all.
+    SyncSeatsCompared {
+        sync: SyncId,
+        seats: SyncSeats,
     },
 }

@@ -131,6 +131,8 @@ event_types! {
     ReviewEnded => "review_ended",
     ReviewCancelled => "review_cancelled",
     LogKeyRotated => "log_key_rotated",
+    SyncItemsTaken => "sync_items_taken",
+    SyncSeatsCompared => "sync_seats_compared",
 }
 
 impl EventType {

@@ -185,5 +185,25 @@ pub struct DeviceFacts {
     pub has_serial: bool,
 }
 
+/// What a sync found, in items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SyncCounts {
+    pub listed: u32,
+    pub changed: u32,
+    pub delisted: u32,
+    pub skipped: u32,
+    pub unchanged: u32,
+    pub pages: u32,
+}
+
+/// What a sync found in seats: all that the store showed, those among them that the ledger did not hold, and those of the
+/// ledger's that two complete passes did not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SyncSeats {
+    pub seen: u64,
+    pub foreign: u64,
+    pub lost: u64,
+}
+
 /// When an entitlement ends, if it does.
 pub type EndsOn = Option<Day>;

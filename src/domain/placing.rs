@@ -99,6 +99,8 @@ impl Chain {
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::UserAdded { .. }

@@ -1,7 +1,7 @@
 //! Every way in which a rule says no, with the figures that explain it. No personal text stands in any of them.
 
 use super::facts::Owned;
-use super::ids::{PoolId, TokenId};
+use super::ids::{PoolId, SyncId, TokenId};
 use serde::{Deserialize, Serialize};
 
 /// A pool's figures at the moment of a refusal.
@@ -129,6 +129,10 @@ pub enum Rejection {
     TooManyReviews,
     ReviewNotOpen,
     ReviewSeatGone,
+    /// Another sync of the account runs, and it does less than was asked.
+    SyncRunning {
+        sync: SyncId,
+    },
 }
 
 /// How a door should answer.
@@ -195,6 +199,7 @@ impl Rejection {
             Self::StoreAccountNotLinked => (Conflict, "store-account-not-linked"),
             Self::SyncDisabled => (Conflict, "sync-disabled"),
             Self::ConnectorNotRunning => (Conflict, "connector-not-running"),
+            Self::SyncRunning { .. } => (Conflict, "sync-running"),
             Self::NothingHeld => (Conflict, "nothing-held"),
             Self::PoolRemoved => (Conflict, "pool-removed"),
             Self::PoolSuspended => (Conflict, "pool-suspended"),

@@ -118,6 +118,8 @@ impl SeatStep {
             | Event::StoreAccountChanged { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::PoolListed { .. }
@@ -280,7 +282,7 @@ mod tests {
         for (number, step) in (0_u8..).zip(SeatStep::ALL) {
             assert_eq!((step.number(), SeatStep::from_number(number)), (number, Some(step)));
         }
-        assert_eq!(SeatStep::from_number(SeatStep::ALL.len() as u8), None);
+        assert_eq!(SeatStep::from_number(u8::try_from(SeatStep::ALL.len()).unwrap()), None);
     }
 
     #[test]

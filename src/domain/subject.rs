@@ -73,6 +73,8 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::ToolDeactivated { .. }
         | Event::SyncStarted { .. }
         | Event::SyncCompleted { .. }
+        | Event::SyncItemsTaken { .. }
+        | Event::SyncSeatsCompared { .. }
         | Event::SyncFailed { .. }
         | Event::ItemSkipped { .. }
         | Event::DriftResolved { .. }

@@ -34,6 +34,7 @@ pub use rate::RateLimits;
 
 use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;
+use crate::store::desk::Stores;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -62,6 +63,7 @@ pub struct RequestLimits {
 pub struct Service {
     pub(crate) ledger: Ledger,
     pub(crate) as_of: AsOf,
+    pub(crate) stores: Stores,
     root_hash: [u8; 32],
     limits: RequestLimits,
     rate: rate::Rate,
@@ -84,6 +86,7 @@ impl Service {
     #[must_use]
     pub fn new(
         ledger: Ledger,
+        stores: Stores,
         root_token: &str,
         limits: RequestLimits,
         rate: RateLimits,
@@ -93,6 +96,7 @@ impl Service {
         Arc::new(Self {
             quorum_max,
             ledger,
+            stores,
             as_of: AsOf::new(),
             root_hash: Sha256::digest(root_token.as_bytes()).into(),
             limits,

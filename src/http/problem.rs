@@ -162,6 +162,9 @@ impl Problem {
                 said(format!("{token} is for a program, and reviews are decided by people"))
                     .with("token", token.to_string())
             }
+            Rejection::SyncRunning { sync } => {
+                said(format!("{sync} of this account runs and does less than was asked")).with("sync", sync.to_string())
+            }
             Rejection::TenantNotFound
             | Rejection::PoolNotFound
             | Rejection::UserNotFound

@@ -38,6 +38,7 @@ pub(super) fn inventory(owned: u64) -> Ask {
         is_complete: true,
         is_dry_run: false,
         language: "en-US".into(),
+        part: None,
         pages: 1,
         items: vec![item],
     };

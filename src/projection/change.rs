@@ -105,6 +105,8 @@ impl<'e> Change<'e> {
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::DriftResolved { .. }

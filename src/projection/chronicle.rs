@@ -7,12 +7,12 @@ mod told;
 
 use super::steps::Steps;
 use crate::domain::event::Recorded;
-use crate::domain::facts::Settings;
+use crate::domain::facts::{Settings, SyncCounts};
 use crate::domain::ids::{DriftId, GroupId, HeldId, PoolId, ReviewId, SyncId, TokenId};
 use crate::domain::key::Provider;
 use crate::domain::state::{
-    ByPool, Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncCounts, SyncState,
-    Tenant, Token, Tool,
+    ByPool, Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncState, Tenant, Token,
+    Tool,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -286,16 +286,24 @@ impl Chronicle {
 #[must_use]
 pub fn syncs_at(position: u64, syncs: &[Sync]) -> Vec<Sync> {
     let count = syncs.partition_point(|sync| sync.started_position <= position);
-    let then = |sync: &Sync| match sync.ended_position {
-        Some(ended) if ended > position => Sync {
-            state: SyncState::Running,
-            ended_at: None,
-            ended_position: None,
-            counts: SyncCounts::default(),
-            failure: None,
-            ..sync.clone()
-        },
-        Some(_) | None => sync.clone(),
+    let then = |sync: &Sync| {
+        let items_position = sync.items_position.filter(|told| *told <= position);
+        let seats_position = sync.seats_position.filter(|told| *told <= position);
+        let seats = sync.seats.filter(|_| seats_position.is_some());
+        let told = Sync { items_position, seats_position, seats, ..sync.clone() };
+        match sync.ended_position {
+            Some(ended) if ended > position => Sync {
+                state: SyncState::Running,
+                ended_at: None,
+                ended_position: None,
+                counts: if items_position.is_some() { sync.counts } else { SyncCounts::default() },
+                failure: None,
+                ..told
+            },
+            Some(_) => told,
+            None if items_position.is_none() => Sync { counts: SyncCounts::default(), ..told },
+            None => told,
+        }
     };
     syncs.get(..count).unwrap_or_default().iter().map(then).collect()
 }

@@ -272,6 +272,8 @@ impl PoolFigures {
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::PoolDetailsChanged { .. }

@@ -1,10 +1,21 @@
 //! What proves to a store who we are. It is wiped when it goes, and never shown. Not here: where it is kept.
 
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// A client secret, an access token or a content token.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
 pub struct StoreSecret(Zeroizing<String>);
+
+impl PartialEq for StoreSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for StoreSecret {}
 
 impl StoreSecret {
     #[must_use]

@@ -2,6 +2,7 @@
 
 use crate::domain::command::InventoryItem;
 use crate::domain::key::PoolKey;
+use crate::domain::personal::normalized_user_name;
 use crate::domain::time::Time;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,17 @@ pub enum StoreHolder {
     User(String),
     /// Apple: a serial number.
     Device(String),
+}
+
+impl StoreHolder {
+    /// To compare by: user names are told apart without regard to case.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        match self {
+            Self::User(name) => Self::User(normalized_user_name(name)),
+            Self::Device(serial) => Self::Device(serial.clone()),
+        }
+    }
 }
 
 impl std::fmt::Debug for StoreHolder {

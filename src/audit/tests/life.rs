@@ -164,6 +164,7 @@ fn inventory(random: &mut SmallRng) -> Ask {
         is_complete: random.random_bool(0.7),
         is_dry_run: random.random_bool(0.05),
         language: "en-US".into(),
+        part: None,
         pages: 1,
         items: items.into_iter().map(|pool| item(random, pool)).collect(),
     };

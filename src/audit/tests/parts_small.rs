@@ -4,13 +4,14 @@ use super::life::{World, life, live, submission};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
 use crate::domain::command::{
-    Command, DeviceRef, GroupRef, HolderRef, Intake, NewReview, Observation, PoolRef, UserRef,
+    Command, DeviceRef, GroupRef, HolderRef, Intake, Inventory, NewReview, Observation, PoolRef, SyncEnd, SyncPart,
+    UserRef,
 };
-use crate::domain::facts::{Brake, GroupKind, KeepOrRelease, Role, SettingsPatch};
+use crate::domain::facts::{Brake, GroupKind, KeepOrRelease, Role, SettingsPatch, SyncCounts, SyncSeats};
 use crate::domain::ids::{AppId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::review::{ReviewSeat, Standing};
-use crate::domain::state::{Group, Review, ReviewState, Tenant};
+use crate::domain::state::{Group, Review, ReviewState, SyncState, Tenant};
 use crate::ledger::Ask;
 use crate::projection::View;
 use crate::projection::apps::Apps;
@@ -34,7 +35,12 @@ fn anything_small(random: &mut SmallRng, frozen: Option<(ReviewId, PoolId, Holde
         2 => Command::ActivateTool { tool, name: format!("Tool {}", one_of(random, 3)) },
         3 => Command::DeactivateTool { tool },
         4 => Command::RenameTenant { name: format!("Acme {}", one_of(random, 3)) },
-        5 => Command::StartSync { provider: if flag { Provider::Declared } else { Provider::AppleBusiness } },
+        5 => Command::StartSync {
+            provider: if flag { Provider::Declared } else { Provider::AppleBusiness },
+            is_full: random.random_bool(0.5),
+            is_dry_run: random.random_bool(0.3),
+            is_connected: random.random_bool(0.9),
+        },
         6 => Command::ConfirmHeld { held: HeldId(one_of(random, 12)) },
         7 => Command::ConfirmSync { sync: SyncId(one_of(random, 12)) },
         8 => Command::LinkStoreAccount {
@@ -76,6 +82,30 @@ fn anything_small(random: &mut SmallRng, frozen: Option<(ReviewId, PoolId, Holde
     })
 }
 
+/// What a connector tells of the sync that it runs, if it runs one.
+fn of_a_connector(random: &mut SmallRng, state: &Tenant) -> Option<Observation> {
+    let running = state.syncs.iter().find(|sync| sync.state == SyncState::Running)?;
+    let sync = running.id;
+    Some(match random.random_range(0..5) {
+        0 => Observation::EndSync { sync, end: SyncEnd::Failed { reason: "cut".into() } },
+        1 => {
+            let seats = SyncSeats { seen: random.random_range(0..9), foreign: 1, lost: 0 };
+            let would_be = running.is_dry_run.then(|| SyncCounts { listed: 3, ..SyncCounts::default() });
+            Observation::EndSync { sync, end: SyncEnd::Completed { would_be, seats } }
+        }
+        2 if !running.is_dry_run => Observation::Inventory(Inventory {
+            provider: running.provider,
+            is_complete: running.is_full,
+            is_dry_run: false,
+            language: running.language.clone(),
+            pages: random.random_range(0..9),
+            items: Vec::new(),
+            part: Some(SyncPart { sync, gone: Vec::new(), lost: Vec::new() }),
+        }),
+        _ => return None,
+    })
+}
+
 /// A seat that can be decided on.
 fn frozen(random: &mut SmallRng, state: &Tenant) -> Option<(ReviewId, PoolId, HolderRef)> {
     let open = state.reviews.iter().filter(|review| review.state == ReviewState::Open);
@@ -103,6 +133,10 @@ async fn life_of_small_things(seed: u64) -> World {
             let frozen = ledger.read(tenant, |view| frozen(&mut random, &view.state)).unwrap();
             let small = anything_small(&mut random, frozen);
             ledger.submit(tenant, submission(None, Ask::Intake(small))).await.unwrap();
+            let heard = ledger.read(tenant, |view| of_a_connector(&mut random, &view.state)).unwrap();
+            if let Some(heard) = heard {
+                ledger.submit(tenant, submission(None, Ask::Intake(Intake::Observation(heard)))).await.unwrap();
+            }
         }
         ledger.tick().await;
     }

@@ -10,7 +10,7 @@ mod apply;
 mod columns;
 mod plan;
 mod receipt;
-mod source;
+pub(super) mod source;
 mod values;
 
 use super::client::Access;

@@ -6,44 +6,44 @@ use std::path::Path;
 
 /// A list as it was found.
 #[derive(Debug)]
-pub(super) struct Sheet {
+pub(in crate::cli) struct Sheet {
     /// How it is called in receipts.
-    pub(super) name: String,
-    pub(super) encoding: &'static str,
-    pub(super) header: Vec<String>,
-    pub(super) rows: Vec<Row>,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) encoding: &'static str,
+    pub(in crate::cli) header: Vec<String>,
+    pub(in crate::cli) rows: Vec<Row>,
 }
 
 /// One row of a list.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     /// As a spreadsheet counts: the header is row 1.
-    pub(super) number: u64,
+    pub(in crate::cli) number: u64,
     /// Where it begins in the file; another number where a quoted text has line breaks.
-    pub(super) line: u64,
+    pub(in crate::cli) line: u64,
     /// Why it can't be read at all.
-    pub(super) fault: Option<String>,
+    pub(in crate::cli) fault: Option<String>,
     fields: Vec<String>,
 }
 
 impl Row {
     /// The trimmed text of a column; blank where the row is short.
-    pub(super) fn text(&self, column: usize) -> &str {
+    pub(in crate::cli) fn text(&self, column: usize) -> &str {
         self.fields.get(column).map_or("", |field| field.trim())
     }
 
-    pub(super) fn is_blank(&self) -> bool {
+    pub(in crate::cli) fn is_blank(&self) -> bool {
         self.fault.is_none() && self.fields.iter().all(|field| field.trim().is_empty())
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Sheet, Failure> {
+pub(in crate::cli) fn read(path: &Path) -> Result<Sheet, Failure> {
     let bytes = std::fs::read(path).map_err(|error| exit::file(path, "can't be read", error))?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     parse(&name, &bytes).map_err(|fault| exit::file(path, "is no list", fault))
 }
 
-pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
+pub(in crate::cli) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
     let (text, encoding) = decode(bytes);
     let (text, separator) = separator(&text);
     let mut reader =

@@ -113,15 +113,4 @@ impl Judge<'_> {
         self.emit(Event::ToolDeactivated { tool: tool.to_owned() });
         Ok(Verdict::Done)
     }
-
-    /// A sync of a real provider is its connector's to run; a declared inventory is sent, not fetched.
-    pub(super) fn start_sync(&mut self, provider: Provider) -> Ruling {
-        if provider != Provider::Declared && !self.tenant.accounts.contains_key(&provider) {
-            return Err(Rejection::StoreAccountNotLinked);
-        }
-        if !self.tenant.settings.sync_enabled {
-            return Err(Rejection::SyncDisabled);
-        }
-        Err(Rejection::ConnectorNotRunning)
-    }
 }

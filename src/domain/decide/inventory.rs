@@ -6,13 +6,13 @@ use crate::domain::command::{Envelope, Inventory, InventoryItem};
 use crate::domain::event::Event;
 use crate::domain::facts::{
     CapacityCause, DequeueCause, DistributionPolicy, DriftKind, DriftResolution, GrantCause, Intent, ItemSkipReason,
-    Owned, PoolState,
+    Owned, PoolState, ReleaseCause, SyncCounts,
 };
 use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::Pool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a pass has found so far.
 #[derive(Default)]
@@ -35,11 +35,9 @@ impl Judge<'_> {
                 return Err(Rejection::InventoryRepeatsKey { place });
             }
         }
-        if inventory.provider != Provider::Declared && !self.tenant.accounts.contains_key(&inventory.provider) {
-            return Err(Rejection::StoreAccountNotLinked);
-        }
-        if !self.tenant.settings.sync_enabled {
-            return Err(Rejection::SyncDisabled);
+        self.guard_syncing(inventory.provider)?;
+        if let Some(part) = &inventory.part {
+            self.guard_awaits_items(part.sync)?;
         }
         if inventory.is_dry_run {
             self.dry_run(inventory);
@@ -85,7 +83,10 @@ impl Judge<'_> {
 
     fn sync(&mut self, inventory: &Inventory, keys: &BTreeSet<&PoolKey>) {
         let held_before: u64 = self.tenant.pools_of(inventory.provider).map(|pool| pool.held()).sum();
-        let sync = self.start(inventory);
+        let sync = match &inventory.part {
+            Some(part) => part.sync,
+            None => self.start(inventory),
+        };
         let mut tally = Tally::default();
         for item in &inventory.items {
             if item.is_encrypted {
@@ -95,42 +96,72 @@ impl Judge<'_> {
                 self.take_item(item, inventory, &mut tally);
             }
         }
-        let missing: Vec<PoolId> = if inventory.is_complete {
-            let gone = |pool: &&Pool| pool.state != PoolState::Removed && !keys.contains(&pool.key);
-            self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
-        } else {
-            Vec::new()
+        let is_listed = |pool: &&Pool| pool.state != PoolState::Removed;
+        let missing: Vec<PoolId> = match &inventory.part {
+            Some(part) => {
+                let known = part.gone.iter().filter(|pool| pool.index() < self.tenant.pools.len());
+                known.map(|pool| self.tenant.pool(*pool)).filter(is_listed).map(|pool| pool.id).collect()
+            }
+            None if inventory.is_complete => {
+                let gone = |pool: &&Pool| is_listed(pool) && !keys.contains(&pool.key);
+                self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
+            }
+            None => Vec::new(),
         };
-        self.conclude(sync, inventory.provider, &missing, held_before, &mut tally);
-        if inventory.is_complete {
-            self.compare_used(inventory.provider);
-        }
+        let lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost));
+        self.conclude(sync, inventory.provider, &missing, &lost, held_before, &mut tally);
         let Tally { listed, changed, delisted, skipped, unchanged } = tally;
-        self.emit(Event::SyncCompleted { sync, listed, changed, delisted, skipped, unchanged, pages: inventory.pages });
+        let counts = SyncCounts { listed, changed, delisted, skipped, unchanged, pages: inventory.pages };
+        if inventory.part.is_some() {
+            self.emit(Event::SyncItemsTaken { sync, counts });
+        } else {
+            self.complete(sync, counts, inventory.is_complete);
+        }
+    }
+
+    pub(super) fn complete(&mut self, sync: SyncId, counts: SyncCounts, is_full: bool) {
+        let provider = self.tenant.syncs.get(sync.index()).map(|sync| sync.provider);
+        if let Some(provider) = provider.filter(|_| is_full) {
+            self.compare_used(provider);
+        }
+        let SyncCounts { listed, changed, delisted, skipped, unchanged, pages } = counts;
+        self.emit(Event::SyncCompleted { sync, listed, changed, delisted, skipped, unchanged, pages });
     }
 
     /// Removals and automatic reclaims, unless together they trip the brake.
-    fn conclude(&mut self, sync: SyncId, provider: Provider, missing: &[PoolId], held_before: u64, tally: &mut Tally) {
-        let ids: Vec<PoolId> =
+    fn conclude(
+        &mut self,
+        sync: SyncId,
+        provider: Provider,
+        missing: &[PoolId],
+        lost: &[Ending],
+        held_before: u64,
+        tally: &mut Tally,
+    ) {
+        let listed: Vec<PoolId> =
             self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
-        let reclaims: Vec<Ending> = ids.into_iter().flat_map(|id| self.automatic_reclaims(id)).collect();
+        let reclaims: Vec<Ending> = listed.iter().flat_map(|id| self.automatic_reclaims(*id)).collect();
         let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
-        if stranded > 0 && self.crosses(stranded + reclaims.len() as u64, held_before) {
+        let ending = stranded + (lost.len() + reclaims.len()) as u64;
+        if (stranded > 0 || !lost.is_empty()) && self.crosses(ending, held_before) {
             let held = HeldId(self.tenant.held_next);
             for pool in missing {
                 self.emit(Event::RemovalHeld { held, sync, pool: *pool });
             }
-            for part in reclaims.chunks(LIST_ENTRIES_MAX) {
-                let seats = part.iter().map(|ending| (ending.pool, ending.holder)).collect();
-                let cause = crate::domain::facts::ReleaseCause::DeficitPlan;
-                self.emit(Event::EndingsHeld { held, sync: Some(sync), cause, seats });
+            for (cause, endings) in by_cause(lost.iter().chain(&reclaims)) {
+                for part in endings.chunks(LIST_ENTRIES_MAX) {
+                    self.emit(Event::EndingsHeld { held, sync: Some(sync), cause, seats: part.to_vec() });
+                }
             }
             return;
         }
+        self.end_seats(lost, Brake::Off);
         for pool in missing {
             tally.delisted += 1;
             self.delist(*pool, CapacityCause::Delisted);
         }
+        // what was lost may have made room already
+        let reclaims: Vec<Ending> = listed.into_iter().flat_map(|id| self.automatic_reclaims(id)).collect();
         self.end_seats(&reclaims, Brake::Automatic { sync: Some(sync), seats_held: held_before });
     }
 
@@ -321,4 +352,13 @@ impl Judge<'_> {
             self.emit(Event::DistributionPolicyChanged { pool, distribution_policy });
         }
     }
+}
+
+/// One list for each cause, in the order given.
+fn by_cause<'e>(endings: impl Iterator<Item = &'e Ending>) -> BTreeMap<ReleaseCause, Vec<(PoolId, Holder)>> {
+    let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for ending in endings {
+        lists.entry(ending.cause).or_default().push((ending.pool, ending.holder));
+    }
+    lists
 }

@@ -15,6 +15,7 @@ mod refund;
 mod review;
 mod seat;
 mod settle;
+mod sync;
 mod tick;
 mod undone;
 mod user;
@@ -137,7 +138,9 @@ impl<'a> Judge<'a> {
             }
             Command::ActivateTool { tool, name } => Ok(self.activate_tool(tool, name)),
             Command::DeactivateTool { tool } => self.deactivate_tool(tool),
-            Command::StartSync { provider } => self.start_sync(*provider),
+            Command::StartSync { provider, is_full, is_dry_run, is_connected } => {
+                self.start_sync(*provider, *is_full, *is_dry_run, *is_connected)
+            }
             Command::ConfirmSync { sync } => self.confirm_sync(*sync),
             Command::Assign { pool, target, intent, mode, licensing } => {
                 self.assign(pool, target, *intent, *mode, *licensing)
@@ -165,6 +168,7 @@ impl<'a> Judge<'a> {
     fn observation(&mut self, observation: &Observation) -> Ruling {
         match observation {
             Observation::Inventory(inventory) => self.inventory(inventory),
+            Observation::EndSync { sync, end } => self.end_sync(*sync, end),
             Observation::PutUser { user, profile } => self.put_user(*user, profile),
             Observation::Depart { user, cause, retire_devices } => self.depart(*user, *cause, *retire_devices),
             Observation::Return { user } => self.return_user(*user),
@@ -345,6 +349,7 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
         },
         Intake::Observation(observation) => match observation {
             Observation::Inventory(_) => CommandKind::Inventory,
+            Observation::EndSync { .. } => CommandKind::EndSync,
             Observation::PutUser { .. } => CommandKind::PutUser,
             Observation::Depart { .. } => CommandKind::Depart,
             Observation::Return { .. } => CommandKind::Return,

@@ -196,6 +196,9 @@ impl Judge<'_> {
     }
 
     fn still_ends(&self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
+        if matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore) {
+            return self.lost_endings(&[(pool, holder)]).iter().any(|ending| ending.cause == cause);
+        }
         let entry = self.tenant.pool(pool);
         let is_ours = entry.seats.get(&holder).is_some_and(|seat| {
             entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse)

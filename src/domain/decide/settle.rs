@@ -203,7 +203,8 @@ impl Judge<'_> {
         let lapsed = lapses && self.tenant.coverage(pool, holder).is_covered();
         self.touched.insert(pool);
         self.own_endings += u64::from(cause.is_counted_by_the_brake());
-        if self.tenant.pool(pool).details.is_confirmed_by_provider {
+        let is_gone = matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore);
+        if self.tenant.pool(pool).details.is_confirmed_by_provider && !is_gone {
             self.emit(Event::SeatReleasing { pool, holder, cause, lapsed });
         } else {
             self.emit(Event::SeatReleased { pool, holder, cause, lapsed });

@@ -68,6 +68,8 @@ impl Tenant {
             | Event::StoreAccountChanged { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::PoolListed { .. }

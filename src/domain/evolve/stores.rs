@@ -3,12 +3,12 @@
 use super::later;
 use crate::domain::event::Event;
 use crate::domain::facts::{
-    AppPrice, CapacityCause, DistributionPolicy, DriftKind, EndsOn, Owned, PoolDetails, PoolState,
+    AppPrice, CapacityCause, DistributionPolicy, DriftKind, EndsOn, Owned, PoolDetails, PoolState, SyncCounts,
 };
 use crate::domain::ids::{PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::{
-    Chunked, ChunkedSet, Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncCounts, SyncState, Tenant,
+    Chunked, ChunkedSet, Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncState, Tenant,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +46,9 @@ impl Tenant {
                     ended_at: None,
                     ended_position: None,
                     counts: SyncCounts::default(),
+                    items_position: None,
+                    seats_position: None,
+                    seats: None,
                     failure: None,
                 });
             }
@@ -73,6 +76,16 @@ impl Tenant {
                 entry.ended_at = Some(meta.recorded_at);
                 entry.ended_position = Some(meta.position);
                 entry.failure = Some(reason.clone());
+            }
+            Event::SyncItemsTaken { sync, counts } => {
+                let entry = self.syncs.get_mut(sync.index()).expect("a sync goes on after it was started");
+                entry.counts = *counts;
+                entry.items_position = Some(meta.position);
+            }
+            Event::SyncSeatsCompared { sync, seats } => {
+                let entry = self.syncs.get_mut(sync.index()).expect("a sync goes on after it was started");
+                entry.seats = Some(*seats);
+                entry.seats_position = Some(meta.position);
             }
             Event::ItemSkipped { .. } | Event::OfflineLicenseIssued { .. } => {}
             Event::PoolListed { pool, key, details, owned, distribution_policy, price } => {

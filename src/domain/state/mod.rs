@@ -17,7 +17,7 @@ pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat,
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{
     Drift, HeldEndings, LogKeyRotation, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount,
-    StoredNames, Sync, SyncCounts, SyncState, Token, Tool,
+    StoredNames, Sync, SyncState, Token, Tool,
 };
 
 use super::command::Actor;
@@ -192,6 +192,12 @@ impl Tenant {
             Holder::User(user) => &mut Arc::make_mut(&mut self.users[user.index()]).links,
             Holder::Device(device) => &mut Arc::make_mut(&mut self.devices[device.index()]).links,
         }
+    }
+
+    /// The sync of a provider that has begun and not ended.
+    #[must_use]
+    pub fn running_sync(&self, provider: Provider) -> Option<&Sync> {
+        self.syncs.iter().rev().find(|sync| sync.provider == provider && sync.state == SyncState::Running)
     }
 
     /// Pools of one provider, in the order in which they were listed.

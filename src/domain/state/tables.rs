@@ -3,7 +3,7 @@
 use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::Target;
-use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role};
+use crate::domain::facts::{DriftKind, DriftResolution, Owned, ReleaseCause, Role, SyncCounts, SyncSeats};
 use crate::domain::ids::{DeviceId, DriftId, HeldId, Holder, PoolId, SubjectId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
@@ -72,17 +72,12 @@ pub struct Sync {
     pub ended_at: Option<Time>,
     pub ended_position: Option<u64>,
     pub counts: SyncCounts,
+    /// Where the counts were told before the end, and the seats.
+    pub items_position: Option<u64>,
+    pub seats_position: Option<u64>,
+    /// `None` where no connector looked at seats.
+    pub seats: Option<SyncSeats>,
     pub failure: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SyncCounts {
-    pub listed: u32,
-    pub changed: u32,
-    pub delisted: u32,
-    pub skipped: u32,
-    pub unchanged: u32,
-    pub pages: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Syncs with what they skipped, what the brake holds back, drift; accounts and tools.
 
-use crate::domain::facts::{DriftKind, DriftResolution, ItemSkipReason, ReleaseCause};
+use crate::domain::facts::{DriftKind, DriftResolution, ItemSkipReason, ReleaseCause, SyncSeats};
 use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::{Drift, HeldEndings, StoreAccount, Sync, SyncState, Tenant, Tool};
@@ -8,8 +8,10 @@ use crate::domain::time::Time;
 use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
 use crate::http::wire::words;
+use crate::store::desk::Seen;
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
 use utoipa::ToSchema;
 
 /// So many held seats are shown; the count is of all.
@@ -37,6 +39,20 @@ pub(in crate::http) struct SyncBody {
     ended_position: Option<u64>,
     failure: Option<String>,
     counts: CountsView,
+    /// Null where no connector looked at seats
+    seats: Option<SeatsView>,
+}
+
+/// What a sync found, in seats
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SyncSeats)]
+struct SeatsView {
+    /// That the store shows
+    seen: u64,
+    /// Among them, that the ledger did not hold
+    foreign: u64,
+    /// That two complete syncs in a row did not show
+    lost: u64,
 }
 
 /// What a sync found, in items
@@ -74,6 +90,7 @@ impl SyncBody {
                 unchanged: counts.unchanged,
                 pages: counts.pages,
             },
+            seats: sync.seats.map(|SyncSeats { seen, foreign, lost }| SeatsView { seen, foreign, lost }),
         }
     }
 }
@@ -102,6 +119,9 @@ impl SkippedBody {
 pub(in crate::http) struct SyncDetail {
     #[serde(flatten)]
     pub(in crate::http) sync: SyncBody,
+    /// While it runs
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) progress: Option<ProgressView>,
     /// At most 1000; the events have them all
     pub(in crate::http) skipped: Vec<SkippedBody>,
     pub(in crate::http) held: Vec<HeldBody>,
@@ -236,11 +256,78 @@ pub(in crate::http) struct StoreAccountBody {
     settings: Value,
     #[schema(value_type = String, format = DateTime)]
     since: Time,
+    /// How its connector stands now; absent in the past, and where none can be
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connector: Option<ConnectorView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
 }
 
+/// How the connector of a store account stands
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Connector)]
+struct ConnectorView {
+    /// Whether it has credentials and works
+    running: bool,
+    /// Why it does not run, or why the store can't be written to now
+    problem: Option<String>,
+    /// Whether only a person can help: the account was taken over, or the credentials are not accepted. Grants are refused
+    read_only: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_expires_at: Option<Time>,
+    /// Reservations that the store has not confirmed yet, in seats
+    unconfirmed: u64,
+    /// Releases that the store has not confirmed yet, in seats
+    releasing: u64,
+    /// Seats among them whose last request may or may not have had an effect
+    unknown: u64,
+    /// How long the oldest of them has waited
+    oldest_seconds: Option<u64>,
+    #[schema(value_type = Option<String>)]
+    sync: Option<SyncId>,
+}
+
+/// How far a pass over the store is
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SyncProgress)]
+pub(in crate::http) struct ProgressView {
+    pages: u64,
+    items: u64,
+    seats: u64,
+}
+
+impl ProgressView {
+    pub(in crate::http) fn of(seen: &Seen, sync: SyncId) -> Option<Self> {
+        let (_, progress) = seen.standing.progress.as_ref().filter(|(running, _)| *running == sync)?;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Some(Self { pages: read(&progress.pages), items: read(&progress.items), seats: read(&progress.seats) })
+    }
+}
+
+impl ConnectorView {
+    fn of(seen: &Seen) -> Self {
+        let Seen { is_connected, problem, standing } = seen;
+        let trouble = standing.trouble.as_ref();
+        Self {
+            running: *is_connected,
+            problem: problem.clone().or_else(|| trouble.map(ToString::to_string)),
+            read_only: trouble.is_some_and(|trouble| !trouble.passes()),
+            token_expires_at: standing.token_expires_at,
+            unconfirmed: standing.backlog.grants,
+            releasing: standing.backlog.releases,
+            unknown: standing.backlog.unknown,
+            oldest_seconds: standing.backlog.oldest.map(|oldest| oldest.as_secs()),
+            sync: standing.progress.as_ref().map(|(sync, _)| *sync),
+        }
+    }
+}
+
 impl StoreAccountBody {
+    pub(in crate::http) fn with(mut self, seen: Option<&Seen>) -> Self {
+        self.connector = seen.map(ConnectorView::of);
+        self
+    }
+
     /// The account of a provider with its ETag, where one is linked.
     pub(in crate::http) fn of(state: &Tenant, provider: Provider) -> Option<(Self, u64)> {
         let body = |account_id: Option<&String>, settings: &str, since| Self {
@@ -248,6 +335,7 @@ impl StoreAccountBody {
             account_id: account_id.cloned(),
             settings: serde_json::from_str(settings).unwrap_or_else(|_| serde_json::json!({})),
             since,
+            connector: None,
             position: None,
         };
         match (state.accounts.get(&provider), provider) {

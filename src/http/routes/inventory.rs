@@ -5,14 +5,16 @@ use crate::domain::ids::{AppId, DriftId, HeldId, SyncId};
 use crate::domain::key::Provider;
 use crate::http::answers;
 use crate::http::bodies::apps::AppBody;
-use crate::http::bodies::syncs::{DriftBody, HeldBody, StoreAccountBody, SyncBody, SyncDetail, ToolBody};
+use crate::http::bodies::syncs::{DriftBody, HeldBody, ProgressView, StoreAccountBody, SyncBody, SyncDetail, ToolBody};
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
 use crate::projection::apps::Apps;
+use crate::store::desk::Seen;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// The apps, oldest first: what belongs together is one entry.
@@ -99,7 +101,9 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
     let caller = reading.caller.clone();
     let read = move || {
         let skipped = answers::skipped_by(&caller, &sync)?;
-        Ok::<_, Problem>(SyncDetail { sync: SyncBody::of(&sync), skipped, held, position: None })
+        let progress = caller.service.stores.seen(caller.tenant, sync.provider);
+        let progress = progress.and_then(|seen| ProgressView::of(&seen, sync.id));
+        Ok::<_, Problem>(SyncDetail { sync: SyncBody::of(&sync), progress, skipped, held, position: None })
     };
     let body = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??;
     reading.found(&body, Some(etag), position)
@@ -141,6 +145,15 @@ pub(in crate::http) async fn held(reading: Reading, Asked(page): Asked<PageQuery
         .await
 }
 
+/// How the connectors stand; they have no past.
+fn connectors(reading: &Reading) -> BTreeMap<Provider, Seen> {
+    if reading.is_past() {
+        return BTreeMap::new();
+    }
+    let (stores, tenant) = (&reading.caller.service.stores, reading.caller.tenant);
+    Provider::ALL.into_iter().filter_map(|provider| Some((provider, stores.seen(tenant, provider)?))).collect()
+}
+
 /// The linked store accounts.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/store-accounts", tag = "stores",
     params(("tenant" = String, Path), ReadQuery, PageQuery),
@@ -149,13 +162,16 @@ pub(in crate::http) async fn store_accounts(
     reading: Reading,
     Asked(page): Asked<PageQuery>,
 ) -> Result<Response, Problem> {
+    let connectors = connectors(&reading);
     reading
         .wanting(Wanted::Tenant)
-        .list(page, "", |view, after, limit| {
+        .list(page, "", move |view, after, limit| {
             let after = after.and_then(|after| after.parse::<Provider>().ok());
             let rest = Provider::ALL.into_iter().filter(|provider| after.is_none_or(|after| *provider > after));
             let linked = rest.filter_map(|provider| Some((provider, StoreAccountBody::of(&view.state, provider)?)));
-            Ok(Page::of(linked, limit, |(provider, _)| provider.name().to_owned(), |(_, (body, _))| body))
+            let shown =
+                |(provider, (body, _)): (Provider, (StoreAccountBody, u64))| body.with(connectors.get(&provider));
+            Ok(Page::of(linked, limit, |(provider, _)| provider.name().to_owned(), shown))
         })
         .await
 }
@@ -169,10 +185,14 @@ pub(in crate::http) async fn store_account(
     places: Places<(String, String)>,
 ) -> Result<Response, Problem> {
     let Places((_, provider)) = places;
+    let connectors = connectors(&reading);
     reading
         .wanting(Wanted::Tenant)
         .one(move |view| {
-            let found = provider.parse().ok().and_then(|provider| StoreAccountBody::of(&view.state, provider));
+            let found = provider.parse().ok().and_then(|provider| {
+                let (body, etag) = StoreAccountBody::of(&view.state, provider)?;
+                Some((body.with(connectors.get(&provider)), etag))
+            });
             let linked = found.map(|(body, etag)| (body, Some(etag)));
             linked.ok_or_else(|| Problem::new("store-account-not-found", "no account of this provider is linked"))
         })

@@ -1,12 +1,18 @@
 //! Where seats are bought: accounts, tools, inventories, syncs.
 
+use crate::domain::key::Provider;
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
 use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolBody};
 use crate::http::wire::kind::Kind;
+use crate::store::credentials::Credentials;
+use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
 /// A declared inventory, whole or in part; answers with the sync's result.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/inventory", tag = "inventory",
     params(("tenant" = String, Path), CommandHeaders),
@@ -16,7 +22,7 @@ pub(in crate::http) async fn put_inventory(door: Door, body: Body) -> Result<Res
     door.command(Kind::PutInventory, [], body).await
 }
 
-/// Links a store account, for good, or changes its connection settings.
+/// Links a store account, for good, or changes its connection settings or its credentials.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/store-accounts/{provider}", tag = "stores",
     params(("tenant" = String, Path), ("provider" = String, Path), CommandHeaders),
     request_body = StoreAccountBody,
@@ -26,8 +32,28 @@ pub(in crate::http) async fn link_store_account(
     places: Places<(String, String)>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Places((_, provider)) = places;
-    door.command(Kind::LinkStoreAccount, [("provider", provider)], body).await
+    let Places((_, name)) = places;
+    door.caller.must_be(Kind::LinkStoreAccount.roles())?;
+    let mut fields = body.fields()?;
+    let provider: Option<Provider> = name.parse().ok();
+    let credentials = match (fields.remove("credentials"), provider) {
+        (Some(given), Some(provider)) => {
+            let json = Zeroizing::new(given.to_string());
+            let read = Credentials::parse(provider, json.as_bytes());
+            Some(read.map_err(|error| Problem::meaningless(error).with("field", "credentials"))?)
+        }
+        (Some(_) | None, None) | (None, Some(_)) => None,
+    };
+    let body = Body(Value::Object(fields).to_string().into());
+    let (stores, tenant) = (door.caller.service.stores.clone(), door.caller.tenant);
+    let response = door.command(Kind::LinkStoreAccount, [("provider", name)], body).await?;
+    if let Some(provider) = provider.filter(|_| response.status().is_success()) {
+        match credentials {
+            Some(credentials) => stores.keep(tenant, provider, credentials).await.map_err(|e| Problem::internal(&e))?,
+            None => stores.look_at(tenant, provider).await,
+        }
+    }
+    Ok(response)
 }
 
 /// Activates a management tool.
@@ -57,13 +83,18 @@ pub(in crate::http) async fn delete_tool(
     door.command(Kind::DeleteTool, [("tool", tool)], body).await
 }
 
-/// Asks a provider's connector for a sync.
+/// Begins a sync of a store, whole or of what changed; it goes on behind the answer, and `GET /syncs/{sync}` shows how far
+/// it is. A sync that runs already and does as much is the answer.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/syncs", tag = "syncs",
     params(("tenant" = String, Path), CommandHeaders),
     request_body = SyncBody,
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    responses((status = 202, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn start_sync(door: Door, body: Body) -> Result<Response, Problem> {
-    door.command(Kind::StartSync, [], body).await
+    let mut response = door.command(Kind::StartSync, [], body).await?;
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
+    Ok(response)
 }
 
 /// Confirms what the brake held back of a sync.

@@ -183,6 +183,12 @@ pub(crate) struct StoreAccountBody {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub(crate) settings: Map<String, Value>,
+    /// Microsoft: `{"client_secret"}`. Apple: `{"content_tokens": [...]}`, one for each unit. Kept outside the log with
+    /// mode 0600, never shown again; given alone they are renewed
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "taken out before the command is read, so that they are no part of it")]
+    pub(crate) credentials: Option<Map<String, Value>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -193,7 +199,6 @@ pub(crate) struct ToolBody {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a declared inventory is sent, not fetched; the stores' connectors will read how")]
 pub(crate) struct SyncBody {
     #[schema(value_type = super::words::Provider)]
     pub(crate) provider: crate::domain::key::Provider,

@@ -26,6 +26,7 @@ pub(super) fn declared(caller: &Caller, body: InventoryBody) -> Result<Inventory
         is_dry_run: body.dry_run,
         language,
         pages: 1,
+        part: None,
         items: body.items.into_iter().map(item).collect::<Result<_, _>>()?,
     })
 }

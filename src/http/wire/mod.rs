@@ -240,7 +240,7 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
         Kind::ChangeSettings => command(Command::ChangeSettings { patch: settings(shaped(fields)?)? }),
         Kind::LinkStoreAccount => {
             let provider = provider(&taken(f, "provider")?)?;
-            let StoreAccountBody { account_id, settings } = shaped(fields)?;
+            let StoreAccountBody { account_id, settings, credentials: _ } = shaped(fields)?;
             let settings = Value::Object(settings).to_string();
             within("settings", settings.len() as u64, 0, 2048)?;
             let account_id = account_id.0;
@@ -257,8 +257,9 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
             command(Command::DeactivateTool { tool })
         }
         Kind::StartSync => {
-            let SyncBody { provider, full: _, dry_run: _ } = shaped(fields)?;
-            command(Command::StartSync { provider })
+            let SyncBody { provider, full: is_full, dry_run: is_dry_run } = shaped(fields)?;
+            let is_connected = caller.service.stores.is_connected(caller.tenant, provider);
+            command(Command::StartSync { provider, is_full, is_dry_run, is_connected })
         }
         Kind::ConfirmSync => {
             let sync = taken(f, "sync")?.parse().unwrap_or(SyncId(u32::MAX));

@@ -163,6 +163,8 @@ mod tests {
     use crate::domain::time::Time;
     use crate::http::{RateLimits, RequestLimits, Service};
     use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
+    use crate::store::credentials::CredentialSource;
+    use crate::store::desk::{StoreOptions, Stores};
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
     use std::time::Duration;
@@ -176,7 +178,11 @@ mod tests {
         let limits =
             RequestLimits { body_bytes_max: 1 << 20, bulk_bytes_max: 1 << 20, request_max: Duration::from_secs(9) };
         let rate = RateLimits { requests_per_s: 0, strangers_per_s: 0 };
-        let service = Service::new(ledger, "root", limits, rate, None, Duration::from_secs(9));
+        let credentials = CredentialSource { folder: dir.join("credentials"), given: None, command: None };
+        let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));
+        let options = StoreOptions { credentials, client, urls: vec![], sync_every: Duration::ZERO };
+        let stores = Stores::new(ledger.clone(), options);
+        let service = Service::new(ledger, stores, "root", limits, rate, None, Duration::from_secs(9));
         Caller { service, tenant: TenantId(0), actor: Actor::Root, role: None }
     }
 

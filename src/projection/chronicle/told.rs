@@ -55,6 +55,8 @@ impl<'e> Told<'e> {
             | Event::ForeignSeatAdopted { pool, .. } => Self::Seats(*pool),
 
             Event::SyncStarted { .. }
+            | Event::SyncItemsTaken { .. }
+            | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }
             | Event::PoolListed { .. }

@@ -225,7 +225,8 @@ async fn together(client: &MicrosoftClient, key: &ProductKey, members: &[Member]
 }
 
 async fn each<'n, F: Future<Output = Settled>>(names: &'n [String], act: impl Fn(&'n str) -> F) -> Vec<Settled> {
-    stream::iter(names).map(|upn| act(upn)).buffered(LOOKS_PARALLEL).collect().await
+    let acts: Vec<F> = names.iter().map(|upn| act(upn)).collect();
+    stream::iter(acts).buffered(LOOKS_PARALLEL).collect().await
 }
 
 /// Done where it is listed as done; else the reason counts, unless a read shows that what is sought is so.

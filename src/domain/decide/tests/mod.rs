@@ -4,6 +4,7 @@ mod anything;
 mod assigning;
 mod at_the_store;
 mod braking;
+mod by_connector;
 mod covering;
 mod every_pair;
 mod giving_back;

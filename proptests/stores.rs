@@ -1,0 +1,114 @@
+//! Lives of an organization against simulated stores, through the public contract and over real sockets: linked, synced,
+//! confirmed, sold out, refunded, drifted, and in the end the ledger and the store agree seat by seat.
+
+mod apple;
+mod killed;
+mod microsoft;
+
+use crate::harness::{Options, Service, Tenant};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service that may ask the store at this URL, and begins no sync by itself.
+fn service_for(url: &str) -> Service {
+    let environment =
+        vec![("SEATLEDGER_STORE_URLS", format!("[\"{url}\"]")), ("SEATLEDGER_STORE_SYNC_SECONDS", "0".to_owned())];
+    Service::start_with(Options { environment, ..Options::default() })
+}
+
+/// One tenant with its store.
+struct Shop {
+    tenant: Tenant,
+    provider: &'static str,
+}
+
+impl Shop {
+    fn new(service: &Arc<Service>, provider: &'static str) -> Self {
+        Self { tenant: service.tenant(), provider }
+    }
+
+    /// A full sync, to its end.
+    fn sync(&self) -> Value {
+        let begun = self.tenant.post("/syncs", json!({"provider": self.provider, "full": true}));
+        assert_eq!(begun.status, 202, "{}", begun.text);
+        self.ended(begun.body["sync"].as_str().expect("a sync"))
+    }
+
+    fn ended(&self, sync: &str) -> Value {
+        eventually(|| {
+            let seen = self.tenant.get(&format!("/syncs/{sync}")).ok();
+            if seen["state"] == "running" { Err(seen) } else { Ok(seen) }
+        })
+    }
+
+    fn synced(&self) -> Value {
+        let sync = self.sync();
+        assert_eq!(sync["state"], "completed", "{sync}");
+        sync
+    }
+
+    fn connector(&self) -> Value {
+        self.tenant.get(&format!("/store-accounts/{}", self.provider)).ok()["connector"].clone()
+    }
+
+    /// Nothing waits for the store's word any more.
+    fn settled(&self) {
+        eventually(|| {
+            let pools = self.tenant.list("/pools");
+            let seats = |pool: &Value| {
+                let seats = self.tenant.list(&format!("/pools/{}/seats", pool["id"].as_str().expect("an id")));
+                let is_waiting = |seat: &Value| {
+                    let flags = seat["flags"].as_array().expect("flags");
+                    seat["state"] == "releasing" || flags.iter().any(|flag| flag == "unconfirmed")
+                };
+                seats.into_iter().filter(is_waiting).collect::<Vec<_>>()
+            };
+            let waiting: Vec<Value> = pools.iter().flat_map(seats).collect();
+            if waiting.is_empty() { Ok(()) } else { Err(json!([self.connector(), waiting])) }
+        });
+    }
+
+    /// A pool's figures by its key.
+    fn figures(&self, key: &str) -> String {
+        let pool = self.tenant.get(&format!("/pools/{}", crate::harness::encode(key))).ok();
+        let parts = ["owned", "held", "reserved", "in_use", "releasing", "foreign", "over_by", "queued"];
+        let shown = parts.iter().filter(|part| pool[**part] != 0).map(|part| format!("{part} {}", pool[*part]));
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Who holds a seat of a pool here, by the name that the store has for them.
+    fn holders(&self, key: &str) -> BTreeSet<String> {
+        let seats = self.tenant.list(&format!("/pools/{}/seats", crate::harness::encode(key)));
+        let name = |seat: &Value| {
+            let holder = seat["holder"].as_str().expect("a holder");
+            match holder.split_once(':').expect("a kind") {
+                ("user", id) => self.tenant.get(&format!("/users/{id}")).ok()["user_name"].clone(),
+                (_, id) => self.tenant.get(&format!("/devices/{id}")).ok()["serial"].clone(),
+            }
+        };
+        seats.iter().map(|seat| name(seat).as_str().expect("a name").to_lowercase()).collect()
+    }
+
+    fn assign(&self, key: &str, user: &str, intent: &str) -> crate::harness::Answer {
+        self.tenant.post("/assignments", json!({"pool": key, "target": {"user": user}, "intent": intent}))
+    }
+}
+
+/// Asks again and again until it is so.
+///
+/// # Panics
+/// With what was seen last, when it is not so within a minute.
+fn eventually<T>(mut look: impl FnMut() -> Result<T, Value>) -> T {
+    let begun = seatledger::clock::monotonic();
+    loop {
+        match look() {
+            Ok(seen) => return seen,
+            Err(seen) => assert!(begun.elapsed() < PATIENCE, "it never came to it: {seen}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,120 @@
+//! Apple Apps and Books.
+
+use super::{Shop, eventually, service_for};
+use crate::harness::{Service, block_on};
+use seatledger::store::simulator::apple::{AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+const UNIT: &str = "2049025000431439";
+const APP: &str = "408709785";
+const POOL: &str = "apple:2049025000431439:408709785:STDQ";
+
+struct Store {
+    simulator: AppleSimulator,
+    token: String,
+}
+
+impl Store {
+    fn with_seats(seats: u32) -> Self {
+        let timing = Timing { event_delay: Duration::from_millis(20), ..Timing::default() };
+        let simulator = block_on(AppleSimulator::start(Options { timing, ..Options::default() })).expect("a free port");
+        let unit = NewUnit { uid: Some(UNIT.into()), name: "Berlin".into(), org_name: "Contoso".into(), country: None };
+        simulator.place(Order::Unit(unit)).expect("a unit");
+        simulator.place(Order::Purchase(NewAsset::app(UNIT, APP, seats))).expect("bought");
+        let token = NewToken { uid: UNIT.into(), is_read_only: false, expires_in_days: Some(365) };
+        let token = simulator.place(Order::Token(token)).expect("a token").token.expect("it is shown");
+        Self { simulator, token }
+    }
+
+    fn order(&self, order: Value) {
+        self.simulator.place(serde_json::from_value(order).expect("an order")).expect("it can be done");
+    }
+
+    fn sitting(&self) -> BTreeSet<String> {
+        let seats = self.simulator.assignments(UNIT).expect("the unit");
+        let name = |holder: Value| {
+            let named = holder.get("clientUserId").or_else(|| holder.get("serialNumber"));
+            named.and_then(Value::as_str).map(str::to_lowercase).expect("a name")
+        };
+        seats.iter().map(|seat| name(json!(seat.holder))).collect()
+    }
+
+    fn linked(&self, service: &Arc<Service>) -> Shop {
+        let shop = Shop::new(service, "apple-business");
+        for name in ["ada", "bob", "cyd", "dee", "eve"] {
+            shop.tenant.user(name);
+        }
+        let settings = json!({"base_url": self.simulator.base_url(), "poll_millis": 25, "patience_seconds": 5});
+        let credentials = json!({"content_tokens": [self.token]});
+        let account = json!({"account_id": UNIT, "settings": settings, "credentials": credentials});
+        shop.tenant.put("/store-accounts/apple-business", account).created();
+        shop
+    }
+}
+
+fn user(name: &str) -> String {
+    crate::harness::user(name)
+}
+
+#[test]
+fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.base_url()));
+    let shop = store.linked(&service);
+    assert_eq!(shop.synced()["counts"]["listed"], 1);
+    for name in ["ada", "bob", "cyd"] {
+        shop.assign(POOL, &user(name), "required").created();
+    }
+    shop.assign(POOL, &user("dee"), "required").problem("not-enough-seats");
+    shop.settled();
+    assert_eq!(store.sitting(), shop.holders(POOL));
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 3");
+
+    // given back, and to the next one
+    shop.tenant.post(&format!("/users/{}/departure", user("bob")), json!({"cause": "deactivated"})).ok();
+    shop.settled();
+    assert_eq!(store.sitting(), [user("ada"), user("cyd")].into());
+    shop.assign(POOL, &user("dee"), "required").created();
+    shop.settled();
+
+    // another tool and the order desk
+    store.order(json!({"order": "disassociate", "uid": UNIT, "tool": "other", "adam_id": APP, "holder": {"clientUserId": user("dee")}}));
+    shop.synced();
+    assert_eq!(shop.synced()["seats"]["lost"], 1);
+    store.order(
+        json!({"order": "associate", "uid": UNIT, "tool": "other", "adam_id": APP, "holder": {"serialNumber": "SN7"}}),
+    );
+    shop.synced();
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 2, foreign 1");
+    store.order(json!({"order": "refund", "uid": UNIT, "adam_id": APP, "quantity": 1}));
+    shop.synced();
+    assert_eq!(shop.figures(POOL), "owned 2, held 3, reserved 2, foreign 1, over_by 1");
+    shop.tenant.post(&format!("/pools/{}/deficit/resolve", crate::harness::encode(POOL)), json!({})).ok();
+    shop.settled();
+    shop.synced();
+    assert_eq!(store.sitting(), shop.holders(POOL));
+    assert_eq!(shop.figures(POOL), "owned 2, held 2, reserved 1, foreign 1");
+}
+
+#[test]
+fn a_unit_that_another_tool_has_taken_is_written_to_no_more() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.base_url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    shop.assign(POOL, &user("ada"), "required").created();
+    shop.settled();
+    let other = json!({"id": "jamf-7", "name": "Jamf", "metadata": ""});
+    store.order(json!({"order": "take_over", "uid": UNIT, "mdm_info": other}));
+    let failed = shop.sync();
+    assert_eq!(failed["state"], "failed", "{failed}");
+    eventually(|| {
+        let connector = shop.connector();
+        if connector["read_only"] == true { Ok(()) } else { Err(connector) }
+    });
+    shop.assign(POOL, &user("bob"), "required").problem("pool-suspended");
+    assert_eq!(store.sitting(), [user("ada")].into());
+}

@@ -1,0 +1,291 @@
+//! Microsoft Store for Business.
+
+use super::{Shop, eventually, service_for};
+use crate::harness::{Service, block_on};
+use seatledger::domain::facts::DistributionPolicy;
+use seatledger::domain::key::LicenseType;
+use seatledger::store::simulator::faults::{Fault, FaultRates};
+use seatledger::store::simulator::journal::Deed;
+use seatledger::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulator, Product, ProductKey, Purchase};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const OFFICE: &str = "9WZDNCRFJ364";
+const NOTES: &str = "9WZDNCRD29V9";
+pub(super) const POOL: &str = "9WZDNCRFJ364:0016:online";
+const CARRIED: &str = "9WZDNCRD29V9:0016:offline";
+const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dee", "eve", "fay"];
+
+pub(super) fn upn(name: &str) -> String {
+    format!("{name}@contoso.example")
+}
+
+pub(super) fn key() -> ProductKey {
+    ProductKey { product_id: OFFICE.into(), sku_id: "0016".into() }
+}
+
+pub(super) struct Store {
+    pub(super) simulator: MicrosoftSimulator,
+}
+
+impl Store {
+    pub(super) fn with_seats(seats: i64) -> Self {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let simulator = block_on(MicrosoftSimulator::start(MicrosoftOptions::new(listen))).expect("a free port");
+        let store = Self { simulator };
+        for (product, name) in [(OFFICE, "Office"), (NOTES, "Notes")] {
+            store.simulator.market().sell(Product::plain(product, "0016", name)).expect("a product");
+        }
+        store.buys(OFFICE, LicenseType::Online, seats);
+        store.buys(NOTES, LicenseType::Offline, 10);
+        for name in PEOPLE {
+            store.simulator.market().hire(&upn(name), Duration::ZERO).expect("a user");
+        }
+        store
+    }
+
+    pub(super) fn buys(&self, product: &str, license_type: LicenseType, quantity: i64) -> String {
+        let purchase = Purchase {
+            product_id: product.into(),
+            sku_id: "0016".into(),
+            license_type,
+            quantity,
+            is_paid: true,
+            distribution_policy: DistributionPolicy::Restricted,
+        };
+        self.simulator.market().purchase(purchase).expect("a purchase").number
+    }
+
+    pub(super) fn sitting(&self) -> BTreeSet<String> {
+        let seats = self.simulator.market().all_seats();
+        seats.into_iter().filter(|seat| seat.product == key()).map(|seat| seat.upn.to_lowercase()).collect()
+    }
+
+    /// Law: between two grants to one holder of one pool lies a release.
+    pub(super) fn never_granted_twice(&self) {
+        let mut holding: BTreeMap<(String, String), bool> = BTreeMap::new();
+        for entry in self.simulator.market().journal().from(0, usize::MAX) {
+            let seat = (entry.pool.clone(), entry.holder.to_lowercase());
+            let held = holding.entry(seat).or_default();
+            match entry.deed {
+                Deed::Granted => {
+                    assert!(!*held, "granted twice: {entry:?}");
+                    *held = true;
+                }
+                Deed::Released => *held = false,
+                Deed::GrantedAlready | Deed::GrantRefused | Deed::ReleasedAlready | Deed::ReleaseRefused => {}
+            }
+        }
+    }
+
+    pub(super) fn linked(&self, service: &Arc<Service>) -> Shop {
+        let shop = Shop::new(service, "microsoft-store");
+        for name in PEOPLE {
+            shop.tenant.put(&format!("/users/{}", upn(name)), json!({"user_name": upn(name)})).ok();
+        }
+        let unlinked = shop.tenant.post("/syncs", json!({"provider": "microsoft-store"}));
+        unlinked.problem("store-account-not-linked");
+        let settings = json!({
+            "directory": "contoso.example", "client_id": "seatledger", "base_url": self.simulator.url(),
+            "authority_url": self.simulator.url(),
+        });
+        let account = json!({"account_id": "contoso", "settings": settings});
+        shop.tenant.put("/store-accounts/microsoft-store", account.clone()).created();
+        shop.tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
+        let mut with_secret = account;
+        with_secret["credentials"] = json!({"client_secret": "the-simulated-secret-of-seatledger"});
+        let answer = shop.tenant.put("/store-accounts/microsoft-store", with_secret);
+        assert!(!answer.text.contains("secret"), "{}", answer.text);
+        answer.unchanged();
+        let seen = shop.tenant.get("/store-accounts/microsoft-store");
+        assert!(!seen.text.contains("secret") && seen.body["connector"]["running"] == true, "{}", seen.text);
+        shop
+    }
+}
+
+#[test]
+fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    let first = shop.synced();
+    assert_eq!((&first["counts"]["listed"], &first["seats"]["seen"]), (&json!(2), &json!(0)), "{first}");
+    let names: BTreeSet<_> = shop.tenant.list("/pools").iter().map(|pool| pool["name"].to_string()).collect();
+    assert_eq!(names, ["\"Notes (Offline)\"".to_owned(), "\"Office (Online)\"".to_owned()].into());
+
+    // sold out, each seat granted by the store
+    for name in ["ada", "bob", "cyd"] {
+        shop.assign(POOL, &upn(name), "required").created();
+    }
+    shop.assign(POOL, &upn("dee"), "required").problem("not-enough-seats");
+    shop.settled();
+    assert_eq!(store.sitting(), shop.holders(POOL));
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 3");
+
+    // an install, an uninstall, a departure: the store takes the seats back before they are free
+    let laptop = json!({"platform": "windows", "join": "entra", "enrolled": true, "os_build": 19_045, "serial": "L1"});
+    shop.tenant.put("/devices/L1", laptop).ok();
+    shop.tenant.post("/installs", json!({"pool": POOL, "device": "L1", "user": upn("ada")})).ok();
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 2, in_use 1");
+    shop.tenant.post(&format!("/users/{}/departure", upn("bob")), json!({"cause": "deactivated"})).ok();
+    shop.settled();
+    assert_eq!(shop.figures(POOL), "owned 3, held 2, reserved 1, in_use 1");
+    assert_eq!(store.sitting(), [upn("ada"), upn("cyd")].into());
+
+    // another tool takes the seat: foreign, counted, adopted by a command
+    store.simulator.market().assign("intune", &key(), &upn("eve")).expect("a seat");
+    let seen = shop.synced();
+    assert_eq!(seen["seats"], json!({"seen": 3, "foreign": 1, "lost": 0}));
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 1, in_use 1, foreign 1");
+    shop.assign(POOL, &upn("dee"), "required").problem("not-enough-seats");
+    let eve =
+        format!("/pools/{}/seats/user:{}/adopt", crate::harness::encode(POOL), crate::harness::encode(&upn("eve")));
+    shop.tenant.post(&eve, json!({})).ok();
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 2, in_use 1");
+
+    // and takes one of ours away: lost after two syncs, not after one
+    store.simulator.market().reclaim("intune", &key(), &upn("cyd")).expect("it was there");
+    shop.synced();
+    assert_eq!(shop.figures(POOL), "owned 3, held 3, reserved 2, in_use 1");
+    let twice = shop.synced();
+    assert_eq!(twice["seats"], json!({"seen": 2, "foreign": 0, "lost": 1}));
+    assert_eq!(shop.figures(POOL), "owned 3, held 2, reserved 1, in_use 1");
+
+    // the store owns fewer than are held: over, with a plan that one command carries out
+    store.simulator.market().adjust(&entry(), 1).expect("the line");
+    shop.synced();
+    assert_eq!(shop.figures(POOL), "owned 1, held 2, reserved 1, in_use 1, over_by 1");
+    shop.tenant.post(&format!("/pools/{}/deficit/resolve", crate::harness::encode(POOL)), json!({})).ok();
+    shop.settled();
+    assert_eq!(shop.figures(POOL), "owned 1, held 1, in_use 1");
+    shop.synced();
+    assert_eq!(store.sitting(), shop.holders(POOL));
+    assert_eq!(store.sitting(), [upn("ada")].into());
+    store.never_granted_twice();
+    let story = shop.tenant.list("/events?type=seat_released");
+    let causes: BTreeSet<_> = story.iter().map(|event| event["data"]["cause"].to_string()).collect();
+    assert_eq!(causes, ["\"deficit_plan\"", "\"departed\"", "\"lost\""].map(str::to_owned).into());
+    assert!(!shop.tenant.get("/export/events").text.contains("the-simulated-secret"));
+}
+
+fn entry() -> seatledger::store::simulator::microsoft::EntryKey {
+    seatledger::store::simulator::microsoft::EntryKey { product: key(), license_type: LicenseType::Online }
+}
+
+#[test]
+fn a_store_that_has_none_left_is_read_again_and_serves_again() {
+    let store = Store::with_seats(2);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    // the ledger thinks that two are free, and another tool has taken them since
+    for name in ["eve", "fay"] {
+        store.simulator.market().assign("intune", &key(), &upn(name)).expect("a seat");
+    }
+    shop.assign(POOL, &upn("ada"), "required").created();
+    // refused, back in the queue, the store read again by itself, the foreign seats seen
+    eventually(|| {
+        let figures = shop.figures(POOL);
+        if figures == "owned 2, held 2, foreign 2, queued 1" { Ok(()) } else { Err(json!(figures)) }
+    });
+    store.simulator.market().reclaim("intune", &key(), &upn("eve")).expect("it was there");
+    shop.synced();
+    shop.synced();
+    shop.settled();
+    assert_eq!(shop.figures(POOL), "owned 2, held 2, reserved 1, foreign 1");
+    assert_eq!(store.sitting(), [upn("ada"), upn("fay")].into());
+    store.never_granted_twice();
+}
+
+#[test]
+fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    shop.assign(POOL, &upn("ada"), "required").created();
+    shop.settled();
+    let path = "/store-accounts/microsoft-store";
+    let mut account = shop.tenant.get(path).ok();
+    let settings = account["settings"].take();
+    let with =
+        |secret: &str| json!({"account_id": "contoso", "settings": settings, "credentials": {"client_secret": secret}});
+    shop.tenant.put(path, with("wrong")).ok();
+    let failed = shop.sync();
+    assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");
+    eventually(|| {
+        let (connector, pool) =
+            (shop.connector(), shop.tenant.get(&format!("/pools/{}", crate::harness::encode(POOL))).ok());
+        if connector["read_only"] == true && pool["state"] == "suspended" {
+            Ok(())
+        } else {
+            Err(json!([connector, pool]))
+        }
+    });
+    shop.assign(POOL, &upn("bob"), "required").problem("pool-suspended");
+    let other = json!({"account_id": "fabrikam", "settings": settings});
+    shop.tenant.put(path, other).problem("store-account-already-linked");
+    shop.tenant.put(path, with("the-simulated-secret-of-seatledger")).ok();
+    shop.synced();
+    shop.assign(POOL, &upn("bob"), "required").created();
+    shop.settled();
+    assert_eq!(store.sitting(), [upn("ada"), upn("bob")].into());
+}
+
+#[test]
+fn a_dry_run_says_what_a_sync_would_find_and_changes_nothing() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    let look = shop.tenant.post("/syncs", json!({"provider": "microsoft-store", "full": true, "dry_run": true}));
+    let looked = shop.ended(look.body["sync"].as_str().expect("a sync"));
+    assert_eq!((&looked["state"], &looked["counts"]["listed"]), (&json!("completed"), &json!(2)), "{looked}");
+    assert_eq!(shop.tenant.list("/pools").len(), 0);
+    assert_eq!(shop.synced()["counts"]["listed"], 2);
+    assert_eq!(shop.tenant.get(&format!("/pools/{}", crate::harness::encode(CARRIED))).ok()["installed_by"], "tool");
+}
+
+#[test]
+fn faults_of_every_kind_end_in_agreement_once_they_stop() {
+    let store = Store::with_seats(4);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    let rates: FaultRates =
+        [(Fault::CutBefore, 60), (Fault::CutAfter, 60), (Fault::InternalError, 60), (Fault::WrongJson, 60)]
+            .into_iter()
+            .collect();
+    store.simulator.switches().faults.set(Some(7), rates);
+    for round in 0..6 {
+        for name in PEOPLE {
+            let path = format!("/pools/{}/seats/user:{}/reclaim", crate::harness::encode(POOL), upn(name));
+            if round % 2 == 1 {
+                shop.tenant.post(&path, json!({}));
+            } else {
+                let body = json!({"pool": POOL, "target": {"user": upn(name)}, "intent": "required"});
+                let made = shop.tenant.post("/assignments", body);
+                if let Some(assignment) = made.body["assignment"].as_str() {
+                    shop.tenant.post(
+                        &format!("/pools/{}/seats/user:{}/grant", crate::harness::encode(POOL), upn(name)),
+                        json!({}),
+                    );
+                    if round % 4 == 2 {
+                        shop.tenant.delete(&format!("/assignments/{assignment}"));
+                    }
+                }
+            }
+        }
+        let held = shop.tenant.get(&format!("/pools/{}", crate::harness::encode(POOL))).ok();
+        assert_eq!(held["over_by"], 0, "{held}");
+    }
+    store.simulator.switches().faults.set(None, FaultRates::new());
+    shop.settled();
+    for _ in 0..3 {
+        shop.synced();
+    }
+    shop.settled();
+    assert_eq!(store.sitting(), shop.holders(POOL));
+    store.never_granted_twice();
+}

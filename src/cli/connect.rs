@@ -1,0 +1,27 @@
+//! The desk of all store accounts, put together from what the service was told. Not here: what a connector does.
+
+use super::outside;
+use crate::config::Config;
+use crate::ledger::Ledger;
+use crate::store::credentials::{CredentialSource, folder_of};
+use crate::store::desk::{StoreOptions, Stores};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// One answer of a store, from the first byte sent to the last read.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+pub(super) fn desk(config: &Config, ledger: &Ledger) -> Stores {
+    let credentials = CredentialSource {
+        folder: folder_of(&config.data),
+        given: config.store_credentials.clone().map(Zeroizing::new),
+        command: config.store_credentials_command.clone(),
+    };
+    let ca = config.store_ca.clone();
+    let client = Box::new(move |url: &str| {
+        outside::client([url].into_iter(), ca.as_deref(), ANSWER_MAX).map_err(|error| error.to_string())
+    });
+    let sync_every = Duration::from_secs(config.store_sync_seconds);
+    let urls = config.store_urls.clone();
+    Stores::new(ledger.clone(), StoreOptions { credentials, client, urls, sync_every })
+}

@@ -1,0 +1,130 @@
+//! What a pass tells that the ledger does not know: from their inventory and our state to observations. Pure, and tested by
+//! tables. Not here: how a pass is read, or how the observations are sent.
+
+use super::terms::{Pass, SeatAtStore, StoreHolder};
+use crate::domain::facts::PoolState;
+use crate::domain::ids::{Holder, PoolId};
+use crate::domain::key::{PoolKey, Provider};
+use crate::domain::state::{SeatState, Tenant};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Finds holders by the names that a store has for them.
+pub trait Names {
+    /// What the store calls a holder, as far as that is known.
+    fn of(&self, pool: PoolId, holder: Holder) -> Option<StoreHolder>;
+    /// Who has this name now.
+    fn holder(&self, name: &StoreHolder) -> Option<Holder>;
+    /// Whether the ledger ever granted this seat.
+    fn was_ours(&self, pool: PoolId, holder: Holder) -> bool;
+}
+
+/// What complete passes did not show, and what they showed of seats that the ledger gave back: what the next one has to
+/// agree with before anything is concluded. Of this run alone: after a restart one more pass is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    pub missing_pools: BTreeSet<PoolId>,
+    /// With the position of the grant: one that was given anew is another seat.
+    pub missing_seats: BTreeSet<(PoolId, Holder, u64)>,
+    pub ours_again: BTreeSet<(PoolId, Holder)>,
+}
+
+/// What there is to tell the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Pools that this and the pass before it do not list.
+    pub gone: Vec<PoolId>,
+    /// Seats that this and the pass before it do not show.
+    pub lost: Vec<(PoolId, Holder)>,
+    /// Seats that the ledger does not hold, or that it waits to see confirmed.
+    pub seen: Vec<(PoolId, Holder)>,
+    /// Seats of holders, or of pools, that the ledger has never met.
+    pub strangers: Vec<SeatAtStore>,
+    /// Seats at the store that the ledger does not hold; the strangers are among them.
+    pub foreign: u64,
+    /// For the next pass.
+    pub remembered: Remembered,
+}
+
+/// Holds a pass against the state. `begun_at` is the position at which it began: what was granted later it may have missed.
+#[must_use]
+pub fn compare(
+    pass: &Pass,
+    tenant: &Tenant,
+    provider: Provider,
+    is_ours: impl Fn(&PoolKey) -> bool,
+    begun_at: u64,
+    before: &Remembered,
+    names: &impl Names,
+) -> Findings {
+    let mut findings = Findings::default();
+    let listed: BTreeSet<&PoolKey> = pass.items.iter().map(|item| &item.key).collect();
+    let mut shown: BTreeMap<&PoolKey, BTreeMap<StoreHolder, &StoreHolder>> = BTreeMap::new();
+    for seat in &pass.seats {
+        shown.entry(&seat.pool).or_default().insert(seat.holder.normalized(), &seat.holder);
+    }
+    for pool in tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed && is_ours(&pool.key)) {
+        if !listed.contains(&pool.key) {
+            findings.remembered.missing_pools.insert(pool.id);
+            if before.missing_pools.contains(&pool.id) {
+                findings.gone.push(pool.id);
+            }
+            continue;
+        }
+        if !pool.details.is_confirmed_by_provider {
+            continue;
+        }
+        let mut unmatched = shown.remove(&pool.key).unwrap_or_default();
+        for (holder, seat) in pool.seats.iter() {
+            let name = names.of(pool.id, *holder);
+            let is_shown = name.as_ref().is_some_and(|name| unmatched.remove(&name.normalized()).is_some());
+            match seat.state {
+                SeatState::Reserved | SeatState::InUse if is_shown && !seat.is_confirmed => {
+                    findings.seen.push((pool.id, *holder));
+                }
+                // without a name nobody can say that it is missing
+                SeatState::Reserved | SeatState::InUse | SeatState::Foreign
+                    if !is_shown && seat.is_confirmed && seat.granted_at < begun_at && name.is_some() =>
+                {
+                    findings.remembered.missing_seats.insert((pool.id, *holder, seat.granted_at));
+                    if before.missing_seats.contains(&(pool.id, *holder, seat.granted_at)) {
+                        findings.lost.push((pool.id, *holder));
+                    }
+                }
+                SeatState::Reserved | SeatState::InUse | SeatState::Releasing | SeatState::Foreign => {}
+            }
+        }
+        for name in unmatched.into_values() {
+            match names.holder(name) {
+                Some(holder) if pool.seats.contains_key(&holder) => {}
+                Some(holder) => {
+                    findings.foreign += 1;
+                    let is_new = !names.was_ours(pool.id, holder) || before.ours_again.contains(&(pool.id, holder));
+                    if is_new {
+                        findings.seen.push((pool.id, holder));
+                    }
+                    findings.remembered.ours_again.insert((pool.id, holder));
+                }
+                None => {
+                    findings.foreign += 1;
+                    let seat = SeatAtStore { pool: pool.key.clone(), holder: name.clone(), since: None };
+                    findings.strangers.push(seat);
+                }
+            }
+        }
+    }
+    for (pool, holders) in shown {
+        findings.foreign += holders.len() as u64;
+        let seat = |holder: &&StoreHolder| SeatAtStore { pool: pool.clone(), holder: (*holder).clone(), since: None };
+        findings.strangers.extend(holders.values().map(seat));
+    }
+    if !pass.is_complete {
+        // what was not read is not missing, and what was seen once is still seen once
+        findings.gone.clear();
+        findings.lost.clear();
+        findings.remembered = before.clone();
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;

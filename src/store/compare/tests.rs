@@ -1,0 +1,267 @@
+//! What a pass tells, by tables: seats that the store shows and the ledger holds, before and after.
+
+use super::*;
+use crate::domain::command::{
+    Actor, Command, Door, Envelope, HolderRef, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport,
+    UserRef,
+};
+use crate::domain::decide::decide;
+use crate::domain::event::Event;
+use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, Intent, Owned, PoolDetails, Settings};
+use crate::domain::ids::{SubjectId, UserId};
+use crate::domain::key::LicenseType;
+use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
+use crate::domain::state::Meta;
+use crate::domain::time::Time;
+
+const PEOPLE: [&str; 4] = ["ada", "bob", "cy", "dee"];
+const OFFICE: PoolId = PoolId(0);
+
+fn holder(name: &str) -> Holder {
+    Holder::User(UserId::at(PEOPLE.iter().position(|known| *known == name).unwrap()))
+}
+
+fn upn(name: &str) -> StoreHolder {
+    StoreHolder::User(format!("{name}@acme.example"))
+}
+
+/// Everybody is called by the name in the table, with a domain behind it; who is `erased` has no name.
+struct Book {
+    ours_before: Vec<Holder>,
+    erased: Vec<Holder>,
+}
+
+impl Names for Book {
+    fn of(&self, _: PoolId, holder: Holder) -> Option<StoreHolder> {
+        let Holder::User(user) = holder else { return None };
+        (!self.erased.contains(&holder)).then(|| upn(PEOPLE[user.index()]))
+    }
+
+    fn holder(&self, name: &StoreHolder) -> Option<Holder> {
+        PEOPLE.into_iter().find(|known| upn(known) == name.normalized()).map(holder)
+    }
+
+    fn was_ours(&self, _: PoolId, holder: Holder) -> bool {
+        self.ours_before.contains(&holder)
+    }
+}
+
+fn key(product: &str) -> PoolKey {
+    PoolKey::Microsoft { product_id: product.into(), sku_id: "0016".into(), license_type: LicenseType::Online }
+}
+
+fn item(product: &str) -> InventoryItem {
+    InventoryItem {
+        key: key(product),
+        details: PoolDetails {
+            held_by: HeldBy::User,
+            installed_by: InstalledBy::Store,
+            is_confirmed_by_provider: true,
+            ..PoolDetails::declared(LicenseType::Online)
+        },
+        distribution_policy: DistributionPolicy::Restricted,
+        ..InventoryItem::declared(product, product, LicenseType::Online, Owned::Count(4))
+    }
+}
+
+fn play(tenant: &mut Tenant, intake: Intake) {
+    let envelope = Envelope {
+        recorded_at: Time(1),
+        occurred_at: None,
+        actor: Actor::Root,
+        door: Door::Sync,
+        command_id: None,
+        content_hash: 0,
+        reason: None,
+    };
+    let answer = decide(tenant, &intake, &envelope, None).answer();
+    assert_eq!(answer.rejection, None, "{intake:?}");
+}
+
+fn report(tenant: &mut Tenant, report: ProviderReport) {
+    play(tenant, Intake::Observation(Observation::Provider { pool: PoolRef::Id(OFFICE), report }));
+}
+
+/// Two pools are listed; Ada's seat is confirmed, Bob's is not, Cy's is foreign.
+fn tenant() -> Tenant {
+    let mut tenant = Tenant::default();
+    let (slug, name) = ("acme".to_owned(), "Acme".to_owned());
+    let created = Event::TenantCreated { slug, name, settings: Settings::default() };
+    tenant.evolve(&created, &Meta { position: 0, recorded_at: Time(0), actor: Actor::Root });
+    let provider = Provider::MicrosoftStore;
+    let link = Command::LinkStoreAccount {
+        provider,
+        account_id: "acme".into(),
+        settings: "{}".into(),
+        is_linked_elsewhere: false,
+    };
+    play(&mut tenant, Intake::Command(link));
+    for (place, name) in PEOPLE.iter().enumerate() {
+        let mut blind = Blind([0; 16]);
+        blind.0[..name.len()].copy_from_slice(name.as_bytes());
+        let aliases = vec![Alias { kind: AliasKind::UserName, blind }];
+        let profile = Personal { subject: SubjectId(place as u64), sealed: name.as_bytes().to_vec(), aliases };
+        play(&mut tenant, Intake::Observation(Observation::PutUser { user: UserRef::Name(blind), profile }));
+    }
+    let items = vec![item("office"), item("visio")];
+    let language = "en-US".to_owned();
+    let inventory =
+        Inventory { provider, is_complete: false, is_dry_run: false, language, pages: 1, items, part: None };
+    play(&mut tenant, Intake::Observation(Observation::Inventory(inventory)));
+    for name in ["ada", "bob"] {
+        let target = crate::domain::command::TargetRef::User(UserRef::Id(UserId::at(
+            PEOPLE.iter().position(|known| *known == name).unwrap(),
+        )));
+        let pool = PoolRef::Id(OFFICE);
+        play(
+            &mut tenant,
+            Intake::Command(Command::Assign { pool, target, intent: Intent::Required, mode: None, licensing: None }),
+        );
+    }
+    report(&mut tenant, ProviderReport::GrantConfirmed { holder: holder("ada") });
+    report(&mut tenant, ProviderReport::SeatSeen { holder: holder("cy") });
+    tenant
+}
+
+fn pass(products: &[&str], seats: &[(&str, StoreHolder)]) -> Pass {
+    let seat = |(product, holder): &(&str, StoreHolder)| SeatAtStore {
+        pool: key(product),
+        holder: holder.clone(),
+        since: None,
+    };
+    Pass {
+        items: products.iter().map(|product| item(product)).collect(),
+        unsupported: vec![],
+        seats: seats.iter().map(seat).collect(),
+        pages: 1,
+        is_complete: true,
+        next: None,
+    }
+}
+
+const BOTH: [&str; 2] = ["office", "visio"];
+
+struct Look {
+    tenant: Tenant,
+    book: Book,
+    begun_at: u64,
+    before: Remembered,
+}
+
+impl Look {
+    fn new() -> Self {
+        let tenant = tenant();
+        let begun_at = tenant.next_position;
+        Self { tenant, book: Book { ours_before: vec![], erased: vec![] }, begun_at, before: Remembered::default() }
+    }
+
+    /// One pass after the other, each knowing what the last one left.
+    fn at(&mut self, pass: &Pass) -> Findings {
+        let provider = Provider::MicrosoftStore;
+        let found = compare(pass, &self.tenant, provider, |_| true, self.begun_at, &self.before, &self.book);
+        self.before = found.remembered.clone();
+        found
+    }
+}
+
+#[test]
+fn a_pass_that_shows_what_the_ledger_holds_tells_of_the_confirmation_alone() {
+    let shown = [("office", upn("Ada")), ("office", upn("BOB")), ("office", upn("cy"))];
+    let found = Look::new().at(&pass(&BOTH, &shown));
+    assert_eq!(found, Findings { seen: vec![(OFFICE, holder("bob"))], ..Findings::default() });
+}
+
+#[test]
+fn what_is_missing_once_is_remembered_and_what_is_missing_twice_in_a_row_is_gone() {
+    let mut look = Look::new();
+    let empty = pass(&["office"], &[]);
+    let found = look.at(&empty);
+    assert_eq!((found.gone, found.lost, found.seen.len()), (vec![], vec![], 0));
+    let found = look.at(&empty);
+    // Bob's reservation is not confirmed: that it is missing says nothing
+    assert_eq!(found.lost, [(OFFICE, holder("ada")), (OFFICE, holder("cy"))]);
+    assert_eq!(found.gone, [PoolId(1)]);
+
+    let mut look = Look::new();
+    look.at(&empty);
+    look.at(&pass(&BOTH, &[("office", upn("ada")), ("office", upn("cy"))]));
+    let found = look.at(&empty);
+    assert_eq!((found.gone, found.lost), (vec![], vec![]), "not twice in a row");
+}
+
+#[test]
+fn a_pool_that_is_not_listed_says_nothing_of_its_seats() {
+    let mut look = Look::new();
+    look.at(&pass(&["visio"], &[]));
+    let found = look.at(&pass(&["visio"], &[]));
+    assert_eq!((found.gone, found.lost), (vec![OFFICE], vec![]));
+}
+
+#[test]
+fn a_pass_that_is_not_complete_concludes_nothing_and_forgets_nothing() {
+    let mut look = Look::new();
+    look.at(&pass(&["office"], &[]));
+    let partial = Pass { is_complete: false, ..pass(&[], &[("office", upn("dee"))]) };
+    let found = look.at(&partial);
+    assert_eq!((found.gone.len(), found.lost.len()), (0, 0));
+    let found = look.at(&pass(&["office"], &[]));
+    assert_eq!(found.lost.len(), 2, "the two complete ones agree");
+}
+
+#[test]
+fn what_was_granted_while_the_store_was_read_is_not_missing() {
+    let mut look = Look::new();
+    look.begun_at = 0;
+    look.at(&pass(&["office"], &[]));
+    assert_eq!(look.at(&pass(&["office"], &[])).lost, []);
+}
+
+#[test]
+fn a_seat_that_was_given_anew_is_missing_for_the_first_time() {
+    let mut look = Look::new();
+    look.at(&pass(&["office"], &[]));
+    report(&mut look.tenant, ProviderReport::SeatAbsent { holder: holder("cy") });
+    report(&mut look.tenant, ProviderReport::SeatSeen { holder: holder("cy") });
+    look.begun_at = look.tenant.next_position;
+    assert_eq!(look.at(&pass(&["office"], &[])).lost, [(OFFICE, holder("ada"))]);
+}
+
+#[test]
+fn a_seat_of_somebody_else_is_foreign_at_once_and_one_that_was_ours_the_second_time() {
+    let shown = [("office", upn("ada")), ("office", upn("cy")), ("office", upn("dee"))];
+    let found = Look::new().at(&pass(&BOTH, &shown));
+    assert_eq!((found.seen, found.foreign), (vec![(OFFICE, holder("dee"))], 1));
+
+    let mut look = Look::new();
+    look.book.ours_before = vec![holder("dee")];
+    let first = look.at(&pass(&BOTH, &shown));
+    assert_eq!((first.seen, first.foreign), (vec![], 1));
+    assert_eq!(look.at(&pass(&BOTH, &shown)).seen, [(OFFICE, holder("dee"))]);
+}
+
+#[test]
+fn holders_and_pools_that_the_ledger_never_met_are_strangers() {
+    let shown = [("office", upn("zoe")), ("project", upn("dee"))];
+    let found = Look::new().at(&pass(&["office", "visio", "project"], &shown));
+    let names: Vec<_> = found.strangers.iter().map(|seat| (seat.pool.clone(), seat.holder.clone())).collect();
+    assert_eq!(names, [(key("office"), upn("zoe")), (key("project"), upn("dee"))]);
+    assert_eq!(found.foreign, 2);
+}
+
+#[test]
+fn who_has_no_name_any_more_is_not_missing() {
+    let mut look = Look::new();
+    look.book.erased = vec![holder("ada")];
+    look.at(&pass(&["office"], &[]));
+    assert_eq!(look.at(&pass(&["office"], &[])).lost, [(OFFICE, holder("cy"))]);
+}
+
+#[test]
+fn a_release_that_the_store_still_shows_is_no_news() {
+    let mut look = Look::new();
+    let pool = PoolRef::Id(OFFICE);
+    let ada = HolderRef::User(UserRef::Id(UserId(0)));
+    play(&mut look.tenant, Intake::Command(Command::Reclaim { pool, holder: ada }));
+    let found = look.at(&pass(&BOTH, &[("office", upn("ada")), ("office", upn("cy"))]));
+    assert_eq!(found, Findings::default());
+}

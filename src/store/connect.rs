@@ -1,0 +1,177 @@
+//! From the settings of an account and its credentials to its connectors. Not here: what a connector does, and where
+//! credentials come from.
+
+use super::apple::{APPLE_URL, AppleConnector, AppleSettings, ContentToken, wire::MdmInfo};
+use super::connector::Connector;
+use super::credentials::Credentials;
+use super::microsoft::{MicrosoftConnector, MicrosoftSettings};
+use super::terms::{Account, Pass, PassAsked, PassProgress, Request, Settled, StoreHolder, Trouble};
+use super::transport::{Transport, TransportLimits};
+use crate::domain::key::{PoolKey, Provider};
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// What an account is opened with.
+pub struct Opening<'a> {
+    pub provider: Provider,
+    pub account_id: &'a str,
+    /// As JSON, from the log: without secrets.
+    pub settings: &'a str,
+    pub credentials: &'a Credentials,
+    /// How this installation names itself where the settings don't.
+    pub installation: &'a str,
+    /// Where besides the stores' own addresses a setting may lead.
+    pub urls: &'a [String],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MicrosoftGiven {
+    directory: String,
+    client_id: String,
+    base_url: Option<String>,
+    authority_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppleGiven {
+    base_url: Option<String>,
+    mdm_id: Option<String>,
+    mdm_name: Option<String>,
+    /// Between two looks at an event; Apple asks for 30,000 at least.
+    poll_millis: Option<u64>,
+    /// An event that is pending after it is looked up by reading.
+    patience_seconds: Option<u64>,
+}
+
+/// Makes the connectors of an account: at Apple one for each unit.
+///
+/// # Errors
+/// In words, naming the setting that is wrong, and no secret.
+pub fn connectors(
+    opening: &Opening<'_>,
+    client: impl Fn(&str) -> Result<reqwest::Client, String>,
+) -> Result<Vec<Arc<dyn Connector>>, String> {
+    match (opening.provider, opening.credentials) {
+        (Provider::MicrosoftStore, Credentials::Microsoft(given)) => {
+            let settings: MicrosoftGiven = read(opening.settings)?;
+            let usual = MicrosoftSettings::new(&settings.directory, &settings.client_id);
+            let base_url = allowed("base_url", settings.base_url, &usual.base_url, opening.urls)?;
+            let authority_url = allowed("authority_url", settings.authority_url, &usual.authority_url, opening.urls)?;
+            let transport = Transport::new(client(&base_url)?, TransportLimits::default());
+            let settings = MicrosoftSettings { base_url, authority_url, ..usual };
+            Ok(vec![Arc::new(MicrosoftConnector::new(&settings, given.client_secret.clone(), transport))])
+        }
+        (Provider::AppleBusiness, Credentials::Apple(given)) => {
+            let settings: AppleGiven = read(opening.settings)?;
+            let url = allowed("base_url", settings.base_url, APPLE_URL, opening.urls)?;
+            let http = client(&url)?;
+            let mut units: Vec<Arc<dyn Connector>> = Vec::with_capacity(given.content_tokens.len());
+            for (place, secret) in given.content_tokens.iter().enumerate() {
+                let token = ContentToken::parse(&Zeroizing::new(secret.reveal().to_owned()))
+                    .map_err(|error| format!("content token {}: {error}", place + 1))?;
+                let mdm_info = MdmInfo {
+                    id: settings.mdm_id.clone().unwrap_or_else(|| opening.installation.to_owned()),
+                    name: settings.mdm_name.clone().unwrap_or_else(|| "seatledger".to_owned()),
+                    metadata: concat!("seatledger/", env!("CARGO_PKG_VERSION")).to_owned(),
+                };
+                let mut unit = AppleSettings::new(token, mdm_info);
+                unit.url.clone_from(&url);
+                // of several units one is the account, and the others may be any
+                unit.unit_id = (given.content_tokens.len() == 1).then(|| opening.account_id.to_owned());
+                unit.poll_interval = settings.poll_millis.map_or(unit.poll_interval, Duration::from_millis);
+                unit.patience = settings.patience_seconds.map_or(unit.patience, Duration::from_secs);
+                units.push(Arc::new(AppleConnector::new(http.clone(), TransportLimits::default(), unit)));
+            }
+            Ok(units)
+        }
+        (Provider::MicrosoftStore | Provider::AppleBusiness | Provider::Declared, _) => {
+            Err("the credentials are not this provider's".into())
+        }
+    }
+}
+
+fn read<'s, T: Deserialize<'s>>(settings: &'s str) -> Result<T, String> {
+    serde_json::from_str(settings).map_err(|error| format!("settings: {error}"))
+}
+
+/// The store's own address, or one that the service was started with leave for: a setting must not lead anywhere else.
+fn allowed(name: &str, given: Option<String>, usual: &str, urls: &[String]) -> Result<String, String> {
+    let Some(given) = given else { return Ok(usual.to_owned()) };
+    let given = given.trim_end_matches('/').to_owned();
+    let is_below = |allowed: &str| {
+        given.strip_prefix(allowed.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if is_below(usual) || urls.iter().any(|url| is_below(url)) {
+        return Ok(given);
+    }
+    Err(format!("settings: {name} is an address that the service was not started with leave for (--store-url)"))
+}
+
+impl Connector for MicrosoftConnector {
+    fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>> {
+        Box::pin(self.account())
+    }
+
+    fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>> {
+        Box::pin(self.pass(asked, progress))
+    }
+
+    fn settle(&self, requests: Vec<Request>) -> BoxFuture<'_, Vec<(Request, Settled)>> {
+        Box::pin(self.settle(requests))
+    }
+
+    fn look<'a>(&'a self, pool: &'a PoolKey, holder: &'a StoreHolder) -> BoxFuture<'a, Result<bool, Trouble>> {
+        Box::pin(self.look(pool, holder))
+    }
+
+    fn has(&self, pool: &PoolKey) -> bool {
+        pool.provider() == Provider::MicrosoftStore
+    }
+}
+
+impl Connector for AppleConnector {
+    fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>> {
+        Box::pin(self.account())
+    }
+
+    fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>> {
+        Box::pin(self.pass(asked, progress))
+    }
+
+    fn settle(&self, requests: Vec<Request>) -> BoxFuture<'_, Vec<(Request, Settled)>> {
+        Box::pin(self.settle(requests))
+    }
+
+    fn look<'a>(&'a self, pool: &'a PoolKey, holder: &'a StoreHolder) -> BoxFuture<'a, Result<bool, Trouble>> {
+        Box::pin(self.look(pool, holder))
+    }
+
+    fn has(&self, pool: &PoolKey) -> bool {
+        match pool {
+            PoolKey::Apple { unit_id, .. } => self.client().unit_id().as_deref() == Some(unit_id),
+            PoolKey::Microsoft { .. } | PoolKey::Declared { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_leads_to_the_store_itself_or_where_the_service_may_go() {
+        let urls = ["http://127.0.0.1:9".to_owned()];
+        let asked = |given: &str| allowed("base_url", Some(given.to_owned()), "https://store.example", &urls);
+        assert_eq!(allowed("base_url", None, "https://store.example", &urls), Ok("https://store.example".into()));
+        assert_eq!(asked("https://store.example/"), Ok("https://store.example".into()));
+        assert_eq!(asked("http://127.0.0.1:9/mdm/v2"), Ok("http://127.0.0.1:9/mdm/v2".into()));
+        for elsewhere in ["http://127.0.0.1:90", "http://127.0.0.1:9@evil.example", "https://store.example.evil", ""] {
+            assert!(asked(elsewhere).unwrap_err().contains("base_url"), "{elsewhere}");
+        }
+    }
+}

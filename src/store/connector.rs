@@ -1,0 +1,23 @@
+//! What the engine asks of a store, whichever it is.
+
+use super::terms::{Account, Pass, PassAsked, PassProgress, Request, Settled, StoreHolder, Trouble};
+use crate::domain::key::PoolKey;
+use futures::future::BoxFuture;
+
+/// One account at a store, or one unit of it, with the credentials to act for it.
+pub trait Connector: Send + Sync {
+    /// Whom the store takes us for.
+    fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>>;
+
+    /// Reads the store, from its first page to its last.
+    fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>>;
+
+    /// Grants and takes back, as far as can be told. Every request comes back once.
+    fn settle(&self, requests: Vec<Request>) -> BoxFuture<'_, Vec<(Request, Settled)>>;
+
+    /// Whether the store shows this seat now.
+    fn look<'a>(&'a self, pool: &'a PoolKey, holder: &'a StoreHolder) -> BoxFuture<'a, Result<bool, Trouble>>;
+
+    /// Whether a pool is this one's to speak of.
+    fn has(&self, pool: &PoolKey) -> bool;
+}

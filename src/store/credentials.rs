@@ -1,0 +1,222 @@
+//! What a connector needs to be let in: kept outside the log, in a file of mode 0600 for each account, or given by the
+//! environment or by a command. Never in an event, a log line, an error or an answer. Not here: what is done with it.
+
+use super::secret::StoreSecret;
+use crate::domain::key::Provider;
+use serde::{Deserialize, Serialize, Serializer};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use zeroize::Zeroizing;
+
+/// The folder of the data folder in which they lie.
+pub const FOLDER: &str = "credentials";
+/// Of one account's credentials as JSON: Apple's tokens are some hundred bytes each.
+pub const BYTES_MAX: usize = 1 << 20;
+const SECRET_BYTES_MAX: usize = 8192;
+const TOKENS_MAX: usize = 64;
+
+/// What lets a connector in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Credentials {
+    Microsoft(MicrosoftCredentials),
+    Apple(AppleCredentials),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MicrosoftCredentials {
+    #[serde(serialize_with = "secret_to_keep")]
+    pub client_secret: StoreSecret,
+}
+
+/// One content token for each unit of the organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppleCredentials {
+    #[serde(serialize_with = "secrets_to_keep")]
+    pub content_tokens: Vec<StoreSecret>,
+}
+
+fn secret_to_keep<S: Serializer>(secret: &StoreSecret, file: S) -> Result<S::Ok, S::Error> {
+    file.serialize_str(secret.reveal())
+}
+
+fn secrets_to_keep<S: Serializer>(secrets: &[StoreSecret], file: S) -> Result<S::Ok, S::Error> {
+    file.collect_seq(secrets.iter().map(StoreSecret::reveal))
+}
+
+impl Credentials {
+    /// Reads what was given for a provider. The error never quotes it.
+    ///
+    /// # Errors
+    /// In words, when it is not what this provider needs.
+    pub fn parse(provider: Provider, json: &[u8]) -> Result<Self, String> {
+        if json.len() > BYTES_MAX {
+            return Err(format!("credentials have at most {BYTES_MAX} bytes"));
+        }
+        let wanted = match provider {
+            Provider::MicrosoftStore => r#"{"client_secret": "..."}"#,
+            Provider::AppleBusiness => r#"{"content_tokens": ["..."]}"#,
+            Provider::Declared => return Err("a declared inventory needs no credentials".into()),
+        };
+        let parsed = match provider {
+            Provider::MicrosoftStore => serde_json::from_slice(json).map(Self::Microsoft).ok(),
+            Provider::AppleBusiness => serde_json::from_slice(json).map(Self::Apple).ok(),
+            Provider::Declared => None,
+        };
+        let credentials =
+            parsed.ok_or_else(|| format!("credentials of {} are written as {wanted}", provider.name()))?;
+        let secrets = credentials.secrets();
+        if secrets.is_empty() || secrets.len() > TOKENS_MAX {
+            return Err(format!("between 1 and {TOKENS_MAX} content tokens are given"));
+        }
+        if secrets.iter().any(|secret| secret.reveal().trim().is_empty() || secret.reveal().len() > SECRET_BYTES_MAX) {
+            return Err(format!("a secret has between 1 and {SECRET_BYTES_MAX} bytes"));
+        }
+        Ok(credentials)
+    }
+
+    fn secrets(&self) -> Vec<&StoreSecret> {
+        match self {
+            Self::Microsoft(microsoft) => vec![&microsoft.client_secret],
+            Self::Apple(apple) => apple.content_tokens.iter().collect(),
+        }
+    }
+}
+
+/// Where credentials come from; the first that has some is asked no further.
+pub struct CredentialSource {
+    pub folder: PathBuf,
+    /// From the environment: JSON by `<tenant>/<provider>`.
+    pub given: Option<Zeroizing<String>>,
+    /// A command that is run with the tenant and the provider behind its arguments, and prints JSON.
+    pub command: Option<Vec<String>>,
+}
+
+impl CredentialSource {
+    /// Blocking. `None` where there are none.
+    ///
+    /// # Errors
+    /// In words, when there are some that can't be read.
+    pub fn load(&self, tenant: &str, provider: Provider) -> Result<Option<Credentials>, String> {
+        if let Some(json) = self.in_environment(tenant, provider)? {
+            return Credentials::parse(provider, json.as_bytes()).map(Some);
+        }
+        if let Some(json) = self.by_command(tenant, provider)? {
+            return Credentials::parse(provider, &json).map(Some);
+        }
+        let path = self.path(tenant, provider);
+        let mut json = Zeroizing::new(Vec::new());
+        match File::open(&path) {
+            Ok(file) => file.take(BYTES_MAX as u64 + 1).read_to_end(&mut json),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        Credentials::parse(provider, &json).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Keeps what was given in a file of its own, in the place of what was there. Blocking.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn keep(&self, tenant: &str, provider: Provider, credentials: &Credentials) -> std::io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let path = self.path(tenant, provider);
+        let aside = path.with_extension("new");
+        let json = Zeroizing::new(serde_json::to_vec(credentials)?);
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        file.write_all(&json)?;
+        file.sync_all()?;
+        fs::rename(&aside, &path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    fn path(&self, tenant: &str, provider: Provider) -> PathBuf {
+        self.folder.join(format!("{tenant}.{}.json", provider.name()))
+    }
+
+    fn in_environment(&self, tenant: &str, provider: Provider) -> Result<Option<Zeroizing<String>>, String> {
+        let Some(given) = &self.given else { return Ok(None) };
+        let all: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(given)
+            .map_err(|_| "the credentials in the environment are no JSON object".to_owned())?;
+        Ok(all.get(&format!("{tenant}/{}", provider.name())).map(|json| Zeroizing::new(json.get().to_owned())))
+    }
+
+    fn by_command(&self, tenant: &str, provider: Provider) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+        let Some([program, arguments @ ..]) = self.command.as_deref() else { return Ok(None) };
+        let ran = Command::new(program).args(arguments).args([tenant, provider.name()]).output();
+        let output = ran.map_err(|error| format!("the command for credentials can't be run: {error}"))?;
+        let printed = Zeroizing::new(output.stdout);
+        if !output.status.success() {
+            return Err(format!("the command for credentials ended with {}", output.status));
+        }
+        Ok((!printed.trim_ascii().is_empty()).then_some(printed))
+    }
+}
+
+/// Where credentials of this data folder lie.
+#[must_use]
+pub fn folder_of(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn source(folder: &Path) -> CredentialSource {
+        CredentialSource { folder: folder_of(folder), given: None, command: None }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_by_nobody_else_and_shown_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path());
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(None));
+        let given = Credentials::parse(Provider::MicrosoftStore, br#"{"client_secret": "hush"}"#).unwrap();
+        source.keep("contoso", Provider::MicrosoftStore, &given).unwrap();
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(given.clone())));
+        assert_eq!(source.load("other", Provider::MicrosoftStore), Ok(None));
+        let mode = fs::metadata(source.path("contoso", Provider::MicrosoftStore)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!format!("{given:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_never_quoted() {
+        for (provider, text) in [
+            (Provider::MicrosoftStore, r#"{"client_secret": 7}"#),
+            (Provider::MicrosoftStore, r#"{"client_secret": "hush", "more": "hush"}"#),
+            (Provider::MicrosoftStore, r#"{"client_secret": "  "}"#),
+            (Provider::AppleBusiness, r#"{"content_tokens": []}"#),
+            (Provider::AppleBusiness, r#"{"content_tokens": "hush"}"#),
+            (Provider::Declared, r#"{"client_secret": "hush"}"#),
+        ] {
+            let said = Credentials::parse(provider, text.as_bytes()).unwrap_err();
+            assert!(!said.contains("hush"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_environment_comes_before_the_command_and_the_command_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut source = source(folder.path());
+        let secret = |text: &str| {
+            Credentials::Microsoft(MicrosoftCredentials { client_secret: StoreSecret::from(text.to_owned()) })
+        };
+        source.keep("contoso", Provider::MicrosoftStore, &secret("file")).unwrap();
+        let script = r#"[ "$1" = contoso ] && echo "{\"client_secret\": \"$1 $2\"}""#;
+        source.command = Some(["sh", "-c", script, "sh"].map(str::to_owned).to_vec());
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(secret("contoso microsoft-store"))));
+        let failed = source.load("fabrikam", Provider::MicrosoftStore).unwrap_err();
+        assert!(failed.contains("exit status: 1"), "{failed}");
+        source.given = Some(Zeroizing::new(r#"{"contoso/microsoft-store": {"client_secret": "env"}}"#.into()));
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(secret("env"))));
+    }
+}

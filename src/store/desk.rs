@@ -1,0 +1,249 @@
+//! All store accounts of all tenants: which are connected, and the worker of each. Not here: what a worker does.
+
+use super::connect::{self, Opening};
+use super::credentials::{CredentialSource, Credentials};
+use super::submit::Teller;
+use super::worker::{self, Post, Standing};
+use crate::domain::ids::TenantId;
+use crate::domain::key::Provider;
+use crate::ledger::Ledger;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Accounts are looked for so often; a new one is told of at once.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The providers whose stores can be asked.
+const ASKED: [Provider; 2] = [Provider::MicrosoftStore, Provider::AppleBusiness];
+
+/// Makes a client that can ask at a URL. The error is in words.
+pub type MakeClient = Box<dyn Fn(&str) -> Result<reqwest::Client, String> + Send + Sync>;
+
+pub struct StoreOptions {
+    pub credentials: CredentialSource,
+    pub client: MakeClient,
+    /// Where besides the stores' own addresses an account's settings may lead.
+    pub urls: Vec<String>,
+    /// A sync is begun by itself so often; never where it is zero.
+    pub sync_every: Duration,
+}
+
+/// Cheap to clone; all clones are one desk.
+#[derive(Clone)]
+pub struct Stores(Arc<Inner>);
+
+struct Inner {
+    ledger: Ledger,
+    options: StoreOptions,
+    accounts: Mutex<BTreeMap<(TenantId, Provider), Open>>,
+    /// One account is opened at a time, from what is on disk at that moment.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// An account that is linked, as the desk last saw it.
+struct Open {
+    settings: String,
+    account_id: String,
+    credentials: Option<Credentials>,
+    standing: Arc<Mutex<Standing>>,
+    wake: Arc<Notify>,
+    worker: Option<(JoinHandle<()>, CancellationToken)>,
+    /// Why it has no worker.
+    problem: Option<String>,
+}
+
+/// What is to be seen of an account from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub is_connected: bool,
+    pub problem: Option<String>,
+    pub standing: Standing,
+}
+
+impl Stores {
+    #[must_use]
+    pub fn new(ledger: Ledger, options: StoreOptions) -> Self {
+        let accounts = Mutex::new(BTreeMap::new());
+        Self(Arc::new(Inner { ledger, options, accounts, opening: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// Whether an account has a worker, so that a sync that is begun goes on.
+    #[must_use]
+    pub fn is_connected(&self, tenant: TenantId, provider: Provider) -> bool {
+        self.seen(tenant, provider).is_some_and(|seen| seen.is_connected)
+    }
+
+    #[must_use]
+    pub fn seen(&self, tenant: TenantId, provider: Provider) -> Option<Seen> {
+        let accounts = self.0.accounts.lock();
+        let open = accounts.get(&(tenant, provider))?;
+        let is_connected = open.worker.as_ref().is_some_and(|(worker, _)| !worker.is_finished());
+        Some(Seen { is_connected, problem: open.problem.clone(), standing: open.standing.lock().clone() })
+    }
+
+    /// Of all accounts, for metrics and readiness.
+    #[must_use]
+    pub fn all(&self) -> Vec<(TenantId, Provider, Seen)> {
+        let keys: Vec<_> = self.0.accounts.lock().keys().copied().collect();
+        keys.into_iter()
+            .filter_map(|(tenant, provider)| Some((tenant, provider, self.seen(tenant, provider)?)))
+            .collect()
+    }
+
+    /// The store has told that something changed.
+    pub fn wake(&self, tenant: TenantId, provider: Provider) {
+        if let Some(open) = self.0.accounts.lock().get(&(tenant, provider)) {
+            open.wake.notify_one();
+        }
+    }
+
+    /// Keeps credentials that were given, and has the account opened anew with them.
+    ///
+    /// # Errors
+    /// In words, when the disk refuses.
+    pub async fn keep(&self, tenant: TenantId, provider: Provider, credentials: Credentials) -> Result<(), String> {
+        let slug = self.slug(tenant)?;
+        let desk = self.clone();
+        let kept = tokio::task::spawn_blocking(move || desk.0.options.credentials.keep(&slug, provider, &credentials));
+        kept.await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| format!("the credentials can't be kept: {error}"))?;
+        self.look_at(tenant, provider).await;
+        Ok(())
+    }
+
+    /// Settings were changed, or an account was linked: its worker is started, or another one in its place.
+    pub async fn look_at(&self, tenant: TenantId, provider: Provider) {
+        let _one = self.0.opening.lock().await;
+        let desk = self.clone();
+        let loaded = tokio::task::spawn_blocking(move || desk.load(tenant, provider)).await;
+        if let Ok(Some(found)) = loaded {
+            self.open(tenant, provider, found).await;
+        }
+    }
+
+    /// Opens accounts and keeps them open, until it is told to stop; then waits for what was begun.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            for (tenant, provider) in self.linked() {
+                self.look_at(tenant, provider).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        let workers: Vec<_> = self.0.accounts.lock().values_mut().filter_map(|open| open.worker.take()).collect();
+        for (_, stop) in &workers {
+            stop.cancel();
+        }
+        for (worker, _) in workers {
+            let _ended = worker.await;
+        }
+    }
+
+    fn slug(&self, tenant: TenantId) -> Result<String, String> {
+        self.0.ledger.read(tenant, |view| view.state.slug.clone()).map_err(|error| error.to_string())
+    }
+
+    fn linked(&self) -> Vec<(TenantId, Provider)> {
+        let is_linked = |tenant: TenantId, provider: Provider| {
+            self.0.ledger.read(tenant, |view| view.state.accounts.contains_key(&provider)).unwrap_or(false)
+        };
+        let tenants = self.0.ledger.tenants();
+        let pairs = tenants.into_iter().flat_map(|(tenant, _)| ASKED.map(|provider| (tenant, provider)));
+        pairs.filter(|(tenant, provider)| is_linked(*tenant, *provider)).collect()
+    }
+
+    /// What the log and the credentials say of an account. Blocking.
+    fn load(&self, tenant: TenantId, provider: Provider) -> Option<Found> {
+        let look = |view: &crate::projection::View| {
+            let account = view.state.accounts.get(&provider)?;
+            Some((view.state.slug.clone(), account.account_id.clone(), account.settings.clone()))
+        };
+        let (slug, account_id, settings) = self.0.ledger.read(tenant, look).ok()??;
+        let credentials = self.0.options.credentials.load(&slug, provider);
+        Some(Found { account_id, settings, credentials })
+    }
+
+    async fn open(&self, tenant: TenantId, provider: Provider, found: Found) {
+        let Found { account_id, settings, credentials } = found;
+        let (credentials, problem) = match credentials {
+            Ok(Some(credentials)) => (Some(credentials), None),
+            Ok(None) => (None, Some("no credentials are given".to_owned())),
+            Err(error) => (None, Some(error)),
+        };
+        let old = {
+            let mut accounts = self.0.accounts.lock();
+            let is_same = accounts.get(&(tenant, provider)).is_some_and(|open| {
+                let works = open.worker.as_ref().is_some_and(|(worker, _)| !worker.is_finished());
+                open.settings == settings && open.credentials == credentials && works == credentials.is_some()
+            });
+            if is_same {
+                return;
+            }
+            accounts.get_mut(&(tenant, provider)).and_then(|open| open.worker.take())
+        };
+        if let Some((worker, stop)) = old {
+            stop.cancel();
+            let _ended = worker.await;
+        }
+        let standing = Arc::new(Mutex::new(Standing::default()));
+        let wake = Arc::new(Notify::new());
+        let mut open = Open {
+            settings,
+            account_id,
+            credentials,
+            standing: Arc::clone(&standing),
+            wake: Arc::clone(&wake),
+            worker: None,
+            problem,
+        };
+        let installation = format!("seatledger-{}", hex::encode(self.0.ledger.open_report().log_id));
+        let made = open.credentials.as_ref().map(|credentials| {
+            let opening = Opening {
+                provider,
+                account_id: &open.account_id,
+                settings: &open.settings,
+                credentials,
+                installation: &installation,
+                urls: &self.0.options.urls,
+            };
+            connect::connectors(&opening, &self.0.options.client)
+        });
+        match made {
+            Some(Ok(connectors)) => {
+                let stop = CancellationToken::new();
+                // while there is no worker, none is begun
+                let running = self.0.ledger.read(tenant, |view| view.state.running_sync(provider).map(|sync| sync.id));
+                let post = Post {
+                    left: running.ok().flatten(),
+                    provider,
+                    account_id: open.account_id.clone(),
+                    connectors,
+                    standing,
+                    wake,
+                    sync_every: self.0.options.sync_every,
+                    stop: stop.clone(),
+                };
+                let teller = Teller { ledger: self.0.ledger.clone(), tenant };
+                open.worker = Some((tokio::spawn(worker::run(teller, post)), stop));
+                tracing::info!(tenant = tenant.0, provider = provider.name(), "a store account is connected");
+            }
+            Some(Err(error)) => open.problem = Some(error),
+            None => {}
+        }
+        self.0.accounts.lock().insert((tenant, provider), open);
+    }
+}
+
+/// What the log and the credentials say of an account.
+struct Found {
+    account_id: String,
+    settings: String,
+    credentials: Result<Option<Credentials>, String>,
+}

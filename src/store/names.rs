@@ -1,0 +1,83 @@
+//! Between the ledger's holders and the names that a store has for them. Plain names live here while a pass is compared or
+//! a request is made, and nowhere else.
+
+use super::compare::Names;
+use super::terms::StoreHolder;
+use crate::domain::command::{DeviceRef, UserRef};
+use crate::domain::event_type::EventType;
+use crate::domain::ids::{Holder, PoolId, TenantId};
+use crate::domain::personal::{Personal, UserProfile};
+use crate::domain::state::Tenant;
+use crate::ledger::{EventQuery, Ledger};
+use std::collections::BTreeMap;
+
+/// Names under which the last pass showed seats, where they are not the holder's name of today: it was renamed since.
+pub type OldNames = BTreeMap<(PoolId, Holder), StoreHolder>;
+
+/// Looks names up in a state and in the vault. Blocking.
+pub struct Directory<'a> {
+    pub ledger: &'a Ledger,
+    pub id: TenantId,
+    pub tenant: &'a Tenant,
+    pub old: &'a OldNames,
+}
+
+impl Directory<'_> {
+    /// What the store is to call a holder; `None` once the person is erased, and for a device without a serial number.
+    #[must_use]
+    pub fn name(&self, holder: Holder) -> Option<StoreHolder> {
+        let stored = match holder {
+            Holder::User(user) => self.tenant.names.user_profile(user)?,
+            Holder::Device(device) => self.tenant.names.device_names(device)?,
+        };
+        Self::open(self.ledger, holder, &stored.personal).0
+    }
+
+    /// The holder's name, and its first mail address or a user name that is one.
+    #[must_use]
+    pub fn open(ledger: &Ledger, holder: Holder, personal: &Personal) -> (Option<StoreHolder>, Option<String>) {
+        match holder {
+            Holder::User(_) => match ledger.user_profile(personal) {
+                Some(UserProfile { user_name, emails, .. }) => {
+                    let named = user_name.contains('@').then(|| user_name.clone());
+                    (Some(StoreHolder::User(user_name)), emails.into_iter().next().or(named))
+                }
+                None => (None, None),
+            },
+            Holder::Device(_) => {
+                let serial = ledger.device_names(personal).and_then(|names| names.serial);
+                (serial.map(StoreHolder::Device), None)
+            }
+        }
+    }
+}
+
+impl Names for Directory<'_> {
+    fn of(&self, pool: PoolId, holder: Holder) -> Option<StoreHolder> {
+        self.old.get(&(pool, holder)).cloned().or_else(|| self.name(holder))
+    }
+
+    fn holder(&self, name: &StoreHolder) -> Option<Holder> {
+        match name {
+            StoreHolder::User(name) => match self.ledger.user_ref(self.id, &format!("name:{name}")) {
+                UserRef::Id(user) => Some(Holder::User(user)),
+                UserRef::Name(blind) => self.tenant.names.user(blind).map(Holder::User),
+            },
+            StoreHolder::Device(serial) => match self.ledger.device_ref(self.id, &format!("name:{serial}")) {
+                DeviceRef::Id(device) => Some(Holder::Device(device)),
+                DeviceRef::Name { serial, .. } => self.tenant.names.device_by_serial(serial).map(Holder::Device),
+            },
+        }
+    }
+
+    fn was_ours(&self, pool: PoolId, holder: Holder) -> bool {
+        let (user, device) = match holder {
+            Holder::User(user) => (Some(user), None),
+            Holder::Device(device) => (None, Some(device)),
+        };
+        let granted = vec![EventType::SeatGranted, EventType::ForeignSeatAdopted];
+        let query = EventQuery { types: granted, pool: Some(pool), user, device, limit: 1, ..EventQuery::default() };
+        // where the index can't be asked, one more pass is waited for
+        self.ledger.query(self.id, &query).map_or(true, |page| !page.events.is_empty())
+    }
+}

@@ -1,0 +1,159 @@
+//! How a connector tells the ledger what it saw: through the one door, as the ledger's own word, patiently while the ledger
+//! is busy. Not here: what is told.
+
+use super::terms::StoreHolder;
+use crate::domain::answer::Status;
+use crate::domain::command::{Actor, Command, Door, Intake, Observation, PoolRef, ProviderReport};
+use crate::domain::ids::{Holder, PoolId, TenantId};
+use crate::ledger::{Ask, Ledger, Outcome, ReadError, Submission, SubmitError};
+use crate::projection::View;
+use std::time::Duration;
+
+/// Observations of one batch.
+pub const BATCH_MAX: usize = 500;
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+const TRIES_MAX: u32 = 600;
+
+/// The ledger takes nothing more: it has stopped, or its disk is full.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger takes nothing: {0}")]
+pub struct Gone(pub String);
+
+impl From<ReadError> for Gone {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// One tenant's ledger, for the connector of one of its accounts.
+#[derive(Clone)]
+pub struct Teller {
+    pub ledger: Ledger,
+    pub tenant: TenantId,
+}
+
+impl Teller {
+    /// # Errors
+    /// When the tenant is gone.
+    pub fn read<R>(&self, look: impl FnOnce(&View) -> R) -> Result<R, Gone> {
+        Ok(self.ledger.read(self.tenant, look)?)
+    }
+
+    /// Runs what takes a while, or the disk, away from the threads that serve.
+    ///
+    /// # Errors
+    /// What the work says, or that it panicked.
+    pub async fn blocking<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<R, Gone> + Send + 'static,
+    ) -> Result<R, Gone> {
+        tokio::task::spawn_blocking(work).await.map_err(|error| Gone(error.to_string()))?
+    }
+
+    /// Who has this name now.
+    ///
+    /// # Errors
+    /// When the tenant is gone.
+    pub fn find(&self, name: &StoreHolder) -> Result<Option<Holder>, Gone> {
+        match name {
+            StoreHolder::User(name) => {
+                let user = self.ledger.user_ref(self.tenant, &format!("name:{name}"));
+                self.read(|view| match user {
+                    crate::domain::command::UserRef::Id(user) => Some(Holder::User(user)),
+                    crate::domain::command::UserRef::Name(blind) => view.state.names.user(blind).map(Holder::User),
+                })
+            }
+            StoreHolder::Device(serial) => {
+                let device = self.ledger.device_ref(self.tenant, &format!("name:{serial}"));
+                self.read(|view| match device {
+                    crate::domain::command::DeviceRef::Id(device) => Some(Holder::Device(device)),
+                    crate::domain::command::DeviceRef::Name { serial, .. } => {
+                        view.state.names.device_by_serial(serial).map(Holder::Device)
+                    }
+                })
+            }
+        }
+    }
+
+    /// # Errors
+    /// When the ledger takes nothing more.
+    pub async fn command(&self, command: Command) -> Result<Outcome, Gone> {
+        self.one(Ask::Intake(Intake::Command(command))).await
+    }
+
+    /// # Errors
+    /// When the ledger takes nothing more, or refuses the observation, which it does only for what it does not know.
+    pub async fn observe(&self, observation: Observation) -> Result<Outcome, Gone> {
+        let outcome = self.one(Ask::Intake(Intake::Observation(observation))).await?;
+        match &outcome.answer.rejection {
+            Some(rejection) => Err(Gone(format!("an observation was refused: {}", rejection.name()))),
+            None => Ok(outcome),
+        }
+    }
+
+    /// What the store says of seats. What the ledger does not know any more is left out, with a line.
+    ///
+    /// # Errors
+    /// When the ledger takes nothing more.
+    pub async fn report_all(&self, reports: Vec<(PoolId, ProviderReport)>) -> Result<(), Gone> {
+        let ask = |(pool, report): &(PoolId, ProviderReport)| {
+            Ask::Intake(Intake::Observation(Observation::Provider { pool: PoolRef::Id(*pool), report: *report }))
+        };
+        for part in reports.chunks(BATCH_MAX) {
+            self.submit_all(part.iter().map(ask).collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the ledger takes nothing more.
+    pub async fn submit_all(&self, asks: Vec<Ask>) -> Result<(), Gone> {
+        if asks.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..TRIES_MAX {
+            let batch = asks.iter().cloned().map(submission).collect();
+            match self.ledger.submit_all(self.tenant, batch, false).await {
+                Ok(outcomes) => {
+                    for outcome in outcomes {
+                        let outcome = outcome.map_err(|error| Gone(error.to_string()))?;
+                        if outcome.answer.status == Status::Refused {
+                            let rule = outcome.answer.rejection.as_ref().map(|rejection| rejection.name());
+                            tracing::warn!(rule, "the ledger does not know what the store speaks of");
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+                Err(error) => return Err(Gone(error.to_string())),
+            }
+        }
+        Err(Gone(SubmitError::Busy.to_string()))
+    }
+
+    async fn one(&self, ask: Ask) -> Result<Outcome, Gone> {
+        for _ in 0..TRIES_MAX {
+            match self.ledger.submit(self.tenant, submission(ask.clone())).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+                Err(error) => return Err(Gone(error.to_string())),
+            }
+        }
+        Err(Gone(SubmitError::Busy.to_string()))
+    }
+}
+
+/// As the ledger's own word. Nobody who is known already is put again by a name alone: no ETag is this one.
+fn submission(ask: Ask) -> Submission {
+    let is_introduction = matches!(ask, Ask::PutUser { .. } | Ask::PutDevice { .. });
+    Submission {
+        actor: Actor::Ledger,
+        door: Door::Sync,
+        command_id: None,
+        content_hash: 0,
+        occurred_at: None,
+        reason: None,
+        if_match: is_introduction.then_some(u64::MAX),
+        ask,
+    }
+}

@@ -1,0 +1,167 @@
+//! What the store still has to be asked for: reservations that it has not confirmed, seats that it has not taken back. The
+//! ledger's state says which; here stands when each is due. Not here: asking.
+
+use super::terms::Sought;
+use crate::domain::ids::{Holder, PoolId};
+use crate::domain::state::{Pool, SeatState, Tenant};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const WAIT_MIN: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// One seat that waits for the store's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub sought: Sought,
+    pub since: Instant,
+    pub due: Instant,
+    pub attempts: u32,
+    /// The last attempt may have had an effect: the store is looked at before it is asked again.
+    pub is_unknown: bool,
+}
+
+/// How much waits, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    pub grants: u64,
+    pub releases: u64,
+    pub unknown: u64,
+    pub oldest: Option<Duration>,
+}
+
+/// The seats of one account that wait.
+#[derive(Debug, Default)]
+pub struct Worklist {
+    waiting: BTreeMap<(PoolId, Holder), Waiting>,
+}
+
+/// What the store has to be asked about a seat, by the state.
+#[must_use]
+pub fn sought(pool: &Pool, holder: Holder) -> Option<Sought> {
+    if !pool.details.is_confirmed_by_provider {
+        return None;
+    }
+    let seat = pool.seats.get(&holder)?;
+    match seat.state {
+        SeatState::Reserved | SeatState::InUse => (!seat.is_confirmed).then_some(Sought::Grant),
+        SeatState::Releasing => Some(Sought::Release),
+        SeatState::Foreign => None,
+    }
+}
+
+impl Worklist {
+    /// Everything that waits in these pools, from the state.
+    pub fn fill<'p>(&mut self, pools: impl Iterator<Item = &'p Pool>, now: Instant) {
+        for pool in pools.filter(|pool| pool.details.is_confirmed_by_provider) {
+            for (holder, _) in pool.seats.iter() {
+                self.look(pool, *holder, now);
+            }
+        }
+    }
+
+    /// Something was recorded about a seat.
+    pub fn note(&mut self, tenant: &Tenant, pool: PoolId, holder: Holder, now: Instant) {
+        if let Some(pool) = tenant.pools.get(pool.index()) {
+            self.look(pool, holder, now);
+        }
+    }
+
+    fn look(&mut self, pool: &Pool, holder: Holder, now: Instant) {
+        let key = (pool.id, holder);
+        match (sought(pool, holder), self.waiting.get(&key)) {
+            (None, _) => {
+                self.waiting.remove(&key);
+            }
+            (Some(sought), Some(known)) if known.sought == sought => {}
+            (Some(sought), known) => {
+                let is_unknown = known.is_some_and(|known| known.is_unknown);
+                self.waiting.insert(key, Waiting { sought, since: now, due: now, attempts: 0, is_unknown });
+            }
+        }
+    }
+
+    /// At most `max` that are due, those that wait longest first.
+    #[must_use]
+    pub fn due(&self, now: Instant, max: usize) -> Vec<(PoolId, Holder, Waiting)> {
+        let mut due: Vec<_> = self.waiting.iter().filter(|(_, waiting)| waiting.due <= now).collect();
+        due.sort_by_key(|(_, waiting)| waiting.due);
+        due.into_iter().take(max).map(|((pool, holder), waiting)| (*pool, *holder, *waiting)).collect()
+    }
+
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.waiting.values().map(|waiting| waiting.due).min()
+    }
+
+    /// Asked in vain: once more after twice the time. `jitter` is drawn anew each time, from 0 to 1.
+    pub fn postpone(&mut self, pool: PoolId, holder: Holder, is_unknown: bool, now: Instant, jitter: f64) {
+        if let Some(waiting) = self.waiting.get_mut(&(pool, holder)) {
+            let wait = WAIT_MIN.saturating_mul(1 << waiting.attempts.min(16)).min(WAIT_MAX);
+            waiting.due = now + wait.mul_f64(0.5 + jitter / 2.0);
+            waiting.attempts = waiting.attempts.saturating_add(1);
+            waiting.is_unknown = is_unknown;
+        }
+    }
+
+    /// Nothing is asked before `at`: the store has said so.
+    pub fn hold_until(&mut self, at: Instant) {
+        for waiting in self.waiting.values_mut() {
+            waiting.due = waiting.due.max(at);
+        }
+    }
+
+    #[must_use]
+    pub fn backlog(&self, now: Instant) -> Backlog {
+        let mut backlog = Backlog::default();
+        for waiting in self.waiting.values() {
+            match waiting.sought {
+                Sought::Grant => backlog.grants += 1,
+                Sought::Release => backlog.releases += 1,
+            }
+            backlog.unknown += u64::from(waiting.is_unknown);
+            backlog.oldest = backlog.oldest.max(Some(now.saturating_duration_since(waiting.since)));
+        }
+        backlog
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::UserId;
+
+    fn list(count: u32, now: Instant) -> Worklist {
+        let waiting = Waiting { sought: Sought::Grant, since: now, due: now, attempts: 0, is_unknown: false };
+        Worklist { waiting: (0..count).map(|n| ((PoolId(1), Holder::User(UserId(n))), waiting)).collect() }
+    }
+
+    #[test]
+    fn what_was_asked_in_vain_is_asked_again_later_and_later_and_never_later_than_five_minutes() {
+        let now = crate::clock::monotonic();
+        let mut list = list(2, now);
+        let holder = Holder::User(UserId(0));
+        let mut last = Duration::ZERO;
+        for attempt in 0..40 {
+            list.postpone(PoolId(1), holder, true, now, 1.0);
+            let wait = list.waiting[&(PoolId(1), holder)].due - now;
+            assert!(wait >= last && wait <= WAIT_MAX, "attempt {attempt}: {wait:?}");
+            assert_eq!(list.due(now, 10).len(), 1, "the other one does not wait for it");
+            last = wait;
+        }
+        assert_eq!(last, WAIT_MAX);
+        let backlog = list.backlog(now + Duration::from_secs(9));
+        let oldest = Some(Duration::from_secs(9));
+        assert_eq!(backlog, Backlog { grants: 2, releases: 0, unknown: 1, oldest });
+    }
+
+    #[test]
+    fn a_store_that_asks_to_wait_is_not_asked_for_anything_before() {
+        let now = crate::clock::monotonic();
+        let mut list = list(3, now);
+        list.hold_until(now + Duration::from_secs(7));
+        assert!(list.due(now + Duration::from_secs(6), 10).is_empty());
+        assert_eq!(list.due(now + Duration::from_secs(7), 2).len(), 2);
+        assert_eq!(list.next_due(), Some(now + Duration::from_secs(7)));
+    }
+}
