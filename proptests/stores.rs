@@ -2,6 +2,7 @@
 //! confirmed, sold out, refunded, drifted, and in the end the ledger and the store agree seat by seat.
 
 mod apple;
+mod interleavings;
 mod killed;
 mod microsoft;
 
@@ -13,10 +14,15 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A service that may ask the store at this URL, and begins no sync by itself.
 fn service_for(url: &str) -> Service {
-    let environment =
-        vec![("SEATLEDGER_STORE_URLS", format!("[\"{url}\"]")), ("SEATLEDGER_STORE_SYNC_SECONDS", "0".to_owned())];
+    service_for_all(&[url.to_owned()])
+}
+
+/// A service that may ask the stores at these URLs, and begins no sync by itself.
+fn service_for_all(urls: &[String]) -> Service {
+    let urls: Vec<_> = urls.iter().map(|url| format!("\"{url}\"")).collect();
+    let urls = format!("[{}]", urls.join(", "));
+    let environment = vec![("SEATLEDGER_STORE_URLS", urls), ("SEATLEDGER_STORE_SYNC_SECONDS", "0".to_owned())];
     Service::start_with(Options { environment, ..Options::default() })
 }
 

@@ -91,7 +91,7 @@ impl Store {
             "directory": "contoso.example", "client_id": "seatledger", "base_url": self.simulator.url(),
             "authority_url": self.simulator.url(),
         });
-        let account = json!({"account_id": "contoso", "settings": settings});
+        let account = json!({"account_id": shop.tenant.name, "settings": settings});
         shop.tenant.put("/store-accounts/microsoft-store", account.clone()).created();
         shop.tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
         let mut with_secret = account;
@@ -170,7 +170,7 @@ fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
     assert!(!shop.tenant.get("/export/events").text.contains("the-simulated-secret"));
 }
 
-fn entry() -> seatledger::store::simulator::microsoft::EntryKey {
+pub(super) fn entry() -> seatledger::store::simulator::microsoft::EntryKey {
     seatledger::store::simulator::microsoft::EntryKey { product: key(), license_type: LicenseType::Online }
 }
 
@@ -210,8 +210,7 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
     let path = "/store-accounts/microsoft-store";
     let mut account = shop.tenant.get(path).ok();
     let settings = account["settings"].take();
-    let with =
-        |secret: &str| json!({"account_id": "contoso", "settings": settings, "credentials": {"client_secret": secret}});
+    let with = |secret: &str| json!({"account_id": shop.tenant.name, "settings": settings, "credentials": {"client_secret": secret}});
     shop.tenant.put(path, with("wrong")).ok();
     let failed = shop.sync();
     assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");

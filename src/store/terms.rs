@@ -158,6 +158,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Whether nothing more is to be written to the account until a person has done something: others are about one call.
+    #[must_use]
+    pub fn shuts_the_account(&self) -> bool {
+        match self {
+            Self::Credentials(_) | Self::TakenOver(_) => true,
+            Self::Throttled { .. } | Self::Unreachable(_) | Self::Malformed(_) | Self::Refused { .. } => false,
+        }
+    }
+
     /// Whether the same may be asked again after a while, without a person doing something first.
     #[must_use]
     pub fn passes(&self) -> bool {

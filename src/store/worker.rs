@@ -235,7 +235,7 @@ impl Worker {
             return Ok(());
         }
         let had_trouble = self.post.standing.lock().trouble.clone();
-        if had_trouble.as_ref().is_some_and(|trouble| !trouble.passes()) {
+        if had_trouble.as_ref().is_some_and(Trouble::shuts_the_account) {
             let account = accounts(&self.post.connectors, &self.post.account_id).await;
             self.trouble_is(account.err()).await?;
             if self.post.standing.lock().trouble.is_some() {
@@ -325,7 +325,10 @@ impl Worker {
                 }
                 Settled::NotSent(why) => {
                     self.list.postpone(pool, holder, false, now, jitter());
-                    trouble = Some(why);
+                    // a no to one seat, as to a holder whom the store will know in a minute, says nothing of the others
+                    if !matches!(why, Trouble::Refused { .. }) {
+                        trouble = Some(why);
+                    }
                     continue;
                 }
             };
@@ -404,7 +407,7 @@ impl Worker {
     /// A store that turns us away for good is written to no more: its pools are suspended until it lets us in again.
     async fn trouble_is(&mut self, trouble: Option<Trouble>) -> Result<(), Gone> {
         let before = std::mem::replace(&mut self.post.standing.lock().trouble, trouble.clone());
-        let is_shut = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(|trouble| !trouble.passes());
+        let is_shut = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(Trouble::shuts_the_account);
         let now = monotonic();
         match &trouble {
             Some(Trouble::Throttled { retry_after_seconds }) => {
@@ -412,7 +415,7 @@ impl Worker {
                 self.not_before = now + wait;
                 self.list.hold_until(now + wait);
             }
-            Some(trouble) if !trouble.passes() => self.not_before = now + TROUBLE_WAIT,
+            Some(trouble) if trouble.shuts_the_account() => self.not_before = now + TROUBLE_WAIT,
             Some(_) => self.not_before = now + Duration::from_secs(1),
             None => {}
         }

@@ -9,6 +9,7 @@ use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
 use crate::http::wire::words;
 use crate::store::desk::Seen;
+use crate::store::terms::Trouble;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -311,7 +312,7 @@ impl ConnectorView {
         Self {
             running: *is_connected,
             problem: problem.clone().or_else(|| trouble.map(ToString::to_string)),
-            read_only: trouble.is_some_and(|trouble| !trouble.passes()),
+            read_only: trouble.is_some_and(Trouble::shuts_the_account),
             token_expires_at: standing.token_expires_at,
             unconfirmed: standing.backlog.grants,
             releasing: standing.backlog.releases,

@@ -1,0 +1,121 @@
+//! Random interleavings of our commands, another tool's deeds, orders, syncs and faults: the laws hold at every position, no
+//! seat is granted twice at the store, and once the faults stop, three complete syncs bring ledger and store to agreement.
+
+use super::microsoft::{OFFICE, POOL, Store, entry, key, upn};
+use super::{Shop, service_for_all};
+use crate::harness::{asked_number, encode, is_budget_full};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use seatledger::domain::key::LicenseType;
+use seatledger::store::simulator::faults::{Fault, FaultRates};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const STEPS: usize = 200;
+const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dee", "eve", "fay"];
+const FAULTS: [Fault; 7] = [
+    Fault::CutBefore,
+    Fault::CutAfter,
+    Fault::CutInAnswer,
+    Fault::InternalError,
+    Fault::WrongJson,
+    Fault::PageDrift,
+    Fault::StaleFigures,
+];
+
+#[test]
+fn whatever_happens_in_whatever_order_ends_in_agreement() {
+    let usual = if is_budget_full() { 2000 } else { 6 };
+    let runs = asked_number("SEATLEDGER_STORE_RUNS").unwrap_or(usual);
+    let first = asked_number("SEATLEDGER_STORE_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let mut left: Vec<u64> = (first..first + runs).collect();
+    while !left.is_empty() {
+        let part: Vec<u64> = left.drain(..left.len().min(50)).collect();
+        let stores: Vec<Store> = part.iter().map(|_| Store::with_seats(4)).collect();
+        let urls: Vec<String> = stores.iter().map(|store| store.simulator.url()).collect();
+        let service = Arc::new(service_for_all(&urls));
+        for (seed, store) in part.into_iter().zip(&stores) {
+            eprintln!("seed {seed}: SEATLEDGER_STORE_SEED={seed} SEATLEDGER_STORE_RUNS=1 runs it again");
+            let shop = store.linked(&service);
+            shop.synced();
+            live(store, &shop, &mut StdRng::seed_from_u64(seed));
+            agree(store, &shop);
+        }
+    }
+}
+
+fn live(store: &Store, shop: &Shop, random: &mut StdRng) {
+    let seat = |name: &str, what: &str| format!("/pools/{}/seats/user:{}/{what}", encode(POOL), upn(name));
+    let mut assignments: Vec<String> = vec![];
+    for _ in 0..STEPS {
+        let name = *PEOPLE.choose(random).expect("somebody");
+        match random.random_range(0..20) {
+            0..=4 => {
+                let intent = if random.random_bool(0.7) { "required" } else { "available" };
+                let target = json!({"user": upn(name)});
+                let mut body = json!({"pool": POOL, "target": target, "intent": intent});
+                if intent == "required" && random.random_bool(0.5) {
+                    body["mode"] = json!("fill");
+                }
+                let made = shop.tenant.post("/assignments", body);
+                assignments.extend(made.body["assignment"].as_str().map(str::to_owned));
+            }
+            5..=6 => {
+                if let Some(assignment) = assignments.choose(random) {
+                    shop.tenant.delete(&format!("/assignments/{assignment}"));
+                }
+            }
+            7 => drop(shop.tenant.post(&seat(name, "reclaim"), json!({}))),
+            8 => drop(shop.tenant.post(&seat(name, "grant"), json!({}))),
+            9 => drop(shop.tenant.post(&seat(name, "adopt"), json!({}))),
+            10 => drop(shop.tenant.post(&format!("/users/{}/departure", upn(name)), json!({"cause": "deactivated"}))),
+            11 => drop(shop.tenant.post(&format!("/users/{}/return", upn(name)), json!({}))),
+            12 => {
+                let _full = store.simulator.market().assign("intune", &key(), &upn(name));
+            }
+            13 => {
+                let _none = store.simulator.market().reclaim("intune", &key(), &upn(name));
+            }
+            14 => {
+                let _odd = store.simulator.market().adjust(&entry(), random.random_range(0..7));
+            }
+            15 => drop(store.buys(OFFICE, LicenseType::Online, 1)),
+            16..=17 => {
+                let full = random.random_bool(0.8);
+                shop.tenant.post("/syncs", json!({"provider": "microsoft-store", "full": full}));
+            }
+            18 => {
+                let rates: FaultRates = FAULTS.iter().map(|fault| (*fault, random.random_range(0..120))).collect();
+                store.simulator.switches().faults.set(Some(random.random()), rates);
+            }
+            _ => drop(shop.tenant.post(&format!("/pools/{}/deficit/resolve", encode(POOL)), json!({}))),
+        }
+        std::thread::sleep(std::time::Duration::from_micros(random.random_range(0..3000)));
+    }
+}
+
+fn agree(store: &Store, shop: &Shop) {
+    store.simulator.switches().faults.set(None, FaultRates::new());
+    for _ in 0..3 {
+        shop.settled();
+        shop.synced();
+    }
+    shop.settled();
+    assert_eq!(store.sitting(), shop.holders(POOL), "{}", shop.figures(POOL));
+    store.never_granted_twice();
+    let head = shop.tenant.head();
+    for position in (0..=head).rev().step_by(7) {
+        for pool in shop.tenant.list(&format!("/pools?as_of={position}")) {
+            let count = |name: &str| pool[name].as_u64().expect("a count");
+            let parts: u64 = ["reserved", "in_use", "releasing", "foreign"].map(count).iter().sum();
+            assert_eq!(count("held"), parts, "{pool} at {position}");
+            if let (Some(owned), Some(free)) = (pool["owned"].as_u64(), pool["free"].as_u64()) {
+                assert_eq!(owned + count("over_by"), count("held") + free, "{pool} at {position}");
+            }
+        }
+    }
+    let cap = shop.tenant.list("/reports/cap");
+    let above: Vec<&Value> = cap.iter().filter(|row| row["grants_above_cap"].as_u64().unwrap_or(0) > 0).collect();
+    assert!(above.is_empty(), "{above:?}");
+}
