@@ -287,7 +287,8 @@ pub struct Failure {
     pub error_info: Option<ErrorInfo>,
 }
 
-#[derive(Debug, Serialize)]
+/// It holds the bearer, so it is not shown.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientConfigBody<'a> {
     pub mdm_info: &'a MdmInfo,
