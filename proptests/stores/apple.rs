@@ -20,7 +20,8 @@ struct Store {
 impl Store {
     fn with_seats(seats: u32) -> Self {
         let timing = Timing { event_delay: Duration::from_millis(20), ..Timing::default() };
-        let simulator = block_on(AppleSimulator::start(Options { timing, ..Options::default() })).expect("a free port");
+        let options = Options { timing, client: Some(plain_client()), ..Options::default() };
+        let simulator = block_on(AppleSimulator::start(options)).expect("a free port");
         let unit = NewUnit { uid: Some(UNIT.into()), name: "Berlin".into(), org_name: "Contoso".into(), country: None };
         simulator.place(Order::Unit(unit)).expect("a unit");
         simulator.place(Order::Purchase(NewAsset::app(UNIT, APP, seats))).expect("bought");
@@ -43,16 +44,27 @@ impl Store {
     }
 
     fn linked(&self, service: &Arc<Service>) -> Shop {
+        self.linked_with(service, json!({}))
+    }
+
+    fn linked_with(&self, service: &Arc<Service>, more: Value) -> Shop {
         let shop = Shop::new(service, "apple-business");
         for name in ["ada", "bob", "cyd", "dee", "eve"] {
             shop.tenant.user(name);
         }
-        let settings = json!({"base_url": self.simulator.base_url(), "poll_millis": 25, "patience_seconds": 5});
+        let mut settings = json!({"base_url": self.simulator.base_url(), "poll_millis": 25, "patience_seconds": 5});
+        settings.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         let credentials = json!({"content_tokens": [self.token]});
         let account = json!({"account_id": UNIT, "settings": settings, "credentials": credentials});
         shop.tenant.put("/store-accounts/apple-business", account).created();
         shop
     }
+}
+
+/// Who delivers notifications: nobody whom it asks speaks TLS.
+fn plain_client() -> reqwest::Client {
+    let _there = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().tls_certs_only([]).build().expect("a client")
 }
 
 fn user(name: &str) -> String {
@@ -117,4 +129,27 @@ fn a_unit_that_another_tool_has_taken_is_written_to_no_more() {
     });
     shop.assign(POOL, &user("bob"), "required").problem("pool-suspended");
     assert_eq!(store.sitting(), [user("ada")].into());
+}
+
+#[test]
+fn a_purchase_that_apple_tells_of_is_read_and_whoever_else_tells_is_not_heard() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.base_url()));
+    // the first tenant of a service
+    let address = service.root().url("/v1/tenants/tenant-0/store-accounts/apple-business/notifications");
+    let shop = store.linked_with(&service, json!({"notification_url": address}));
+    shop.synced();
+    store.simulator.place(Order::Purchase(NewAsset::app(UNIT, APP, 2))).expect("bought");
+    eventually(|| {
+        let figures = shop.figures(POOL);
+        if figures == "owned 5" { Ok(()) } else { Err(json!([figures, shop.connector()])) }
+    });
+    let syncs = shop.tenant.list("/syncs").len();
+    let told = json!({"notificationType": "ASSET_COUNT", "notification": {"adamId": APP, "countDelta": 1}});
+    let path = "/store-accounts/apple-business/notifications";
+    shop.tenant.without_token().post(path, told.clone()).problem("unauthorized");
+    shop.tenant.post(path, told.clone()).problem("unauthorized");
+    shop.tenant.post("/store-accounts/microsoft-store/notifications", told.clone()).problem("unauthorized");
+    service.root().post("/v1/tenants/nobody/store-accounts/apple-business/notifications", told).problem("unauthorized");
+    assert_eq!(shop.tenant.list("/syncs").len(), syncs);
 }

@@ -119,18 +119,25 @@ fn find(service: &Service, token: &str) -> Option<Known> {
     found.ok().flatten().map(|role| Known::Token { tenant, token: id, role })
 }
 
+fn peer(parts: &Parts) -> IpAddr {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip())
+}
+
+fn take_turn(service: &Service, counted: Counted) -> Result<(), Problem> {
+    service.rate.take(counted).map_err(|wait_s| {
+        Problem::new("too-many-requests", "more requests came than this caller may send").retry_after(wait_s)
+    })
+}
+
 /// Finds out who asks, and holds them to their rate.
 fn known(parts: &Parts, service: &Service) -> Result<Known, Problem> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
     let known = bearer(parts).and_then(|token| find(service, token));
     let counted = match &known {
         Some(Known::Root) => Counted::Root,
         Some(Known::Token { tenant, token, .. }) => Counted::Token(*tenant, *token),
-        None => Counted::Stranger(peer),
+        None => Counted::Stranger(peer(parts)),
     };
-    service.rate.take(counted).map_err(|wait_s| {
-        Problem::new("too-many-requests", "more requests came than this caller may send").retry_after(wait_s)
-    })?;
+    take_turn(service, counted)?;
     known.ok_or_else(|| {
         let detail = if parts.headers.contains_key(header::AUTHORIZATION) {
             "the token is not known, not of this tenant, revoked or expired"
@@ -166,6 +173,17 @@ impl FromRequestParts<Arc<Service>> for Caller {
             }
         };
         Ok(Self { service: Arc::clone(service), tenant, actor, role })
+    }
+}
+
+/// Somebody without a token of ours, held to a stranger's rate.
+pub(super) struct Stranger;
+
+impl FromRequestParts<Arc<Service>> for Stranger {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        take_turn(service, Counted::Stranger(peer(parts)))?;
+        Ok(Self)
     }
 }
 

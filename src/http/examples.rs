@@ -132,6 +132,10 @@ fn body_example(operation: &str) -> Option<Value> {
             {"pool": "declared:steady", "holder": "user:u7@contoso.example", "decision": "keep", "comment": "uses it"},
         ]}),
         "put_tool" => json!({"name": "Intune"}),
+        "hear" => json!({
+            "notificationId": "7f7c", "notificationType": "ASSET_COUNT", "uId": "2049025000431439",
+            "notification": {"adamId": "408709785", "pricingParam": "STDQ", "countDelta": 5},
+        }),
         "start_sync" => json!({"provider": "declared"}),
         "issue_token" => json!({"name": "helpdesk", "role": "operator"}),
         "advance_clock" => json!({"advance_seconds": 60}),

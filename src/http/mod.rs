@@ -139,6 +139,7 @@ fn calls() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(stores::put_inventory))
         .routes(routes!(stores::link_store_account, inventory::store_account))
         .routes(routes!(inventory::store_accounts))
+        .routes(routes!(stores::hear))
         .routes(routes!(stores::put_tool, stores::delete_tool))
         .routes(routes!(inventory::tools))
         .routes(routes!(inventory::apps))

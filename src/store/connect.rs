@@ -1,15 +1,19 @@
 //! From the settings of an account and its credentials to its connectors. Not here: what a connector does, and where
 //! credentials come from.
 
-use super::apple::{APPLE_URL, AppleConnector, AppleSettings, ContentToken, wire::MdmInfo};
-use super::connector::Connector;
+use super::apple::{
+    APPLE_URL, AppleConnector, AppleSettings, ContentToken, Ear, Hint, NotHeard, NotificationSettings, wire::MdmInfo,
+};
+use super::connector::{Connector, NotTold, Told};
 use super::credentials::Credentials;
 use super::microsoft::{MicrosoftConnector, MicrosoftSettings};
+use super::secret::StoreSecret;
 use super::terms::{Account, Pass, PassAsked, PassProgress, Request, Settled, StoreHolder, Trouble};
 use super::transport::{Transport, TransportLimits};
 use crate::domain::key::{PoolKey, Provider};
 use futures::future::BoxFuture;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -42,6 +46,8 @@ struct AppleGiven {
     base_url: Option<String>,
     mdm_id: Option<String>,
     mdm_name: Option<String>,
+    /// Where the store tells of changes, as it reaches this service: the address of POST .../notifications.
+    notification_url: Option<String>,
     /// Between two looks at an event; Apple asks for 30,000 at least.
     poll_millis: Option<u64>,
     /// An event that is pending after it is looked up by reading.
@@ -85,7 +91,22 @@ pub fn connectors(
                 unit.unit_id = (given.content_tokens.len() == 1).then(|| opening.account_id.to_owned());
                 unit.poll_interval = settings.poll_millis.map_or(unit.poll_interval, Duration::from_millis);
                 unit.patience = settings.patience_seconds.map_or(unit.patience, Duration::from_secs);
-                units.push(Arc::new(AppleConnector::new(http.clone(), TransportLimits::default(), unit)));
+                let ear = match (&settings.notification_url, &unit.unit_id) {
+                    (Some(url), Some(unit_id)) => {
+                        let bearer = bearer_for(secret);
+                        let types = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
+                        unit.notifications = Some(NotificationSettings {
+                            url: url.clone(),
+                            bearer: bearer.clone(),
+                            types: types.map(str::to_owned).to_vec(),
+                        });
+                        Some(Ear::new(bearer, unit_id.clone()))
+                    }
+                    (Some(_), None) => return Err("settings: notification_url is for an account of one unit".into()),
+                    (None, _) => None,
+                };
+                let connector = AppleConnector::new(http.clone(), TransportLimits::default(), unit);
+                units.push(Arc::new(AppleUnit { connector, ear }));
             }
             Ok(units)
         }
@@ -93,6 +114,18 @@ pub fn connectors(
             Err("the credentials are not this provider's".into())
         }
     }
+}
+
+/// What Apple proves itself with: made of the content token, so that it is the same at every start and nothing else is kept.
+fn bearer_for(token: &StoreSecret) -> StoreSecret {
+    let hash = Sha256::new().chain_update(b"seatledger notifications\n").chain_update(token.reveal()).finalize();
+    StoreSecret::new(Zeroizing::new(hex::encode(hash)))
+}
+
+/// A unit, and who hears what its store tells.
+struct AppleUnit {
+    connector: AppleConnector,
+    ear: Option<Ear>,
 }
 
 fn read<'s, T: Deserialize<'s>>(settings: &'s str) -> Result<T, String> {
@@ -134,28 +167,43 @@ impl Connector for MicrosoftConnector {
     }
 }
 
-impl Connector for AppleConnector {
+impl Connector for AppleUnit {
     fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>> {
-        Box::pin(self.account())
+        Box::pin(self.connector.account())
     }
 
     fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>> {
-        Box::pin(self.pass(asked, progress))
+        Box::pin(self.connector.pass(asked, progress))
     }
 
     fn settle(&self, requests: Vec<Request>) -> BoxFuture<'_, Vec<(Request, Settled)>> {
-        Box::pin(self.settle(requests))
+        Box::pin(self.connector.settle(requests))
     }
 
     fn look<'a>(&'a self, pool: &'a PoolKey, holder: &'a StoreHolder) -> BoxFuture<'a, Result<bool, Trouble>> {
-        Box::pin(self.look(pool, holder))
+        Box::pin(self.connector.look(pool, holder))
     }
 
     fn has(&self, pool: &PoolKey) -> bool {
         match pool {
-            PoolKey::Apple { unit_id, .. } => self.client().unit_id().as_deref() == Some(unit_id),
+            PoolKey::Apple { unit_id, .. } => self.connector.client().unit_id().as_deref() == Some(unit_id),
             PoolKey::Microsoft { .. } | PoolKey::Declared { .. } => false,
         }
+    }
+
+    fn hear(&self, authorization: Option<&str>, body: &[u8]) -> Option<Result<Told, NotTold>> {
+        let heard = self.ear.as_ref()?.hear(authorization, body);
+        Some(match heard {
+            Ok(heard) if heard.is_repeated => Ok(Told::Nothing),
+            Ok(heard) => Ok(match heard.hint {
+                // figures are never added up from what was told: the store is read
+                Hint::Figures { .. } | Hint::Unknown(_) => Told::ReadAgain,
+                // what we asked for ourselves is asked after as well
+                Hint::Seats | Hint::Users | Hint::Subscriptions | Hint::Nothing => Told::Nothing,
+            }),
+            Err(NotHeard::Unauthorized) => Err(NotTold::Unauthorized),
+            Err(NotHeard::TooLong | NotHeard::Malformed | NotHeard::OtherUnit) => Err(NotTold::Malformed),
+        })
     }
 }
 

@@ -20,4 +20,27 @@ pub trait Connector: Send + Sync {
 
     /// Whether a pool is this one's to speak of.
     fn has(&self, pool: &PoolKey) -> bool;
+
+    /// Takes what the store tells by itself; `None` where this one's store tells nothing, or is not to.
+    fn hear(&self, _authorization: Option<&str>, _body: &[u8]) -> Option<Result<Told, NotTold>> {
+        None
+    }
+}
+
+/// What a notification comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The store is to be read again.
+    ReadAgain,
+    /// Heard before, or nothing that is not found out otherwise.
+    Nothing,
+}
+
+/// Why a notification is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTold {
+    /// Whoever sent it does not have the secret.
+    Unauthorized,
+    /// It can't be read.
+    Malformed,
 }

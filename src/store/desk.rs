@@ -1,6 +1,7 @@
 //! All store accounts of all tenants: which are connected, and the worker of each. Not here: what a worker does.
 
 use super::connect::{self, Opening};
+use super::connector::{Connector, NotTold, Told};
 use super::credentials::{CredentialSource, Credentials};
 use super::submit::Teller;
 use super::worker::{self, Post, Standing};
@@ -51,6 +52,7 @@ struct Open {
     credentials: Option<Credentials>,
     standing: Arc<Mutex<Standing>>,
     wake: Arc<Notify>,
+    connectors: Vec<Arc<dyn Connector>>,
     worker: Option<(JoinHandle<()>, CancellationToken)>,
     /// Why it has no worker.
     problem: Option<String>,
@@ -94,11 +96,24 @@ impl Stores {
             .collect()
     }
 
-    /// The store has told that something changed.
-    pub fn wake(&self, tenant: TenantId, provider: Provider) {
-        if let Some(open) = self.0.accounts.lock().get(&(tenant, provider)) {
+    /// Takes a notification of a store. Whoever does not have the secret learns nothing, not even whether there is an account.
+    ///
+    /// # Errors
+    /// When it does not come from the store, or can't be read.
+    pub fn hear(
+        &self,
+        tenant: TenantId,
+        provider: Provider,
+        authorization: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), NotTold> {
+        let accounts = self.0.accounts.lock();
+        let open = accounts.get(&(tenant, provider)).ok_or(NotTold::Unauthorized)?;
+        let told = open.connectors.iter().find_map(|one| one.hear(authorization, body));
+        if told.unwrap_or(Err(NotTold::Unauthorized))? == Told::ReadAgain {
             open.wake.notify_one();
         }
+        Ok(())
     }
 
     /// Keeps credentials that were given, and has the account opened anew with them.
@@ -200,6 +215,7 @@ impl Stores {
             credentials,
             standing: Arc::clone(&standing),
             wake: Arc::clone(&wake),
+            connectors: vec![],
             worker: None,
             problem,
         };
@@ -217,6 +233,7 @@ impl Stores {
         });
         match made {
             Some(Ok(connectors)) => {
+                open.connectors.clone_from(&connectors);
                 let stop = CancellationToken::new();
                 // while there is no worker, none is begun
                 let running = self.0.ledger.read(tenant, |view| view.state.running_sync(provider).map(|sync| sync.id));

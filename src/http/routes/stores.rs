@@ -1,16 +1,22 @@
 //! Where seats are bought: accounts, tools, inventories, syncs.
 
 use crate::domain::key::Provider;
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::Service;
+use crate::http::auth::Stranger;
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
 use crate::http::door::Door;
-use crate::http::inputs::{Body, Places};
+use crate::http::inputs::{self, Body, Places};
 use crate::http::problem::Problem;
 use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolBody};
 use crate::http::wire::kind::Kind;
+use crate::store::apple::NOTIFICATION_BYTES_MAX;
+use crate::store::connector::NotTold;
 use crate::store::credentials::Credentials;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// A declared inventory, whole or in part; answers with the sync's result.
@@ -54,6 +60,36 @@ pub(in crate::http) async fn link_store_account(
         }
     }
     Ok(response)
+}
+
+/// What a store tells by itself, with the secret that it was given for that: it has the store read again. Repeated, it is
+/// answered and does nothing more.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/store-accounts/{provider}/notifications", tag = "stores",
+    params(("tenant" = String, Path), ("provider" = String, Path)),
+    request_body = inline(Object),
+    security(()),
+    responses((status = 204, description = "Heard"), ReadProblems))]
+pub(in crate::http) async fn hear(
+    _stranger: Stranger,
+    State(service): State<Arc<Service>>,
+    places: Places<(String, String)>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let Places((tenant, provider)) = places;
+    let told = |parts: &HeaderMap| parts.get(header::AUTHORIZATION)?.to_str().ok().map(str::to_owned);
+    let authorization = told(request.headers());
+    let body = inputs::read(request, NOTIFICATION_BYTES_MAX).await?;
+    let account = service.ledger.tenant(&tenant).zip(provider.parse().ok());
+    let heard = account.map_or(Err(NotTold::Unauthorized), |(tenant, provider)| {
+        service.stores.hear(tenant, provider, authorization.as_deref(), &body)
+    });
+    match heard {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(NotTold::Unauthorized) => {
+            Err(Problem::new("unauthorized", "this is not the secret that the store was given"))
+        }
+        Err(NotTold::Malformed) => Err(Problem::unreadable("this is no notification of the account's store")),
+    }
 }
 
 /// Activates a management tool.
