@@ -10,6 +10,7 @@ use seatledger::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulat
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 pub(super) const OFFICE: &str = "9WZDNCRFJ364";
@@ -28,13 +29,17 @@ pub(super) fn key() -> ProductKey {
 
 pub(super) struct Store {
     pub(super) simulator: MicrosoftSimulator,
+    directory: String,
 }
 
 impl Store {
     pub(super) fn with_seats(seats: i64) -> Self {
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let simulator = block_on(MicrosoftSimulator::start(MicrosoftOptions::new(listen))).expect("a free port");
-        let store = Self { simulator };
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let tenant = format!("contoso{}.example", MADE.fetch_add(1, Ordering::Relaxed));
+        let options = MicrosoftOptions { tenant: tenant.clone(), ..MicrosoftOptions::new(listen) };
+        let simulator = block_on(MicrosoftSimulator::start(options)).expect("a free port");
+        let store = Self { simulator, directory: tenant };
         for (product, name) in [(OFFICE, "Office"), (NOTES, "Notes")] {
             store.simulator.market().sell(Product::plain(product, "0016", name)).expect("a product");
         }
@@ -88,10 +93,10 @@ impl Store {
         let unlinked = shop.tenant.post("/syncs", json!({"provider": "microsoft-store"}));
         unlinked.problem("store-account-not-linked");
         let settings = json!({
-            "directory": "contoso.example", "client_id": "seatledger", "base_url": self.simulator.url(),
+            "client_id": "seatledger", "base_url": self.simulator.url(),
             "authority_url": self.simulator.url(),
         });
-        let account = json!({"account_id": shop.tenant.name, "settings": settings});
+        let account = json!({"account_id": self.directory, "settings": settings});
         shop.tenant.put("/store-accounts/microsoft-store", account.clone()).created();
         shop.tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
         let mut with_secret = account;
@@ -208,9 +213,8 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
     shop.assign(POOL, &upn("ada"), "required").created();
     shop.settled();
     let path = "/store-accounts/microsoft-store";
-    let mut account = shop.tenant.get(path).ok();
-    let settings = account["settings"].take();
-    let with = |secret: &str| json!({"account_id": shop.tenant.name, "settings": settings, "credentials": {"client_secret": secret}});
+    let settings = shop.tenant.get(path).ok()["settings"].clone();
+    let with = |secret: &str| json!({"account_id": store.directory, "settings": settings, "credentials": {"client_secret": secret}});
     shop.tenant.put(path, with("wrong")).ok();
     let failed = shop.sync();
     assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");
@@ -227,6 +231,11 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
     let other = json!({"account_id": "fabrikam", "settings": settings});
     shop.tenant.put(path, other).problem("store-account-already-linked");
     shop.tenant.put(path, with("the-simulated-secret-of-seatledger")).ok();
+    assert_eq!(
+        shop.tenant.get(path).ok()["settings"],
+        settings,
+        "given alone, credentials leave the settings as they are"
+    );
     shop.synced();
     shop.assign(POOL, &upn("bob"), "required").created();
     shop.settled();

@@ -13,14 +13,15 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Settings of microsoft-store: directory (the organization's directory id) and client_id, and base_url and authority_url where the
-service is not Microsoft's. Of apple-business: mdm_name, and base_url where it is not Apple's. Credentials are JSON in a file:
+The account of microsoft-store is the organization's directory: its id, or a domain of it. Its settings: client_id, and base_url
+and authority_url where the service is not Microsoft's. Of apple-business: mdm_id and mdm_name, notification_url, and base_url
+where it is not Apple's. Left out, settings stay as they are. Credentials are JSON in a file:
 {\"client_secret\": \"...\"} for Microsoft, {\"content_tokens\": [\"...\"]} for Apple, a token for each unit. They are kept by
 the service with mode 0600, outside the log, and never shown again.
 
 Examples:
   seatledger stores --tenant contoso --token-file admin.token
-  seatledger stores --link microsoft-store --account contoso --set directory=7c1e... --set client_id=91ab... --credentials secret.json --tenant contoso
+  seatledger stores --link microsoft-store --account contoso.example --set client_id=91ab... --credentials secret.json --tenant contoso
   seatledger stores --link apple-business --account 2049025000431439 --credentials tokens.json --tenant contoso
 
 Ends with 1 while a linked store can't be written to.")]
@@ -58,7 +59,10 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if let Some(provider) = &args.link {
         let settings: Map<String, Value> =
             args.settings.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let mut body = json!({"account_id": args.account, "settings": settings});
+        let mut body = json!({"account_id": args.account});
+        if !settings.is_empty() {
+            client::put(&mut body, "settings", settings);
+        }
         if let Some(file) = &args.credentials {
             client::put(&mut body, "credentials", read(file)?);
         }

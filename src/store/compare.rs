@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds holders by the names that a store has for them.
 pub trait Names {
-    /// What the store calls a holder, as far as that is known.
-    fn of(&self, pool: PoolId, holder: Holder) -> Option<StoreHolder>;
+    /// What the store may call a holder: the name under which it last showed the seat, and the one of today. None where both
+    /// are lost.
+    fn of(&self, pool: PoolId, holder: Holder) -> Vec<StoreHolder>;
     /// Who has this name now.
     fn holder(&self, name: &StoreHolder) -> Option<Holder>;
     /// Whether the ledger ever granted this seat.
@@ -41,6 +42,8 @@ pub struct Findings {
     pub strangers: Vec<SeatAtStore>,
     /// Seats at the store that the ledger does not hold; the strangers are among them.
     pub foreign: u64,
+    /// How the store spells who holds a seat here.
+    pub spelled: BTreeMap<(PoolId, Holder), StoreHolder>,
     /// For the next pass.
     pub remembered: Remembered,
 }
@@ -58,6 +61,7 @@ pub fn compare(
 ) -> Findings {
     let mut findings = Findings::default();
     let listed: BTreeSet<&PoolKey> = pass.items.iter().map(|item| &item.key).collect();
+    let sealed: BTreeSet<&PoolKey> = pass.items.iter().filter(|item| item.is_encrypted).map(|item| &item.key).collect();
     let mut shown: BTreeMap<&PoolKey, BTreeMap<StoreHolder, &StoreHolder>> = BTreeMap::new();
     for seat in &pass.seats {
         shown.entry(&seat.pool).or_default().insert(seat.holder.normalized(), &seat.holder);
@@ -73,17 +77,26 @@ pub fn compare(
         if !pool.details.is_confirmed_by_provider {
             continue;
         }
+        if sealed.contains(&pool.key) {
+            // an encrypted package has its seats unread, which says nothing of them
+            shown.remove(&pool.key);
+            let of_pool = before.missing_seats.iter().filter(|(id, _, _)| *id == pool.id);
+            findings.remembered.missing_seats.extend(of_pool.copied());
+            continue;
+        }
         let mut unmatched = shown.remove(&pool.key).unwrap_or_default();
         for (holder, seat) in pool.seats.iter() {
-            let name = names.of(pool.id, *holder);
-            let is_shown = name.as_ref().is_some_and(|name| unmatched.remove(&name.normalized()).is_some());
+            let called = names.of(pool.id, *holder);
+            let found = called.iter().find_map(|name| unmatched.remove(&name.normalized()));
+            findings.spelled.extend(found.map(|spelled| ((pool.id, *holder), spelled.clone())));
+            let is_shown = found.is_some();
             match seat.state {
                 SeatState::Reserved | SeatState::InUse if is_shown && !seat.is_confirmed => {
                     findings.seen.push((pool.id, *holder));
                 }
                 // without a name nobody can say that it is missing
                 SeatState::Reserved | SeatState::InUse | SeatState::Foreign
-                    if !is_shown && seat.is_confirmed && seat.granted_at < begun_at && name.is_some() =>
+                    if !is_shown && seat.is_confirmed && seat.granted_at < begun_at && !called.is_empty() =>
                 {
                     findings.remembered.missing_seats.insert((pool.id, *holder, seat.granted_at));
                     if before.missing_seats.contains(&(pool.id, *holder, seat.granted_at)) {
@@ -122,6 +135,7 @@ pub fn compare(
         findings.gone.clear();
         findings.lost.clear();
         findings.remembered = before.clone();
+        findings.spelled.clear();
     }
     findings
 }

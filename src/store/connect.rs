@@ -34,7 +34,6 @@ pub struct Opening<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MicrosoftGiven {
-    directory: String,
     client_id: String,
     base_url: Option<String>,
     authority_url: Option<String>,
@@ -65,7 +64,8 @@ pub fn connectors(
     match (opening.provider, opening.credentials) {
         (Provider::MicrosoftStore, Credentials::Microsoft(given)) => {
             let settings: MicrosoftGiven = read(opening.settings)?;
-            let usual = MicrosoftSettings::new(&settings.directory, &settings.client_id);
+            // the account is the directory, so that no setting leads to another organization's store
+            let usual = MicrosoftSettings::new(opening.account_id, &settings.client_id);
             let base_url = allowed("base_url", settings.base_url, &usual.base_url, opening.urls)?;
             let authority_url = allowed("authority_url", settings.authority_url, &usual.authority_url, opening.urls)?;
             let transport = Transport::new(client(&base_url)?, TransportLimits::default());

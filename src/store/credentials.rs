@@ -2,19 +2,23 @@
 //! environment or by a command. Never in an event, a log line, an error or an answer. Not here: what is done with it.
 
 use super::secret::StoreSecret;
+use crate::clock::monotonic;
 use crate::domain::key::Provider;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The folder of the data folder in which they lie.
 pub const FOLDER: &str = "credentials";
 /// Of one account's credentials as JSON: Apple's tokens are some hundred bytes each.
 pub const BYTES_MAX: usize = 1 << 20;
+const COMMAND_MAX: Duration = Duration::from_secs(20);
+const COMMAND_LOOK: Duration = Duration::from_millis(5);
 const SECRET_BYTES_MAX: usize = 8192;
 const TOKENS_MAX: usize = 64;
 
@@ -149,12 +153,32 @@ impl CredentialSource {
 
     fn by_command(&self, tenant: &str, provider: Provider) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         let Some([program, arguments @ ..]) = self.command.as_deref() else { return Ok(None) };
-        let ran = Command::new(program).args(arguments).args([tenant, provider.name()]).output();
-        let output = ran.map_err(|error| format!("the command for credentials can't be run: {error}"))?;
-        let printed = Zeroizing::new(output.stdout);
-        if !output.status.success() {
-            return Err(format!("the command for credentials ended with {}", output.status));
+        let failed = |error| format!("the command for credentials can't be run: {error}");
+        let mut command = Command::new(program);
+        command.args(arguments).args([tenant, provider.name()]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().map_err(failed)?;
+        let mut stdout =
+            child.stdout.take().ok_or("the command for credentials has no output")?.take(BYTES_MAX as u64 + 1);
+        let reading = std::thread::spawn(move || {
+            let mut printed = Zeroizing::new(Vec::new());
+            stdout.read_to_end(&mut printed).map(|_| printed)
+        });
+        let begun = monotonic();
+        let status = loop {
+            match child.try_wait().map_err(failed)? {
+                Some(status) => break status,
+                None if begun.elapsed() > COMMAND_MAX => {
+                    child.kill().map_err(failed)?;
+                    child.wait().map_err(failed)?;
+                    return Err(format!("the command for credentials took longer than {} s", COMMAND_MAX.as_secs()));
+                }
+                None => std::thread::sleep(COMMAND_LOOK),
+            }
+        };
+        if !status.success() {
+            return Err(format!("the command for credentials ended with {status}"));
         }
+        let printed = reading.join().map_err(|_| "the command for credentials can't be read")?.map_err(failed)?;
         Ok((!printed.trim_ascii().is_empty()).then_some(printed))
     }
 }

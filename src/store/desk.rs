@@ -5,6 +5,7 @@ use super::connector::{Connector, NotTold, Told};
 use super::credentials::{CredentialSource, Credentials};
 use super::submit::Teller;
 use super::worker::{self, Post, Standing};
+use crate::domain::command::{Observation, SyncEnd};
 use crate::domain::ids::TenantId;
 use crate::domain::key::Provider;
 use crate::ledger::Ledger;
@@ -133,11 +134,32 @@ impl Stores {
 
     /// Settings were changed, or an account was linked: its worker is started, or another one in its place.
     pub async fn look_at(&self, tenant: TenantId, provider: Provider) {
-        let _one = self.0.opening.lock().await;
         let desk = self.clone();
-        let loaded = tokio::task::spawn_blocking(move || desk.load(tenant, provider)).await;
-        if let Ok(Some(found)) = loaded {
-            self.open(tenant, provider, found).await;
+        // it goes on where whoever asked has gone away: half of it would leave two workers
+        let looked = tokio::spawn(async move {
+            let _one = desk.0.opening.lock().await;
+            let loading = desk.clone();
+            let loaded = tokio::task::spawn_blocking(move || loading.load(tenant, provider)).await;
+            if let Ok(Some(found)) = loaded {
+                desk.open(tenant, provider, found).await;
+                desk.end_what_nobody_runs(tenant, provider).await;
+            }
+        });
+        let _done = looked.await;
+    }
+
+    /// A sync of an account without a worker would run for ever.
+    async fn end_what_nobody_runs(&self, tenant: TenantId, provider: Provider) {
+        let Some(reason) = self.seen(tenant, provider).filter(|seen| !seen.is_connected).and_then(|seen| seen.problem)
+        else {
+            return;
+        };
+        let teller = Teller { ledger: self.0.ledger.clone(), tenant };
+        let running = teller.read(|view| view.state.running_sync(provider).map(|sync| sync.id));
+        if let Ok(Some(sync)) = running
+            && let Err(gone) = teller.observe(Observation::EndSync { sync, end: SyncEnd::Failed { reason } }).await
+        {
+            tracing::warn!(%sync, %gone, "a sync that nobody runs can't be ended");
         }
     }
 
@@ -187,6 +209,16 @@ impl Stores {
 
     async fn open(&self, tenant: TenantId, provider: Provider, found: Found) {
         let Found { account_id, settings, credentials } = found;
+        if let Err(error) = &credentials {
+            // a source that fails for a moment is no reason to stop what works
+            let mut accounts = self.0.accounts.lock();
+            if let Some(open) = accounts.get_mut(&(tenant, provider)).filter(|open| open.settings == settings)
+                && open.worker.as_ref().is_some_and(|(worker, _)| !worker.is_finished())
+            {
+                open.problem = Some(error.clone());
+                return;
+            }
+        }
         let (credentials, problem) = match credentials {
             Ok(Some(credentials)) => (Some(credentials), None),
             Ok(None) => (None, Some("no credentials are given".to_owned())),
@@ -199,6 +231,9 @@ impl Stores {
                 open.settings == settings && open.credentials == credentials && works == credentials.is_some()
             });
             if is_same {
+                if let Some(open) = accounts.get_mut(&(tenant, provider)) {
+                    open.problem = problem;
+                }
                 return;
             }
             accounts.get_mut(&(tenant, provider)).and_then(|open| open.worker.take())

@@ -11,7 +11,7 @@ use crate::domain::state::Tenant;
 use crate::ledger::{EventQuery, Ledger};
 use std::collections::BTreeMap;
 
-/// Names under which the last pass showed seats, where they are not the holder's name of today: it was renamed since.
+/// How the store spelled the holders of seats when it was last read, or granted them: somebody may have been renamed since.
 pub type OldNames = BTreeMap<(PoolId, Holder), StoreHolder>;
 
 /// Looks names up in a state and in the vault. Blocking.
@@ -53,8 +53,8 @@ impl Directory<'_> {
 }
 
 impl Names for Directory<'_> {
-    fn of(&self, pool: PoolId, holder: Holder) -> Option<StoreHolder> {
-        self.old.get(&(pool, holder)).cloned().or_else(|| self.name(holder))
+    fn of(&self, pool: PoolId, holder: Holder) -> Vec<StoreHolder> {
+        self.old.get(&(pool, holder)).cloned().into_iter().chain(self.name(holder)).collect()
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {

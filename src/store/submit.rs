@@ -14,14 +14,20 @@ pub const BATCH_MAX: usize = 500;
 const BUSY_WAIT: Duration = Duration::from_millis(100);
 const TRIES_MAX: u32 = 600;
 
-/// The ledger takes nothing more: it has stopped, or its disk is full.
+/// Why something could not be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger takes nothing: {0}")]
-pub struct Gone(pub String);
+pub enum Gone {
+    /// It takes nothing more: it has stopped, or its disk is full.
+    #[error("the ledger takes nothing: {0}")]
+    Stopped(String),
+    /// It does not take this, by the name of a rule.
+    #[error("the ledger does not take what the store says: {0}")]
+    Refused(String),
+}
 
 impl From<ReadError> for Gone {
     fn from(error: ReadError) -> Self {
-        Self(error.to_string())
+        Self::Stopped(error.to_string())
     }
 }
 
@@ -47,7 +53,7 @@ impl Teller {
         &self,
         work: impl FnOnce() -> Result<R, Gone> + Send + 'static,
     ) -> Result<R, Gone> {
-        tokio::task::spawn_blocking(work).await.map_err(|error| Gone(error.to_string()))?
+        tokio::task::spawn_blocking(work).await.map_err(|error| Gone::Stopped(error.to_string()))?
     }
 
     /// Who has this name now.
@@ -86,7 +92,7 @@ impl Teller {
     pub async fn observe(&self, observation: Observation) -> Result<Outcome, Gone> {
         let outcome = self.one(Ask::Intake(Intake::Observation(observation))).await?;
         match &outcome.answer.rejection {
-            Some(rejection) => Err(Gone(format!("an observation was refused: {}", rejection.name()))),
+            Some(rejection) => Err(Gone::Refused(rejection.name().to_owned())),
             None => Ok(outcome),
         }
     }
@@ -116,7 +122,7 @@ impl Teller {
             match self.ledger.submit_all(self.tenant, batch, false).await {
                 Ok(outcomes) => {
                     for outcome in outcomes {
-                        let outcome = outcome.map_err(|error| Gone(error.to_string()))?;
+                        let outcome = outcome.map_err(|error| Gone::Stopped(error.to_string()))?;
                         if outcome.answer.status == Status::Refused {
                             let rule = outcome.answer.rejection.as_ref().map(|rejection| rejection.name());
                             tracing::warn!(rule, "the ledger does not know what the store speaks of");
@@ -125,10 +131,10 @@ impl Teller {
                     return Ok(());
                 }
                 Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
-                Err(error) => return Err(Gone(error.to_string())),
+                Err(error) => return Err(Gone::Stopped(error.to_string())),
             }
         }
-        Err(Gone(SubmitError::Busy.to_string()))
+        Err(Gone::Stopped(SubmitError::Busy.to_string()))
     }
 
     async fn one(&self, ask: Ask) -> Result<Outcome, Gone> {
@@ -136,10 +142,10 @@ impl Teller {
             match self.ledger.submit(self.tenant, submission(ask.clone())).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
-                Err(error) => return Err(Gone(error.to_string())),
+                Err(error) => return Err(Gone::Stopped(error.to_string())),
             }
         }
-        Err(Gone(SubmitError::Busy.to_string()))
+        Err(Gone::Stopped(SubmitError::Busy.to_string()))
     }
 }
 

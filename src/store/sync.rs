@@ -12,9 +12,9 @@ use crate::domain::facts::{DeviceFacts, Join, SyncCounts, SyncSeats};
 use crate::domain::ids::{Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::personal::{DeviceNames, UserProfile};
-use crate::domain::state::{Sync, Tenant};
+use crate::domain::state::Sync;
 use crate::ledger::Ask;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a sync needs to know of its account.
@@ -50,11 +50,12 @@ pub async fn take(taking: Taking<'_>, mut pass: Pass, before: Remembered, old_na
                 let directory = Directory { ledger: &ledger, id: tenant, tenant: &state, old: &old_names };
                 let found =
                     compare::compare(&mine, &state, provider, |key| is_ours(key), begun_at, &before, &directory);
-                Ok((found, still_old(&mine, &state, &directory, &old_names)))
+                let names = if mine.is_complete { found.spelled.clone() } else { old_names.clone() };
+                Ok((found, names))
             })
             .await?
     };
-    let Findings { gone, lost, seen: shown, strangers, foreign, remembered } = findings;
+    let Findings { gone, lost, seen: shown, strangers, foreign, spelled: _, remembered } = findings;
     let lost_count = lost.len() as u64;
     let inventory = Inventory {
         provider,
@@ -78,23 +79,6 @@ pub async fn take(taking: Taking<'_>, mut pass: Pass, before: Remembered, old_na
     teller.report_all(reports.collect()).await?;
     teller.observe(Observation::EndSync { sync: id, end: SyncEnd::Completed { would_be: None, seats } }).await?;
     Ok(Taken { remembered, old_names: names })
-}
-
-/// The names of the pass for holders who have another one by now.
-fn still_old(pass: &Pass, state: &Tenant, directory: &Directory<'_>, old: &OldNames) -> OldNames {
-    let shown: BTreeSet<_> = pass.seats.iter().map(|seat| (&seat.pool, &seat.holder)).collect();
-    let mut names = OldNames::new();
-    for pool in &state.pools {
-        if pass.is_complete {
-            let held = old.iter().filter(|((id, _), name)| *id == pool.id && shown.contains(&(&pool.key, *name)));
-            names.extend(held.map(|(key, name)| (*key, name.clone())));
-        }
-    }
-    if !pass.is_complete {
-        names.clone_from(old);
-    }
-    names.retain(|(_, holder), name| directory.name(*holder).as_ref() != Some(name));
-    names
 }
 
 /// What the inventory would change, counted on a copy.
@@ -121,13 +105,13 @@ async fn would_be(teller: &Teller, sync: SyncId, inventory: Inventory) -> Result
 async fn meet(teller: &Teller, strangers: Vec<SeatAtStore>) -> Result<Vec<(PoolId, Holder)>, Gone> {
     let mut met = Vec::with_capacity(strangers.len());
     for part in strangers.chunks(BATCH_MAX) {
-        let mut unknown = BTreeSet::new();
+        let mut unknown = BTreeMap::new();
         for seat in part {
             if teller.find(&seat.holder)?.is_none() {
-                unknown.insert(seat.holder.normalized());
+                unknown.insert(seat.holder.normalized(), &seat.holder);
             }
         }
-        let asks = unknown.iter().map(|name| introduction(teller, name)).collect();
+        let asks = unknown.values().map(|name| introduction(teller, name)).collect();
         teller.submit_all(asks).await?;
         for seat in part {
             let pool = teller.read(|view| view.state.pool_keys.get(&seat.pool).copied())?;

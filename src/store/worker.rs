@@ -1,15 +1,16 @@
 //! The worker of one store account: runs its syncs, one at a time, and carries reservations and releases to the store until
 //! it has answered. Not here: who starts it (`desk`), what a pass tells (`compare`, `sync`).
 
+mod asking;
 mod reading;
 
 use super::compare::Remembered;
 use super::connector::Connector;
-use super::names::{Directory, OldNames};
+use super::names::OldNames;
 use super::submit::{Gone, Teller};
 use super::sync::{IsOurs, Taking, take};
 use super::terms::{Pass, PassAsked, PassProgress, Request, Settled, Sought, StoreHolder, Trouble};
-use super::worklist::{Backlog, Waiting, Worklist, sought};
+use super::worklist::{Backlog, Worklist, sought};
 use crate::clock::monotonic;
 use crate::domain::command::{Command, Observation, ProviderReport, SyncEnd};
 use crate::domain::event::Event;
@@ -17,6 +18,7 @@ use crate::domain::facts::PoolState;
 use crate::domain::ids::{Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::Sync;
+use asking::Asked;
 use parking_lot::Mutex;
 use reading::{accounts, ended, read_all};
 use std::collections::BTreeMap;
@@ -31,8 +33,9 @@ const SETTLE_MAX: usize = 1000;
 const EVENTS_MAX: usize = 4096;
 /// A store that turned us away is asked again so often whether it does still.
 const TROUBLE_WAIT: Duration = Duration::from_secs(30);
-/// After "not enough" the store is read again, and not more often than this.
-const REREAD_WAIT: Duration = Duration::from_secs(5);
+/// After "not enough" the store is read again: the more often it says so in a row, the later.
+const REREAD_WAIT_MIN: Duration = Duration::from_secs(5);
+const REREAD_WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// What can be seen of a worker while it works.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +78,7 @@ struct Worker {
     passing: Option<(Sync, u64, Passing)>,
     next_sync: Option<Instant>,
     not_before: Instant,
+    reread_wait: Duration,
 }
 
 /// Works until it is told to stop or the ledger takes nothing more.
@@ -93,9 +97,10 @@ pub async fn run(teller: Teller, post: Post) {
         passing: None,
         next_sync,
         not_before: now,
+        reread_wait: REREAD_WAIT_MIN,
     };
-    if let Err(Gone(why)) = worker.work().await {
-        tracing::warn!(provider = worker.post.provider.name(), why, "the worker of a store account ends");
+    if let Err(gone) = worker.work().await {
+        tracing::warn!(provider = worker.post.provider.name(), %gone, "the worker of a store account ends");
     }
     if let Some((_, _, passing)) = worker.passing {
         passing.abort();
@@ -109,7 +114,12 @@ impl Worker {
         loop {
             self.catch_up().await?;
             self.begin_pass().await?;
-            self.confirm().await?;
+            let stop = self.post.stop.clone();
+            // what was sent by then is looked for by whoever comes next
+            tokio::select! {
+                confirmed = self.confirm() => confirmed?,
+                () = stop.cancelled() => return Ok(()),
+            }
             self.tell();
             let next = self.next_look();
             let (stop, wake) = (self.post.stop.clone(), Arc::clone(&self.post.wake));
@@ -117,7 +127,7 @@ impl Worker {
                 () = stop.cancelled() => return Ok(()),
                 () = wake.notified() => self.next_sync = Some(monotonic()),
                 () = tokio::time::sleep_until(next.into()) => {}
-                changed = head.changed() => changed.map_err(|_| Gone("the ledger has stopped".into()))?,
+                changed = head.changed() => changed.map_err(|_| Gone::Stopped("it is closed".into()))?,
                 read = ended(&mut self.passing) => self.end_pass(read).await?,
             }
         }
@@ -142,8 +152,12 @@ impl Worker {
 
     fn next_look(&self) -> Instant {
         let idle = monotonic() + Duration::from_secs(60);
-        let due = self.list.next_due().map(|due| due.max(self.not_before));
-        let due = if self.post.standing.lock().trouble.is_some() { Some(self.not_before) } else { due };
+        let is_shut = self.post.standing.lock().trouble.as_ref().is_some_and(Trouble::shuts_the_account);
+        let due = match (is_shut, self.may_confirm()) {
+            (true, _) => Some(self.not_before),
+            (false, true) => self.list.next_due().map(|due| due.max(self.not_before)),
+            (false, false) => None,
+        };
         let sync = self.next_sync.filter(|_| self.passing.is_none());
         [due, sync].into_iter().flatten().fold(idle, Instant::min)
     }
@@ -153,7 +167,10 @@ impl Worker {
         loop {
             let (ledger, tenant, from) = (self.teller.ledger.clone(), self.teller.tenant, self.next_event);
             let read = move || Ok(ledger.events(tenant, from, EVENTS_MAX)?);
-            let events = self.teller.blocking(read).await?;
+            // beyond its head the view does not know yet what the log has
+            let head = self.teller.ledger.head(self.teller.tenant)?;
+            let mut events = self.teller.blocking(read).await?;
+            events.retain(|recorded| recorded.position <= head);
             let Some(last) = events.last() else { return Ok(()) };
             self.next_event = last.position + 1;
             let now = monotonic();
@@ -202,21 +219,34 @@ impl Worker {
         self.passing = None;
         self.post.standing.lock().progress = None;
         match read {
-            Ok(pass) => {
+            Ok(mut pass) => {
+                pass.is_complete &= sync.is_full;
                 self.trouble_is(None).await?;
                 self.turn_pools(PoolState::Suspended, ProviderReport::Resumed).await?;
                 let next = pass.next.clone();
                 let connectors = self.post.connectors.clone();
                 let is_ours: IsOurs = Arc::new(move |key: &PoolKey| connectors.iter().any(|one| one.has(key)));
-                let (is_full, is_dry_run) = (pass.is_complete, sync.is_dry_run);
+                let (is_full, is_dry_run, id) = (pass.is_complete, sync.is_dry_run, sync.id);
                 let taking = Taking { teller: &self.teller, provider: self.post.provider, sync, begun_at, is_ours };
                 let (before, names) = (std::mem::take(&mut self.remembered), std::mem::take(&mut self.old_names));
                 let kept = is_dry_run.then(|| before.clone());
-                let taken = take(taking, pass, before, names).await?;
+                let kept_names = names.clone();
+                let taken = match take(taking, pass, before.clone(), names).await {
+                    Ok(taken) => taken,
+                    Err(Gone::Refused(reason)) => {
+                        (self.remembered, self.old_names) = (before, kept_names);
+                        let end = SyncEnd::Failed { reason };
+                        self.teller.observe(Observation::EndSync { sync: id, end }).await?;
+                        return Ok(());
+                    }
+                    Err(gone @ Gone::Stopped(_)) => return Err(gone),
+                };
                 // what only looks concludes nothing
                 self.remembered = kept.unwrap_or(taken.remembered);
                 self.old_names = taken.old_names;
-                self.since = next;
+                if !is_dry_run {
+                    self.since = next;
+                }
                 self.has_read |= is_full;
             }
             Err(trouble) => {
@@ -226,6 +256,11 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// A name of old is known only once the store was read.
+    fn may_confirm(&self) -> bool {
+        self.has_read || self.post.provider != Provider::AppleBusiness
     }
 
     /// Asks the store for what is due, and tells the ledger what it said.
@@ -242,10 +277,11 @@ impl Worker {
                 return Ok(());
             }
         }
-        // a name of old is known only once the store was read
-        if !self.has_read && self.post.provider == Provider::AppleBusiness {
+        if !self.may_confirm() {
             return Ok(());
         }
+        // whatever passes is over until it is met again
+        self.post.standing.lock().trouble = None;
         let due = self.list.due(now, SETTLE_MAX);
         if due.is_empty() {
             return Ok(());
@@ -276,6 +312,7 @@ impl Worker {
                 None => self.list.postpone(one.pool, one.holder, one.is_unknown, monotonic(), jitter()),
             }
         }
+        let mut worst = None;
         for (connector, asked) in self.post.connectors.clone().into_iter().zip(by_connector) {
             if asked.is_empty() {
                 continue;
@@ -285,16 +322,19 @@ impl Worker {
                 .map(|one| ((one.request.pool.clone(), one.request.holder.clone()), (one.pool, one.holder)))
                 .collect();
             let settled = connector.settle(asked.into_iter().map(|one| one.request).collect()).await;
-            self.take_settled(&places, settled).await?;
+            worst = self.take_settled(&places, settled).await?.or(worst);
         }
-        Ok(())
+        match worst {
+            Some(trouble) => self.trouble_is(Some(trouble)).await,
+            None => Ok(()),
+        }
     }
 
     async fn take_settled(
         &mut self,
         places: &BTreeMap<(PoolKey, StoreHolder), (PoolId, Holder)>,
         settled: Vec<(Request, Settled)>,
-    ) -> Result<(), Gone> {
+    ) -> Result<Option<Trouble>, Gone> {
         let mut reports = Vec::with_capacity(settled.len());
         let mut trouble = None;
         let now = monotonic();
@@ -303,9 +343,14 @@ impl Worker {
                 continue;
             };
             let report = match settled {
-                Settled::Granted => ProviderReport::GrantConfirmed { holder },
+                Settled::Granted => {
+                    self.reread_wait = REREAD_WAIT_MIN;
+                    self.old_names.insert((pool, holder), request.holder.clone());
+                    ProviderReport::GrantConfirmed { holder }
+                }
                 Settled::NotEnough => {
-                    let soon = now + REREAD_WAIT;
+                    let soon = now + self.reread_wait;
+                    self.reread_wait = (self.reread_wait * 2).min(REREAD_WAIT_MAX);
                     self.next_sync = Some(self.next_sync.map_or(soon, |due| due.min(soon)));
                     ProviderReport::GrantRefused { holder, not_enough: true }
                 }
@@ -313,7 +358,10 @@ impl Worker {
                     tracing::info!(%pool, %holder, why, "the store refuses a grant");
                     ProviderReport::GrantRefused { holder, not_enough: false }
                 }
-                Settled::Released => ProviderReport::ReleaseConfirmed { holder },
+                Settled::Released => {
+                    self.old_names.remove(&(pool, holder));
+                    ProviderReport::ReleaseConfirmed { holder }
+                }
                 Settled::ReleaseRefused(why) => {
                     tracing::info!(%pool, %holder, why, "the store keeps a seat");
                     ProviderReport::ReleaseRefused { holder }
@@ -335,77 +383,16 @@ impl Worker {
             reports.push((pool, report));
         }
         self.teller.report_all(reports).await?;
-        self.trouble_is(trouble).await
-    }
-
-    /// What may have happened is looked up before it is asked again: a seat that is there is not asked for twice.
-    async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Gone> {
-        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
-        *asked = rest;
-        let mut reports = Vec::new();
-        for one in unknown {
-            let connector = self.post.connectors.iter().find(|connector| connector.has(&one.request.pool)).cloned();
-            let Some(connector) = connector else { continue };
-            let (holder, sought) = (one.holder, one.request.sought);
-            match (connector.look(&one.request.pool, &one.request.holder).await, sought) {
-                (Ok(true), Sought::Grant) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
-                (Ok(false), Sought::Release) => reports.push((one.pool, ProviderReport::ReleaseConfirmed { holder })),
-                (Ok(false), Sought::Grant) | (Ok(true), Sought::Release) => asked.push(one),
-                (Err(trouble), _) => {
-                    self.list.postpone(one.pool, holder, true, monotonic(), jitter());
-                    self.trouble_is(Some(trouble)).await?;
-                    break;
-                }
-            }
-        }
-        self.teller.report_all(reports).await
-    }
-
-    /// Puts what is due into the store's words. Who has no name any more can't be asked for.
-    async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Gone> {
-        let (ledger, tenant) = (self.teller.ledger.clone(), self.teller.tenant);
-        let old = self.old_names.clone();
-        let make = move || {
-            // names are opened outside of the lock
-            let stored = ledger.read(tenant, |view| {
-                let names = |holder: Holder| match holder {
-                    Holder::User(user) => view.state.names.user_profile(user).cloned(),
-                    Holder::Device(device) => view.state.names.device_names(device).cloned(),
-                };
-                let key = |pool: PoolId| Some(view.state.pools.get(pool.index())?.key.clone());
-                let one = |(pool, holder, waiting): (PoolId, Holder, Waiting)| {
-                    (pool, holder, waiting, key(pool), names(holder))
-                };
-                due.into_iter().map(one).collect::<Vec<_>>()
-            })?;
-            let mut asked = Vec::with_capacity(stored.len());
-            let mut nameless = Vec::new();
-            for (pool, holder, waiting, key, names) in stored {
-                let (name, email) =
-                    names.map_or((None, None), |names| Directory::open(&ledger, holder, &names.personal));
-                let name = old.get(&(pool, holder)).cloned().or(name);
-                match (key, name) {
-                    (Some(key), Some(name)) => asked.push(Asked {
-                        pool,
-                        holder,
-                        is_unknown: waiting.is_unknown,
-                        request: Request { pool: key, holder: name, sought: waiting.sought, email },
-                    }),
-                    (None, _) | (_, None) => nameless.push((pool, holder)),
-                }
-            }
-            Ok((asked, nameless))
-        };
-        let (asked, nameless) = self.teller.blocking(make).await?;
-        for (pool, holder) in nameless {
-            tracing::warn!(%pool, %holder, "the store can't be asked about a holder without a name");
-            self.list.postpone(pool, holder, false, monotonic(), jitter());
-        }
-        Ok(asked)
+        Ok(trouble)
     }
 
     /// A store that turns us away for good is written to no more: its pools are suspended until it lets us in again.
     async fn trouble_is(&mut self, trouble: Option<Trouble>) -> Result<(), Gone> {
+        let is_shut = self.post.standing.lock().trouble.as_ref().is_some_and(Trouble::shuts_the_account);
+        if is_shut && trouble.as_ref().is_some_and(|trouble| !trouble.shuts_the_account()) {
+            self.not_before = monotonic() + TROUBLE_WAIT;
+            return Ok(());
+        }
         let before = std::mem::replace(&mut self.post.standing.lock().trouble, trouble.clone());
         let is_shut = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(Trouble::shuts_the_account);
         let now = monotonic();
@@ -444,14 +431,6 @@ impl Worker {
     fn tell(&self) {
         self.post.standing.lock().backlog = self.list.backlog(monotonic());
     }
-}
-
-/// A seat that is asked for, with its place in the ledger.
-struct Asked {
-    pool: PoolId,
-    holder: Holder,
-    is_unknown: bool,
-    request: Request,
 }
 
 fn jitter() -> f64 {

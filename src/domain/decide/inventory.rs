@@ -35,9 +35,10 @@ impl Judge<'_> {
                 return Err(Rejection::InventoryRepeatsKey { place });
             }
         }
-        self.guard_syncing(inventory.provider)?;
-        if let Some(part) = &inventory.part {
-            self.guard_awaits_items(part.sync)?;
+        match &inventory.part {
+            // what goes on was let begin
+            Some(part) => self.guard_awaits_items(part.sync)?,
+            None => self.guard_syncing(inventory.provider)?,
         }
         if inventory.is_dry_run {
             self.dry_run(inventory);

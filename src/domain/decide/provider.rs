@@ -76,7 +76,11 @@ impl Judge<'_> {
             let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
             self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
         }
-        self.reclaim_deficits([pool]);
+        // a sync that runs shows many: they are judged together at its end
+        let provider = self.tenant.pool(pool).key.provider();
+        if self.tenant.running_sync(provider).is_none() {
+            self.reclaim_deficits([pool]);
+        }
     }
 
     fn grant_refused(&mut self, pool: PoolId, holder: Holder, not_enough: bool) {

@@ -1,7 +1,7 @@
 //! Syncs of a connector, which take a while: begun, gone on with as items and seats come in, ended. Not here: what an
 //! inventory says (`inventory`), and what the store says of single seats (`provider`).
 
-use super::settle::Ending;
+use super::settle::{Brake, Ending};
 use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::SyncEnd;
@@ -87,6 +87,9 @@ impl Judge<'_> {
                 if is_full {
                     self.emit(Event::SyncSeatsCompared { sync, seats: *seats });
                 }
+                if !is_dry_run {
+                    self.reclaim_after(sync, provider);
+                }
                 self.complete(sync, would_be.unwrap_or(counts), is_full && !is_dry_run);
                 if is_full && !is_dry_run {
                     self.serve_again(provider);
@@ -94,6 +97,14 @@ impl Judge<'_> {
             }
         }
         Ok(Verdict::Done)
+    }
+
+    /// What the seats that a sync showed leave pools owing, as far as the brake lets it be taken back.
+    fn reclaim_after(&mut self, sync: SyncId, provider: Provider) {
+        let pools: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).collect();
+        let endings: Vec<Ending> = pools.into_iter().flat_map(|pool| self.automatic_reclaims(pool)).collect();
+        let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
+        self.end_seats(&endings, Brake::Automatic { sync: Some(sync), seats_held });
     }
 
     /// Pools that waited after "not enough" are served again.

@@ -98,10 +98,10 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
     });
     let ((sync, held), position) = look.await?;
     let etag = sync.ended_position.unwrap_or(sync.started_position);
-    let caller = reading.caller.clone();
+    let (caller, is_past) = (reading.caller.clone(), reading.is_past());
     let read = move || {
         let skipped = answers::skipped_by(&caller, &sync)?;
-        let progress = caller.service.stores.seen(caller.tenant, sync.provider);
+        let progress = caller.service.stores.seen(caller.tenant, sync.provider).filter(|_| !is_past);
         let progress = progress.and_then(|seen| ProgressView::of(&seen, sync.id));
         Ok::<_, Problem>(SyncDetail { sync: SyncBody::of(&sync), progress, skipped, held, position: None })
     };

@@ -179,10 +179,10 @@ pub(crate) struct BrakeBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreAccountBody {
     pub(crate) account_id: Name,
-    /// Connection settings, without secrets
+    /// Connection settings, without secrets; left out, they stay as they are
     #[serde(default)]
-    #[schema(value_type = Object)]
-    pub(crate) settings: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    pub(crate) settings: Option<Map<String, Value>>,
     /// Microsoft: `{"client_secret"}`. Apple: `{"content_tokens": [...]}`, one for each unit. Kept outside the log with
     /// mode 0600, never shown again; given alone they are renewed
     #[serde(default)]

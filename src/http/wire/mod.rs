@@ -241,7 +241,14 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
         Kind::LinkStoreAccount => {
             let provider = provider(&taken(f, "provider")?)?;
             let StoreAccountBody { account_id, settings, credentials: _ } = shaped(fields)?;
-            let settings = Value::Object(settings).to_string();
+            let settings = match settings {
+                Some(settings) => Value::Object(settings).to_string(),
+                None => {
+                    let known =
+                        |view: &crate::projection::View| Some(view.state.accounts.get(&provider)?.settings.clone());
+                    caller.service.ledger.read(caller.tenant, known)?.unwrap_or_else(|| "{}".into())
+                }
+            };
             within("settings", settings.len() as u64, 0, 2048)?;
             let account_id = account_id.0;
             command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere: false })

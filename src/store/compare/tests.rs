@@ -28,13 +28,17 @@ fn upn(name: &str) -> StoreHolder {
 /// Everybody is called by the name in the table, with a domain behind it; who is `erased` has no name.
 struct Book {
     ours_before: Vec<Holder>,
+    /// Was `maiden` when the store last showed a seat.
+    renamed: Option<Holder>,
     erased: Vec<Holder>,
 }
 
 impl Names for Book {
-    fn of(&self, _: PoolId, holder: Holder) -> Option<StoreHolder> {
-        let Holder::User(user) = holder else { return None };
-        (!self.erased.contains(&holder)).then(|| upn(PEOPLE[user.index()]))
+    fn of(&self, _: PoolId, holder: Holder) -> Vec<StoreHolder> {
+        let Holder::User(user) = holder else { return vec![] };
+        let today = (!self.erased.contains(&holder)).then(|| upn(PEOPLE[user.index()]));
+        let old = (self.renamed == Some(holder)).then(|| upn("maiden"));
+        old.into_iter().chain(today).collect()
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {
@@ -152,7 +156,12 @@ impl Look {
     fn new() -> Self {
         let tenant = tenant();
         let begun_at = tenant.next_position;
-        Self { tenant, book: Book { ours_before: vec![], erased: vec![] }, begun_at, before: Remembered::default() }
+        Self {
+            tenant,
+            book: Book { ours_before: vec![], renamed: None, erased: vec![] },
+            begun_at,
+            before: Remembered::default(),
+        }
     }
 
     /// One pass after the other, each knowing what the last one left.
@@ -168,7 +177,9 @@ impl Look {
 fn a_pass_that_shows_what_the_ledger_holds_tells_of_the_confirmation_alone() {
     let shown = [("office", upn("Ada")), ("office", upn("BOB")), ("office", upn("cy"))];
     let found = Look::new().at(&pass(&BOTH, &shown));
-    assert_eq!(found, Findings { seen: vec![(OFFICE, holder("bob"))], ..Findings::default() });
+    let spelled = [("ada", "Ada"), ("bob", "BOB"), ("cy", "cy")].map(|(who, name)| ((OFFICE, holder(who)), upn(name)));
+    let spelled = spelled.into_iter().collect();
+    assert_eq!(found, Findings { seen: vec![(OFFICE, holder("bob"))], spelled, ..Findings::default() });
 }
 
 #[test]
@@ -263,5 +274,24 @@ fn a_release_that_the_store_still_shows_is_no_news() {
     let ada = HolderRef::User(UserRef::Id(UserId(0)));
     play(&mut look.tenant, Intake::Command(Command::Reclaim { pool, holder: ada }));
     let found = look.at(&pass(&BOTH, &[("office", upn("ada")), ("office", upn("cy"))]));
-    assert_eq!(found, Findings::default());
+    assert_eq!(found, Findings { spelled: found.spelled.clone(), ..Findings::default() });
+}
+
+#[test]
+fn who_was_renamed_is_known_by_the_name_that_the_store_showed() {
+    let mut look = Look::new();
+    look.book.renamed = Some(holder("ada"));
+    let found = look.at(&pass(&BOTH, &[("office", upn("Maiden")), ("office", upn("cy"))]));
+    assert_eq!((found.foreign, found.strangers.len(), found.remembered.missing_seats.len()), (0, 0, 0));
+    assert_eq!(found.spelled[&(OFFICE, holder("ada"))], upn("Maiden"));
+}
+
+#[test]
+fn a_pool_whose_package_became_encrypted_keeps_its_seats() {
+    let mut look = Look::new();
+    let mut sealed = pass(&BOTH, &[]);
+    sealed.items[0].is_encrypted = true;
+    look.at(&sealed);
+    let found = look.at(&sealed);
+    assert_eq!((found.gone, found.lost), (vec![], vec![]));
 }

@@ -26,6 +26,10 @@ pub(super) async fn accounts(connectors: &[Arc<dyn Connector>], linked: &str) ->
         if let Some(other) = &account.taken_over_by {
             return Err(Trouble::TakenOver(other.clone()));
         }
+        let is_there = |known: &Account| known.account_id.is_some() && known.account_id == account.account_id;
+        if accounts.iter().any(is_there) {
+            return Err(Trouble::Credentials("two of them are for the same unit".into()));
+        }
         accounts.push(account);
     }
     let mut named = accounts.iter().filter_map(|account| account.account_id.as_deref()).peekable();

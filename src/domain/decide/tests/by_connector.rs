@@ -256,3 +256,32 @@ fn a_sync_keeps_what_it_counted_and_one_that_only_looks_is_told() {
     assert_eq!(scenario.tenant.syncs[2].counts, would_be);
     assert_eq!(scenario.tenant.pools.len(), 2, "it only looked");
 }
+
+#[test]
+fn what_a_sync_shows_is_judged_by_the_brake_all_together() {
+    let given = [
+        vec![the_brake_from(2), listed(ONLINE, 3), super::steps::deficits_are_reclaimed()],
+        ["ada", "bob", "cy"].map(required).to_vec(),
+        ["ada", "bob", "cy"].map(confirmed).to_vec(),
+        vec![begun(ONLINE, true), read(ONLINE, vec![item(ONLINE, "office", 3)], &[], &[]), seen("dee")],
+    ]
+    .concat();
+    check(
+        &given,
+        seen("eve"),
+        expect![[r#"
+        foreign_seat_seen eve
+        = office: 5 of 3, 3 reserved, 2 foreign, over 2
+    "#]],
+    );
+    check(
+        &[given, vec![seen("eve")]].concat(),
+        ended_well(),
+        expect![[r#"
+        sync_seats_compared seats (foreign 1 lost 2 seen 5) sync sync_1
+        endings_held deficit_plan held held_0 seats [[office cy] [office bob]] sync sync_1
+        sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 1
+        = office: 5 of 3, 3 reserved, 2 foreign, over 2
+    "#]],
+    );
+}

@@ -1,0 +1,92 @@
+//! What is due, in the store's words; and a look at what may have happened before it is asked again. Not here: when it is due,
+//! and what becomes of an answer.
+
+use super::{Worker, jitter};
+use crate::clock::monotonic;
+use crate::domain::command::ProviderReport;
+use crate::domain::ids::{Holder, PoolId};
+use crate::domain::key::Provider;
+use crate::store::names::{Directory, OldNames};
+use crate::store::submit::Gone;
+use crate::store::terms::{Request, Sought};
+use crate::store::worklist::Waiting;
+use std::collections::BTreeSet;
+
+/// A seat that is asked for, with its place in the ledger.
+pub(super) struct Asked {
+    pub(super) pool: PoolId,
+    pub(super) holder: Holder,
+    pub(super) is_unknown: bool,
+    pub(super) request: Request,
+}
+
+impl Worker {
+    /// What may have happened is looked up before it is asked again: a seat that is there is not asked for twice.
+    pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Gone> {
+        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
+        *asked = rest;
+        let mut reports = Vec::new();
+        for one in unknown {
+            let connector = self.post.connectors.iter().find(|connector| connector.has(&one.request.pool)).cloned();
+            let Some(connector) = connector else { continue };
+            let (holder, sought) = (one.holder, one.request.sought);
+            match (connector.look(&one.request.pool, &one.request.holder).await, sought) {
+                (Ok(true), Sought::Grant) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
+                (Ok(false), Sought::Release) => reports.push((one.pool, ProviderReport::ReleaseConfirmed { holder })),
+                (Ok(false), Sought::Grant) | (Ok(true), Sought::Release) => asked.push(one),
+                (Err(trouble), _) => {
+                    self.list.postpone(one.pool, holder, true, monotonic(), jitter());
+                    self.trouble_is(Some(trouble)).await?;
+                    break;
+                }
+            }
+        }
+        self.teller.report_all(reports).await
+    }
+
+    /// Puts what is due into the store's words. Who has no name any more can't be asked for.
+    pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Gone> {
+        let (ledger, tenant) = (self.teller.ledger.clone(), self.teller.tenant);
+        let old = if self.post.provider == Provider::AppleBusiness { self.old_names.clone() } else { OldNames::new() };
+        let make = move || {
+            // names are opened outside of the lock
+            let stored = ledger.read(tenant, |view| {
+                let names = |holder: Holder| match holder {
+                    Holder::User(user) => view.state.names.user_profile(user).cloned(),
+                    Holder::Device(device) => view.state.names.device_names(device).cloned(),
+                };
+                let key = |pool: PoolId| Some(view.state.pools.get(pool.index())?.key.clone());
+                let one = |(pool, holder, waiting): (PoolId, Holder, Waiting)| {
+                    (pool, holder, waiting, key(pool), names(holder))
+                };
+                due.into_iter().map(one).collect::<Vec<_>>()
+            })?;
+            let mut asked = Vec::with_capacity(stored.len());
+            let mut nameless = Vec::new();
+            let mut taken = BTreeSet::new();
+            for (pool, holder, waiting, key, names) in stored {
+                let (name, email) =
+                    names.map_or((None, None), |names| Directory::open(&ledger, holder, &names.personal));
+                let name = old.get(&(pool, holder)).cloned().or(name);
+                match (key, name) {
+                    // two holders of one name, one after the other: the later one waits for the earlier
+                    (Some(_), Some(name)) if !taken.insert((pool, name.normalized())) => nameless.push((pool, holder)),
+                    (Some(key), Some(name)) => asked.push(Asked {
+                        pool,
+                        holder,
+                        is_unknown: waiting.is_unknown,
+                        request: Request { pool: key, holder: name, sought: waiting.sought, email },
+                    }),
+                    (None, _) | (_, None) => nameless.push((pool, holder)),
+                }
+            }
+            Ok((asked, nameless))
+        };
+        let (asked, nameless) = self.teller.blocking(make).await?;
+        for (pool, holder) in nameless {
+            tracing::debug!(%pool, %holder, "the store can't be asked about this holder now");
+            self.list.postpone(pool, holder, false, monotonic(), jitter());
+        }
+        Ok(asked)
+    }
+}
