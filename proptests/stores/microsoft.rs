@@ -214,7 +214,7 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
     shop.settled();
     let path = "/store-accounts/microsoft-store";
     let settings = shop.tenant.get(path).ok()["settings"].clone();
-    let with = |secret: &str| json!({"account_id": store.directory, "settings": settings, "credentials": {"client_secret": secret}});
+    let with = |secret: &str| json!({"account_id": store.directory, "credentials": {"client_secret": secret}});
     shop.tenant.put(path, with("wrong")).ok();
     let failed = shop.sync();
     assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");
