@@ -1,7 +1,7 @@
 //! `seatledger load` as an administrator runs it: lists into a data folder, and the same lists once more. Not here: how a
 //! list is read (`src/cli/load/tests.rs`).
 
-use crate::harness::{load, replay};
+use crate::harness::{load, replay, run_program};
 use serde_json::{Value, json};
 
 const PEOPLE: &str = "Username,First Name,Last Name,Email,Activated\n\
@@ -45,4 +45,109 @@ fn the_same_lists_loaded_again_are_unchanged_row_by_row() {
     // one more row is one more taken
     std::fs::write(&people, format!("{PEOPLE}eve,Eve,,,true\n")).expect("written");
     assert_eq!(rows(&load(&data, &lists, &[])), [10, 1, 9, 0, 0]);
+}
+
+/// `load` of lists with a row that is refused: it ends with 1, and everything else is in the ledger.
+fn load_with_refusals(data: &std::path::Path, preset: &str, lists: &[(&str, &str)], more: &[&str]) -> Value {
+    let folder = data.parent().expect("a folder around it");
+    let mut args = vec!["load".to_owned(), "--data".into(), data.to_str().expect("a plain path").into()];
+    args.extend(["--preset".into(), preset.into(), "--json".into()]);
+    for (list, text) in lists {
+        let path = folder.join(format!("{preset}-{list}.csv"));
+        std::fs::write(&path, text).expect("written");
+        args.extend([format!("--{list}"), path.to_str().expect("a plain path").to_owned()]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    let (code, printed, complaints) = run_program(&args);
+    assert_eq!(code, Some(1), "{printed}{complaints}");
+    serde_json::from_str(&printed).expect("load prints JSON")
+}
+
+/// Row, outcome, reasons and notes of the receipts of one list.
+fn receipts(loaded: &Value, list: &str) -> Vec<String> {
+    let of_list = loaded["receipts"].as_array().expect("receipts").iter().filter(|receipt| receipt["list"] == list);
+    of_list
+        .map(|receipt| format!("{} {} {} {}", receipt["row"], receipt["outcome"], receipt["why"], receipt["notes"]))
+        .collect()
+}
+
+const INTUNE_APPS: &str = "id,displayName,publisher,usedLicenseCount,totalLicenseCount,bundleId,vppTokenId\n\
+    1,Paint,Contoso,3,5,com.contoso.paint,t1\n2,Paint,Contoso,1,2,com.contoso.paint,t2\n3,Portal,Microsoft,,,,\n";
+const INTUNE_DEVICES: &str = "Device ID,Device name,OS,Serial number,Model,Primary user UPN\n\
+    d1,PC1,Windows,S1,X1,ada@example.org\n,No one's,Windows,,X1,\n";
+
+#[test]
+fn lists_of_intune_come_in_with_counts_as_notes_and_without_what_they_do_not_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let lists = [("licenses", INTUNE_APPS), ("devices", INTUNE_DEVICES)];
+    let first = load_with_refusals(&data, "intune", &lists, &["--create"]);
+    assert_eq!(rows(&first), [5, 3, 0, 2, 0]);
+    assert_eq!(
+        receipts(&first, "licenses"),
+        [
+            r#"2 "taken" [] ["the list counts 3 of 5 as used: no seat is given"]"#,
+            r#"3 "taken" [] ["the list counts 1 of 2 as used: no seat is given"]"#,
+            r#"4 "refused" ["pool: it says no number of seats"] []"#,
+        ]
+    );
+    assert_eq!(
+        receipts(&first, "devices").last().map(String::as_str),
+        Some(r#"3 "refused" ["device: it has neither a tag nor a serial number"] []"#)
+    );
+    let figures = &first["figures"];
+    assert_eq!([&figures["pools_found"], &figures["seats_owned"], &figures["seats_held"]], [2, 7, 0]);
+    assert_eq!(figures["differences"], json!([]));
+    let second = load_with_refusals(&data, "intune", &lists, &[]);
+    assert_eq!(rows(&second), [5, 0, 3, 2, 0]);
+    assert_eq!(second["figures"], first["figures"]);
+}
+
+const JAMF_CONTENT: &str = "name,licenseCountTotal,licenseCountInUse,contentType,pricingParam,adamId\n\
+    Paint,5,3,IOS_APP,STDQ,361\nDraw,some,0,MAC_APP,STDQ,409\nWrite,2,4,MAC_APP,STDQ,410\n";
+const JAMF_PEOPLE: &str = "Username,Full Name,Email Address\nada,Ada Byron,ada@example.org\n";
+const JAMF_DEVICES: &str = "Computer Name,Asset Tag,Serial Number,Model,Operating System,Username,Full Name\n\
+    Ada's,T1,C02A,Mac Studio,macOS 14.5,ada,Ada Byron\nBob's,,C02B,MacBook Air,macOS 14.5,bob,Bob Roe\n";
+
+#[test]
+fn lists_of_jamf_come_in_with_counts_as_notes_and_without_what_is_no_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let lists = [("licenses", JAMF_CONTENT), ("people", JAMF_PEOPLE), ("devices", JAMF_DEVICES)];
+    let first = load_with_refusals(&data, "jamf", &lists, &["--create"]);
+    assert_eq!(rows(&first), [6, 5, 0, 1, 0]);
+    assert_eq!(
+        receipts(&first, "licenses"),
+        [
+            r#"2 "taken" [] ["the list counts 3 of 5 as used: no seat is given"]"#,
+            r#"3 "refused" ["pool: \"some\" is no number of seats"] ["the list counts 0 as used: no seat is given"]"#,
+            r#"4 "taken" [] ["used: the list counts 4 as used, more than the 2 owned"]"#,
+        ]
+    );
+    let figures = &first["figures"];
+    assert_eq!([&figures["pools_found"], &figures["seats_owned"], &figures["seats_held"]], [2, 7, 0]);
+    let second = load_with_refusals(&data, "jamf", &lists, &[]);
+    assert_eq!(rows(&second), [6, 0, 5, 1, 0]);
+}
+
+#[test]
+fn a_list_with_other_columns_is_read_with_a_preset_and_a_map_and_help_names_the_presets() {
+    let (_, help, _) = run_program(&["load", "--help"]);
+    for preset in ["snipe-it", "generic", "intune", "jamf"] {
+        assert!(help.contains(&format!("- {preset}")), "{help}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("portal.csv");
+    std::fs::write(&list, "App name,Total,Used\nPaint,5,3\n").expect("written");
+    let list = list.to_str().expect("a plain path");
+    let (code, _, complaint) = run_program(&["load", "--preset", "intune", "--licenses", list, "--dry-run"]);
+    assert_eq!(code, Some(2), "{complaint}");
+    assert!(complaint.contains("no column for \"item\"") && complaint.contains("App name"), "{complaint}");
+    let maps = ["--map", "item=App name", "--map", "licenses.seats=Total", "--map", "used=Used"];
+    let (code, printed, complaint) = run_program(
+        &[&["load", "--preset", "intune", "--licenses", list, "--dry-run", "--json"], maps.as_slice()].concat(),
+    );
+    assert_eq!(code, Some(0), "{complaint}");
+    let loaded: Value = serde_json::from_str(&printed).expect("load prints JSON");
+    assert_eq!(receipts(&loaded, "licenses"), [r#"2 "taken" [] ["the list counts 3 of 5 as used: no seat is given"]"#]);
 }

@@ -128,7 +128,7 @@ struct Deciding {
     /// The pool's id or key
     #[arg(long, value_name = "POOL")]
     pool: String,
-    /// Who holds the seat: user:<id or user name> or device:<id or name>
+    /// Who holds the seat: `user:<id or user name>` or `device:<id or name>`
     #[arg(long, value_name = "HOLDER")]
     holder: String,
     #[arg(value_enum)]

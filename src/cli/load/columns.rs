@@ -1,6 +1,7 @@
 //! Which column of a list holds which field: presets, and `--map FIELD=COLUMN`. Not here: what stands in the cells.
 
 use super::source::{Row, Sheet};
+use super::vendors;
 use crate::cli::exit::Failure;
 
 /// One of the three lists.
@@ -18,6 +19,10 @@ pub(crate) enum Preset {
     SnipeIt,
     /// Names that lists usually have, Snipe-IT's among them
     Generic,
+    /// Intune: apps with licenses as Microsoft Graph names them, Entra's downloaded users, all devices as exported
+    Intune,
+    /// Jamf Pro: content of a volume purchasing location as its API names it, exported users and inventory
+    Jamf,
 }
 
 impl List {
@@ -39,7 +44,9 @@ impl List {
                     &["product", "app", "application", "software", "title", "license"],
                 ),
                 ("serial", &["serial number", "serial", "product key"], &["license key", "key", "sku", "product id"]),
+                ("account", &[], &[]),
                 ("seats", &["seats"], &["quantity", "qty", "count", "owned", "licenses", "total", "total licenses"]),
+                ("used", &[], &["used", "in use", "used licenses"]),
                 ("publisher", &["manufacturer"], &["publisher", "vendor", "maker"]),
                 ("cost", &["purchase cost"], &["cost", "price", "unit price"]),
                 ("purchased_on", &["purchase date"], &["purchased", "ordered on", "order date", "start date"]),
@@ -89,9 +96,14 @@ impl List {
                 ),
                 ("first_name", &["checked out to: first name"], &["first name"]),
                 ("last_name", &["checked out to: last name"], &["last name"]),
+                ("full_name", &[], &["full name"]),
                 ("email", &["checked out to: email"], &["email", "user email"]),
             ],
         }
+    }
+
+    pub(super) fn has(self, field: &str) -> bool {
+        self.fields().iter().any(|(name, _, _)| *name == field)
     }
 
     fn needed(self) -> &'static [&'static str] {
@@ -118,10 +130,8 @@ pub(crate) fn mapping(text: &str) -> Result<Mapping, String> {
         field.split_once('.').map_or((None, field), |(list, field)| (Some(list.trim().to_owned()), field));
     let (field, column) = (field.trim().to_owned(), column.trim().to_owned());
     let lists = [List::Licenses, List::People, List::Devices];
-    let is_known = lists.iter().any(|known| {
-        list.as_deref().is_none_or(|list| list == known.name())
-            && known.fields().iter().any(|(name, _, _)| *name == field)
-    });
+    let is_known =
+        lists.iter().any(|known| list.as_deref().is_none_or(|list| list == known.name()) && known.has(&field));
     if is_known {
         return Ok(Mapping { list, field, column });
     }
@@ -155,8 +165,13 @@ impl Columns {
                 }
                 continue;
             }
-            let others: &[&str] = if preset == Preset::Generic { others } else { &[] };
-            if let Some(at) = snipe_it.iter().chain(others).find_map(|name| place(name)) {
+            let (names, others): (&[&str], &[&str]) = match preset {
+                Preset::SnipeIt => (snipe_it, &[]),
+                Preset::Generic => (snipe_it, others),
+                Preset::Intune => (vendors::of_field(vendors::intune(list), field), &[]),
+                Preset::Jamf => (vendors::of_field(vendors::jamf(list), field), &[]),
+            };
+            if let Some(at) = names.iter().chain(others).find_map(|name| place(name)) {
                 found.push((*field, at));
             }
         }

@@ -4,7 +4,7 @@
 //! What is decided here: one pool per distinct item and serial number (`plan`); who holds a seat and is not in the people
 //! file is taken from the row that names them; who is inactive departs (`deactivated`) before seats are given; a license
 //! that is not reassignable is irrevocable; a date of expiry is noted and not applied unless asked for, since lists count
-//! such seats on. Command ids come from the content, so a second run is all `unchanged`.
+//! such seats on; what a list counts as used stands on the receipt, since a seat has a holder. Command ids come from the content, so a second run is all `unchanged`.
 
 mod apply;
 mod columns;
@@ -12,6 +12,7 @@ mod plan;
 mod receipt;
 pub(super) mod source;
 mod values;
+mod vendors;
 
 use super::client::Access;
 use super::exit::{Failure, Finished};
@@ -28,13 +29,16 @@ Examples:
   seatledger load --licenses licenses.csv --people users.csv --devices assets.csv --tenant contoso --token-file root.token
   seatledger load --licenses bought.csv --map licenses.item=Product --map licenses.seats=Quantity --dry-run
   seatledger load --licenses licenses.csv --people users.csv --data ledger-data --create --report receipts.csv
+  seatledger load --preset intune --licenses apps.csv --people users.csv --devices devices.csv --dry-run
+  seatledger load --preset jamf --licenses content.csv --devices inventory.csv --token-file root.token
+  seatledger load --preset intune --licenses portal.csv --map item='App name' --map seats=Total --map used=Used
 
 Fields for --map:
-  licenses: item, serial, seats, publisher, cost, purchased_on, order, expires_on, reassignable, user_name, full_name, email
+  licenses: item, serial, account, seats, used, publisher, cost, purchased_on, order, expires_on, reassignable, user_name, full_name, email
   people:   user_name, first_name, last_name, full_name, email, active, started_on, ended_on, external_id
-  devices:  device_id, serial, model, platform, os_build, join, purchased_on, checkout, user_name, first_name, last_name, email
+  devices:  device_id, serial, model, platform, os_build, join, purchased_on, checkout, user_name, first_name, last_name, full_name, email
 
-Rows that share item and serial number share a pool. Ends with 1 when a row was refused or a figure differs.";
+Rows that share item, serial number and account share a pool. Ends with 1 when a row was refused or a figure differs.";
 
 /// What becomes of a date of expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,7 +1,7 @@
 //! From rows to what will be asked of the ledger: pools, people, departures, devices, seats, each with the rows it stands for.
 //!
-//! One pool per distinct item and serial number, as Snipe-IT itself does it: rows that share both share the pool, and each
-//! brings its holder. The pool's key is made of the item's name and a hash of both, because what lists call a serial number
+//! One pool per distinct item and serial number (and account, where a list says who bought), as Snipe-IT itself does it: rows
+//! that share them share the pool, and each brings its holder. The pool's key is made of the item's name and a hash of both, because what lists call a serial number
 //! is often the product key itself, which has no place in addresses and logs. Not here: the wire.
 
 use super::columns::{Columns, List};
@@ -212,7 +212,10 @@ impl Plan {
                 self.refuse(at, "pool", "it names no item");
                 continue;
             };
-            let sku = sku(item, text("serial"));
+            if let Some(used) = text("used") {
+                self.used(at, used, text("seats"));
+            }
+            let sku = sku(item, text("serial"), text("account"));
             let key = format!("declared:{sku}");
             if let Some(receipt) = self.receipts.get_mut(at) {
                 receipt.pool = Some(key.clone());
@@ -317,6 +320,14 @@ impl Plan {
         true
     }
 
+    /// A count has no holder, and a seat needs one: it stands on the receipt.
+    fn used(&mut self, at: RowAt, used: &str, owned: Option<&str>) {
+        match values::used(used, owned) {
+            Ok(words) => self.remark(at, "what the list counts as used is noted: it names no holder", words),
+            Err(fault) => self.note(at, format!("used: {fault}")),
+        }
+    }
+
     fn seat(&mut self, at: RowAt, pool: &str, user_name: &str) {
         if !self.known_seats.insert((pool.to_owned(), user_name.to_lowercase())) {
             self.note(at, "an earlier row gives this holder the same seat");
@@ -367,7 +378,8 @@ impl Plan {
             let is_for_a_person = text("checkout").is_none_or(|kind| kind.eq_ignore_ascii_case("user"));
             if let (true, Some(user_name)) = (is_for_a_person, text("user_name").or(text("email"))) {
                 let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
-                self.holder(at, user_name, (!names.is_empty()).then(|| names.join(" ")), text("email"));
+                let name = text("full_name").map(str::to_owned).or((!names.is_empty()).then(|| names.join(" ")));
+                self.holder(at, user_name, name, text("email"));
                 put(&mut command, "primary_user", by_name(user_name));
             }
             if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
@@ -448,7 +460,7 @@ fn platform(words: &str) -> &'static str {
 }
 
 /// The identity of a pool among the tenant's lists: readable, and the same in every run.
-fn sku(item: &str, serial: Option<&str>) -> String {
+fn sku(item: &str, serial: Option<&str>, account: Option<&str>) -> String {
     let mut slug = String::new();
     for c in item.to_lowercase().chars() {
         if c.is_ascii_alphanumeric() {
@@ -460,7 +472,11 @@ fn sku(item: &str, serial: Option<&str>) -> String {
             break;
         }
     }
-    let hash = Sha256::digest(format!("{}\0{}", item.to_lowercase(), serial.unwrap_or("").to_lowercase()));
+    let mut identity = format!("{}\0{}", item.to_lowercase(), serial.unwrap_or("").to_lowercase());
+    if let Some(account) = account {
+        identity.push_str(&format!("\0{}", account.to_lowercase()));
+    }
+    let hash = Sha256::digest(identity);
     let hash: String = hex::encode(hash).chars().take(10).collect();
     match slug.trim_end_matches('-') {
         "" => hash,

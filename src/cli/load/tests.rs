@@ -8,12 +8,16 @@ use super::values::DateOrder;
 use expect_test::{Expect, expect};
 
 fn plan(people: &str, licenses: &str, devices: &str) -> Plan {
+    plan_by(Preset::SnipeIt, people, licenses, devices)
+}
+
+fn plan_by(preset: Preset, people: &str, licenses: &str, devices: &str) -> Plan {
     let reading =
         Reading { dates: DateOrder::Mdy, currency: "USD".into(), license_type: "offline", applies_end_dates: false };
     let mut plan = Plan::default();
     let open = |list: List, text: &str| {
         let sheet = source::parse(&format!("{}.csv", list.name()), text.as_bytes()).expect("a list");
-        let columns = Columns::find(list, &sheet, Preset::SnipeIt, &[]).expect("the columns are there");
+        let columns = Columns::find(list, &sheet, preset, &[]).expect("the columns are there");
         (sheet, columns)
     };
     if !people.is_empty() {
@@ -142,4 +146,99 @@ fn no_product_key_gets_into_the_ledger() {
     let plan = plan("", &format!("{LICENSES},,,Paint,AAAA-BBBB-CCCC,,,,,3\n"), "");
     let asked = format!("{:?} {:?} {:?}", plan.pools, plan.seats, plan.people);
     assert!(!asked.contains("AAAA") && !asked.contains("aaaa"), "{asked}");
+}
+
+const INTUNE_APPS: &str =
+    "id,displayName,publisher,usedLicenseCount,totalLicenseCount,bundleId,vppTokenAppleId,vppTokenId\n";
+
+#[test]
+fn apps_of_intune_are_pools_by_app_and_token_and_what_is_used_is_noted() {
+    let rows = "1,Paint,Contoso,3,5,com.contoso.paint,a@x.example,t1\n\
+                2,Paint,Contoso,3,5,com.contoso.paint,a@x.example,t1\n\
+                3,Paint,Contoso,3,5,com.contoso.paint,b@x.example,t2\n\
+                4,Draw,Fabrikam,9,8,com.fabrikam.draw,a@x.example,t1\n\
+                5,Portal,Microsoft,,,,,\n\
+                6,Write,,many,2,com.x.write,a@x.example,t1\n\
+                7,Paint,Contoso,3,6,com.contoso.paint,a@x.example,t1\n";
+    let plan = plan_by(Preset::Intune, "", &format!("{INTUNE_APPS}{rows}"), "");
+    check(
+        &plan,
+        &expect![[r#"
+        licenses 2 taken: the list counts 3 of 5 as used: no seat is given
+        licenses 3 unchanged: the list counts 3 of 5 as used: no seat is given
+        licenses 4 taken: the list counts 3 of 5 as used: no seat is given
+        licenses 5 taken: used: the list counts 9 as used, more than the 8 owned
+        licenses 6 refused: pool: it says no number of seats
+        licenses 7 taken: used: "many" is no number of seats: not noted
+        licenses 8 refused: pool: "6" seats here, another number in row 2, which stands; the list counts 3 of 6 as used: no seat is given
+    "#]],
+    );
+    let pools: Vec<String> =
+        plan.pools.iter().map(|wish| format!("{} {}", wish.item["name"], wish.item["owned"])).collect();
+    assert_eq!(pools, ["\"Paint\" 5", "\"Paint\" 5", "\"Draw\" 8", "\"Write\" 2"]);
+    assert!(plan.seats.is_empty() && plan.people.is_empty());
+}
+
+#[test]
+fn people_and_devices_of_intune_are_read_from_both_of_its_exports() {
+    let people = "userPrincipalName,displayName,surname,mail,givenName,objectId,userType,accountEnabled\n\
+                  ada@x.example,Ada Byron,Byron,ada@x.example,Ada,o1,Member,True\n\
+                  bob@x.example,Bob,,,,o2,Member,False\n";
+    let by_report = "DeviceId,DeviceName,Manufacturer,Model,SerialNumber,OS,OSVersion,JoinType,UPN,UserEmail\n\
+                     d1,PC1,Contoso,X1,S1,Windows,10.0.19045.3693,AzureADJoin,ada@x.example,ada@x.example\n";
+    let by_portal = "Device ID,Device name,OS,OS version,Serial number,Model,Primary user UPN,Primary user email address,Primary user display name\n\
+                     d2,iPad,iPadOS,17.1,S2,iPad,cy@x.example,cy@x.example,Cy Doe\nd3,Shared,macOS,14.5,S3,Mac Studio,,,\n,,,,,,eve@x.example,,\n";
+    let mut text = String::new();
+    for devices in [by_report, by_portal] {
+        let plan = plan_by(Preset::Intune, people, "", devices);
+        for wish in plan.people.iter().chain(&plan.departures).chain(&plan.devices) {
+            text.push_str(&format!("{}\n", wish.command));
+        }
+        assert_eq!(Count::of(plan.receipts.iter()).of_outcome(Outcome::Refused), u64::from(devices == by_portal));
+    }
+    expect![[r#"
+        {"display_name":"Ada Byron","emails":["ada@x.example"],"external_id":"o1","type":"put_user","user":"name:ada@x.example","user_name":"ada@x.example"}
+        {"display_name":"Bob","external_id":"o2","type":"put_user","user":"name:bob@x.example","user_name":"bob@x.example"}
+        {"cause":"deactivated","type":"depart","user":"name:bob@x.example"}
+        {"device":"name:S1","device_id":"d1","enrolled":false,"join":"none","platform":"windows","primary_user":"name:ada@x.example","serial":"S1","type":"put_device"}
+        {"display_name":"Ada Byron","emails":["ada@x.example"],"external_id":"o1","type":"put_user","user":"name:ada@x.example","user_name":"ada@x.example"}
+        {"display_name":"Bob","external_id":"o2","type":"put_user","user":"name:bob@x.example","user_name":"bob@x.example"}
+        {"display_name":"Cy Doe","emails":["cy@x.example"],"type":"put_user","user":"name:cy@x.example","user_name":"cy@x.example"}
+        {"cause":"deactivated","type":"depart","user":"name:bob@x.example"}
+        {"device":"name:S2","device_id":"d2","enrolled":false,"join":"none","platform":"ios","primary_user":"name:cy@x.example","serial":"S2","type":"put_device"}
+        {"device":"name:S3","device_id":"d3","enrolled":false,"join":"none","platform":"macos","serial":"S3","type":"put_device"}
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn content_users_and_inventory_of_jamf_are_read() {
+    let people = "Username,Full Name,Email Address,Position\nada,Ada Byron,ada@x.example,Head\n,No Name,,\n";
+    let content = "name,licenseCountTotal,licenseCountInUse,licenseCountReported,contentType,pricingParam,adamId\n\
+                   Paint,5,3,3,IOS_APP,STDQ,361\nPaint,2,0,0,IOS_APP,PLUS,361\nDraw,some,0,0,MAC_APP,STDQ,409\n";
+    let computers = "Computer Name,Asset Tag,Serial Number,Model,Operating System,Operating System Build,Username,Full Name,Email Address\n\
+                     Ada's Mac,T1,C02A,\"Mac Studio (2022)\",macOS 14.5,23F79,ada,Ada Byron,ada@x.example\n\
+                     Bob's Mac,,C02B,\"MacBook Air\",macOS 14.5,23F79,bob,Bob Roe,\nNobody's,,,,,,,,\n";
+    let plan = plan_by(Preset::Jamf, people, content, computers);
+    check(
+        &plan,
+        &expect![[r#"
+        people 2 taken: 
+        people 3 refused: person: it has neither a user name nor a mail address
+        licenses 2 taken: the list counts 3 of 5 as used: no seat is given
+        licenses 3 taken: the list counts 0 of 2 as used: no seat is given
+        licenses 4 refused: pool: "some" is no number of seats; the list counts 0 as used: no seat is given
+        devices 2 taken: 
+        devices 3 taken: bob is not in the people file: taken from this row
+        devices 4 refused: device: it has neither a tag nor a serial number
+    "#]],
+    );
+    let devices: Vec<String> = plan.devices.iter().map(|wish| format!("{}\n", wish.command)).collect();
+    expect![[r#"
+        {"device":"name:C02A","device_id":"T1","enrolled":false,"join":"none","platform":"macos","primary_user":"name:ada","serial":"C02A","type":"put_device"}
+        {"device":"name:C02B","enrolled":false,"join":"none","platform":"macos","primary_user":"name:bob","serial":"C02B","type":"put_device"}
+    "#]].assert_eq(&devices.concat());
+    let mobile = "Display Name,JSS Mobile Device ID,Serial Number,Model,OS Version,Username\niPad 7,7,DMP1,iPad (9th generation),17.1,ada\n";
+    let plan = plan_by(Preset::Jamf, "", "", mobile);
+    let device = plan.devices.first().map(|wish| wish.command.to_string());
+    expect![[r#"{"device":"name:DMP1","enrolled":false,"join":"none","platform":"ios","primary_user":"name:ada","serial":"DMP1","type":"put_device"}"#]].assert_eq(&device.unwrap_or_default());
 }

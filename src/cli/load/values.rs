@@ -144,6 +144,18 @@ pub(super) fn seats(text: &str) -> Result<Seats, String> {
     if count > SEATS_MAX { Err(format!("{text:?} are more seats than anybody buys")) } else { Ok(Seats::Count(count)) }
 }
 
+/// What a list says of its used seats, in the receipt's words. An error is what a person should look at.
+pub(super) fn used(text: &str, owned: Option<&str>) -> Result<String, String> {
+    let Ok(Seats::Count(used)) = seats(text) else { return Err(format!("{text:?} is no number of seats: not noted")) };
+    match owned.map(seats) {
+        Some(Ok(Seats::Count(owned))) if used > owned => {
+            Err(format!("the list counts {used} as used, more than the {owned} owned"))
+        }
+        Some(Ok(Seats::Count(owned))) => Ok(format!("the list counts {used} of {owned} as used: no seat is given")),
+        Some(Ok(Seats::Unlimited) | Err(_)) | None => Ok(format!("the list counts {used} as used: no seat is given")),
+    }
+}
+
 /// Yes or no. Other words, like `sometimes`, are neither.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     let is_one_of = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
