@@ -228,6 +228,9 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
         }
     });
     shop.assign(POOL, &upn("bob"), "required").problem("pool-suspended");
+    let (ready, metrics) = (service.root().get("/readyz"), service.root().get("/metrics"));
+    assert!(ready.text.contains("1 store accounts can't be written to"), "{}", ready.text);
+    assert!(metrics.text.contains("seatledger_store_accounts_read_only 1"), "{}", metrics.text);
     let other = json!({"account_id": "fabrikam", "settings": settings});
     shop.tenant.put(path, other).problem("store-account-already-linked");
     shop.tenant.put(path, with("the-simulated-secret-of-seatledger")).ok();

@@ -3,6 +3,8 @@
 use super::Service;
 use super::problem::Problem;
 use crate::domain::facts::Owned;
+use crate::store::desk::Seen;
+use crate::store::terms::Trouble;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -63,6 +65,7 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
     if let Some(heads) = service.ledger.timestamps_waiting() {
         reasons.push(format!("{heads} heads wait for a timestamp; why stands in the service's log"));
     }
+    stores(&service, &mut reasons);
     let clock = if health.is_clock_manual { "manual" } else { "system" };
     let body = Ready { ready: is_ready, reasons, clock, tenants: service.ledger.tenants().len() as u64 };
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -87,6 +90,26 @@ fn witnesses(service: &Service, reasons: &mut Vec<String>) {
             "the heads of {waiting} tenants wait for their quorum of witnesses, the first for {seconds} s"
         ));
     }
+}
+
+/// Strangers read it: no tenant is named.
+fn stores(service: &Service, reasons: &mut Vec<String>) {
+    let accounts = service.stores.all();
+    let shut = accounts.iter().filter(|(_, _, seen)| is_shut(seen)).count();
+    if shut > 0 {
+        reasons.push(format!(
+            "{shut} store accounts can't be written to, and grants of their pools are refused: GET /store-accounts of a tenant says why"
+        ));
+    }
+    let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected).count();
+    if idle > 0 {
+        reasons
+            .push(format!("{idle} linked store accounts have no connector: GET /store-accounts of a tenant says why"));
+    }
+}
+
+fn is_shut(seen: &Seen) -> bool {
+    seen.standing.trouble.as_ref().is_some_and(Trouble::shuts_the_account)
 }
 
 /// The service's figures in the Prometheus text format; for a scraper with the root token.
@@ -120,6 +143,26 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
     let (folded, failed) = service.as_of.folds();
     gauge("as_of_folds", "Reads of the past since the start that a whole state was folded for.", folded)?;
     gauge("as_of_parts_failed", "Of them those of which the index failed to tell a part.", failed)?;
+    let accounts = service.stores.all();
+    let sum = |count: fn(&Seen) -> u64| accounts.iter().map(|(_, _, seen)| count(seen)).sum();
+    gauge("store_accounts", "Linked store accounts that have a connector.", sum(|seen| u64::from(seen.is_connected)))?;
+    gauge(
+        "store_accounts_read_only",
+        "Store accounts that can't be written to.",
+        sum(|seen| u64::from(is_shut(seen))),
+    )?;
+    gauge(
+        "store_grants_waiting",
+        "Reservations that a store has not confirmed.",
+        sum(|seen| seen.standing.backlog.grants),
+    )?;
+    gauge(
+        "store_releases_waiting",
+        "Releases that a store has not confirmed.",
+        sum(|seen| seen.standing.backlog.releases),
+    )?;
+    let oldest = accounts.iter().filter_map(|(_, _, seen)| seen.standing.backlog.oldest).max().unwrap_or_default();
+    gauge("store_wait_seconds", "How long the oldest of them has waited.", oldest.as_secs())?;
     gauge("queue_jobs", "Commands that wait for the writer.", health.jobs_waiting as u64)?;
     gauge("judged_commands", "Commands judged since the start.", health.commands)?;
     gauge("groups", "Commit groups since the start.", health.groups)?;
