@@ -248,6 +248,7 @@ impl Worker {
                     self.since = next;
                 }
                 self.has_read |= is_full;
+                self.list.hurry(monotonic());
             }
             Err(trouble) => {
                 let reason = trouble.to_string();

@@ -104,6 +104,14 @@ impl Worklist {
         }
     }
 
+    /// The store has answered a whole reading: what was asked in vain is asked again at once.
+    pub fn hurry(&mut self, now: Instant) {
+        for waiting in self.waiting.values_mut() {
+            waiting.due = waiting.due.min(now);
+            waiting.attempts = 0;
+        }
+    }
+
     /// Nothing is asked before `at`: the store has said so.
     pub fn hold_until(&mut self, at: Instant) {
         for waiting in self.waiting.values_mut() {
@@ -163,5 +171,7 @@ mod tests {
         assert!(list.due(now + Duration::from_secs(6), 10).is_empty());
         assert_eq!(list.due(now + Duration::from_secs(7), 2).len(), 2);
         assert_eq!(list.next_due(), Some(now + Duration::from_secs(7)));
+        list.hurry(now);
+        assert_eq!(list.due(now, 10).len(), 3, "a store that was read whole is well again");
     }
 }
