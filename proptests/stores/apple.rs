@@ -4,6 +4,7 @@ use super::{Shop, eventually, service_for};
 use crate::harness::{Service, block_on};
 use seatledger::store::simulator::apple::{AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,5 +152,22 @@ fn a_purchase_that_apple_tells_of_is_read_and_whoever_else_tells_is_not_heard() 
     shop.tenant.post(path, told.clone()).problem("unauthorized");
     shop.tenant.post("/store-accounts/microsoft-store/notifications", told.clone()).problem("unauthorized");
     service.root().post("/v1/tenants/nobody/store-accounts/apple-business/notifications", told).problem("unauthorized");
+    // Apple itself, with what can't be read, and with what it has told before
+    let secret = Sha256::new().chain_update(b"seatledger notifications\n").chain_update(&store.token).finalize();
+    let apple = shop.tenant.with_token(&hex::encode(secret));
+    apple.post(path, json!({"no": "notification"})).problem("unreadable-request");
+    apple.post(path, json!({"notificationType": "TEST_NOTIFICATION", "uId": "another"})).problem("unreadable-request");
+    let told = json!({"notificationId": "n1", "notificationType": "ASSET_COUNT", "uId": UNIT,
+        "notification": {"adamId": APP, "countDelta": 1}});
     assert_eq!(shop.tenant.list("/syncs").len(), syncs);
+    assert_eq!(apple.post(path, told.clone()).status, 204);
+    eventually(|| {
+        let listed = shop.tenant.list("/syncs");
+        let is_over = listed.iter().all(|sync| sync["state"] == "completed");
+        if listed.len() == syncs + 1 && is_over { Ok(()) } else { Err(json!(listed)) }
+    });
+    assert_eq!(apple.post(path, told).status, 204);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(shop.tenant.list("/syncs").len(), syncs + 1, "told twice, read once");
+    assert_eq!(shop.figures(POOL), "owned 5", "what was told is not added up");
 }
