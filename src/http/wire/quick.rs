@@ -10,6 +10,7 @@ use crate::domain::facts::{Intent, Licensing, Mode};
 use crate::http::auth::Caller;
 use crate::http::refs;
 use crate::ledger::Ask;
+use serde::de::value::BorrowedStrDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Every field that these kinds have, by name: so the long way's hash has them too. Borrowed, so that a text with an escape
@@ -23,11 +24,11 @@ pub(in crate::http) struct Fields<'a> {
     device: Option<&'a str>,
     #[serde(borrow, default, deserialize_with = "given", skip_serializing)]
     pub(in crate::http) id: Option<&'a str>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "word", skip_serializing_if = "Option::is_none")]
     intent: Option<Intent>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "word", skip_serializing_if = "Option::is_none")]
     licensing: Option<Licensing>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "word", skip_serializing_if = "Option::is_none")]
     mode: Option<Mode>,
     #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     occurred_at: Option<&'a str>,
@@ -62,8 +63,18 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<
     T::deserialize(d).map(Some)
 }
 
+/// A word that is written as a text. To serde `{"user": null}` is the word as well, and the long way hashes what was written.
+fn word<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    let text = <&'de str>::deserialize(d)?;
+    T::deserialize(BorrowedStrDeserializer::new(text)).map(Some)
+}
+
 /// The fields of a command, if they are such.
 pub(in crate::http) fn fields(bytes: &[u8]) -> Option<Fields<'_>> {
+    // serde reads a list as the fields of an object in their order
+    if bytes.contains(&b'[') {
+        return None;
+    }
     serde_json::from_slice(bytes).ok()
 }
 
@@ -290,6 +301,9 @@ mod tests {
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required"} x"#),
             (Kind::Install, r#"{"pool":"pool_1","device":"d","user":"u","all_users":true}"#),
             (Kind::Grant, r#"{"pool":"pool_1","device":"d","user":"u"}"#),
+            (Kind::Assign, r#"{"pool":"pool_1","target":["device_2"],"intent":"required"}"#),
+            (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":{"required":null}}"#),
+            (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","licensing":{"user":null}}"#),
             (Kind::Assign, "[]"),
             (Kind::Assign, ""),
         ] {
