@@ -3,7 +3,7 @@
 
 use super::facts::{
     AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, Intent, KeepOrRelease, Licensing, Mode,
-    Owned, PolicyPatch, PoolDetails, RefundAmount, Role, Settings, SettingsPatch, SyncCounts, SyncSeats,
+    Owned, PolicyPatch, PoolDetails, RefundAmount, Role, Settings, SettingsPatch, SyncSeats,
 };
 use super::ids::{AssignmentId, DeviceId, DriftId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use super::key::{LicenseType, PoolKey, Provider};
@@ -321,8 +321,6 @@ pub enum ProviderReport {
     },
     Suspended,
     Resumed,
-    /// A complete sync has ended: a pool that waited after "not enough" is served again.
-    SyncedWhole,
 }
 
 /// A provider's inventory, whole or in part.
@@ -351,14 +349,8 @@ pub struct SyncPart {
 /// How a connector's sync ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncEnd {
-    /// Of a sync that only looks the counts are told, since nothing of it is recorded before.
-    Completed {
-        would_be: Option<SyncCounts>,
-        seats: SyncSeats,
-    },
-    Failed {
-        reason: String,
-    },
+    Completed { seats: SyncSeats },
+    Failed { reason: String },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -157,9 +157,9 @@ impl Stores {
         let teller = Teller { ledger: self.0.ledger.clone(), tenant };
         let running = teller.read(|view| view.state.running_sync(provider).map(|sync| sync.id));
         if let Ok(Some(sync)) = running
-            && let Err(gone) = teller.observe(Observation::EndSync { sync, end: SyncEnd::Failed { reason } }).await
+            && let Err(untold) = teller.observe(Observation::EndSync { sync, end: SyncEnd::Failed { reason } }).await
         {
-            tracing::warn!(%sync, %gone, "a sync that nobody runs can't be ended");
+            tracing::warn!(%sync, %untold, "a sync that nobody runs can't be ended");
         }
     }
 

@@ -14,6 +14,40 @@ use std::collections::BTreeMap;
 /// How the store spelled the holders of seats when it was last read, or granted them: somebody may have been renamed since.
 pub type OldNames = BTreeMap<(PoolId, Holder), StoreHolder>;
 
+/// As a name: it may look like one of our ids, and is none.
+#[must_use]
+pub fn forced(name: &str) -> String {
+    format!("name:{name}")
+}
+
+/// A name of the store's as the ledger looks it up.
+#[derive(Debug, Clone, Copy)]
+pub enum Reference {
+    User(UserRef),
+    Device(DeviceRef),
+}
+
+impl Reference {
+    #[must_use]
+    pub fn of(ledger: &Ledger, tenant: TenantId, name: &StoreHolder) -> Self {
+        match name {
+            StoreHolder::User(name) => Self::User(ledger.user_ref(tenant, &forced(name))),
+            StoreHolder::Device(serial) => Self::Device(ledger.device_ref(tenant, &forced(serial))),
+        }
+    }
+
+    /// Who has the name in this state.
+    #[must_use]
+    pub fn find(self, tenant: &Tenant) -> Option<Holder> {
+        match self {
+            Self::User(UserRef::Id(user)) => Some(Holder::User(user)),
+            Self::User(UserRef::Name(blind)) => tenant.names.user(blind).map(Holder::User),
+            Self::Device(DeviceRef::Id(device)) => Some(Holder::Device(device)),
+            Self::Device(DeviceRef::Name { serial, .. }) => tenant.names.device_by_serial(serial).map(Holder::Device),
+        }
+    }
+}
+
 /// Looks names up in a state and in the vault. Blocking.
 pub struct Directory<'a> {
     pub ledger: &'a Ledger,
@@ -58,16 +92,7 @@ impl Names for Directory<'_> {
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {
-        match name {
-            StoreHolder::User(name) => match self.ledger.user_ref(self.id, &format!("name:{name}")) {
-                UserRef::Id(user) => Some(Holder::User(user)),
-                UserRef::Name(blind) => self.tenant.names.user(blind).map(Holder::User),
-            },
-            StoreHolder::Device(serial) => match self.ledger.device_ref(self.id, &format!("name:{serial}")) {
-                DeviceRef::Id(device) => Some(Holder::Device(device)),
-                DeviceRef::Name { serial, .. } => self.tenant.names.device_by_serial(serial).map(Holder::Device),
-            },
-        }
+        Reference::of(self.ledger, self.id, name).find(self.tenant)
     }
 
     fn was_ours(&self, pool: PoolId, holder: Holder) -> bool {

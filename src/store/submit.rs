@@ -1,6 +1,7 @@
 //! How a connector tells the ledger what it saw: through the one door, as the ledger's own word, patiently while the ledger
 //! is busy. Not here: what is told.
 
+use super::names::Reference;
 use super::terms::StoreHolder;
 use crate::domain::answer::Status;
 use crate::domain::command::{Actor, Command, Door, Intake, Observation, PoolRef, ProviderReport};
@@ -16,7 +17,7 @@ const TRIES_MAX: u32 = 600;
 
 /// Why something could not be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Gone {
+pub enum Untold {
     /// It takes nothing more: it has stopped, or its disk is full.
     #[error("the ledger takes nothing: {0}")]
     Stopped(String),
@@ -25,7 +26,7 @@ pub enum Gone {
     Refused(String),
 }
 
-impl From<ReadError> for Gone {
+impl From<ReadError> for Untold {
     fn from(error: ReadError) -> Self {
         Self::Stopped(error.to_string())
     }
@@ -41,7 +42,7 @@ pub struct Teller {
 impl Teller {
     /// # Errors
     /// When the tenant is gone.
-    pub fn read<R>(&self, look: impl FnOnce(&View) -> R) -> Result<R, Gone> {
+    pub fn read<R>(&self, look: impl FnOnce(&View) -> R) -> Result<R, Untold> {
         Ok(self.ledger.read(self.tenant, look)?)
     }
 
@@ -51,48 +52,32 @@ impl Teller {
     /// What the work says, or that it panicked.
     pub async fn blocking<R: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<R, Gone> + Send + 'static,
-    ) -> Result<R, Gone> {
-        tokio::task::spawn_blocking(work).await.map_err(|error| Gone::Stopped(error.to_string()))?
+        work: impl FnOnce() -> Result<R, Untold> + Send + 'static,
+    ) -> Result<R, Untold> {
+        tokio::task::spawn_blocking(work).await.map_err(|error| Untold::Stopped(error.to_string()))?
     }
 
     /// Who has this name now.
     ///
     /// # Errors
     /// When the tenant is gone.
-    pub fn find(&self, name: &StoreHolder) -> Result<Option<Holder>, Gone> {
-        match name {
-            StoreHolder::User(name) => {
-                let user = self.ledger.user_ref(self.tenant, &format!("name:{name}"));
-                self.read(|view| match user {
-                    crate::domain::command::UserRef::Id(user) => Some(Holder::User(user)),
-                    crate::domain::command::UserRef::Name(blind) => view.state.names.user(blind).map(Holder::User),
-                })
-            }
-            StoreHolder::Device(serial) => {
-                let device = self.ledger.device_ref(self.tenant, &format!("name:{serial}"));
-                self.read(|view| match device {
-                    crate::domain::command::DeviceRef::Id(device) => Some(Holder::Device(device)),
-                    crate::domain::command::DeviceRef::Name { serial, .. } => {
-                        view.state.names.device_by_serial(serial).map(Holder::Device)
-                    }
-                })
-            }
-        }
+    pub fn find(&self, name: &StoreHolder) -> Result<Option<Holder>, Untold> {
+        let reference = Reference::of(&self.ledger, self.tenant, name);
+        self.read(|view| reference.find(&view.state))
     }
 
     /// # Errors
     /// When the ledger takes nothing more.
-    pub async fn command(&self, command: Command) -> Result<Outcome, Gone> {
+    pub async fn command(&self, command: Command) -> Result<Outcome, Untold> {
         self.one(Ask::Intake(Intake::Command(command))).await
     }
 
     /// # Errors
     /// When the ledger takes nothing more, or refuses the observation, which it does only for what it does not know.
-    pub async fn observe(&self, observation: Observation) -> Result<Outcome, Gone> {
+    pub async fn observe(&self, observation: Observation) -> Result<Outcome, Untold> {
         let outcome = self.one(Ask::Intake(Intake::Observation(observation))).await?;
         match &outcome.answer.rejection {
-            Some(rejection) => Err(Gone::Refused(rejection.name().to_owned())),
+            Some(rejection) => Err(Untold::Refused(rejection.name().to_owned())),
             None => Ok(outcome),
         }
     }
@@ -101,7 +86,7 @@ impl Teller {
     ///
     /// # Errors
     /// When the ledger takes nothing more.
-    pub async fn report_all(&self, reports: Vec<(PoolId, ProviderReport)>) -> Result<(), Gone> {
+    pub async fn report_all(&self, reports: Vec<(PoolId, ProviderReport)>) -> Result<(), Untold> {
         let ask = |(pool, report): &(PoolId, ProviderReport)| {
             Ask::Intake(Intake::Observation(Observation::Provider { pool: PoolRef::Id(*pool), report: *report }))
         };
@@ -113,40 +98,36 @@ impl Teller {
 
     /// # Errors
     /// When the ledger takes nothing more.
-    pub async fn submit_all(&self, asks: Vec<Ask>) -> Result<(), Gone> {
+    pub async fn submit_all(&self, asks: Vec<Ask>) -> Result<(), Untold> {
         if asks.is_empty() {
             return Ok(());
         }
-        for _ in 0..TRIES_MAX {
-            let batch = asks.iter().cloned().map(submission).collect();
-            match self.ledger.submit_all(self.tenant, batch, false).await {
-                Ok(outcomes) => {
-                    for outcome in outcomes {
-                        let outcome = outcome.map_err(|error| Gone::Stopped(error.to_string()))?;
-                        if outcome.answer.status == Status::Refused {
-                            let rule = outcome.answer.rejection.as_ref().map(|rejection| rejection.name());
-                            tracing::warn!(rule, "the ledger does not know what the store speaks of");
-                        }
-                    }
-                    return Ok(());
-                }
-                Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
-                Err(error) => return Err(Gone::Stopped(error.to_string())),
+        let again = || self.ledger.submit_all(self.tenant, asks.iter().cloned().map(submission).collect(), false);
+        for outcome in patiently(again).await? {
+            let outcome = outcome.map_err(|error| Untold::Stopped(error.to_string()))?;
+            if outcome.answer.status == Status::Refused {
+                let rule = outcome.answer.rejection.as_ref().map(|rejection| rejection.name());
+                tracing::warn!(rule, "the ledger does not know what the store speaks of");
             }
         }
-        Err(Gone::Stopped(SubmitError::Busy.to_string()))
+        Ok(())
     }
 
-    async fn one(&self, ask: Ask) -> Result<Outcome, Gone> {
-        for _ in 0..TRIES_MAX {
-            match self.ledger.submit(self.tenant, submission(ask.clone())).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
-                Err(error) => return Err(Gone::Stopped(error.to_string())),
-            }
-        }
-        Err(Gone::Stopped(SubmitError::Busy.to_string()))
+    async fn one(&self, ask: Ask) -> Result<Outcome, Untold> {
+        patiently(|| self.ledger.submit(self.tenant, submission(ask.clone()))).await
     }
+}
+
+/// Asks again while the ledger is busy.
+async fn patiently<R, F: Future<Output = Result<R, SubmitError>>>(ask: impl Fn() -> F) -> Result<R, Untold> {
+    for _ in 0..TRIES_MAX {
+        match ask().await {
+            Ok(told) => return Ok(told),
+            Err(SubmitError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+            Err(error) => return Err(Untold::Stopped(error.to_string())),
+        }
+    }
+    Err(Untold::Stopped(SubmitError::Busy.to_string()))
 }
 
 /// As the ledger's own word. Nobody who is known already is put again by a name alone: no ETag is this one.

@@ -7,8 +7,8 @@ mod reading;
 use super::compare::Remembered;
 use super::connector::Connector;
 use super::names::OldNames;
-use super::submit::{Gone, Teller};
-use super::sync::{IsOurs, Taking, take};
+use super::submit::{Teller, Untold};
+use super::sync::{Taking, take};
 use super::terms::{Pass, PassAsked, PassProgress, Request, Settled, Sought, StoreHolder, Trouble};
 use super::worklist::{Backlog, Worklist, sought};
 use crate::clock::monotonic;
@@ -99,8 +99,8 @@ pub async fn run(teller: Teller, post: Post) {
         not_before: now,
         reread_wait: REREAD_WAIT_MIN,
     };
-    if let Err(gone) = worker.work().await {
-        tracing::warn!(provider = worker.post.provider.name(), %gone, "the worker of a store account ends");
+    if let Err(untold) = worker.work().await {
+        tracing::warn!(provider = worker.post.provider.name(), %untold, "the worker of a store account ends");
     }
     if let Some((_, _, passing)) = worker.passing {
         passing.abort();
@@ -108,7 +108,7 @@ pub async fn run(teller: Teller, post: Post) {
 }
 
 impl Worker {
-    async fn work(&mut self) -> Result<(), Gone> {
+    async fn work(&mut self) -> Result<(), Untold> {
         let mut head = self.teller.ledger.follow(self.teller.tenant)?;
         self.begin().await?;
         loop {
@@ -127,18 +127,17 @@ impl Worker {
                 () = stop.cancelled() => return Ok(()),
                 () = wake.notified() => self.next_sync = Some(monotonic()),
                 () = tokio::time::sleep_until(next.into()) => {}
-                changed = head.changed() => changed.map_err(|_| Gone::Stopped("it is closed".into()))?,
+                changed = head.changed() => changed.map_err(|_| Untold::Stopped("it is closed".into()))?,
                 read = ended(&mut self.passing) => self.end_pass(read).await?,
             }
         }
     }
 
     /// What a worker before this one left: syncs that nobody goes on with, seats that wait.
-    async fn begin(&mut self) -> Result<(), Gone> {
+    async fn begin(&mut self) -> Result<(), Untold> {
         let provider = self.post.provider;
         if let Some(sync) = self.post.left {
-            let reason = "the service was stopped, or its settings changed, while it ran".to_owned();
-            self.teller.observe(Observation::EndSync { sync, end: SyncEnd::Failed { reason } }).await?;
+            self.fail(sync, "the service was stopped, or its settings changed, while it ran".to_owned()).await?;
         }
         let now = monotonic();
         let (head, pools) = self.teller.read(|view| {
@@ -163,7 +162,7 @@ impl Worker {
     }
 
     /// Notes what was recorded about seats since the last look.
-    async fn catch_up(&mut self) -> Result<(), Gone> {
+    async fn catch_up(&mut self) -> Result<(), Untold> {
         loop {
             let (ledger, tenant, from) = (self.teller.ledger.clone(), self.teller.tenant, self.next_event);
             let read = move || Ok(ledger.events(tenant, from, EVENTS_MAX)?);
@@ -186,7 +185,7 @@ impl Worker {
     }
 
     /// Begins the sync that was asked for, or that is due.
-    async fn begin_pass(&mut self) -> Result<(), Gone> {
+    async fn begin_pass(&mut self) -> Result<(), Untold> {
         if self.passing.is_some() {
             return Ok(());
         }
@@ -215,48 +214,48 @@ impl Worker {
         Ok(())
     }
 
-    async fn end_pass(&mut self, (sync, begun_at, read): (Sync, u64, Result<Pass, Trouble>)) -> Result<(), Gone> {
+    async fn end_pass(&mut self, (sync, begun_at, read): (Sync, u64, Result<Pass, Trouble>)) -> Result<(), Untold> {
         self.passing = None;
         self.post.standing.lock().progress = None;
         match read {
             Ok(mut pass) => {
                 pass.is_complete &= sync.is_full;
                 self.trouble_is(None).await?;
+                // also what a run before this one left suspended
                 self.turn_pools(PoolState::Suspended, ProviderReport::Resumed).await?;
-                let next = pass.next.clone();
-                let connectors = self.post.connectors.clone();
-                let is_ours: IsOurs = Arc::new(move |key: &PoolKey| connectors.iter().any(|one| one.has(key)));
-                let (is_full, is_dry_run, id) = (pass.is_complete, sync.is_dry_run, sync.id);
-                let taking = Taking { teller: &self.teller, provider: self.post.provider, sync, begun_at, is_ours };
-                let (before, names) = (std::mem::take(&mut self.remembered), std::mem::take(&mut self.old_names));
-                let kept = is_dry_run.then(|| before.clone());
-                let kept_names = names.clone();
-                let taken = match take(taking, pass, before.clone(), names).await {
+                let (next, is_complete, is_dry_run, id) =
+                    (pass.next.clone(), pass.is_complete, sync.is_dry_run, sync.id);
+                let taking = Taking {
+                    teller: &self.teller,
+                    provider: self.post.provider,
+                    connectors: self.post.connectors.clone(),
+                    sync,
+                    begun_at,
+                };
+                let taken = match take(taking, pass, self.remembered.clone(), self.old_names.clone()).await {
                     Ok(taken) => taken,
-                    Err(Gone::Refused(reason)) => {
-                        (self.remembered, self.old_names) = (before, kept_names);
-                        let end = SyncEnd::Failed { reason };
-                        self.teller.observe(Observation::EndSync { sync: id, end }).await?;
-                        return Ok(());
-                    }
-                    Err(gone @ Gone::Stopped(_)) => return Err(gone),
+                    Err(Untold::Refused(reason)) => return self.fail(id, reason).await,
+                    Err(untold @ Untold::Stopped(_)) => return Err(untold),
                 };
                 // what only looks concludes nothing
-                self.remembered = kept.unwrap_or(taken.remembered);
-                self.old_names = taken.old_names;
                 if !is_dry_run {
+                    self.remembered = taken.remembered;
                     self.since = next;
                 }
-                self.has_read |= is_full;
+                self.old_names = taken.old_names;
+                self.has_read |= is_complete;
                 self.list.hurry(monotonic());
             }
             Err(trouble) => {
-                let reason = trouble.to_string();
-                self.teller.observe(Observation::EndSync { sync: sync.id, end: SyncEnd::Failed { reason } }).await?;
+                self.fail(sync.id, trouble.to_string()).await?;
                 self.trouble_is(Some(trouble)).await?;
             }
         }
         Ok(())
+    }
+
+    async fn fail(&self, sync: SyncId, reason: String) -> Result<(), Untold> {
+        self.teller.observe(Observation::EndSync { sync, end: SyncEnd::Failed { reason } }).await.map(drop)
     }
 
     /// A name of old is known only once the store was read.
@@ -265,7 +264,7 @@ impl Worker {
     }
 
     /// Asks the store for what is due, and tells the ledger what it said.
-    async fn confirm(&mut self) -> Result<(), Gone> {
+    async fn confirm(&mut self) -> Result<(), Untold> {
         let now = monotonic();
         if now < self.not_before {
             return Ok(());
@@ -304,7 +303,7 @@ impl Worker {
         self.settle(asked).await
     }
 
-    async fn settle(&mut self, asked: Vec<Asked>) -> Result<(), Gone> {
+    async fn settle(&mut self, asked: Vec<Asked>) -> Result<(), Untold> {
         let mut by_connector: Vec<Vec<Asked>> = self.post.connectors.iter().map(|_| Vec::new()).collect();
         for one in asked {
             let place = self.post.connectors.iter().position(|connector| connector.has(&one.request.pool));
@@ -335,7 +334,7 @@ impl Worker {
         &mut self,
         places: &BTreeMap<(PoolKey, StoreHolder), (PoolId, Holder)>,
         settled: Vec<(Request, Settled)>,
-    ) -> Result<Option<Trouble>, Gone> {
+    ) -> Result<Option<Trouble>, Untold> {
         let mut reports = Vec::with_capacity(settled.len());
         let mut trouble = None;
         let now = monotonic();
@@ -388,15 +387,15 @@ impl Worker {
     }
 
     /// A store that turns us away for good is written to no more: its pools are suspended until it lets us in again.
-    async fn trouble_is(&mut self, trouble: Option<Trouble>) -> Result<(), Gone> {
-        let is_shut = self.post.standing.lock().trouble.as_ref().is_some_and(Trouble::shuts_the_account);
-        if is_shut && trouble.as_ref().is_some_and(|trouble| !trouble.shuts_the_account()) {
-            self.not_before = monotonic() + TROUBLE_WAIT;
+    async fn trouble_is(&mut self, trouble: Option<Trouble>) -> Result<(), Untold> {
+        let now = monotonic();
+        let before = self.post.standing.lock().trouble.clone();
+        let shuts = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(Trouble::shuts_the_account);
+        if shuts(&before) && trouble.is_some() && !shuts(&trouble) {
+            // that the store can't be reached does not open the account
+            self.not_before = now + TROUBLE_WAIT;
             return Ok(());
         }
-        let before = std::mem::replace(&mut self.post.standing.lock().trouble, trouble.clone());
-        let is_shut = |trouble: &Option<Trouble>| trouble.as_ref().is_some_and(Trouble::shuts_the_account);
-        let now = monotonic();
         match &trouble {
             Some(Trouble::Throttled { retry_after_seconds }) => {
                 let wait = Duration::from_secs(retry_after_seconds.unwrap_or(1).min(3600));
@@ -407,20 +406,19 @@ impl Worker {
             Some(_) => self.not_before = now + Duration::from_secs(1),
             None => {}
         }
-        if is_shut(&before) == is_shut(&trouble) && (is_shut(&trouble) || before.is_none()) {
-            return Ok(());
-        }
-        if let Some(trouble) = &trouble {
+        if let Some(trouble) = trouble.as_ref().filter(|_| before.is_none()) {
             tracing::warn!(provider = self.post.provider.name(), %trouble, "the store can't be written to");
         }
-        if is_shut(&trouble) {
-            self.turn_pools(PoolState::Active, ProviderReport::Suspended).await
-        } else {
-            self.turn_pools(PoolState::Suspended, ProviderReport::Resumed).await
+        let turned = (shuts(&before), shuts(&trouble));
+        self.post.standing.lock().trouble = trouble;
+        match turned {
+            (false, true) => self.turn_pools(PoolState::Active, ProviderReport::Suspended).await,
+            (true, false) => self.turn_pools(PoolState::Suspended, ProviderReport::Resumed).await,
+            (false, false) | (true, true) => Ok(()),
         }
     }
 
-    async fn turn_pools(&self, from: PoolState, report: ProviderReport) -> Result<(), Gone> {
+    async fn turn_pools(&self, from: PoolState, report: ProviderReport) -> Result<(), Untold> {
         let (provider, connectors) = (self.post.provider, self.post.connectors.clone());
         let pools: Vec<PoolId> = self.teller.read(|view| {
             let pools = view.state.pools_of(provider).filter(|pool| pool.state == from);

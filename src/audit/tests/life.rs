@@ -2,11 +2,11 @@
 
 use crate::domain::command::{
     Actor, Command, Door, GroupRef, HolderRef, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport,
-    RefundOrder, TargetRef,
+    RefundOrder, SyncEnd, TargetRef,
 };
 use crate::domain::facts::{
     AppPrice, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, HeldBy, InstalledBy, Intent, Join,
-    KeepOrRelease, Licensing, Mode, Owned, PolicyPatch, PoolDetails, RefundAmount, SettingsPatch,
+    KeepOrRelease, Licensing, Mode, Owned, PolicyPatch, PoolDetails, RefundAmount, SettingsPatch, SyncSeats,
 };
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, TenantId, TokenId, UserId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
@@ -171,6 +171,24 @@ fn inventory(random: &mut SmallRng) -> Ask {
     Ask::Intake(Intake::Observation(Observation::Inventory(inventory)))
 }
 
+/// The store of apples is read by a connector: a sync begins, or the one that runs ends, and serves whoever waited for it.
+fn a_sync_of_apples(ledger: &Ledger, tenant: TenantId) -> Ask {
+    let provider = Provider::AppleBusiness;
+    let running = ledger.read(tenant, |view| view.state.running_sync(provider).map(|sync| sync.id)).unwrap();
+    match running {
+        Some(sync) => {
+            let seats = SyncSeats { seen: 3, foreign: 1, lost: 0 };
+            Ask::Intake(Intake::Observation(Observation::EndSync { sync, end: SyncEnd::Completed { seats } }))
+        }
+        None => Ask::Intake(Intake::Command(Command::StartSync {
+            provider,
+            is_full: true,
+            is_dry_run: false,
+            is_connected: true,
+        })),
+    }
+}
+
 fn user_name(random: &mut SmallRng) -> String {
     format!("user{}@acme.example", random.random_range(0..USERS))
 }
@@ -261,7 +279,7 @@ fn any_ask(random: &mut SmallRng, ledger: &Ledger, tenant: TenantId) -> Ask {
                 7 => ProviderReport::SeatAbsent { holder: id },
                 8 => ProviderReport::Suspended,
                 9 => ProviderReport::Resumed,
-                _ => ProviderReport::SyncedWhole,
+                _ => return a_sync_of_apples(ledger, tenant),
             };
             observed(Observation::Provider { pool: PoolRef::Key(key(3)), report })
         }

@@ -7,7 +7,7 @@ use crate::domain::command::{
     Command, DeviceRef, GroupRef, HolderRef, Intake, Inventory, NewReview, Observation, PoolRef, SyncEnd, SyncPart,
     UserRef,
 };
-use crate::domain::facts::{Brake, GroupKind, KeepOrRelease, Role, SettingsPatch, SyncCounts, SyncSeats};
+use crate::domain::facts::{Brake, GroupKind, KeepOrRelease, Role, SettingsPatch, SyncSeats};
 use crate::domain::ids::{AppId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, SyncId, TokenId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::review::{ReviewSeat, Standing};
@@ -90,13 +90,12 @@ fn of_a_connector(random: &mut SmallRng, state: &Tenant) -> Option<Observation> 
         0 => Observation::EndSync { sync, end: SyncEnd::Failed { reason: "cut".into() } },
         1 => {
             let seats = SyncSeats { seen: random.random_range(0..9), foreign: 1, lost: 0 };
-            let would_be = running.is_dry_run.then(|| SyncCounts { listed: 3, ..SyncCounts::default() });
-            Observation::EndSync { sync, end: SyncEnd::Completed { would_be, seats } }
+            Observation::EndSync { sync, end: SyncEnd::Completed { seats } }
         }
-        2 if !running.is_dry_run => Observation::Inventory(Inventory {
+        2 => Observation::Inventory(Inventory {
             provider: running.provider,
             is_complete: running.is_full,
-            is_dry_run: false,
+            is_dry_run: running.is_dry_run,
             language: running.language.clone(),
             pages: random.random_range(0..9),
             items: Vec::new(),

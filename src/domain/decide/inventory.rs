@@ -40,7 +40,8 @@ impl Judge<'_> {
             Some(part) => self.guard_awaits_items(part.sync)?,
             None => self.guard_syncing(inventory.provider)?,
         }
-        if inventory.is_dry_run {
+        let part = inventory.part.as_ref().and_then(|part| self.tenant.syncs.get(part.sync.index()));
+        if part.map_or(inventory.is_dry_run, |sync| sync.is_dry_run) {
             self.dry_run(inventory);
         } else {
             self.sync(inventory, &keys);
@@ -51,6 +52,9 @@ impl Judge<'_> {
     /// What a pass would do, counted on a copy.
     fn dry_run(&mut self, inventory: &Inventory) {
         let mut copy = self.tenant.clone();
+        if let Some(sync) = inventory.part.as_ref().and_then(|part| copy.syncs.get_mut(part.sync.index())) {
+            sync.is_dry_run = false;
+        }
         let real = Inventory { is_dry_run: false, ..inventory.clone() };
         let envelope = Envelope {
             recorded_at: self.now,
@@ -63,10 +67,13 @@ impl Judge<'_> {
         };
         let intake = crate::domain::command::Intake::Observation(crate::domain::command::Observation::Inventory(real));
         let judged = super::decide(&mut copy, &intake, &envelope, None);
-        let completed = judged.events.into_iter().rev().find(|event| matches!(event, Event::SyncCompleted { .. }));
-        self.start(inventory);
-        if let Some(completed) = completed {
-            self.emit(completed);
+        let is_count = |event: &Event| matches!(event, Event::SyncCompleted { .. } | Event::SyncItemsTaken { .. });
+        let counted = judged.events.into_iter().rev().find(is_count);
+        if inventory.part.is_none() {
+            self.start(inventory);
+        }
+        if let Some(counted) = counted {
+            self.emit(counted);
         }
     }
 
@@ -100,8 +107,9 @@ impl Judge<'_> {
         let is_listed = |pool: &&Pool| pool.state != PoolState::Removed;
         let missing: Vec<PoolId> = match &inventory.part {
             Some(part) => {
-                let known = part.gone.iter().filter(|pool| pool.index() < self.tenant.pools.len());
-                known.map(|pool| self.tenant.pool(*pool)).filter(is_listed).map(|pool| pool.id).collect()
+                let known: BTreeSet<_> =
+                    part.gone.iter().filter(|pool| pool.index() < self.tenant.pools.len()).collect();
+                known.into_iter().map(|pool| self.tenant.pool(*pool)).filter(is_listed).map(|pool| pool.id).collect()
             }
             None if inventory.is_complete => {
                 let gone = |pool: &&Pool| is_listed(pool) && !keys.contains(&pool.key);

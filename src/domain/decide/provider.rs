@@ -45,12 +45,6 @@ impl Judge<'_> {
                     self.serve_queue(pool);
                 }
             }
-            ProviderReport::SyncedWhole => {
-                if self.tenant.pool(pool).is_serving_paused {
-                    self.emit(Event::ServingResumed { pool });
-                    self.serve_queue(pool);
-                }
-            }
         }
         Ok(self.done_or(About::Pool(pool)))
     }
@@ -79,7 +73,7 @@ impl Judge<'_> {
         // a sync that runs shows many: they are judged together at its end
         let provider = self.tenant.pool(pool).key.provider();
         if self.tenant.running_sync(provider).is_none() {
-            self.reclaim_deficits([pool]);
+            self.reclaim_deficits([pool], None);
         }
     }
 

@@ -136,14 +136,14 @@ impl Judge<'_> {
     }
 
     /// What pools that reclaim by themselves take back, as far as the brake lets them. All of one provider.
-    pub(super) fn reclaim_deficits(&mut self, pools: impl IntoIterator<Item = PoolId>) {
+    pub(super) fn reclaim_deficits(&mut self, pools: impl IntoIterator<Item = PoolId>, sync: Option<SyncId>) {
         let endings: Vec<Ending> = pools.into_iter().flat_map(|pool| self.automatic_reclaims(pool)).collect();
         let Some(first) = endings.first() else {
             return;
         };
         let provider = self.tenant.pool(first.pool).key.provider();
         let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
-        self.end_seats(&endings, Brake::Automatic { sync: None, seats_held });
+        self.end_seats(&endings, Brake::Automatic { sync, seats_held });
     }
 
     pub(super) fn resolve_deficit(&mut self, pool: &PoolRef) -> Ruling {

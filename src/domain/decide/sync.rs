@@ -1,7 +1,7 @@
 //! Syncs of a connector, which take a while: begun, gone on with as items and seats come in, ended. Not here: what an
 //! inventory says (`inventory`), and what the store says of single seats (`provider`).
 
-use super::settle::{Brake, Ending};
+use super::settle::Ending;
 use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::SyncEnd;
@@ -11,6 +11,7 @@ use crate::domain::ids::{Holder, PoolId, SyncId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{SeatState, SyncState};
+use std::collections::BTreeSet;
 
 impl Judge<'_> {
     pub(super) fn guard_syncing(&self, provider: Provider) -> Result<(), Rejection> {
@@ -73,7 +74,9 @@ impl Judge<'_> {
             };
             Some(Ending { pool: pool.id, holder: *holder, cause })
         };
-        lost.iter().filter_map(ending).collect()
+        // named twice, it goes once
+        let lost: BTreeSet<_> = lost.iter().collect();
+        lost.into_iter().filter_map(ending).collect()
     }
 
     pub(super) fn end_sync(&mut self, sync: SyncId, end: &SyncEnd) -> Ruling {
@@ -83,28 +86,22 @@ impl Judge<'_> {
         let (is_full, is_dry_run) = (found.is_full, found.is_dry_run);
         match end {
             SyncEnd::Failed { reason } => self.emit(Event::SyncFailed { sync, reason: reason.clone() }),
-            SyncEnd::Completed { would_be, seats } => {
+            SyncEnd::Completed { seats } => {
                 if is_full {
                     self.emit(Event::SyncSeatsCompared { sync, seats: *seats });
                 }
                 if !is_dry_run {
-                    self.reclaim_after(sync, provider);
+                    // what the seats that it showed leave pools owing
+                    let pools: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).collect();
+                    self.reclaim_deficits(pools, Some(sync));
                 }
-                self.complete(sync, would_be.unwrap_or(counts), is_full && !is_dry_run);
+                self.complete(sync, counts, is_full && !is_dry_run);
                 if is_full && !is_dry_run {
                     self.serve_again(provider);
                 }
             }
         }
         Ok(Verdict::Done)
-    }
-
-    /// What the seats that a sync showed leave pools owing, as far as the brake lets it be taken back.
-    fn reclaim_after(&mut self, sync: SyncId, provider: Provider) {
-        let pools: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).collect();
-        let endings: Vec<Ending> = pools.into_iter().flat_map(|pool| self.automatic_reclaims(pool)).collect();
-        let seats_held = self.tenant.pools_of(provider).map(|pool| pool.held()).sum();
-        self.end_seats(&endings, Brake::Automatic { sync: Some(sync), seats_held });
     }
 
     /// Pools that waited after "not enough" are served again.

@@ -54,7 +54,7 @@ impl Judge<'_> {
         for provider in Provider::ALL {
             let of_provider: Vec<PoolId> =
                 due.iter().copied().filter(|pool| self.tenant.pool(*pool).key.provider() == provider).collect();
-            self.reclaim_deficits(of_provider);
+            self.reclaim_deficits(of_provider, None);
         }
     }
 

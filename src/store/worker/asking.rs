@@ -7,7 +7,7 @@ use crate::domain::command::ProviderReport;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::store::names::{Directory, OldNames};
-use crate::store::submit::Gone;
+use crate::store::submit::Untold;
 use crate::store::terms::{Request, Sought};
 use crate::store::worklist::Waiting;
 use std::collections::BTreeSet;
@@ -22,13 +22,16 @@ pub(super) struct Asked {
 
 impl Worker {
     /// What may have happened is looked up before it is asked again: a seat that is there is not asked for twice.
-    pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Gone> {
+    pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Untold> {
         let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
         *asked = rest;
         let mut reports = Vec::new();
         for one in unknown {
             let connector = self.post.connectors.iter().find(|connector| connector.has(&one.request.pool)).cloned();
-            let Some(connector) = connector else { continue };
+            let Some(connector) = connector else {
+                self.list.postpone(one.pool, one.holder, true, monotonic(), jitter());
+                continue;
+            };
             let (holder, sought) = (one.holder, one.request.sought);
             match (connector.look(&one.request.pool, &one.request.holder).await, sought) {
                 (Ok(true), Sought::Grant) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
@@ -45,7 +48,7 @@ impl Worker {
     }
 
     /// Puts what is due into the store's words. Who has no name any more can't be asked for.
-    pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Gone> {
+    pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Untold> {
         let (ledger, tenant) = (self.teller.ledger.clone(), self.teller.tenant);
         let old = if self.post.provider == Provider::AppleBusiness { self.old_names.clone() } else { OldNames::new() };
         let make = move || {

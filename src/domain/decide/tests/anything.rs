@@ -1,14 +1,15 @@
 //! Anything at all may happen to a small organization: the laws hold after every step, and the history folds to the same
 //! state. The laws are asked by `scenario` itself.
 
+use super::connector_steps::{begun_so, ended_sync, read};
 use super::reviewing::{cancelled, decided, ended, in_review, opened, opened_until};
 use super::scenario::{POOLS, Scenario, Step};
 use super::steps::*;
-use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport};
+use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport, SyncEnd};
 use crate::domain::facts::{
-    Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch,
+    Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch, SyncSeats,
 };
-use crate::domain::ids::{HeldId, Holder};
+use crate::domain::ids::{HeldId, Holder, PoolId};
 use crate::domain::state::Tenant;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -139,7 +140,20 @@ fn by_the_store() -> impl Strategy<Value = Step> {
         2 => anyone().prop_map(absent),
         1 => Just(store(ProviderReport::Suspended)),
         2 => Just(store(ProviderReport::Resumed)),
-        2 => Just(store(ProviderReport::SyncedWhole)),
+    ]
+}
+
+/// A sync that takes a while: begun, its items and what it did not see the second time, its end. Whose it is, is found when
+/// it is played.
+fn by_a_connector(kind: Kind) -> impl Strategy<Value = Step> {
+    let lost = prop::collection::vec(anyone(), 0..4);
+    let gone = select(vec![vec![], vec![PoolId(0)], vec![PoolId(1)]]);
+    let seats = (0..9_u64).prop_map(|seen| SyncSeats { seen, foreign: 1, lost: 0 });
+    prop_oneof![
+        3 => (any::<bool>(), 0..4_u8).prop_map(move |(is_full, odd)| begun_so(kind, is_full, odd == 0)),
+        3 => (stock(kind), gone, lost).prop_map(move |(items, gone, lost)| read(kind, items, &gone, &lost)),
+        3 => seats.prop_map(|seats| ended_sync(SyncEnd::Completed { seats })),
+        1 => Just(ended_sync(SyncEnd::Failed { reason: "cut".into() })),
     ]
 }
 
@@ -152,6 +166,7 @@ pub(super) fn step(kind: Kind) -> impl Strategy<Value = Step> {
         1 => (stock(kind), any::<bool>()).prop_map(move |(items, is_complete)| {
             if is_complete { synced(kind, items) } else { told_of(kind, items) }
         }),
+        1 => by_a_connector(kind),
     ]
 }
 
@@ -208,8 +223,9 @@ proptest! {
             machines("fleet", &["laptop", "desk"]),
             group(GroupKind::Mixed, "all", &["cy", "kiosk"]),
         ]);
-        for step in &steps {
-            scenario.play(step);
+        for step in steps {
+            let step = step.of_what_runs(&scenario.tenant);
+            scenario.play(&step);
             prop_assert_eq!(broken_rule(&scenario.tenant), None, "after {:?}", step);
         }
         scenario.assert_the_fold_is_the_state();

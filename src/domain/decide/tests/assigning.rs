@@ -1,5 +1,6 @@
 //! rules.md §4 *Assigning*: intents, modes, the queue. Who is covered is told in `covering`.
 
+use super::connector_steps::{begun, ended_well, read};
 use super::scenario::{Step, check, check_each};
 use super::steps::*;
 use crate::domain::command::ProviderReport;
@@ -350,16 +351,19 @@ fn after_not_enough_nobody_is_served_until_a_complete_sync() {
         = office: 1 of 3, 1 reserved, waiting: bob
     "#]],
     );
-    let given = [&given[..], &[required_as_far_as_it_goes("cy")]].concat();
+    let read_whole = [begun(Kind::Apple, true), read(Kind::Apple, vec![item(Kind::Apple, "office", 3)], &[], &[])];
+    let given = [&given[..], &[required_as_far_as_it_goes("cy")], &read_whole].concat();
     check(
         &given,
-        store(ProviderReport::SyncedWhole),
+        ended_well(),
         expect![[r#"
-        serving_resumed
-        seat_granted bob queue
-        seat_granted cy queue
-        = office: 3 of 3, 3 reserved
-    "#]],
+            sync_seats_compared seats (foreign 1 lost 2 seen 5) sync sync_1
+            sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 1
+            serving_resumed
+            seat_granted bob queue
+            seat_granted cy queue
+            = office: 3 of 3, 3 reserved
+        "#]],
     );
 }
 

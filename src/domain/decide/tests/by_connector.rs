@@ -1,9 +1,9 @@
 //! Syncs that a connector runs (rules.md §6): begun, gone on with, ended, and what they conclude from what is missing.
 
+use super::connector_steps::{begun, begun_so, ended_sync, ended_well, read};
 use super::scenario::{Scenario, Step, check};
 use super::steps::{
-    Kind, begun, confirmed, ended, ended_well, item, listed, not_enough, people, read, required,
-    required_as_far_as_it_goes, seen, settings,
+    Kind, confirmed, item, listed, not_enough, people, required, required_as_far_as_it_goes, seen, settings,
 };
 use crate::domain::command::{Command, SyncEnd};
 use crate::domain::facts::{Brake, SettingsPatch, SyncCounts, SyncSeats};
@@ -111,7 +111,7 @@ fn a_sync_without_a_connector_is_refused_and_one_that_does_not_run_is_not_gone_o
         = office: 0 of 4
     "#]],
     );
-    let over = [begun(ONLINE, true), with_sync(ended(SyncEnd::Failed { reason: "cut".into() }), 0)];
+    let over = [begun(ONLINE, true), with_sync(ended_sync(SyncEnd::Failed { reason: "cut".into() }), 0)];
     check(
         &over,
         ended_first(),
@@ -239,7 +239,7 @@ fn a_complete_sync_serves_those_whom_the_store_had_nothing_for() {
 }
 
 #[test]
-fn a_sync_keeps_what_it_counted_and_one_that_only_looks_is_told() {
+fn a_sync_keeps_what_it_counted_and_one_that_only_looks_counts_what_it_would_do() {
     let mut scenario = Scenario::after(&three_seats());
     scenario.play(&read(ONLINE, vec![item(ONLINE, "office", 5), item(ONLINE, "visio", 1)], &[], &["bob"]));
     scenario.play(&ended_well());
@@ -247,13 +247,13 @@ fn a_sync_keeps_what_it_counted_and_one_that_only_looks_is_told() {
     let sync = &scenario.tenant.syncs[1];
     assert_eq!((sync.state, sync.counts), (SyncState::Completed, counted));
     assert_eq!(sync.seats, Some(SyncSeats { seen: 5, foreign: 1, lost: 2 }));
-    let look =
-        Command::StartSync { provider: Provider::MicrosoftStore, is_full: true, is_dry_run: true, is_connected: true };
-    scenario.play(&super::steps::command(look));
-    let would_be = SyncCounts { listed: 7, ..SyncCounts::default() };
-    let end = SyncEnd::Completed { would_be: Some(would_be), seats: SyncSeats::default() };
-    scenario.play(&with_sync(ended(end), 2));
-    assert_eq!(scenario.tenant.syncs[2].counts, would_be);
+    scenario.play(&begun_so(ONLINE, true, true));
+    let more = ["office", "visio", "notes"].map(|name| item(ONLINE, name, 9)).to_vec();
+    let judged = scenario.play(&with_sync(read(ONLINE, more, &[], &["ada"]), 2));
+    assert_eq!(judged.events.len(), 1, "it only counts: {:?}", judged.events);
+    scenario.play(&with_sync(ended_well(), 2));
+    let would_be = SyncCounts { listed: 1, changed: 2, delisted: 0, skipped: 0, unchanged: 0, pages: 1 };
+    assert_eq!((scenario.tenant.syncs[2].state, scenario.tenant.syncs[2].counts), (SyncState::Completed, would_be));
     assert_eq!(scenario.tenant.pools.len(), 2, "it only looked");
 }
 

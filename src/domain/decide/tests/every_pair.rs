@@ -96,7 +96,7 @@ fn causes_in(report: ProviderReport) -> &'static [Cause] {
         ProviderReport::SeatSeen { .. } => &[Cause::Seen],
         ProviderReport::SeatAbsent { .. } => &[Cause::Absent],
         // About the pool, not about a seat.
-        ProviderReport::Suspended | ProviderReport::Resumed | ProviderReport::SyncedWhole => &[],
+        ProviderReport::Suspended | ProviderReport::Resumed => &[],
     }
 }
 

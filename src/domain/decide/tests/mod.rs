@@ -5,6 +5,7 @@ mod assigning;
 mod at_the_store;
 mod braking;
 mod by_connector;
+mod connector_steps;
 mod covering;
 mod every_pair;
 mod giving_back;

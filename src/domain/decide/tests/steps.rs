@@ -3,13 +3,13 @@
 use super::scenario::{DEVICES, PEOPLE, POOLS, Step, device, holder, user};
 use crate::domain::command::{
     Command, DeviceRef, GroupRef, HolderRef, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport,
-    RefundOrder, SyncEnd, SyncPart, TargetRef, UserRef,
+    RefundOrder, TargetRef, UserRef,
 };
 use crate::domain::facts::{
     AppPrice, DeficitPolicy, DepartureCause, DeviceFacts, DistributionPolicy, GroupKind, HeldBy, InstalledBy, Intent,
-    Join, KeepOrRelease, Licensing, Mode, Owned, PolicyPatch, PoolDetails, SettingsPatch, SyncSeats,
+    Join, KeepOrRelease, Licensing, Mode, Owned, PolicyPatch, PoolDetails, SettingsPatch,
 };
-use crate::domain::ids::{AssignmentId, Holder, PoolId, SubjectId, SyncId};
+use crate::domain::ids::{AssignmentId, Holder, PoolId, SubjectId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
 use crate::domain::time::{DAY_MICROS, Day};
@@ -92,7 +92,7 @@ pub(super) fn command(command: Command) -> Step {
     Intake::Command(command).into()
 }
 
-fn observed(observation: Observation) -> Step {
+pub(super) fn observed(observation: Observation) -> Step {
     Intake::Observation(observation).into()
 }
 
@@ -242,28 +242,6 @@ fn inventory(items: Vec<InventoryItem>, provider: Provider, is_complete: bool) -
         items,
         part: None,
     }))
-}
-
-/// A connector begins a sync, as `begun(kind, is_full)`.
-pub(super) fn begun(kind: Kind, is_full: bool) -> Step {
-    let provider = kind.provider();
-    command(Command::StartSync { provider, is_full, is_dry_run: false, is_connected: true })
-}
-
-/// It has read everything: these items, and of what it did not see the second time these pools and seats of `office`.
-pub(super) fn read(kind: Kind, items: Vec<InventoryItem>, gone: &[PoolId], lost: &[&str]) -> Step {
-    let Intake::Observation(Observation::Inventory(whole)) = synced(kind, items).intake else { unreachable!() };
-    let lost = lost.iter().map(|name| (PoolId(0), holder(name))).collect();
-    let part = Some(SyncPart { sync: SyncId(1), gone: gone.to_vec(), lost });
-    observed(Observation::Inventory(Inventory { part, ..whole }))
-}
-
-pub(super) fn ended(end: SyncEnd) -> Step {
-    observed(Observation::EndSync { sync: SyncId(1), end })
-}
-
-pub(super) fn ended_well() -> Step {
-    ended(SyncEnd::Completed { would_be: None, seats: SyncSeats { seen: 5, foreign: 1, lost: 2 } })
 }
 
 /// A part of a provider's inventory.
