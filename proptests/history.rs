@@ -11,9 +11,14 @@ pub(crate) struct Counted {
     /// `None` is without limit.
     pub(crate) owned: Option<u64>,
     is_open: bool,
+    is_declared: bool,
     /// By holder: whether the seat is in use.
     pub(crate) seats: BTreeMap<String, bool>,
+    /// Those of them that are on their way back, and were in use or not.
+    releasing: BTreeMap<String, bool>,
     pub(crate) queue: BTreeSet<String>,
+    /// Why nobody who waits is served: the pool is suspended, or its store had not enough.
+    unserved: BTreeSet<&'static str>,
 }
 
 impl Counted {
@@ -75,7 +80,8 @@ impl History {
     /// At the last position of a command nobody waits while a seat is free.
     fn end_of_command(&self) {
         for (id, pool) in &self.pools {
-            assert!(pool.queue.is_empty() || !pool.has_free_seat(), "{id} before {}: {pool:?}", self.next);
+            let may_wait = !pool.has_free_seat() || !pool.unserved.is_empty();
+            assert!(pool.queue.is_empty() || may_wait, "{id} before {}: {pool:?}", self.next);
         }
     }
 
@@ -90,6 +96,9 @@ impl History {
         }
         let (Some(id), Some(kind)) = (data["pool"].as_str(), event["type"].as_str()) else { return };
         let pool = self.pools.entry(id.to_owned()).or_default();
+        pool.is_declared |= data["key"]["declared"].is_object();
+        let of_stores = ["seat_releasing", "foreign_seat_seen", "seat_taken_back", "requeued", "serving_paused"];
+        assert!(!pool.is_declared || !of_stores.contains(&kind), "not in a declared pool: {event}");
         let holder = || data["holder"].as_str().expect("a holder").to_owned();
         match kind {
             "pool_listed" | "capacity_changed" => pool.owned = data["owned"]["count"].as_u64(),
@@ -104,8 +113,28 @@ impl History {
             }
             "seat_taken" => assert_eq!(pool.seats.insert(holder(), true), Some(false), "{event}"),
             "seat_idle" => assert_eq!(pool.seats.insert(holder(), false), Some(true), "{event}"),
-            "seat_released" => assert!(pool.seats.remove(&holder()).is_some(), "{event}"),
-            "queued" => assert!(pool.queue.insert(holder()), "one place a holder: {event}"),
+            "seat_released" => {
+                pool.releasing.remove(&holder());
+                assert!(pool.seats.remove(&holder()).is_some(), "{event}");
+            }
+            "seat_releasing" => {
+                let was = pool.seats.insert(holder(), false).unwrap_or_else(|| panic!("nothing to give back: {event}"));
+                assert_eq!(pool.releasing.insert(holder(), was), None, "given back twice: {event}");
+            }
+            "seat_taken_back" | "seat_release_refused" => {
+                let was = pool.releasing.remove(&holder()).unwrap_or_else(|| panic!("not on its way back: {event}"));
+                pool.seats.insert(holder(), was);
+            }
+            "foreign_seat_seen" => assert_eq!(pool.seats.insert(holder(), false), None, "one seat a holder: {event}"),
+            "foreign_seat_adopted" => {
+                pool.queue.remove(&holder());
+                assert!(pool.seats.insert(holder(), data["in_use"] == true).is_some(), "{event}");
+            }
+            "serving_paused" => drop(pool.unserved.insert("paused")),
+            "serving_resumed" => drop(pool.unserved.remove("paused")),
+            "pool_suspended" => drop(pool.unserved.insert("suspended")),
+            "pool_resumed" => drop(pool.unserved.remove("suspended")),
+            "queued" | "requeued" => assert!(pool.queue.insert(holder()), "one place a holder: {event}"),
             "dequeued" => assert!(pool.queue.remove(&holder()), "{event}"),
             "command_refused" => {
                 let refused = &data["rejection"];
@@ -116,12 +145,10 @@ impl History {
                     let held = (figures["owned"]["count"].as_u64(), figures["held"].as_u64());
                     assert_eq!(held, (pool.owned, Some(pool.held())), "the refusal's figures: {event}");
                     let is_for_one = one_more.is_object() || data["target"]["group"].is_null();
-                    assert!(!is_for_one || !pool.has_free_seat(), "refused while a seat was free: {event} of {pool:?}");
+                    let may_refuse = !pool.has_free_seat() || !pool.unserved.is_empty();
+                    assert!(!is_for_one || may_refuse, "refused while a seat was free: {event} of {pool:?}");
                     self.refusals_for_lack += 1;
                 }
-            }
-            "seat_releasing" | "foreign_seat_seen" | "seat_taken_back" | "requeued" => {
-                panic!("not in a declared pool: {event}")
             }
             _ => {}
         }

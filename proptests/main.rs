@@ -17,7 +17,6 @@ mod hostile;
 mod ledger_machine;
 mod loading;
 mod merkle_log;
-mod microsoft_client;
 mod model;
 mod museum;
 mod offline;

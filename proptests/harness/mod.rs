@@ -4,6 +4,7 @@
 mod budget;
 mod client;
 mod commands;
+mod journal;
 mod organization;
 mod program;
 mod service;
@@ -11,6 +12,7 @@ mod service;
 pub(crate) use budget::{asked_number, asked_words, is_budget_full};
 pub(crate) use client::{Answer, Client, block_on, encode};
 pub(crate) use commands::{Said, call_of};
+pub(crate) use journal::grants_in;
 pub(crate) use organization::{Tenant, user};
 pub(crate) use program::{asked, load, refused_to_serve, replay, run_program, verify, verify_against};
 pub(crate) use service::{Options, ROOT_TOKEN, Service};

@@ -2,3 +2,4 @@
 //! here: the simulators against their protocols (`store_simulators`).
 
 mod apple;
+mod microsoft;

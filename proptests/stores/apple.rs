@@ -1,7 +1,7 @@
 //! Apple Apps and Books.
 
 use super::{Shop, eventually, service_for};
-use crate::harness::{Service, block_on};
+use crate::harness::{Service, block_on, grants_in};
 use seatledger::store::simulator::apple::{AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -110,6 +110,7 @@ fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
     shop.synced();
     assert_eq!(store.sitting(), shop.holders(POOL));
     assert_eq!(shop.figures(POOL), "owned 2, held 2, reserved 1, foreign 1");
+    grants_in(store.simulator.journal(0, 1_000_000));
 }
 
 #[test]

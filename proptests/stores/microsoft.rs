@@ -1,14 +1,13 @@
 //! Microsoft Store for Business.
 
 use super::{Shop, eventually, service_for};
-use crate::harness::{Service, block_on};
+use crate::harness::{Service, block_on, grants_in};
 use seatledger::domain::facts::DistributionPolicy;
 use seatledger::domain::key::LicenseType;
 use seatledger::store::simulator::faults::{Fault, FaultRates};
-use seatledger::store::simulator::journal::Deed;
 use seatledger::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulator, Product, ProductKey, Purchase};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -29,7 +28,7 @@ pub(super) fn key() -> ProductKey {
 
 pub(super) struct Store {
     pub(super) simulator: MicrosoftSimulator,
-    directory: String,
+    pub(super) directory: String,
 }
 
 impl Store {
@@ -68,21 +67,8 @@ impl Store {
         seats.into_iter().filter(|seat| seat.product == key()).map(|seat| seat.upn.to_lowercase()).collect()
     }
 
-    /// Law: between two grants to one holder of one pool lies a release.
     pub(super) fn never_granted_twice(&self) {
-        let mut holding: BTreeMap<(String, String), bool> = BTreeMap::new();
-        for entry in self.simulator.market().journal().from(0, usize::MAX) {
-            let seat = (entry.pool.clone(), entry.holder.to_lowercase());
-            let held = holding.entry(seat).or_default();
-            match entry.deed {
-                Deed::Granted => {
-                    assert!(!*held, "granted twice: {entry:?}");
-                    *held = true;
-                }
-                Deed::Released => *held = false,
-                Deed::GrantedAlready | Deed::GrantRefused | Deed::ReleasedAlready | Deed::ReleaseRefused => {}
-            }
-        }
+        grants_in(self.simulator.market().journal().from(0, usize::MAX));
     }
 
     pub(super) fn linked(&self, service: &Arc<Service>) -> Shop {
@@ -259,7 +245,7 @@ fn a_dry_run_says_what_a_sync_would_find_and_changes_nothing() {
 }
 
 #[test]
-fn faults_of_every_kind_end_in_agreement_once_they_stop() {
+fn cuts_and_answers_that_can_not_be_read_end_in_agreement_once_they_stop() {
     let store = Store::with_seats(4);
     let service = Arc::new(service_for(&store.simulator.url()));
     let shop = store.linked(&service);

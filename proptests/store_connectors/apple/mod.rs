@@ -4,7 +4,7 @@ mod notices;
 mod reading;
 mod settling;
 
-use crate::harness::block_on;
+use crate::harness::{block_on, grants_in};
 use seatledger::domain::key::PoolKey;
 use seatledger::store::apple::wire::MdmInfo;
 use seatledger::store::apple::{AppleConnector, AppleSettings, ContentToken};
@@ -12,10 +12,8 @@ use seatledger::store::simulator::apple::{
     AppleSimulator, Holder, NewAsset, NewToken, NewUnit, Options, Order, Timing,
 };
 use seatledger::store::simulator::faults::{Fault, Shot};
-use seatledger::store::simulator::journal::Deed;
 use seatledger::store::terms::{Pass, PassAsked, PassProgress, Request, Settled, Sought, StoreHolder};
 use seatledger::store::transport::TransportLimits;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -85,18 +83,7 @@ impl Unit {
 
     /// Nobody was given a seat that was given already and not taken back.
     fn no_seat_was_given_twice(&self) {
-        let mut held = BTreeMap::new();
-        for entry in self.simulator.journal(0, 1_000_000) {
-            let given = held.entry((entry.pool, entry.holder)).or_insert(false);
-            match entry.deed {
-                Deed::Granted => {
-                    assert!(!*given, "given twice");
-                    *given = true;
-                }
-                Deed::Released => *given = false,
-                Deed::GrantedAlready | Deed::GrantRefused | Deed::ReleasedAlready | Deed::ReleaseRefused => {}
-            }
-        }
+        grants_in(self.simulator.journal(0, 1_000_000));
     }
 }
 

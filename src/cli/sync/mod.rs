@@ -130,7 +130,7 @@ fn tell(sync: &Value) -> Result<(), Failure> {
         output::line(&format!("skipped: {}: {}", text(&skipped["key"]), text(&skipped["reason"])))?;
     }
     for held in sync["held"].as_array().into_iter().flatten() {
-        let seats = output::grouped(held["seats_held"].as_u64().or(held["count"].as_u64()).unwrap_or(0));
+        let seats = output::grouped(held["seats_count"].as_u64().unwrap_or(0));
         output::line(&format!(
             "held by the brake until a person confirms: {seats} seats; seatledger sync --confirm {}",
             text(&sync["id"])

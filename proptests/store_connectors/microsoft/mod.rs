@@ -4,12 +4,11 @@
 mod passes;
 mod settling;
 
-use crate::harness::block_on;
+use crate::harness::{block_on, grants_in};
 use seatledger::clock::Clock;
 use seatledger::domain::facts::DistributionPolicy;
 use seatledger::domain::key::{LicenseType, PoolKey};
 use seatledger::store::microsoft::{MicrosoftConnector, MicrosoftSettings};
-use seatledger::store::simulator::journal::Deed;
 use seatledger::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulator, Product, ProductKey, Purchase};
 use seatledger::store::terms::{Pass, PassAsked, PassProgress, Request, Settled, Sought, StoreHolder, Trouble};
 use seatledger::store::transport::{Transport, TransportLimits};
@@ -95,23 +94,10 @@ impl Store {
         self.simulator.market().seat(&sku(product), &upn(name)).is_ok()
     }
 
-    /// How often a seat was given to each, and fails where one was given twice without having been taken.
+    /// How often a seat was given to each, as `pool holder`, and fails where one was given twice without having been taken.
     pub(super) fn grants(&self) -> BTreeMap<String, u32> {
-        let (mut grants, mut has) = (BTreeMap::new(), BTreeMap::new());
-        for entry in self.simulator.market().journal().from(0, usize::MAX) {
-            let who = format!("{} {}", entry.pool, entry.holder);
-            match entry.deed {
-                Deed::Granted => {
-                    assert_ne!(has.insert(who.clone(), true), Some(true), "{who} was given a second seat");
-                    *grants.entry(who).or_default() += 1;
-                }
-                Deed::Released => {
-                    has.insert(who, false);
-                }
-                Deed::GrantedAlready | Deed::GrantRefused | Deed::ReleasedAlready | Deed::ReleaseRefused => {}
-            }
-        }
-        grants
+        let grants = grants_in(self.simulator.market().journal().from(0, usize::MAX));
+        grants.into_iter().map(|((pool, holder), times)| (format!("{pool} {holder}"), times)).collect()
     }
 }
 
