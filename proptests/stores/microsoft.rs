@@ -236,11 +236,28 @@ fn a_dry_run_says_what_a_sync_would_find_and_changes_nothing() {
     let store = Store::with_seats(3);
     let service = Arc::new(service_for(&store.simulator.url()));
     let shop = store.linked(&service);
+    // what the ledger has no word for, and what nobody can carry off, is told and makes no pool
+    let mut coins = Product::plain("9NBLGGH4R2R6", "0016", "Coins");
+    coins.product_type = "Consumable".into();
+    let mut sealed = Product::plain("9NBLGGH4R2R7", "0016", "Sealed");
+    sealed.skus[0].packages[0].is_encrypted = true;
+    for product in [coins, sealed] {
+        let bought = product.product_id.clone();
+        store.simulator.market().sell(product).expect("a product");
+        store.buys(&bought, LicenseType::Online, 5);
+    }
     let look = shop.tenant.post("/syncs", json!({"provider": "microsoft-store", "full": true, "dry_run": true}));
     let looked = shop.ended(look.body["sync"].as_str().expect("a sync"));
     assert_eq!((&looked["state"], &looked["counts"]["listed"]), (&json!("completed"), &json!(2)), "{looked}");
     assert_eq!(shop.tenant.list("/pools").len(), 0);
-    assert_eq!(shop.synced()["counts"]["listed"], 2);
+    let synced = shop.synced();
+    assert_eq!((&synced["counts"]["listed"], &synced["counts"]["skipped"]), (&json!(2), &json!(2)), "{synced}");
+    let skipped = synced["skipped"].as_array().expect("a list").iter();
+    let told: BTreeSet<_> = skipped.map(|one| format!("{} {}", one["key"], one["reason"])).collect();
+    let of = |product: &str, why: &str| format!("\"{product}:0016:online\" \"{why}\"");
+    let both = [of("9NBLGGH4R2R6", "unsupported-type"), of("9NBLGGH4R2R7", "encrypted-package")];
+    assert_eq!(told, both.into());
+    assert_eq!(shop.tenant.list("/pools").len(), 2);
     assert_eq!(shop.tenant.get(&format!("/pools/{}", crate::harness::encode(CARRIED))).ok()["installed_by"], "tool");
 }
 

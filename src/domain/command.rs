@@ -340,6 +340,8 @@ pub struct Inventory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncPart {
     pub sync: SyncId,
+    /// What the store lists and the ledger has no word for, each key once.
+    pub unsupported: Vec<PoolKey>,
     /// Pools that two complete passes in a row do not list.
     pub gone: Vec<PoolId>,
     /// Seats that two complete passes in a row do not show, of pools that they list.

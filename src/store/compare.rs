@@ -60,8 +60,9 @@ pub fn compare(
     names: &impl Names,
 ) -> Findings {
     let mut findings = Findings::default();
-    let listed: BTreeSet<&PoolKey> = pass.items.iter().map(|item| &item.key).collect();
-    let sealed: BTreeSet<&PoolKey> = pass.items.iter().filter(|item| item.is_encrypted).map(|item| &item.key).collect();
+    let sealed = pass.items.iter().filter(|item| item.is_encrypted).map(|item| &item.key);
+    let skipped: BTreeSet<&PoolKey> = sealed.chain(pass.unsupported.iter().map(|(key, _)| key)).collect();
+    let listed: BTreeSet<&PoolKey> = pass.items.iter().map(|item| &item.key).chain(skipped.iter().copied()).collect();
     let mut shown: BTreeMap<&PoolKey, BTreeMap<StoreHolder, &StoreHolder>> = BTreeMap::new();
     for seat in &pass.seats {
         shown.entry(&seat.pool).or_default().insert(seat.holder.normalized(), &seat.holder);
@@ -77,8 +78,8 @@ pub fn compare(
         if !pool.details.is_confirmed_by_provider {
             continue;
         }
-        if sealed.contains(&pool.key) {
-            // an encrypted package has its seats unread, which says nothing of them
+        if skipped.contains(&pool.key) {
+            // what is skipped has its seats unread, which says nothing of them
             shown.remove(&pool.key);
             let of_pool = before.missing_seats.iter().filter(|(id, _, _)| *id == pool.id);
             findings.remembered.missing_seats.extend(of_pool.copied());

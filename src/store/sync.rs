@@ -13,7 +13,7 @@ use crate::domain::key::Provider;
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::state::Sync;
 use crate::ledger::Ask;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a sync needs to know of its account.
@@ -47,6 +47,7 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
     let (pass, findings, old_names) = compared.await?;
     let Findings { gone, lost, seen, strangers, foreign, spelled, remembered } = findings;
     let taken = Taken { remembered, old_names: if pass.is_complete { spelled } else { old_names } };
+    let unsupported: BTreeSet<_> = pass.unsupported.into_iter().map(|(key, _)| key).collect();
     let seats = SyncSeats { seen: pass.seats.len() as u64, foreign, lost: lost.len() as u64 };
     let inventory = Inventory {
         provider,
@@ -55,7 +56,7 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
         language: sync.language,
         pages: pass.pages,
         items: pass.items,
-        part: Some(SyncPart { sync: id, gone, lost }),
+        part: Some(SyncPart { sync: id, unsupported: unsupported.into_iter().collect(), gone, lost }),
     };
     teller.observe(Observation::Inventory(inventory)).await?;
     if !sync.is_dry_run {

@@ -99,7 +99,7 @@ fn of_a_connector(random: &mut SmallRng, state: &Tenant) -> Option<Observation> 
             language: running.language.clone(),
             pages: random.random_range(0..9),
             items: Vec::new(),
-            part: Some(SyncPart { sync, gone: Vec::new(), lost: Vec::new() }),
+            part: Some(SyncPart { sync, unsupported: Vec::new(), gone: Vec::new(), lost: Vec::new() }),
         }),
         _ => return None,
     })

@@ -104,6 +104,10 @@ impl Judge<'_> {
                 self.take_item(item, inventory, &mut tally);
             }
         }
+        for key in inventory.part.iter().flat_map(|part| &part.unsupported) {
+            tally.skipped += 1;
+            self.emit(Event::ItemSkipped { sync, key: key.clone(), reason: ItemSkipReason::UnsupportedType });
+        }
         let is_listed = |pool: &&Pool| pool.state != PoolState::Removed;
         let missing: Vec<PoolId> = match &inventory.part {
             Some(part) => {

@@ -38,7 +38,7 @@ pub(super) fn begun_so(kind: Kind, is_full: bool, is_dry_run: bool) -> Step {
 pub(super) fn read(kind: Kind, items: Vec<InventoryItem>, gone: &[PoolId], lost: &[&str]) -> Step {
     let Intake::Observation(Observation::Inventory(whole)) = synced(kind, items).intake else { unreachable!() };
     let lost = lost.iter().map(|name| (PoolId(0), holder(name))).collect();
-    let part = Some(SyncPart { sync: SyncId(1), gone: gone.to_vec(), lost });
+    let part = Some(SyncPart { sync: SyncId(1), unsupported: vec![], gone: gone.to_vec(), lost });
     observed(Observation::Inventory(Inventory { part, ..whole }))
 }
 
