@@ -28,10 +28,11 @@ pub(super) fn seats(
     id: ReviewId,
     (after, limit): (Option<(PoolId, Holder)>, usize),
 ) -> Result<Option<View>, ReadError> {
-    let reviews = small::reviews(ledger, tenant, position)?.state.reviews;
-    let Some(review) = reviews.get(id.index()).map(|review| Review::clone(review)) else {
-        return small::reviews(ledger, tenant, position).map(Some);
+    let all = small::reviews(ledger, tenant, position)?;
+    let Some(review) = all.state.reviews.get(id.index()).map(|review| Review::clone(review)) else {
+        return Ok(Some(all));
     };
+    let reviews = all.state.reviews;
     let pile = Pile::new(ledger, tenant, EVENTS_MAX);
     let first = review.pools.first().copied().unwrap_or(PoolId(0));
     let reader = Reader { ledger, tenant, position, pool: first, pile };

@@ -110,11 +110,11 @@ fn source<'w>(world: &'w World, as_of: &'w AsOf, position: u64, until: crate::do
 async fn every_report_in_columns_is_read_back_as_it_is_in_rows() {
     let (mut random, mut seen) = (SmallRng::seed_from_u64(30), BTreeMap::new());
     for seed in 0..3 {
-        let world = life(940 + seed, 400).await;
+        let world = life(940 + seed, 600).await;
         let naive = Naive::of(world.ledger.events(world.tenant, 0, usize::MAX).unwrap());
         let as_of = AsOf::new();
         for report in REPORTS {
-            for _ in 0..6 {
+            for _ in 0..14 {
                 let look = any_look(&mut random, &naive, report);
                 let source = source(&world, &as_of, look.at as u64, look.until);
                 let mut expected: Vec<Vec<String>> = Vec::new();
