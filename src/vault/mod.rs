@@ -58,7 +58,8 @@ pub enum OpenSealError {
 /// The keys of all subjects. Any thread seals, opens and hashes; the writer alone creates.
 pub struct Vault {
     file: RwLock<KeyFile>,
-    index_key: Secret,
+    /// Has taken its key and no name yet: half of the work of a short name.
+    index: Hmac<Sha256>,
 }
 
 impl Vault {
@@ -68,7 +69,7 @@ impl Vault {
         let is_new = !path.exists();
         let master = source.load(dir, is_new)?;
         let (file, index_key) = KeyFile::open(&path, master)?;
-        Ok(Self { file: RwLock::new(file), index_key })
+        Ok(Self { file: RwLock::new(file), index: keyed(&index_key) })
     }
 
     /// Judges the end of the key file, once the history has said how many subjects it knows: torn keys that no event used
@@ -90,7 +91,7 @@ impl Vault {
     pub fn inspect(dir: &Path, source: &MasterKeySource) -> Result<(Self, KeyFileReport), VaultError> {
         let master = source.load(dir, false)?;
         let (file, index_key, report) = KeyFile::inspect(&dir.join(keys::FILE_NAME), master)?;
-        Ok((Self { file: RwLock::new(file), index_key }, report))
+        Ok((Self { file: RwLock::new(file), index: keyed(&index_key) }, report))
     }
 
     /// What shows of a key file without its master key: the checksums of its slots.
@@ -143,7 +144,7 @@ impl Vault {
             AliasKind::Serial => 2,
             AliasKind::DeviceId => 3,
         };
-        Blind(truncated(&mac(&self.index_key, &[&tenant.to_be_bytes(), &[kind], name.as_bytes()])))
+        Blind(truncated(&finished(self.index.clone(), &[&tenant.to_be_bytes(), &[kind], name.as_bytes()])))
     }
 }
 
@@ -156,7 +157,14 @@ fn derived(key: &Secret, purpose: &[u8]) -> Secret {
 }
 
 fn mac(key: &Secret, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key[..]).expect("HMAC takes a key of any length");
+    finished(keyed(key), parts)
+}
+
+fn keyed(key: &Secret) -> Hmac<Sha256> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(&key[..]).expect("HMAC takes a key of any length")
+}
+
+fn finished(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         mac.update(part);
     }

@@ -1,10 +1,11 @@
-//! A load generator that is not the bottleneck: plain HTTP/1.1 over one socket per connection, requests written ahead of
-//! time, answers read as far as their length says. Not here: what is sent.
+//! A load generator that is not the bottleneck: plain HTTP/1.1 over one socket per connection, one request in flight on
+//! each, answers read as far as their length says. Not here: what is sent.
 
 use super::super::exit::Failure;
+use super::raw;
 use crate::clock::monotonic;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,27 +15,70 @@ pub(super) struct Run {
     pub(super) answers: u64,
     pub(super) not_2xx: u64,
     pub(super) elapsed: Duration,
-    pub(super) micros: Vec<u32>,
+    /// How long each answer took, in order of length.
+    micros: Vec<u32>,
+    gap: Duration,
+    /// Processor time of the asked process and of this one.
+    cpu: (Duration, Duration),
 }
 
 impl Run {
+    /// What was measured without a socket, or of several runs together.
+    pub(super) fn new(elapsed: Duration, mut ends: Vec<(u32, u32)>, cpu: (Duration, Duration)) -> Self {
+        ends.sort_unstable();
+        let end = u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX);
+        let (mut last, mut gap) = (0, 0);
+        for at in ends.iter().map(|(at, _)| *at).chain([end]) {
+            gap = gap.max(at.saturating_sub(last));
+            last = at;
+        }
+        let mut micros: Vec<u32> = ends.iter().map(|(_, took)| *took).collect();
+        micros.sort_unstable();
+        Self {
+            answers: ends.len() as u64,
+            not_2xx: 0,
+            elapsed,
+            micros,
+            gap: Duration::from_micros(u64::from(gap)),
+            cpu,
+        }
+    }
+
+    /// Each answer spoke of so many commands.
+    pub(super) fn times(self, each: u64) -> Self {
+        Self { answers: self.answers * each, ..self }
+    }
+
     pub(super) fn per_second(&self) -> f64 {
         self.answers as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    pub(super) fn percentile_ms(&mut self, share: f64) -> f64 {
-        self.micros.sort_unstable();
+    pub(super) fn percentile_ms(&self, share: f64) -> f64 {
         let at = ((self.micros.len() as f64 - 1.0) * share).max(0.0).round();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list, from 0 on")]
         let at = at as usize;
         self.micros.get(at).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
     }
+
+    pub(super) fn gap_ms(&self) -> f64 {
+        self.gap.as_secs_f64() * 1e3
+    }
+
+    pub(super) fn asked_micros(&self) -> f64 {
+        self.cpu.0.as_secs_f64() * 1e6 / (self.answers as f64).max(1.0)
+    }
+
+    pub(super) fn asking_micros(&self) -> f64 {
+        self.cpu.1.as_secs_f64() * 1e6 / (self.answers as f64).max(1.0)
+    }
 }
 
-/// Where, and what stands in every head.
+/// Where, in which process, and what stands in every head.
 #[derive(Debug, Clone)]
 pub(super) struct To {
+    pub(super) process: u32,
     pub(super) address: SocketAddr,
+    pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) token: String,
     pub(super) content_type: &'static str,
@@ -42,60 +86,70 @@ pub(super) struct To {
 
 impl To {
     fn request(&self, body: &str) -> String {
-        let Self { address, path, token, content_type } = self;
+        let Self { address, method, path, token, content_type, .. } = self;
         format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: {content_type}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )
     }
 }
 
-/// Sends on so many connections, one request in flight on each, for so long. `body` is asked with the connection and the
-/// number of the request on it; `None` ends the connection's work.
+/// Sends on so many connections for so long. `body` is asked with the connection and the number of the request on it;
+/// `None` ends the connection's work.
 pub(super) async fn run<B>(to: &To, connections: usize, lasts: Duration, body: B) -> Result<Run, Failure>
 where
     B: Fn(usize, u64) -> Option<String> + Clone + Send + 'static,
 {
+    let before = (raw::cpu(to.process), raw::cpu(std::process::id()));
     let begun = monotonic();
     let mut tasks = Vec::new();
     for connection in 0..connections {
         let (to, body) = (to.clone(), body.clone());
-        tasks.push(tokio::spawn(async move { one(&to, connection, begun + lasts, body).await }));
+        tasks.push(tokio::spawn(async move { one(&to, connection, begun, lasts, body).await }));
     }
-    let mut sum = Run::default();
+    let (mut ends, mut not_2xx) = (Vec::new(), 0);
     for task in tasks {
         let run = task.await.map_err(|error| Failure::Unreachable(error.to_string()))?;
-        let run = run.map_err(|error| Failure::Unreachable(format!("{} broke off: {error}", to.address)))?;
-        sum.answers += run.answers;
-        sum.not_2xx += run.not_2xx;
-        sum.micros.extend(run.micros);
+        let (theirs, wrong) =
+            run.map_err(|error| Failure::Unreachable(format!("{} broke off: {error}", to.address)))?;
+        ends.extend(theirs);
+        not_2xx += wrong;
     }
-    sum.elapsed = begun.elapsed();
-    Ok(sum)
+    let elapsed = begun.elapsed();
+    let cpu = (raw::cpu(to.process).saturating_sub(before.0), raw::cpu(std::process::id()).saturating_sub(before.1));
+    Ok(Run { not_2xx, ..Run::new(elapsed, ends, cpu) })
 }
 
-async fn one<B>(to: &To, connection: usize, end: std::time::Instant, body: B) -> std::io::Result<Run>
+/// When each answer came, and how long it took, in microseconds; and how many were none of those that are wanted.
+async fn one<B>(
+    to: &To,
+    connection: usize,
+    begun: Instant,
+    lasts: Duration,
+    body: B,
+) -> std::io::Result<(Vec<(u32, u32)>, u64)>
 where
     B: Fn(usize, u64) -> Option<String>,
 {
     let mut stream = TcpStream::connect(to.address).await?;
     stream.set_nodelay(true)?;
-    let mut run = Run::default();
+    let (mut ends, mut not_2xx) = (Vec::new(), 0);
     let mut buffer = Vec::with_capacity(64 << 10);
+    let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     for number in 0.. {
-        let begun = monotonic();
-        if begun >= end {
+        let asked = begun.elapsed();
+        if asked >= lasts {
             break;
         }
         let Some(body) = body(connection, number) else { break };
         stream.write_all(to.request(&body).as_bytes()).await?;
         let status = answer(&mut stream, &mut buffer).await?;
-        run.answers += 1;
-        run.not_2xx += u64::from(!(200..300).contains(&status));
-        run.micros.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
+        not_2xx += u64::from(!(200..300).contains(&status));
+        let ended = begun.elapsed();
+        ends.push((micros(ended), micros(ended.saturating_sub(asked))));
     }
-    Ok(run)
+    Ok((ends, not_2xx))
 }
 
 /// Reads one answer whole; its status.
@@ -117,5 +171,28 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
             }
         }
         return Ok(status);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_looked_for_from_the_first_moment_to_the_last() {
+        let gap = |ends: &[u32]| {
+            let ends = ends.iter().map(|at| (*at, 1)).collect();
+            Run::new(Duration::from_millis(100), ends, (Duration::ZERO, Duration::ZERO)).gap_ms()
+        };
+        assert_eq!([gap(&[]), gap(&[60_000]), gap(&[90_000, 10_000])], [100.0, 60.0, 80.0]);
+        assert_eq!(gap(&[40_000]), 60.0);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_answers() {
+        let ends = (1..=100).rev().map(|took| (took, took * 1000)).collect();
+        let run = Run::new(Duration::from_secs(1), ends, (Duration::from_millis(1), Duration::from_millis(2)));
+        assert_eq!([run.percentile_ms(0.0), run.percentile_ms(0.99), run.percentile_ms(1.0)], [1.0, 99.0, 100.0]);
+        assert_eq!((run.per_second(), run.asked_micros(), run.asking_micros()), (100.0, 10.0, 20.0));
     }
 }

@@ -1,4 +1,4 @@
-//! What the machine is, and what its disk alone allows.
+//! What the machine is, what its disk alone allows, and what a process takes of it.
 
 use super::super::exit::Failure;
 use super::report::Row;
@@ -27,8 +27,26 @@ pub(super) fn machine() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// How often a block written into preallocated space is on the disk: `fdatasync`, one after the other.
-pub(super) fn sync_row(folder: &Path, rounds: u32) -> Result<Row, Failure> {
+/// Processor time that a process has taken so far, its threads together; none of one that is gone.
+pub(super) fn cpu(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // behind the name, which may hold anything: state is the first, user and system time the twelfth and thirteenth
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
+}
+
+/// What the process takes of memory, as the system counts it.
+pub(super) fn resident_mib(process: u32) -> Result<f64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.map_err(|error| Failure::File(format!("process {process}: {error}")))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse::<f64>().ok());
+    Ok(kib.unwrap_or(0.0) / 1024.0)
+}
+
+/// How often a block of a record's size, written into preallocated space, is on the disk: `fdatasync`, one after the other.
+pub(super) fn syncs_per_second(folder: &Path) -> Result<f64, Failure> {
     let path = folder.join("raw");
     let failed = |error: std::io::Error| super::super::exit::file(&path, "can't be written", error);
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path).map_err(failed)?;
@@ -36,16 +54,18 @@ pub(super) fn sync_row(folder: &Path, rounds: u32) -> Result<Row, Failure> {
         file.write_all_at(&[0; 4096], at * 4096).map_err(failed)?;
     }
     file.sync_all().map_err(failed)?;
-    let mut rates = Vec::new();
-    for _ in 0..rounds {
-        let (begun, mut syncs) = (monotonic(), 0_u64);
-        while begun.elapsed() < ROUND {
-            file.write_all_at(&BLOCK, (syncs % BLOCKS) * 4096).map_err(failed)?;
-            file.sync_data().map_err(failed)?;
-            syncs += 1;
-        }
-        rates.push(syncs as f64 / begun.elapsed().as_secs_f64());
+    let (begun, mut syncs) = (monotonic(), 0_u64);
+    while begun.elapsed() < ROUND {
+        file.write_all_at(&BLOCK, (syncs % BLOCKS) * 4096).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
+        syncs += 1;
     }
+    let rate = syncs as f64 / begun.elapsed().as_secs_f64();
     std::fs::remove_file(&path).map_err(failed)?;
-    Ok(Row::of("fdatasync of 4 KiB into preallocated space, one after the other", "/s", rates))
+    Ok(rate)
+}
+
+pub(super) fn sync_row(folder: &Path, rounds: u32) -> Result<Row, Failure> {
+    let rates: Result<Vec<f64>, Failure> = (0..rounds).map(|_| syncs_per_second(folder)).collect();
+    Ok(Row::of("fdatasync of 4 KiB into preallocated space, one after the other", "/s", rates?))
 }
