@@ -9,34 +9,10 @@ Then, with the latency on every call of the store, so many reservations are made
 """
 
 import argparse
-import http.client
-import json
-import os
 import pathlib
-import subprocess
 import time
 
-TOKEN = "x" * 40
-
-
-class Process:
-    def __init__(self, command, environment=None):
-        self.process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, text=True)
-        self.host = self.process.stdout.readline().strip().removeprefix("listening on http://")
-        self.connection = http.client.HTTPConnection(self.host, timeout=900)
-
-    def call(self, method, path, body=None):
-        headers = {"Authorization": "Bearer " + TOKEN, "Content-Type": "application/json"}
-        self.connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = self.connection.getresponse()
-        text = answer.read().decode()
-        if answer.status >= 400:
-            raise SystemExit(f"{method} {path}: {answer.status} {text[:500]}")
-        return json.loads(text) if text else None
-
-    def mib(self):
-        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+from service import Process, Service
 
 
 def product(number):
@@ -56,39 +32,36 @@ def main():
     parser.add_argument("--grants", type=int, default=4000)
     parser.add_argument("--latency-ms", type=int, default=50)
     asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
     each = asked.seats // asked.pools
     people = [f"u{n}@contoso.example" for n in range(max(each, asked.grants // 8))]
 
     def start_store(latency):
         store = Process([asked.program, "store-simulator", "microsoft", "--listen", "127.0.0.1:0", "--latency-ms", str(latency)])
         for at in range(0, len(people), 10_000):
-            store.call("POST", "/simulator/users", {"users": people[at:at + 10_000], "lag_seconds": 0})
+            store.must("POST", "/simulator/users", {"users": people[at:at + 10_000], "lag_seconds": 0})
         return store
 
     def sell(store, number, quantity):
         name, whole = product(number)
-        store.call("POST", "/simulator/products", whole)
-        store.call("POST", "/simulator/purchases", {"product_id": name, "sku_id": "0016", "license_type": "online",
+        store.must("POST", "/simulator/products", whole)
+        store.must("POST", "/simulator/purchases", {"product_id": name, "sku_id": "0016", "license_type": "online",
             "quantity": quantity, "is_paid": True, "distribution_policy": "restricted"})
         return name
 
     def serve(store, tenant):
-        environment = {"SEATLEDGER_ROOT_TOKEN": TOKEN, "SEATLEDGER_STORE_URLS": f'["http://{store.host}"]',
-            "SEATLEDGER_STORE_SYNC_SECONDS": "0"}
-        service = Process([asked.program, "serve", "--data", str(asked.folder / tenant), "--listen", "127.0.0.1:0",
-            "--log", "warn"], environment)
-        service.call("PUT", f"/v1/tenants/{tenant}", {"name": tenant})
+        environment = {"SEATLEDGER_STORE_URLS": f'["http://{store.host}"]', "SEATLEDGER_STORE_SYNC_SECONDS": "0"}
+        service = Service(asked.program, asked.folder / tenant, environment=environment)
+        service.must("PUT", f"/v1/tenants/{tenant}", {"name": tenant})
         url = f"http://{store.host}"
-        service.call("PUT", f"/v1/tenants/{tenant}/store-accounts/microsoft-store", {"account_id": "contoso.example", "settings":
+        service.must("PUT", f"/v1/tenants/{tenant}/store-accounts/microsoft-store", {"account_id": "contoso.example", "settings":
             {"client_id": "seatledger", "base_url": url, "authority_url": url},
             "credentials": {"client_secret": "the-simulated-secret-of-seatledger"}})
         return service
 
     def sync(service, tenant):
         began = time.monotonic()
-        begun = service.call("POST", f"/v1/tenants/{tenant}/syncs", {"provider": "microsoft-store", "full": True})
-        while (seen := service.call("GET", f"/v1/tenants/{tenant}/syncs/{begun['sync']}"))["state"] == "running":
+        begun = service.must("POST", f"/v1/tenants/{tenant}/syncs", {"provider": "microsoft-store", "full": True})
+        while (seen := service.must("GET", f"/v1/tenants/{tenant}/syncs/{begun['sync']}"))["state"] == "running":
             time.sleep(0.05)
         if seen["state"] != "completed":
             raise SystemExit(seen["failure"])
@@ -98,15 +71,14 @@ def main():
     for number in range(asked.pools):
         name = sell(store, number, each)
         for person in people[:each]:
-            store.call("POST", "/simulator/seats/assign", {"tool": "intune", "product_id": name, "sku_id": "0016", "upn": person})
+            store.must("POST", "/simulator/seats/assign", {"tool": "intune", "product_id": name, "sku_id": "0016", "upn": person})
     service = serve(store, "large")
     for words in ("first sync", "second sync"):
         seconds, seen = sync(service, "large")
         print(f"{words}: {asked.pools} pools, {seen['seats']['seen']} seats, {seen['seats']['foreign']} foreign, "
             f"{seconds:.1f} s, {service.mib()} MiB", flush=True)
-    service.process.terminate()
-    service.process.wait()
-    store.process.terminate()
+    service.stop()
+    store.stop()
 
     store = start_store(asked.latency_ms)
     names = [sell(store, number, asked.grants) for number in range(8)]
@@ -115,25 +87,25 @@ def main():
     members = people[:asked.grants // 8]
     for at in range(0, len(members), 500):
         commands = [{"id": f"p{n}", "type": "put_user", "user": n, "user_name": n} for n in members[at:at + 500]]
-        service.call("POST", "/v1/tenants/grants/commands", commands)
-    service.call("PUT", "/v1/tenants/grants/groups/all", {"kind": "users", "members": members})
+        service.must("POST", "/v1/tenants/grants/commands", commands)
+    service.must("PUT", "/v1/tenants/grants/groups/all", {"kind": "users", "members": members})
     began = time.monotonic()
     for name in names:
-        service.call("POST", "/v1/tenants/grants/assignments",
+        service.must("POST", "/v1/tenants/grants/assignments",
             {"pool": f"{name}:0016:online", "target": {"group": "all"}, "intent": "required"})
     made = time.monotonic() - began
     total = len(names) * len(members)
     confirmed = 0
     while confirmed < total:
         time.sleep(0.1)
-        seats = store.call("GET", "/simulator/seats")["seats"]
+        seats = store.must("GET", "/simulator/seats")["seats"]
         confirmed = len(seats)
     seconds = time.monotonic() - began
     print(f"confirmations: {total} seats of {len(names)} pools with {asked.latency_ms} ms a call: reserved after {made:.1f} s, "
         f"at the store after {seconds:.1f} s, {total / seconds:.0f}/s", flush=True)
-    service.process.terminate()
-    service.process.wait()
-    store.process.terminate()
+    service.stop()
+    store.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()
