@@ -38,6 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What a directory gives a token by default.
@@ -82,8 +83,16 @@ struct Inside {
     market: Mutex<Market>,
     gate: Mutex<Gate>,
     casing: Mutex<Casing>,
+    /// What a page holds at most, whatever is asked.
+    page_max: AtomicUsize,
     switches: Switches,
     seed: u64,
+}
+
+impl Inside {
+    fn page_size(&self, asked: usize) -> usize {
+        asked.min(self.page_max.load(Ordering::Relaxed))
+    }
 }
 
 /// A running store. Dropped, it stops and forgets everything.
@@ -103,6 +112,7 @@ impl MicrosoftSimulator {
             market: Mutex::new(Market::new(clock)),
             gate: Mutex::new(gate),
             casing: Mutex::new(Casing::Camel),
+            page_max: AtomicUsize::new(usize::MAX),
             switches,
             seed: options.seed,
         });
@@ -144,5 +154,10 @@ impl MicrosoftSimulator {
 
     pub fn set_casing(&self, casing: Casing) {
         *self.inside.casing.lock() = casing;
+    }
+
+    /// From now on no page holds more, whatever is asked: that more follows is for the continuation token to say.
+    pub fn set_page_max(&self, size: usize) {
+        self.inside.page_max.store(size.max(1), Ordering::Relaxed);
     }
 }

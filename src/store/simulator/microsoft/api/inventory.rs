@@ -32,7 +32,7 @@ pub(super) async fn list(State(inside): State<Arc<Inside>>, headers: HeaderMap, 
         let line = |(key, entry): (&EntryKey, &Entry)| (key.to_string(), written(key, entry, is_stale));
         let behind = market.entries_after(last.as_ref()).filter(|(key, entry)| is_asked(&asked, key, entry)).map(line);
         let before = last.as_ref().and_then(|last| market.entry(last).map(|entry| line((last, entry))));
-        let page = list.page(asked.page.size, behind, before, drift);
+        let page = list.page(inside.page_size(asked.page.size), behind, before, drift);
         Ok(super::with(json!({"inventoryEntries": page.things}), "continuationToken", page.token))
     };
     inside.answer(OPERATION, &headers, call).await

@@ -39,7 +39,7 @@ pub(super) async fn list(
         let behind = market.seats_after(&key, last.as_deref()).map_err(refused)?;
         let before = last.clone().and_then(|last| market.seat(&key, &last).ok().map(|seat| (last, written(&seat))));
         let behind = behind.map(|(name, seat)| (name.to_owned(), written(&seat)));
-        let page = list.page(asked.size, behind, before, drift);
+        let page = list.page(inside.page_size(asked.size), behind, before, drift);
         Ok(with(json!({"seats": page.things}), "continuationToken", page.token))
     };
     inside.answer("seats", &headers, call).await
@@ -61,7 +61,7 @@ pub(super) async fn of_user(State(inside): Inner, Path(user): Path<String>, head
             let seat = market.seat(&last.product, &user).ok()?;
             Some(line((last, seat)))
         });
-        let page = list.page(asked.size, behind, before, drift);
+        let page = list.page(inside.page_size(asked.size), behind, before, drift);
         Ok(with(json!({"seats": page.things}), "continuationToken", page.token))
     };
     inside.answer("user-seats", &headers, call).await
