@@ -76,6 +76,11 @@ impl Store {
         for name in PEOPLE {
             shop.tenant.put(&format!("/users/{}", upn(name)), json!({"user_name": upn(name)})).ok();
         }
+        self.link(&shop);
+        shop
+    }
+
+    pub(super) fn link(&self, shop: &Shop) {
         let unlinked = shop.tenant.post("/syncs", json!({"provider": "microsoft-store"}));
         unlinked.problem("store-account-not-linked");
         let settings = json!({
@@ -92,7 +97,6 @@ impl Store {
         answer.unchanged();
         let seen = shop.tenant.get("/store-accounts/microsoft-store");
         assert!(!seen.text.contains("secret") && seen.body["connector"]["running"] == true, "{}", seen.text);
-        shop
     }
 }
 
@@ -229,6 +233,24 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
     shop.assign(POOL, &upn("bob"), "required").created();
     shop.settled();
     assert_eq!(store.sitting(), [upn("ada"), upn("bob")].into());
+}
+
+#[test]
+fn a_store_that_lets_us_in_again_is_written_to_at_once() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    assert!(store.simulator.gate().activate("seatledger", false));
+    let failed = shop.sync();
+    assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");
+    assert!(store.simulator.gate().activate("seatledger", true));
+    shop.synced();
+    let begun = seatledger::clock::monotonic();
+    shop.assign(POOL, &upn("ada"), "required").created();
+    shop.settled();
+    assert_eq!(store.sitting(), [upn("ada")].into());
+    assert!(begun.elapsed() < Duration::from_secs(15), "it waited {:?} for what it knew", begun.elapsed());
 }
 
 #[test]

@@ -404,6 +404,8 @@ impl Worker {
             }
             Some(trouble) if trouble.shuts_the_account() => self.not_before = now + TROUBLE_WAIT,
             Some(_) => self.not_before = now + Duration::from_secs(1),
+            // whoever waited to be let in waits no longer; what the store asked to wait is waited for
+            None if shuts(&before) => self.not_before = now,
             None => {}
         }
         if let Some(trouble) = trouble.as_ref().filter(|_| before.is_none()) {
