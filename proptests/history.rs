@@ -14,8 +14,10 @@ pub(crate) struct Counted {
     is_declared: bool,
     /// By holder: whether the seat is in use.
     pub(crate) seats: BTreeMap<String, bool>,
-    /// Those of them that are on their way back, and were in use or not.
-    releasing: BTreeMap<String, bool>,
+    /// Those of them that are on their way back.
+    releasing: BTreeSet<String>,
+    /// By device and user, with the holder whose seat each uses.
+    installs: BTreeMap<(String, Option<String>), Option<String>>,
     pub(crate) queue: BTreeSet<String>,
     /// Why nobody who waits is served: the pool is suspended, or its store had not enough.
     unserved: BTreeSet<&'static str>,
@@ -32,6 +34,27 @@ impl Counted {
 
     pub(crate) fn has_free_seat(&self) -> bool {
         self.cap().is_none_or(|cap| self.held() < cap)
+    }
+
+    fn installs_of(&mut self, holder: &str) -> impl Iterator<Item = &mut Option<String>> {
+        let is_of = move |(device, user): &(String, Option<String>)| match holder.split_once(':') {
+            Some(("user", id)) => user.as_deref() == Some(id),
+            Some(("device", id)) => device == id,
+            Some(_) | None => panic!("{holder} is no holder"),
+        };
+        self.installs.iter_mut().filter(move |(key, _)| is_of(key)).map(|(_, seat)| seat)
+    }
+
+    /// The installs that waited for a seat of this holder use it from now on; answers whether there were any.
+    fn attach(&mut self, holder: &str) -> bool {
+        let waiting: Vec<_> = self.installs_of(holder).filter(|seat| seat.is_none()).collect();
+        let were_any = !waiting.is_empty();
+        waiting.into_iter().for_each(|seat| *seat = Some(holder.to_owned()));
+        were_any
+    }
+
+    fn orphan(&mut self, holder: &str) {
+        self.installs_of(holder).filter(|seat| seat.as_deref() == Some(holder)).for_each(|seat| *seat = None);
     }
 }
 
@@ -109,26 +132,38 @@ impl History {
                 pool.queue.remove(&holder());
                 let before = pool.seats.insert(holder(), data["in_use"] == true);
                 assert_eq!(before, None, "one seat a holder: {event}");
+                pool.attach(&holder());
                 self.grants += 1;
             }
             "seat_taken" => assert_eq!(pool.seats.insert(holder(), true), Some(false), "{event}"),
             "seat_idle" => assert_eq!(pool.seats.insert(holder(), false), Some(true), "{event}"),
             "seat_released" => {
                 pool.releasing.remove(&holder());
+                pool.orphan(&holder());
                 assert!(pool.seats.remove(&holder()).is_some(), "{event}");
             }
             "seat_releasing" => {
-                let was = pool.seats.insert(holder(), false).unwrap_or_else(|| panic!("nothing to give back: {event}"));
-                assert_eq!(pool.releasing.insert(holder(), was), None, "given back twice: {event}");
+                assert!(pool.seats.insert(holder(), false).is_some(), "nothing to give back: {event}");
+                assert!(pool.releasing.insert(holder()), "given back twice: {event}");
+                pool.orphan(&holder());
             }
             "seat_taken_back" | "seat_release_refused" => {
-                let was = pool.releasing.remove(&holder()).unwrap_or_else(|| panic!("not on its way back: {event}"));
-                pool.seats.insert(holder(), was);
+                assert!(pool.releasing.remove(&holder()), "not on its way back: {event}");
+                // as it was, unless it was installed or uninstalled meanwhile
+                let in_use = pool.attach(&holder());
+                pool.seats.insert(holder(), in_use);
             }
+            "installed" => drop(pool.installs.insert(key(data), data["seat"].as_str().map(str::to_owned))),
+            "install_licensed" => {
+                let install = pool.installs.get_mut(&key(data)).unwrap_or_else(|| panic!("not installed: {event}"));
+                *install = data["seat"].as_str().map(str::to_owned);
+            }
+            "uninstalled" => assert!(pool.installs.remove(&key(data)).is_some(), "not installed: {event}"),
             "foreign_seat_seen" => assert_eq!(pool.seats.insert(holder(), false), None, "one seat a holder: {event}"),
             "foreign_seat_adopted" => {
                 pool.queue.remove(&holder());
                 assert!(pool.seats.insert(holder(), data["in_use"] == true).is_some(), "{event}");
+                pool.attach(&holder());
             }
             "serving_paused" => drop(pool.unserved.insert("paused")),
             "serving_resumed" => drop(pool.unserved.remove("paused")),
@@ -144,8 +179,16 @@ impl History {
                 if !figures.is_null() {
                     let held = (figures["owned"]["count"].as_u64(), figures["held"].as_u64());
                     assert_eq!(held, (pool.owned, Some(pool.held())), "the refusal's figures: {event}");
-                    let is_for_one = one_more.is_object() || data["target"]["group"].is_null();
-                    let may_refuse = !pool.has_free_seat() || !pool.unserved.is_empty();
+                    let target = &data["target"];
+                    // one device may be needed by all who have installed there
+                    let is_installed = |device| pool.installs.keys().any(|(on, _)| Some(on.as_str()) == device);
+                    let is_for_one = one_more.is_object()
+                        || target["user"].is_string()
+                        || (target["device"].is_string() && !is_installed(target["device"].as_str()));
+                    // whose own seat is on its way back gets no second one; an install may be its device's
+                    let is_own = |going: &String| data["holder"] == **going || going.starts_with("device:");
+                    let is_going = data["command"] == "install" && pool.releasing.iter().any(is_own);
+                    let may_refuse = !pool.has_free_seat() || !pool.unserved.is_empty() || is_going;
                     assert!(!is_for_one || may_refuse, "refused while a seat was free: {event} of {pool:?}");
                     self.refusals_for_lack += 1;
                 }
@@ -175,4 +218,10 @@ impl History {
             }
         }
     }
+}
+
+/// Of an install.
+fn key(data: &Value) -> (String, Option<String>) {
+    let device = data["device"].as_str().unwrap_or_else(|| panic!("on no device: {data}"));
+    (device.to_owned(), data["user"].as_str().map(str::to_owned))
 }
