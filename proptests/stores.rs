@@ -63,6 +63,15 @@ impl Shop {
         sync
     }
 
+    /// No sync is under way.
+    fn at_rest(&self) {
+        eventually(|| {
+            let mut syncs = self.tenant.list("/syncs");
+            syncs.retain(|sync| sync["state"] == "running");
+            if syncs.is_empty() { Ok(()) } else { Err(json!(syncs)) }
+        });
+    }
+
     fn connector(&self) -> Value {
         self.tenant.get(&format!("/store-accounts/{}", self.provider)).ok()["connector"].clone()
     }
@@ -95,14 +104,16 @@ impl Shop {
     /// Who holds a seat of a pool here, by the name that the store has for them.
     fn holders(&self, key: &str) -> BTreeSet<String> {
         let seats = self.tenant.list(&format!("/pools/{}/seats", crate::harness::encode(key)));
-        let name = |seat: &Value| {
-            let holder = seat["holder"].as_str().expect("a holder");
-            match holder.split_once(':').expect("a kind") {
-                ("user", id) => self.tenant.get(&format!("/users/{id}")).ok()["user_name"].clone(),
-                (_, id) => self.tenant.get(&format!("/devices/{id}")).ok()["serial"].clone(),
-            }
+        seats.iter().map(|seat| self.name_of(seat["holder"].as_str().expect("a holder")).to_lowercase()).collect()
+    }
+
+    /// The user name, or the serial number.
+    fn name_of(&self, holder: &str) -> String {
+        let name = match holder.split_once(':').expect("a kind") {
+            ("user", id) => self.tenant.get(&format!("/users/{id}")).ok()["user_name"].clone(),
+            (_, id) => self.tenant.get(&format!("/devices/{id}")).ok()["serial"].clone(),
         };
-        seats.iter().map(|seat| name(seat).as_str().expect("a name").to_lowercase()).collect()
+        name.as_str().expect("a name").to_owned()
     }
 
     fn assign(&self, key: &str, user: &str, intent: &str) -> crate::harness::Answer {

@@ -63,7 +63,7 @@ impl Store {
 }
 
 /// Who delivers notifications: nobody whom it asks speaks TLS.
-fn plain_client() -> reqwest::Client {
+pub(super) fn plain_client() -> reqwest::Client {
     let _there = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().tls_certs_only([]).build().expect("a client")
 }
