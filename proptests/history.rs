@@ -178,7 +178,7 @@ impl History {
                 let figures = if one_more.is_null() { &some_more["figures"] } else { &one_more["figures"] };
                 if !figures.is_null() {
                     let held = (figures["owned"]["count"].as_u64(), figures["held"].as_u64());
-                    assert_eq!(held, (pool.owned, Some(pool.held())), "the refusal's figures: {event}");
+                    assert_eq!(held, (pool.cap(), Some(pool.held())), "the refusal's figures: {event}");
                     let target = &data["target"];
                     // one device may be needed by all who have installed there
                     let is_installed = |device| pool.installs.keys().any(|(on, _)| Some(on.as_str()) == device);
