@@ -6,6 +6,7 @@ mod console;
 mod interleavings;
 mod killed;
 mod microsoft;
+mod units;
 
 use crate::harness::{Options, Service, Tenant};
 use serde_json::{Value, json};

@@ -75,6 +75,10 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         let rows = accounts.iter().map(row).collect();
         let header = ["provider", "account", "stands", "unconfirmed", "releasing", "unknown", "oldest (s)"];
         output::line(&output::table(&header, rows, 3))?;
+        let units: Vec<_> = accounts.iter().flat_map(unit_rows).collect();
+        if !units.is_empty() {
+            output::line(&output::table(&["account", "unit", "stands", "notifications"], units, 4))?;
+        }
     }
     let is_well = |account: &Value| account.pointer("/connector/problem").is_none_or(Value::is_null);
     Ok(Finished::well_if(accounts.iter().all(is_well)))
@@ -93,6 +97,27 @@ fn row(account: &Value) -> Vec<String> {
     let count = |name: &str| connector[name].as_u64().map_or(String::new(), output::grouped);
     let counts = ["unconfirmed", "releasing", "unknown", "oldest_seconds"].map(count);
     [vec![text(&account["provider"]), text(&account["account_id"]), stands], counts.to_vec()].concat()
+}
+
+/// Of an account with several units each; of another what its line does not say.
+fn unit_rows(account: &Value) -> Vec<Vec<String>> {
+    let units = account.pointer("/connector/units").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let is_told = |unit: &&Value| units.len() > 1 || !unit["notifications"].is_null();
+    let row = |unit: &Value| {
+        let text = |value: &Value, otherwise: &str| value.as_str().unwrap_or(otherwise).to_owned();
+        let stands = match (unit["problem"].as_str(), unit["read_only"] == true) {
+            (Some(problem), true) => format!("read only: {problem}"),
+            (Some(problem), false) => problem.to_owned(),
+            (None, _) => "runs".to_owned(),
+        };
+        vec![
+            text(&account["account_id"], ""),
+            text(&unit["unit"], "not known yet"),
+            stands,
+            text(&unit["notifications"], ""),
+        ]
+    };
+    units.iter().filter(is_told).map(row).collect()
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {

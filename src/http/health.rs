@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 
 /// Pools whose figures are exported; beyond that a tenant's sums alone.
 const POOLS_EXPORTED_MAX: usize = 1000;
+/// Units of store accounts that readiness names; how many more there are it counts.
+const UNITS_NAMED_MAX: usize = 10;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Live {
@@ -95,11 +97,18 @@ fn witnesses(service: &Service, reasons: &mut Vec<String>) {
 /// Strangers read it: no tenant is named.
 fn stores(service: &Service, reasons: &mut Vec<String>) {
     let accounts = service.stores.all();
-    let shut = accounts.iter().filter(|(_, _, seen)| is_shut(seen)).count();
+    let shut = accounts.iter().filter(|(_, _, seen)| seen.standing.is_shut()).count();
     if shut > 0 {
         reasons.push(format!(
             "{shut} store accounts can't be written to, and grants of their pools are refused: GET /store-accounts of a tenant says why"
         ));
+    }
+    let units: Vec<_> = accounts.iter().flat_map(|(_, _, seen)| shut_units(seen)).collect();
+    for (unit, why) in units.iter().take(UNITS_NAMED_MAX) {
+        reasons.push(format!("the unit {unit} of a store account can't be written to: {why}"));
+    }
+    if units.len() > UNITS_NAMED_MAX {
+        reasons.push(format!("and {} more units", units.len() - UNITS_NAMED_MAX));
     }
     let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected).count();
     if idle > 0 {
@@ -108,8 +117,10 @@ fn stores(service: &Service, reasons: &mut Vec<String>) {
     }
 }
 
-fn is_shut(seen: &Seen) -> bool {
-    seen.standing.trouble.as_ref().is_some_and(Trouble::shuts_the_account)
+/// By their names, with the reason.
+fn shut_units(seen: &Seen) -> impl Iterator<Item = (&str, &Trouble)> {
+    let units = seen.standing.units.iter().filter(|unit| unit.is_shut());
+    units.filter_map(|unit| Some((unit.unit.as_deref()?, unit.trouble.as_ref()?)))
 }
 
 /// The service's figures in the Prometheus text format; for a scraper with the root token.
@@ -119,6 +130,7 @@ pub(super) async fn metrics(root: super::auth::Root) -> Result<Response, Problem
     let service = root.service;
     let mut text = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
     gauges(&service, &mut text).map_err(|error| Problem::internal(&error))?;
+    units(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     pools(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
@@ -149,7 +161,7 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
     gauge(
         "store_accounts_read_only",
         "Store accounts that can't be written to.",
-        sum(|seen| u64::from(is_shut(seen))),
+        sum(|seen| u64::from(seen.standing.is_shut())),
     )?;
     gauge(
         "store_grants_waiting",
@@ -171,6 +183,28 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
     gauge("disk_low", "1 while commands are refused for lack of disk space.", u64::from(health.is_disk_low))?;
     gauge("log_stopped", "1 once the log has stopped.", u64::from(health.is_stopped))?;
     gauge("clock_jumped", "1 while a jump of the clock waits for confirmation.", u64::from(health.jump.is_some()))
+}
+
+/// Which units of store accounts can't be written to: one line each, with the reason, and none where all is well.
+fn units(service: &Service, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "# HELP seatledger_store_unit_read_only Units of store accounts that can't be written to.")?;
+    writeln!(text, "# TYPE seatledger_store_unit_read_only gauge")?;
+    for (tenant, provider, seen) in service.stores.all() {
+        let Ok(slug) = service.ledger.read(tenant, |view| view.state.slug.clone()) else { continue };
+        for (unit, why) in shut_units(&seen) {
+            let (provider, unit, why) = (provider.name(), label(unit), label(&why.to_string()));
+            writeln!(
+                text,
+                "seatledger_store_unit_read_only{{tenant=\"{slug}\",provider=\"{provider}\",unit=\"{unit}\",reason=\"{why}\"}} 1"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// As the text format has it between quotes.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// Per pool up to a bound, so that a scrape stays small; conservation is a number that must be 0.

@@ -29,6 +29,15 @@ pub struct Remembered {
     pub ours_again: BTreeSet<(PoolId, Holder)>,
 }
 
+impl Remembered {
+    /// Of a pool that was not looked at.
+    fn keep(&mut self, before: &Self, pool: PoolId) {
+        self.missing_pools.extend(before.missing_pools.get(&pool).copied());
+        self.missing_seats.extend(before.missing_seats.iter().filter(|(id, _, _)| *id == pool).copied());
+        self.ours_again.extend(before.ours_again.iter().filter(|(id, _)| *id == pool).copied());
+    }
+}
+
 /// What there is to tell the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -67,7 +76,12 @@ pub fn compare(
     for seat in &pass.seats {
         shown.entry(&seat.pool).or_default().insert(seat.holder.normalized(), &seat.holder);
     }
-    for pool in tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed && is_ours(&pool.key)) {
+    for pool in tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed) {
+        if !is_ours(&pool.key) {
+            // of a unit that was not read: nothing is missing, and what was is so still
+            findings.remembered.keep(before, pool.id);
+            continue;
+        }
         if !listed.contains(&pool.key) {
             findings.remembered.missing_pools.insert(pool.id);
             if before.missing_pools.contains(&pool.id) {
@@ -81,8 +95,7 @@ pub fn compare(
         if skipped.contains(&pool.key) {
             // what is skipped has its seats unread, which says nothing of them
             shown.remove(&pool.key);
-            let of_pool = before.missing_seats.iter().filter(|(id, _, _)| *id == pool.id);
-            findings.remembered.missing_seats.extend(of_pool.copied());
+            findings.remembered.keep(before, pool.id);
             continue;
         }
         let mut unmatched = shown.remove(&pool.key).unwrap_or_default();

@@ -91,20 +91,16 @@ pub fn connectors(
                 unit.unit_id = (given.content_tokens.len() == 1).then(|| opening.account_id.to_owned());
                 unit.poll_interval = settings.poll_millis.map_or(unit.poll_interval, Duration::from_millis);
                 unit.patience = settings.patience_seconds.map_or(unit.patience, Duration::from_secs);
-                let ear = match (&settings.notification_url, &unit.unit_id) {
-                    (Some(url), Some(unit_id)) => {
-                        let bearer = bearer_for(secret);
-                        let types = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
-                        unit.notifications = Some(NotificationSettings {
-                            url: url.clone(),
-                            bearer: bearer.clone(),
-                            types: types.map(str::to_owned).to_vec(),
-                        });
-                        Some(Ear::new(bearer, unit_id.clone()))
-                    }
-                    (Some(_), None) => return Err("settings: notification_url is for an account of one unit".into()),
-                    (None, _) => None,
-                };
+                let ear = settings.notification_url.as_ref().map(|url| {
+                    let bearer = bearer_for(secret);
+                    let types = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
+                    unit.notifications = Some(NotificationSettings {
+                        url: url.clone(),
+                        bearer: bearer.clone(),
+                        types: types.map(str::to_owned).to_vec(),
+                    });
+                    Ear::new(bearer)
+                });
                 let connector = AppleConnector::new(http.clone(), TransportLimits::default(), unit);
                 units.push(Arc::new(AppleUnit { connector, ear }));
             }
@@ -116,7 +112,8 @@ pub fn connectors(
     }
 }
 
-/// What Apple proves itself with: made of the content token, so that it is the same at every start and nothing else is kept.
+/// What Apple proves itself with: made of the unit's content token, so that each unit has its own, it is the same at every start
+/// and nothing else is kept. A renewed token makes another.
 fn bearer_for(token: &StoreSecret) -> StoreSecret {
     let hash = Sha256::new().chain_update(b"seatledger notifications\n").chain_update(token.reveal()).finalize();
     StoreSecret::new(Zeroizing::new(hex::encode(hash)))
@@ -172,6 +169,18 @@ impl Connector for AppleUnit {
         Box::pin(self.connector.account())
     }
 
+    fn enter(&self) -> BoxFuture<'_, Result<(), Trouble>> {
+        Box::pin(self.connector.enter())
+    }
+
+    fn unit(&self) -> Option<String> {
+        self.connector.client().unit_id()
+    }
+
+    fn untold(&self) -> Option<String> {
+        self.connector.client().untold()
+    }
+
     fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>> {
         Box::pin(self.connector.pass(asked, progress))
     }
@@ -186,14 +195,18 @@ impl Connector for AppleUnit {
 
     fn has(&self, pool: &PoolKey) -> bool {
         match pool {
-            PoolKey::Apple { unit_id, .. } => self.connector.client().unit_id().as_deref() == Some(unit_id),
+            PoolKey::Apple { unit_id, .. } => self.unit().as_deref() == Some(unit_id),
             PoolKey::Microsoft { .. } | PoolKey::Declared { .. } => false,
         }
     }
 
-    fn hear(&self, authorization: Option<&str>, body: &[u8]) -> Option<Result<Told, NotTold>> {
-        let heard = self.ear.as_ref()?.hear(authorization, body);
-        Some(match heard {
+    fn hear(&self, authorization: Option<&str>, body: &[u8]) -> Result<Told, NotTold> {
+        let ear = self.ear.as_ref().ok_or(NotTold::Unauthorized)?;
+        let Some(unit) = self.unit() else {
+            // whose it is will be known when the store is read, and nothing that was told is believed
+            return if ear.knows(authorization) { Ok(Told::ReadAgain) } else { Err(NotTold::Unauthorized) };
+        };
+        match ear.hear(&unit, authorization, body) {
             Ok(heard) if heard.is_repeated => Ok(Told::Nothing),
             Ok(heard) => Ok(match heard.hint {
                 // figures are never added up from what was told: the store is read
@@ -203,7 +216,7 @@ impl Connector for AppleUnit {
             }),
             Err(NotHeard::Unauthorized) => Err(NotTold::Unauthorized),
             Err(NotHeard::TooLong | NotHeard::Malformed | NotHeard::OtherUnit) => Err(NotTold::Malformed),
-        })
+        }
     }
 }
 

@@ -6,8 +6,24 @@ use futures::future::BoxFuture;
 
 /// One account at a store, or one unit of it, with the credentials to act for it.
 pub trait Connector: Send + Sync {
-    /// Whom the store takes us for.
+    /// Whom the store takes us for. Nothing is written.
     fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>>;
+
+    /// Tells the store what it should know of us: who we are, and where it may tell of changes. After `account`, and only where
+    /// the account is found to be the one that was meant.
+    fn enter(&self) -> BoxFuture<'_, Result<(), Trouble>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What its store calls this unit, once it has said so; `None` also where a store has no units.
+    fn unit(&self) -> Option<String> {
+        None
+    }
+
+    /// Why the store does not tell of changes by itself, though it was to.
+    fn untold(&self) -> Option<String> {
+        None
+    }
 
     /// Reads the store, from its first page to its last.
     fn pass<'a>(&'a self, asked: &'a PassAsked, progress: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>>;
@@ -21,9 +37,10 @@ pub trait Connector: Send + Sync {
     /// Whether a pool is this one's to speak of.
     fn has(&self, pool: &PoolKey) -> bool;
 
-    /// Takes what the store tells by itself; `None` where this one's store tells nothing, or is not to.
-    fn hear(&self, _authorization: Option<&str>, _body: &[u8]) -> Option<Result<Told, NotTold>> {
-        None
+    /// Takes what the store tells by itself. Whoever does not have this one's secret is `Unauthorized`, and so is everybody
+    /// where the store tells nothing, or is not to.
+    fn hear(&self, _authorization: Option<&str>, _body: &[u8]) -> Result<Told, NotTold> {
+        Err(NotTold::Unauthorized)
     }
 }
 

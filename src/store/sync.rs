@@ -23,6 +23,7 @@ pub struct Taking<'a> {
     pub sync: Sync,
     /// The position at which the pass began.
     pub begun_at: u64,
+    /// Of the units that were read.
     pub connectors: Vec<Arc<dyn Connector>>,
 }
 
@@ -42,11 +43,15 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
         let directory = Directory { ledger: &ledger, id: tenant, tenant: &state, old: &old_names };
         let is_ours = |key: &_| connectors.iter().any(|connector| connector.has(key));
         let found = compare::compare(&pass, &state, provider, is_ours, begun_at, &before, &directory);
-        Ok((pass, found, old_names))
+        let mut names = old_names.clone();
+        // a complete pass says how each is spelled in the pools that it read
+        names.retain(|(pool, _), _| !pass.is_complete || !state.pools.get(pool.index()).is_some_and(|it| is_ours(&it.key)));
+        Ok((pass, found, names))
     });
-    let (pass, findings, old_names) = compared.await?;
+    let (pass, findings, mut old_names) = compared.await?;
     let Findings { gone, lost, seen, strangers, foreign, spelled, remembered } = findings;
-    let taken = Taken { remembered, old_names: if pass.is_complete { spelled } else { old_names } };
+    old_names.extend(spelled);
+    let taken = Taken { remembered, old_names };
     let unsupported: BTreeSet<_> = pass.unsupported.into_iter().map(|(key, _)| key).collect();
     let seats = SyncSeats { seen: pass.seats.len() as u64, foreign, lost: lost.len() as u64 };
     let inventory = Inventory {

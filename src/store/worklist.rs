@@ -4,7 +4,7 @@
 use super::terms::Sought;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::state::{Pool, SeatState, Tenant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 const WAIT_MIN: Duration = Duration::from_millis(500);
@@ -81,17 +81,19 @@ impl Worklist {
         }
     }
 
-    /// At most `max` that are due, those that wait longest first.
+    /// At most `max` that are due in pools that are not closed, those that wait longest first.
     #[must_use]
-    pub fn due(&self, now: Instant, max: usize) -> Vec<(PoolId, Holder, Waiting)> {
-        let mut due: Vec<_> = self.waiting.iter().filter(|(_, waiting)| waiting.due <= now).collect();
+    pub fn due(&self, now: Instant, max: usize, closed: &BTreeSet<PoolId>) -> Vec<(PoolId, Holder, Waiting)> {
+        let open = self.waiting.iter().filter(|((pool, _), _)| !closed.contains(pool));
+        let mut due: Vec<_> = open.filter(|(_, waiting)| waiting.due <= now).collect();
         due.sort_by_key(|(_, waiting)| waiting.due);
         due.into_iter().take(max).map(|((pool, holder), waiting)| (*pool, *holder, *waiting)).collect()
     }
 
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.values().map(|waiting| waiting.due).min()
+    pub fn next_due(&self, closed: &BTreeSet<PoolId>) -> Option<Instant> {
+        let open = self.waiting.iter().filter(|((pool, _), _)| !closed.contains(pool));
+        open.map(|(_, waiting)| waiting.due).min()
     }
 
     /// Asked in vain: once more after twice the time. `jitter` is drawn anew each time, from 0 to 1.
@@ -109,13 +111,6 @@ impl Worklist {
         for waiting in self.waiting.values_mut() {
             waiting.due = waiting.due.min(now);
             waiting.attempts = 0;
-        }
-    }
-
-    /// Nothing is asked before `at`: the store has said so.
-    pub fn hold_until(&mut self, at: Instant) {
-        for waiting in self.waiting.values_mut() {
-            waiting.due = waiting.due.max(at);
         }
     }
 
@@ -154,7 +149,7 @@ mod tests {
             list.postpone(PoolId(1), holder, true, now, 1.0);
             let wait = list.waiting[&(PoolId(1), holder)].due - now;
             assert!(wait >= last && wait <= WAIT_MAX, "attempt {attempt}: {wait:?}");
-            assert_eq!(list.due(now, 10).len(), 1, "the other one does not wait for it");
+            assert_eq!(list.due(now, 10, &BTreeSet::new()).len(), 1, "the other one does not wait for it");
             last = wait;
         }
         assert_eq!(last, WAIT_MAX);
@@ -164,14 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_asks_to_wait_is_not_asked_for_anything_before() {
+    fn what_waits_in_a_closed_pool_keeps_nobody_else_from_being_asked() {
         let now = crate::clock::monotonic();
         let mut list = list(3, now);
-        list.hold_until(now + Duration::from_secs(7));
-        assert!(list.due(now + Duration::from_secs(6), 10).is_empty());
-        assert_eq!(list.due(now + Duration::from_secs(7), 2).len(), 2);
-        assert_eq!(list.next_due(), Some(now + Duration::from_secs(7)));
+        let holder = Holder::User(UserId(7));
+        let later = Waiting { due: now + Duration::from_secs(9), ..list.waiting[&(PoolId(1), Holder::User(UserId(0)))] };
+        list.waiting.insert((PoolId(2), holder), later);
+        let closed = BTreeSet::from([PoolId(1)]);
+        assert!(list.due(now, 2, &closed).is_empty());
+        assert_eq!(list.next_due(&closed), Some(later.due));
+        assert_eq!(list.due(later.due, 2, &closed).len(), 1);
         list.hurry(now);
-        assert_eq!(list.due(now, 10).len(), 3, "a store that was read whole is well again");
+        assert_eq!(list.due(now, 2, &closed).len(), 1, "a store that was read whole is well again");
     }
 }

@@ -20,11 +20,11 @@ const BEARER: &str = "a-bearer-of-the-tests";
 #[test]
 fn what_the_store_tells_is_heard_once_and_says_what_to_read() {
     let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
-    let ear = Arc::new(Ear::new(StoreSecret::from(BEARER.to_owned()), UNIT.to_owned()));
+    let ear = Arc::new(Ear::new(StoreSecret::from(BEARER.to_owned())));
     let (into, of) = (Arc::clone(&heard), Arc::clone(&ear));
     let route = post(move |headers: HeaderMap, body: Bytes| async move {
         let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
-        match of.hear(authorization, &body) {
+        match of.hear(UNIT, authorization, &body) {
             Ok(told) => {
                 into.lock().push(told);
                 StatusCode::NO_CONTENT
@@ -44,7 +44,7 @@ fn what_the_store_tells_is_heard_once_and_says_what_to_read() {
     let notify = NotificationSettings { url, bearer: StoreSecret::from(BEARER.to_owned()), types: vec![] };
     let unit =
         Unit::start_with(|options| options.client = Some(client), |settings| settings.notifications = Some(notify));
-    block_on(unit.connector.account()).expect("the unit is claimed, and the store has tried the address");
+    block_on(unit.connector.enter()).expect("the unit is claimed, and the store has tried the address");
     unit.fault("*", Fault::RepeatedNotification, 1);
     unit.place(Order::Purchase(NewAsset::app(UNIT, PAGES, 2)));
     assert_eq!(unit.one(grant(PAGES, "ada")), Settled::Granted);

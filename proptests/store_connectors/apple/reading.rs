@@ -10,6 +10,7 @@ use seatledger::store::terms::{Settled, StoreHolder, Trouble};
 #[test]
 fn a_unit_that_nobody_claimed_is_ours_and_one_that_another_took_is_left_alone() {
     let unit = Unit::start();
+    block_on(unit.connector.enter()).expect("nobody has it");
     let account = block_on(unit.connector.account()).expect("an account");
     assert_eq!((account.account_id.as_deref(), account.taken_over_by), (Some(UNIT), None));
     assert!(account.token_expires_at.is_some());
@@ -17,6 +18,7 @@ fn a_unit_that_nobody_claimed_is_ours_and_one_that_another_took_is_left_alone() 
     let other = connector(&unit.simulator, "othertool", |_| ());
     let seen = block_on(other.account()).expect("an account");
     assert_eq!(seen.taken_over_by.as_deref(), Some("seatledger"), "to the other it is we who have it");
+    assert_eq!(block_on(other.enter()), Err(Trouble::TakenOver("seatledger".into())));
     assert_eq!(unit.one(grant(PAGES, "ada")), Settled::Granted);
 
     block_on(other.claim()).expect("a deliberate word");
@@ -28,6 +30,14 @@ fn a_unit_that_nobody_claimed_is_ours_and_one_that_another_took_is_left_alone() 
     assert_eq!(account.taken_over_by.as_deref(), Some("othertool"));
     block_on(unit.connector.claim()).expect("ours again");
     assert_eq!(unit.one(grant(PAGES, "bob")), Settled::Granted);
+
+    // the next version of us is no other tool, and writes what it is
+    let newer = connector(&unit.simulator, "seatledger", |settings| settings.mdm_info.metadata = "newer".into());
+    assert_eq!(block_on(newer.account()).map(|account| account.taken_over_by), Ok(None));
+    block_on(newer.enter()).expect("ours");
+    let info = unit.simulator.units().into_iter().find_map(|it| it.mdm_info).expect("claimed");
+    assert_eq!((info.id.as_str(), info.metadata.as_str()), ("seatledger", "newer"));
+    assert_eq!(block_on(unit.connector.account()).map(|account| account.taken_over_by), Ok(None));
 }
 
 #[test]

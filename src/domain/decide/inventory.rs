@@ -181,8 +181,9 @@ impl Judge<'_> {
     /// What two complete syncs in a row show to be used otherwise than here is a drift, until one agrees again.
     fn compare_used(&mut self, provider: Provider) {
         let known = |pool: &Pool| (pool.id, pool.differs_on_used(), pool.used_differs, pool.used_drift);
-        let listed = self.tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed);
-        let pools: Vec<_> = listed.map(known).collect();
+        // of a suspended pool nothing was read
+        let read = self.tenant.pools_of(provider).filter(|pool| pool.state == PoolState::Active);
+        let pools: Vec<_> = read.map(known).collect();
         for (pool, differs, times_before, drift) in pools {
             match drift {
                 None if differs && times_before > 0 => {

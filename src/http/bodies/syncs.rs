@@ -9,7 +9,7 @@ use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
 use crate::http::wire::words;
 use crate::store::desk::Seen;
-use crate::store::terms::Trouble;
+use crate::store::worker::UnitStanding;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -272,10 +272,14 @@ struct ConnectorView {
     running: bool,
     /// Why it does not run, or why the store can't be written to now
     problem: Option<String>,
-    /// Whether only a person can help: the account was taken over, or the credentials are not accepted. Grants are refused
+    /// Whether only a person can help, for no unit lets us in: each was taken over, or its credentials are not accepted. Grants
+    /// are refused
     read_only: bool,
+    /// When the first of its credentials ends, where the store says that
     #[schema(value_type = Option<String>, format = DateTime)]
     token_expires_at: Option<Time>,
+    /// Each unit of the account: at Microsoft one without a name, at Apple one a content token
+    units: Vec<UnitView>,
     /// Reservations that the store has not confirmed yet, in seats
     unconfirmed: u64,
     /// Releases that the store has not confirmed yet, in seats
@@ -286,6 +290,22 @@ struct ConnectorView {
     oldest_seconds: Option<u64>,
     #[schema(value_type = Option<String>)]
     sync: Option<SyncId>,
+}
+
+/// How one unit of a store account stands
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConnectorUnit)]
+struct UnitView {
+    /// As the store calls it; null until it has said so
+    unit: Option<String>,
+    /// Why it can't be written to now
+    problem: Option<String>,
+    /// Whether only a person can help. Grants of this unit's pools are refused, and the other units go on
+    read_only: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_expires_at: Option<Time>,
+    /// Why the store does not tell of changes by itself, though `notification_url` is set
+    notifications: Option<String>,
 }
 
 /// How far a pass over the store is
@@ -308,12 +328,19 @@ impl ProgressView {
 impl ConnectorView {
     fn of(seen: &Seen) -> Self {
         let Seen { is_connected, problem, standing } = seen;
-        let trouble = standing.trouble.as_ref();
+        let unit = |unit: &UnitStanding| UnitView {
+            unit: unit.unit.clone(),
+            problem: unit.trouble.as_ref().map(ToString::to_string),
+            read_only: unit.is_shut(),
+            token_expires_at: unit.token_expires_at,
+            notifications: unit.untold.clone(),
+        };
         Self {
             running: *is_connected,
-            problem: problem.clone().or_else(|| trouble.map(ToString::to_string)),
-            read_only: trouble.is_some_and(Trouble::shuts_the_account),
-            token_expires_at: standing.token_expires_at,
+            problem: problem.clone().or_else(|| standing.problem()),
+            read_only: standing.is_shut(),
+            token_expires_at: standing.units.iter().filter_map(|unit| unit.token_expires_at).min(),
+            units: standing.units.iter().map(unit).collect(),
             unconfirmed: standing.backlog.grants,
             releasing: standing.backlog.releases,
             unknown: standing.backlog.unknown,

@@ -1,28 +1,25 @@
 //! Every call of the App and Book Management API, for one organizational unit. Each answer is looked at for whose unit it is:
-//! a tool that took it over is remembered, and from then on nothing is written. Not here: what a ledger asks for (`connector`).
+//! a tool that took it over is remembered, and from then on nothing is written. Not here: whose the unit is (`config`), and what a
+//! ledger asks for (`connector`).
 
-use super::super::secret::StoreSecret;
-use super::super::terms::{Account, Trouble};
+use super::super::terms::Trouble;
 use super::super::transport::{Answer, Failed, Repeat, Transport, TransportLimits};
+use super::config::{ConfigSeen, NotificationSettings};
 use super::errors::AppleError;
 use super::limits::{AppleLimits, ServiceConfig};
 use super::token::ContentToken;
-use super::wire::{
-    AssignBody, ClientConfig, ClientConfigBody, Common, ErrorInfo, EventStatus, MdmInfo, Object, Queued, RevokeBody,
-    UsersBody,
-};
+use super::wire::{AssignBody, Common, ErrorInfo, EventStatus, MdmInfo, Object, Queued, RevokeBody, UsersBody};
 use crate::clock::monotonic;
 use crate::domain::time::Time;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Where Apple itself is.
 pub const APPLE_URL: &str = "https://vpp.itunes.apple.com/mdm/v2";
-const NAME_CHARS_MAX: usize = 200;
 
 /// What a unit is asked with.
 #[derive(Debug, Clone)]
@@ -45,24 +42,6 @@ pub struct AppleSettings {
     pub patience: Duration,
 }
 
-/// Where the store sends what it has to tell.
-#[derive(Debug, Clone)]
-pub struct NotificationSettings {
-    pub url: String,
-    pub bearer: StoreSecret,
-    /// As `ASSET_COUNT`; none for all that an `Ear` understands.
-    pub types: Vec<String>,
-}
-
-/// Asked for one by one: what a store sends to who names no type is not said.
-const TYPES: [&str; 4] = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
-
-impl NotificationSettings {
-    fn types(&self) -> Vec<&str> {
-        if self.types.is_empty() { TYPES.to_vec() } else { self.types.iter().map(String::as_str).collect() }
-    }
-}
-
 impl AppleSettings {
     /// With the times that the documents name.
     #[must_use]
@@ -83,10 +62,14 @@ impl AppleSettings {
 
 /// What the answers so far say of the unit.
 #[derive(Debug, Clone, Default)]
-struct Standing {
-    unit_id: Option<String>,
-    taken_over_by: Option<String>,
-    token_expires_at: Option<Time>,
+pub(super) struct Standing {
+    pub(super) unit_id: Option<String>,
+    pub(super) taken_over_by: Option<String>,
+    pub(super) token_expires_at: Option<Time>,
+    /// As it was last read or written.
+    pub(super) config: Option<ConfigSeen>,
+    /// Why the store does not tell of changes by itself, though it was to.
+    pub(super) untold: Option<String>,
 }
 
 /// The store said no, and of what, where it says that.
@@ -115,15 +98,7 @@ pub struct AppleClient {
     transport: Transport,
     settings: AppleSettings,
     limits: Mutex<Option<(Instant, AppleLimits)>>,
-    standing: Mutex<Standing>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConfigRead {
-    mdm_info: Option<MdmInfo>,
-    #[serde(flatten)]
-    config: ClientConfig,
+    pub(super) standing: Mutex<Standing>,
 }
 
 impl AppleClient {
@@ -131,7 +106,7 @@ impl AppleClient {
     pub fn new(http: Client, limits: TransportLimits, settings: AppleSettings) -> Self {
         let token_expires_at = settings.token.expires_at();
         let unit_id = settings.unit_id.clone();
-        let standing = Standing { unit_id, taken_over_by: None, token_expires_at };
+        let standing = Standing { unit_id, token_expires_at, ..Standing::default() };
         Self {
             transport: Transport::new(http, limits),
             settings,
@@ -181,54 +156,6 @@ impl AppleClient {
             (Err(_), Some((_, limits))) => Ok(limits),
             (Err(trouble), None) => Err(trouble),
         }
-    }
-
-    /// What the store says of the unit, and whom it takes us for. A unit that no tool has claimed is claimed.
-    ///
-    /// # Errors
-    /// When it can't be asked.
-    pub async fn account(&self) -> Result<Account, Trouble> {
-        let read: ConfigRead = self.get("/client/config", &[], Answer::json).await?.map_err(|no| no.trouble())?;
-        match read.mdm_info.filter(|info| *info != MdmInfo::default()) {
-            None => drop(self.claim().await?),
-            Some(info) => self.standing.lock().taken_over_by = self.other(&info),
-        }
-        let Standing { unit_id, taken_over_by, token_expires_at } = self.standing.lock().clone();
-        Ok(Account { account_id: unit_id, taken_over_by, token_expires_at })
-    }
-
-    /// What the store knows of the unit's place and of whom it notifies.
-    ///
-    /// # Errors
-    /// When it can't be asked.
-    pub async fn client_config(&self) -> Result<ClientConfig, Trouble> {
-        let read: ConfigRead = self.get("/client/config", &[], Answer::json).await?.map_err(|no| no.trouble())?;
-        Ok(read.config)
-    }
-
-    /// Writes our name upon the unit, over another tool's too, and where notifications go.
-    ///
-    /// # Errors
-    /// When our name is longer than the store allows, or the store refuses.
-    pub async fn claim(&self) -> Result<ClientConfig, Trouble> {
-        let limits = self.limits().await?;
-        let info = &self.settings.mdm_info;
-        let fits = |text: &str, max: usize| !text.is_empty() && text.chars().count() <= max;
-        let is_named = fits(&info.id, limits.mdm_id_chars) && fits(&info.name, limits.mdm_name_chars);
-        if !is_named || !fits(&info.metadata, limits.mdm_metadata_chars) {
-            let words = "the tool's id, name or metadata is empty or longer than the store allows".to_owned();
-            return Err(Trouble::Refused { status: 400, words });
-        }
-        let notify = self.settings.notifications.as_ref();
-        let body = ClientConfigBody {
-            mdm_info: info,
-            notification_url: notify.map(|n| n.url.as_str()),
-            notification_auth_token: notify.map(|n| n.bearer.reveal()),
-            notification_types: notify.map(|n| n.types()).unwrap_or_default(),
-        };
-        let read: ConfigRead = self.post(Repeat::Always, "/client/config", &body).await?.map_err(|no| no.trouble())?;
-        self.standing.lock().taken_over_by = read.mdm_info.as_ref().and_then(|info| self.other(info));
-        Ok(read.config)
     }
 
     /// # Errors
@@ -288,7 +215,7 @@ impl AppleClient {
         Ok(queued.map(|queued| queued.event_id))
     }
 
-    async fn post<T: serde::de::DeserializeOwned>(
+    pub(super) async fn post<T: serde::de::DeserializeOwned>(
         &self,
         repeat: Repeat,
         path: &str,
@@ -365,13 +292,5 @@ impl AppleClient {
             standing.taken_over_by = Some(other);
         }
         Ok(())
-    }
-
-    /// Another tool's name, bounded, where it is another tool.
-    fn other(&self, info: &MdmInfo) -> Option<String> {
-        let ours = &self.settings.mdm_info;
-        let is_other = info.id != ours.id || info.metadata != ours.metadata;
-        let name = if info.name.is_empty() { &info.id } else { &info.name };
-        (is_other && *info != MdmInfo::default()).then(|| name.chars().take(NAME_CHARS_MAX).collect())
     }
 }

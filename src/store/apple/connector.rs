@@ -31,7 +31,7 @@ impl AppleConnector {
         &self.client
     }
 
-    /// Whom the store takes us for. A unit that no tool has claimed is claimed; one that another has is left alone.
+    /// Whom the store takes us for. Nothing is written.
     ///
     /// # Errors
     /// When the store can't be asked.
@@ -39,12 +39,21 @@ impl AppleConnector {
         self.client.account().await
     }
 
+    /// Tells the store who we are and where it may tell of changes, where it does not know. A unit that another tool has is left
+    /// alone.
+    ///
+    /// # Errors
+    /// When another tool has it, the store can't be asked, or it refuses our name.
+    pub async fn enter(&self) -> Result<(), Trouble> {
+        self.client.enter().await
+    }
+
     /// Takes the unit, also from another tool: an operator's word, never the engine's own.
     ///
     /// # Errors
     /// When the store can't be asked, or refuses.
     pub async fn claim(&self) -> Result<(), Trouble> {
-        self.client.claim().await.map(drop)
+        self.client.claim().await
     }
 
     /// # Errors

@@ -8,6 +8,7 @@
 //! Not here: the route that notifications come in by (`http`), and what a ledger makes of an answer (`domain`).
 
 mod client;
+mod config;
 mod connector;
 mod errors;
 mod limits;
@@ -18,7 +19,8 @@ mod settle;
 mod token;
 pub mod wire;
 
-pub use client::{APPLE_URL, AppleClient, AppleSettings, NotificationSettings, Refused};
+pub use client::{APPLE_URL, AppleClient, AppleSettings, Refused};
+pub use config::NotificationSettings;
 pub use connector::AppleConnector;
 pub use limits::AppleLimits;
 pub use lists::{AssignmentsAsked, ListTrouble, Listed};

@@ -74,11 +74,10 @@ pub enum NotHeard {
     OtherUnit,
 }
 
-/// Hears for one unit.
+/// Hears for one unit, which has a secret of its own.
 #[derive(Debug)]
 pub struct Ear {
     bearer: StoreSecret,
-    unit_id: String,
     memory: Mutex<Memory>,
 }
 
@@ -147,17 +146,24 @@ struct OfEvent {
 
 impl Ear {
     #[must_use]
-    pub fn new(bearer: StoreSecret, unit_id: String) -> Self {
-        Self { bearer, unit_id, memory: Mutex::default() }
+    pub fn new(bearer: StoreSecret) -> Self {
+        Self { bearer, memory: Mutex::default() }
     }
 
-    /// Takes one notification with its `Authorization` header. What comes back as repeated was taken before.
+    /// Whether whoever sends this header has the unit's secret.
+    #[must_use]
+    pub fn knows(&self, authorization: Option<&str>) -> bool {
+        let given = authorization.and_then(|header| header.strip_prefix("Bearer "));
+        given.is_some_and(|given| given.as_bytes().ct_eq(self.bearer.reveal().as_bytes()).into())
+    }
+
+    /// Takes one notification with its `Authorization` header, for the unit whose ear this is. What comes back as repeated was
+    /// taken before.
     ///
     /// # Errors
     /// When it does not come from Apple, is of another unit, or is none.
-    pub fn hear(&self, authorization: Option<&str>, body: &[u8]) -> Result<Heard, NotHeard> {
-        let given = authorization.and_then(|header| header.strip_prefix("Bearer ")).ok_or(NotHeard::Unauthorized)?;
-        if !bool::from(given.as_bytes().ct_eq(self.bearer.reveal().as_bytes())) {
+    pub fn hear(&self, unit_id: &str, authorization: Option<&str>, body: &[u8]) -> Result<Heard, NotHeard> {
+        if !self.knows(authorization) {
             return Err(NotHeard::Unauthorized);
         }
         if body.len() > NOTIFICATION_BYTES_MAX {
@@ -167,10 +173,10 @@ impl Ear {
         if envelope.notification_id.len() > ID_BYTES_MAX {
             return Err(NotHeard::Malformed);
         }
-        if !envelope.u_id.is_empty() && envelope.u_id != self.unit_id {
+        if !envelope.u_id.is_empty() && envelope.u_id != unit_id {
             return Err(NotHeard::OtherUnit);
         }
-        let mut heard = self.understood(envelope)?;
+        let mut heard = understood(unit_id, envelope)?;
         heard.is_repeated = !self.memory.lock().is_new(&heard.id);
         Ok(heard)
     }
@@ -179,62 +185,62 @@ impl Ear {
     pub fn forget(&self, id: &str) {
         self.memory.lock().ids.remove(id);
     }
+}
 
-    fn understood(&self, envelope: Envelope) -> Result<Heard, NotHeard> {
-        let Envelope { notification_id: id, notification_type, notification: told, .. } = envelope;
-        let (mut event_id, mut seats) = (None, vec![]);
-        let hint = match notification_type.as_str() {
-            "TEST_NOTIFICATION" => Hint::Nothing,
-            "ASSET_COUNT" => {
-                let count: AssetCount = serde_json::from_value(told).map_err(|_| NotHeard::Malformed)?;
-                let pricing_param = count.pricing_param.unwrap_or_else(|| STANDARD_QUALITY.to_owned());
-                let key = AssetKey { adam_id: count.adam_id, pricing_param };
-                Hint::Figures { pool: pool_key(&self.unit_id, &key), count_delta: count.count_delta }
+fn understood(unit_id: &str, envelope: Envelope) -> Result<Heard, NotHeard> {
+    let Envelope { notification_id: id, notification_type, notification: told, .. } = envelope;
+    let (mut event_id, mut seats) = (None, vec![]);
+    let hint = match notification_type.as_str() {
+        "TEST_NOTIFICATION" => Hint::Nothing,
+        "ASSET_COUNT" => {
+            let count: AssetCount = serde_json::from_value(told).map_err(|_| NotHeard::Malformed)?;
+            let pricing_param = count.pricing_param.unwrap_or_else(|| STANDARD_QUALITY.to_owned());
+            let key = AssetKey { adam_id: count.adam_id, pricing_param };
+            Hint::Figures { pool: pool_key(unit_id, &key), count_delta: count.count_delta }
+        }
+        "ASSET_MANAGEMENT" => {
+            let managed: AssetManagement = serde_json::from_value(told).map_err(|_| NotHeard::Malformed)?;
+            if managed.assignments.len() > ELEMENTS_MAX {
+                return Err(NotHeard::Malformed);
             }
-            "ASSET_MANAGEMENT" => {
-                let managed: AssetManagement = serde_json::from_value(told).map_err(|_| NotHeard::Malformed)?;
-                if managed.assignments.len() > ELEMENTS_MAX {
-                    return Err(NotHeard::Malformed);
-                }
-                event_id.clone_from(&managed.event_id);
-                seats = self.seats(managed);
-                Hint::Seats
-            }
-            "USER_MANAGEMENT" | "USER_ASSOCIATED" => {
-                event_id = event_of(told);
-                Hint::Users
-            }
-            "SUBSCRIPTION_COUNT" | "SUBSCRIPTION_MANAGEMENT" => {
-                event_id = event_of(told);
-                Hint::Subscriptions
-            }
-            other => Hint::Unknown(other.chars().filter(|c| !c.is_control()).take(60).collect()),
-        };
-        Ok(Heard { id, unit_id: self.unit_id.clone(), event_id, is_repeated: false, hint, seats })
-    }
+            event_id.clone_from(&managed.event_id);
+            seats = seats_of(unit_id, managed);
+            Hint::Seats
+        }
+        "USER_MANAGEMENT" | "USER_ASSOCIATED" => {
+            event_id = event_of(told);
+            Hint::Users
+        }
+        "SUBSCRIPTION_COUNT" | "SUBSCRIPTION_MANAGEMENT" => {
+            event_id = event_of(told);
+            Hint::Subscriptions
+        }
+        other => Hint::Unknown(other.chars().filter(|c| !c.is_control()).take(60).collect()),
+    };
+    Ok(Heard { id, unit_id: unit_id.to_owned(), event_id, is_repeated: false, hint, seats })
+}
 
-    fn seats(&self, managed: AssetManagement) -> Vec<SeatTold> {
-        let sought = if managed.kind.eq_ignore_ascii_case("ASSOCIATE") {
-            Sought::Grant
-        } else if ["DISASSOCIATE", "REVOKE"].iter().any(|word| managed.kind.eq_ignore_ascii_case(word)) {
-            Sought::Release
-        } else {
-            return vec![];
-        };
-        let settled = if managed.result.eq_ignore_ascii_case("SUCCESS") {
-            match sought {
-                Sought::Grant => Settled::Granted,
-                Sought::Release => Settled::Released,
-            }
-        } else {
-            AppleError::in_event(managed.error.map_or(9603, |error| error.error_number)).settled(sought)
-        };
-        let told = |assignment: Assignment| {
-            let holder = holder(&assignment)?;
-            Some(SeatTold { pool: pool_key(&self.unit_id, &assignment.key), holder, sought, settled: settled.clone() })
-        };
-        managed.assignments.into_iter().filter_map(told).collect()
-    }
+fn seats_of(unit_id: &str, managed: AssetManagement) -> Vec<SeatTold> {
+    let sought = if managed.kind.eq_ignore_ascii_case("ASSOCIATE") {
+        Sought::Grant
+    } else if ["DISASSOCIATE", "REVOKE"].iter().any(|word| managed.kind.eq_ignore_ascii_case(word)) {
+        Sought::Release
+    } else {
+        return vec![];
+    };
+    let settled = if managed.result.eq_ignore_ascii_case("SUCCESS") {
+        match sought {
+            Sought::Grant => Settled::Granted,
+            Sought::Release => Settled::Released,
+        }
+    } else {
+        AppleError::in_event(managed.error.map_or(9603, |error| error.error_number)).settled(sought)
+    };
+    let told = |assignment: Assignment| {
+        let holder = holder(&assignment)?;
+        Some(SeatTold { pool: pool_key(unit_id, &assignment.key), holder, sought, settled: settled.clone() })
+    };
+    managed.assignments.into_iter().filter_map(told).collect()
 }
 
 impl Memory {
@@ -266,11 +272,11 @@ mod tests {
     use serde_json::json;
 
     fn ear() -> Ear {
-        Ear::new(StoreSecret::from("hunter2".to_owned()), "unit".to_owned())
+        Ear::new(StoreSecret::from("hunter2".to_owned()))
     }
 
     fn hear(ear: &Ear, body: &Value) -> Result<Heard, NotHeard> {
-        ear.hear(Some("Bearer hunter2"), body.to_string().as_bytes())
+        ear.hear("unit", Some("Bearer hunter2"), body.to_string().as_bytes())
     }
 
     fn told(id: &str, kind: &str, notification: &Value) -> Value {
@@ -287,13 +293,13 @@ mod tests {
         let body = told("1", "TEST_NOTIFICATION", &json!({})).to_string();
         for wrong in [None, Some(""), Some("Bearer "), Some("Bearer hunter"), Some("Bearer hunter22"), Some("hunter2")]
         {
-            assert_eq!(ear.hear(wrong, body.as_bytes()), Err(NotHeard::Unauthorized), "{wrong:?}");
+            assert_eq!(ear.hear("unit", wrong, body.as_bytes()), Err(NotHeard::Unauthorized), "{wrong:?}");
         }
         assert_eq!(hear(&ear, &json!({"notificationType": "ASSET_COUNT", "uId": "other"})), Err(NotHeard::OtherUnit));
         assert_eq!(hear(&ear, &json!([])), Err(NotHeard::Malformed));
         assert_eq!(hear(&ear, &told(&"x".repeat(201), "ASSET_COUNT", &json!({}))), Err(NotHeard::Malformed));
         let long = format!("{}{body}", " ".repeat(NOTIFICATION_BYTES_MAX));
-        assert_eq!(ear.hear(Some("Bearer hunter2"), long.as_bytes()), Err(NotHeard::TooLong));
+        assert_eq!(ear.hear("unit", Some("Bearer hunter2"), long.as_bytes()), Err(NotHeard::TooLong));
     }
 
     #[test]

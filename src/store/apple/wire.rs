@@ -296,22 +296,22 @@ pub struct ClientConfigBody<'a> {
     pub notification_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_auth_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notification_types: Vec<&'a str>,
+    /// An empty list ends what was subscribed to; none leaves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_types: Option<Vec<&'a str>>,
 }
 
-/// What the store says of a unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// What the store says of a unit: who claims it, and whom it tells of changes. It may hold the bearer, so it is not shown.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientConfig {
-    #[serde(default, deserialize_with = "text")]
-    pub location_name: String,
-    #[serde(default, rename = "countryISO2ACode", deserialize_with = "text")]
-    pub country: String,
-    #[serde(default, deserialize_with = "text")]
-    pub default_platform: String,
+    #[serde(default)]
+    pub mdm_info: Option<MdmInfo>,
     #[serde(default, deserialize_with = "some_text")]
     pub notification_url: Option<String>,
+    /// Apple's example shows it; the store may keep it to itself.
+    #[serde(default, deserialize_with = "some_text")]
+    pub notification_auth_token: Option<String>,
     #[serde(default, deserialize_with = "list")]
     pub subscribed_notification_types: Vec<String>,
 }

@@ -11,6 +11,7 @@ use crate::store::submit::Untold;
 use crate::store::terms::{Request, Sought};
 use crate::store::worklist::Waiting;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A seat that is asked for, with its place in the ledger.
 pub(super) struct Asked {
@@ -26,9 +27,10 @@ impl Worker {
         let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
         *asked = rest;
         let mut reports = Vec::new();
+        let mut failed = BTreeSet::new();
         for one in unknown {
-            let connector = self.post.connectors.iter().find(|connector| connector.has(&one.request.pool)).cloned();
-            let Some(connector) = connector else {
+            let at = self.unit_of(&one.request.pool).filter(|at| !failed.contains(at));
+            let Some((at, connector)) = at.and_then(|at| Some((at, Arc::clone(&self.units.get(at)?.connector)))) else {
                 self.list.postpone(one.pool, one.holder, true, monotonic(), jitter());
                 continue;
             };
@@ -39,8 +41,8 @@ impl Worker {
                 (Ok(false), Sought::Grant) | (Ok(true), Sought::Release) => asked.push(one),
                 (Err(trouble), _) => {
                     self.list.postpone(one.pool, holder, true, monotonic(), jitter());
-                    self.trouble_is(Some(trouble)).await?;
-                    break;
+                    self.meet(at, trouble).await?;
+                    failed.insert(at);
                 }
             }
         }

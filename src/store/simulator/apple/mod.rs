@@ -215,6 +215,12 @@ impl AppleSimulator {
         desk::place(&self.shared, order)
     }
 
+    /// Every unit, as the back door shows it.
+    #[must_use]
+    pub fn units(&self) -> Vec<UnitSeen> {
+        desk::units(&self.shared)
+    }
+
     /// Every license that is assigned in a unit, in the order of assignment.
     ///
     /// # Errors

@@ -1,0 +1,221 @@
+//! The units of an account, each with credentials of its own: which of them the store lets us into, and what that means to
+//! their pools. What is wrong with one says nothing of the others. Not here: how the store is asked (`reading`, `confirming`).
+
+use super::reading::Looked;
+use super::{UnitStanding, Worker};
+use crate::clock::monotonic;
+use crate::domain::command::ProviderReport;
+use crate::domain::facts::PoolState;
+use crate::domain::ids::PoolId;
+use crate::domain::key::{PoolKey, Provider};
+use crate::domain::state::Tenant;
+use crate::domain::time::Time;
+use crate::store::connector::Connector;
+use crate::store::submit::Untold;
+use crate::store::terms::Trouble;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A store that turned us away is asked again so often whether it does still.
+const SHUT_WAIT: Duration = Duration::from_secs(30);
+/// One that could not be asked is asked again so soon.
+const LOOK_WAIT: Duration = Duration::from_secs(5);
+const TROUBLE_WAIT: Duration = Duration::from_secs(1);
+const THROTTLED_MAX: u64 = 3600;
+
+pub(super) struct Unit {
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) trouble: Option<Trouble>,
+    token_expires_at: Option<Time>,
+    /// Nothing is settled before.
+    not_before: Instant,
+    /// When it is to be looked at whom the store takes us for; none while that is known.
+    pub(super) look_at: Option<Instant>,
+    /// Whether the store has let us in since the start.
+    was_let_in: bool,
+    /// A holder's name of old is known only once the unit was read.
+    pub(super) has_read: bool,
+}
+
+impl Unit {
+    pub(super) fn new(connector: Arc<dyn Connector>, has_read: bool, now: Instant) -> Self {
+        Self {
+            connector,
+            trouble: None,
+            token_expires_at: None,
+            not_before: now,
+            look_at: Some(now),
+            was_let_in: false,
+            has_read,
+        }
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.trouble.as_ref().is_some_and(Trouble::shuts_the_account)
+    }
+
+    /// Whether seats may be settled now.
+    fn is_open(&self, now: Instant) -> bool {
+        !self.is_shut() && self.has_read && self.not_before <= now
+    }
+
+    fn opens_at(&self, now: Instant) -> Option<Instant> {
+        (!self.is_shut() && self.not_before > now).then_some(self.not_before)
+    }
+
+    /// The store has let us in, or has not.
+    fn take(&mut self, trouble: Option<Trouble>, now: Instant) {
+        match trouble {
+            None => (self.trouble, self.look_at, self.was_let_in) = (None, None, true),
+            Some(trouble) if trouble.shuts_the_account() => {
+                self.look_at = Some(now + SHUT_WAIT);
+                self.trouble = Some(trouble);
+            }
+            // that the store can't be reached does not open what it has shut
+            Some(_) if self.is_shut() => self.look_at = Some(now + SHUT_WAIT),
+            Some(trouble) => {
+                let wait = match &trouble {
+                    Trouble::Throttled { retry_after_seconds } => {
+                        Duration::from_secs(retry_after_seconds.unwrap_or(1).min(THROTTLED_MAX))
+                    }
+                    Trouble::Credentials(_)
+                    | Trouble::TakenOver(_)
+                    | Trouble::Unreachable(_)
+                    | Trouble::Malformed(_)
+                    | Trouble::Refused { .. } => TROUBLE_WAIT,
+                };
+                self.not_before = now + wait;
+                self.look_at = self.look_at.map(|due| due.max(now + LOOK_WAIT));
+                self.trouble = Some(trouble);
+            }
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn connectors(&self) -> Vec<Arc<dyn Connector>> {
+        self.units.iter().map(|unit| Arc::clone(&unit.connector)).collect()
+    }
+
+    /// Whose pool it is.
+    pub(super) fn unit_of(&self, key: &PoolKey) -> Option<usize> {
+        self.units.iter().position(|unit| unit.connector.has(key))
+    }
+
+    /// What the store said of each unit when it was asked whom it takes us for.
+    pub(super) async fn take_looks(&mut self, looked: Looked) -> Result<(), Untold> {
+        for (at, looked) in looked.into_iter().enumerate() {
+            let (expires_at, trouble) = match looked {
+                Ok(account) => (account.token_expires_at, None),
+                Err(trouble) => (None, Some(trouble)),
+            };
+            if let Some(unit) = self.units.get_mut(at) {
+                unit.token_expires_at = expires_at.or(unit.token_expires_at);
+            }
+            self.note_trouble(at, trouble);
+        }
+        self.level_pools().await
+    }
+
+    /// What was met while a unit was asked for something else.
+    pub(super) async fn meet(&mut self, at: usize, trouble: Trouble) -> Result<(), Untold> {
+        self.note_trouble(at, Some(trouble));
+        self.level_pools().await
+    }
+
+    fn note_trouble(&mut self, at: usize, trouble: Option<Trouble>) {
+        let Some(unit) = self.units.get_mut(at) else { return };
+        if let (None, Some(trouble)) = (&unit.trouble, &trouble) {
+            let (provider, unit) = (self.post.provider.name(), unit.connector.unit());
+            tracing::warn!(provider, unit, %trouble, "the store can't be written to");
+        }
+        unit.take(trouble, monotonic());
+    }
+
+    /// Whatever passes is over until it is met again.
+    pub(super) fn end_troubles(&mut self, now: Instant) {
+        for unit in self.units.iter_mut().filter(|unit| !unit.is_shut() && unit.not_before <= now) {
+            unit.trouble = None;
+        }
+    }
+
+    /// Pools of a unit that turned us away, and of one that nobody has credentials for, are suspended; those of a unit that lets
+    /// us in go on, also where a run before this one left them suspended.
+    async fn level_pools(&mut self) -> Result<(), Untold> {
+        let provider = self.post.provider;
+        // one that has not said yet which it is may be anyone's
+        let are_known = self.units.iter().all(|unit| unit.connector.unit().is_some() || unit.is_shut());
+        let (units, home) = (&self.units, &self.post.account_id);
+        let (reports, orphans): (Vec<(PoolId, ProviderReport)>, Vec<String>) = self.teller.read(|view| {
+            let reports = view
+                .state
+                .pools_of(provider)
+                .filter_map(|pool| {
+                    let unit = units.iter().find(|unit| unit.connector.has(&pool.key));
+                    let is_shut = unit.map_or(are_known, Unit::is_shut);
+                    let report = match pool.state {
+                        PoolState::Active if is_shut => ProviderReport::Suspended,
+                        PoolState::Suspended if unit.is_some_and(|it| it.was_let_in && !is_shut) => {
+                            ProviderReport::Resumed
+                        }
+                        PoolState::Active | PoolState::Suspended | PoolState::Removed => return None,
+                    };
+                    Some((pool.id, report))
+                })
+                .collect();
+            let named: BTreeSet<String> = units.iter().filter_map(|unit| unit.connector.unit()).collect();
+            let is_orphan = |unit: &String| are_known && provider == Provider::AppleBusiness && !named.contains(unit);
+            (reports, units_known(&view.state, home).into_iter().filter(is_orphan).collect())
+        })?;
+        self.orphans = orphans;
+        self.teller.report_all(reports).await
+    }
+
+    /// Pools whose seats can't be settled now.
+    pub(super) fn closed_pools(&self, now: Instant) -> Result<BTreeSet<PoolId>, Untold> {
+        let (provider, units) = (self.post.provider, &self.units);
+        self.teller.read(|view| {
+            let is_closed = |key: &PoolKey| !units.iter().any(|unit| unit.is_open(now) && unit.connector.has(key));
+            view.state.pools_of(provider).filter(|pool| is_closed(&pool.key)).map(|pool| pool.id).collect()
+        })
+    }
+
+    /// When something is to be done of which nothing else says so.
+    pub(super) fn next_of_units(&self, now: Instant) -> Option<Instant> {
+        let is_free = self.passing.is_none() && self.looking.is_none();
+        let looks = self.units.iter().filter(|_| is_free).filter_map(|unit| unit.look_at);
+        looks.chain(self.units.iter().filter_map(|unit| unit.opens_at(now))).min()
+    }
+
+    pub(super) fn standings(&self) -> Vec<UnitStanding> {
+        let seen = |unit: &Unit| UnitStanding {
+            unit: unit.connector.unit(),
+            trouble: unit.trouble.clone(),
+            token_expires_at: unit.token_expires_at,
+            untold: unit.connector.untold(),
+        };
+        let missing = |unit: &String| UnitStanding {
+            unit: Some(unit.clone()),
+            trouble: Some(Trouble::Credentials("none that the store accepts is given for this unit".into())),
+            ..UnitStanding::default()
+        };
+        let mut standings: Vec<_> = self.units.iter().map(seen).collect();
+        let mut unnamed = standings.iter_mut().filter(|standing| standing.unit.is_none());
+        match (self.orphans.as_slice(), unnamed.next(), unnamed.next()) {
+            // who is left must be it
+            ([only], Some(standing), None) => standing.unit = Some(only.clone()),
+            (orphans, _, _) => standings.extend(orphans.iter().map(missing)),
+        }
+        standings
+    }
+}
+
+/// The units that a tenant has had anything of.
+pub(super) fn units_known(tenant: &Tenant, home: &str) -> BTreeSet<String> {
+    let of_pools = tenant.pools_of(Provider::AppleBusiness).filter_map(|pool| match &pool.key {
+        PoolKey::Apple { unit_id, .. } => Some(unit_id.clone()),
+        PoolKey::Microsoft { .. } | PoolKey::Declared { .. } => None,
+    });
+    of_pools.chain([home.to_owned()]).collect()
+}
