@@ -6,6 +6,7 @@ mod console;
 mod interleavings;
 mod killed;
 mod microsoft;
+mod names;
 mod units;
 
 use crate::harness::{Options, Service, Tenant};

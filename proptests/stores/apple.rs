@@ -9,17 +9,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const UNIT: &str = "2049025000431439";
-const APP: &str = "408709785";
-const POOL: &str = "apple:2049025000431439:408709785:STDQ";
+pub(super) const UNIT: &str = "2049025000431439";
+pub(super) const APP: &str = "408709785";
+pub(super) const POOL: &str = "apple:2049025000431439:408709785:STDQ";
 
-struct Store {
-    simulator: AppleSimulator,
+pub(super) struct Store {
+    pub(super) simulator: AppleSimulator,
     token: String,
 }
 
 impl Store {
-    fn with_seats(seats: u32) -> Self {
+    pub(super) fn with_seats(seats: u32) -> Self {
         let timing = Timing { event_delay: Duration::from_millis(20), ..Timing::default() };
         let options = Options { timing, client: Some(plain_client()), ..Options::default() };
         let simulator = block_on(AppleSimulator::start(options)).expect("a free port");
@@ -31,11 +31,11 @@ impl Store {
         Self { simulator, token }
     }
 
-    fn order(&self, order: Value) {
+    pub(super) fn order(&self, order: Value) {
         self.simulator.place(serde_json::from_value(order).expect("an order")).expect("it can be done");
     }
 
-    fn sitting(&self) -> BTreeSet<String> {
+    pub(super) fn sitting(&self) -> BTreeSet<String> {
         let seats = self.simulator.assignments(UNIT).expect("the unit");
         let name = |holder: Value| {
             let named = holder.get("clientUserId").or_else(|| holder.get("serialNumber"));
@@ -44,7 +44,7 @@ impl Store {
         seats.iter().map(|seat| name(json!(seat.holder))).collect()
     }
 
-    fn linked(&self, service: &Arc<Service>) -> Shop {
+    pub(super) fn linked(&self, service: &Arc<Service>) -> Shop {
         self.linked_with(service, json!({}))
     }
 

@@ -2,10 +2,11 @@
 //! tables. Not here: how a pass is read, or how the observations are sent.
 
 use super::terms::{Pass, SeatAtStore, StoreHolder};
+use crate::domain::command::ProviderReport;
 use crate::domain::facts::PoolState;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::{PoolKey, Provider};
-use crate::domain::state::{SeatState, Tenant};
+use crate::domain::state::{Pool, Seat, SeatState, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds holders by the names that a store has for them.
@@ -13,6 +14,9 @@ pub trait Names {
     /// What the store may call a holder: the name under which it last showed the seat, and the one of today. None where both
     /// are lost.
     fn of(&self, pool: PoolId, holder: Holder) -> Vec<StoreHolder>;
+    /// What a holder was called since a position, today's name aside. Dear: asked only where the store shows somebody whom
+    /// nobody is called today.
+    fn since(&self, holder: Holder, position: u64) -> Vec<StoreHolder>;
     /// Who has this name now.
     fn holder(&self, name: &StoreHolder) -> Option<Holder>;
     /// Whether the ledger ever granted this seat.
@@ -49,6 +53,8 @@ pub struct Findings {
     pub seen: Vec<(PoolId, Holder)>,
     /// Seats of holders, or of pools, that the ledger has never met.
     pub strangers: Vec<SeatAtStore>,
+    /// What this and the pass before it say of seats whose holders have no name any more, so that nobody can ask for them.
+    pub nameless: Vec<(PoolId, ProviderReport)>,
     /// Seats at the store that the ledger does not hold; the strangers are among them.
     pub foreign: u64,
     /// How the store spells who holds a seat here.
@@ -99,25 +105,33 @@ pub fn compare(
             continue;
         }
         let mut unmatched = shown.remove(&pool.key).unwrap_or_default();
-        for (holder, seat) in pool.seats.iter() {
-            let called = names.of(pool.id, *holder);
-            let found = called.iter().find_map(|name| unmatched.remove(&name.normalized()));
-            findings.spelled.extend(found.map(|spelled| ((pool.id, *holder), spelled.clone())));
-            let is_shown = found.is_some();
-            match seat.state {
-                SeatState::Reserved | SeatState::InUse if is_shown && !seat.is_confirmed => {
-                    findings.seen.push((pool.id, *holder));
+        for (holder, seat, found, is_named) in matched(pool, &mut unmatched, names) {
+            findings.spelled.extend(found.map(|spelled| ((pool.id, holder), spelled.clone())));
+            let (id, is_shown) = ((pool.id, holder, seat.granted_at), found.is_some());
+            let is_missing = !is_shown && seat.granted_at < begun_at;
+            let was_missing = before.missing_seats.contains(&id);
+            match (seat.state, seat.is_confirmed) {
+                (SeatState::Reserved | SeatState::InUse, false) if is_shown => findings.seen.push((pool.id, holder)),
+                // nobody can ask for it, and it is none of those that the store shows by names of ours: it is gone, or counted
+                // as the stranger's that the store shows
+                (SeatState::Releasing, _) | (SeatState::Reserved | SeatState::InUse, false)
+                    if is_missing && !is_named =>
+                {
+                    findings.remembered.missing_seats.insert(id);
+                    let report = match seat.state {
+                        SeatState::Releasing => ProviderReport::ReleaseConfirmed { holder },
+                        SeatState::Reserved | SeatState::InUse | SeatState::Foreign => {
+                            ProviderReport::GrantRefused { holder, not_enough: false }
+                        }
+                    };
+                    findings.nameless.extend(was_missing.then_some((pool.id, report)));
                 }
                 // without a name nobody can say that it is missing
-                SeatState::Reserved | SeatState::InUse | SeatState::Foreign
-                    if !is_shown && seat.is_confirmed && seat.granted_at < begun_at && !called.is_empty() =>
-                {
-                    findings.remembered.missing_seats.insert((pool.id, *holder, seat.granted_at));
-                    if before.missing_seats.contains(&(pool.id, *holder, seat.granted_at)) {
-                        findings.lost.push((pool.id, *holder));
-                    }
+                (SeatState::Reserved | SeatState::InUse | SeatState::Foreign, true) if is_missing && is_named => {
+                    findings.remembered.missing_seats.insert(id);
+                    findings.lost.extend(was_missing.then_some((pool.id, holder)));
                 }
-                SeatState::Reserved | SeatState::InUse | SeatState::Releasing | SeatState::Foreign => {}
+                (SeatState::Reserved | SeatState::InUse | SeatState::Releasing | SeatState::Foreign, _) => {}
             }
         }
         for name in unmatched.into_values() {
@@ -148,10 +162,35 @@ pub fn compare(
         // what was not read is not missing, and what was seen once is still seen once
         findings.gone.clear();
         findings.lost.clear();
+        findings.nameless.clear();
         findings.remembered = before.clone();
         findings.spelled.clear();
     }
     findings
+}
+
+/// Each seat of a pool with how the store shows it, taken out of what the store shows, and whether its holder has a name.
+/// Today's names come first: an old one may be somebody else's by now.
+fn matched<'p, 's>(
+    pool: &'p Pool,
+    shown: &mut BTreeMap<StoreHolder, &'s StoreHolder>,
+    names: &impl Names,
+) -> Vec<(Holder, &'p Seat, Option<&'s StoreHolder>, bool)> {
+    let mut seats = Vec::with_capacity(pool.seats.len());
+    for (holder, seat) in pool.seats.iter() {
+        let called = names.of(pool.id, *holder);
+        let found = called.iter().find_map(|name| shown.remove(&name.normalized()));
+        seats.push((*holder, seat, found, !called.is_empty()));
+    }
+    for (holder, seat, found, is_named) in seats.iter_mut().filter(|(_, _, found, _)| found.is_none()) {
+        if shown.is_empty() {
+            break;
+        }
+        let called = names.since(*holder, seat.granted_at);
+        *found = called.iter().find_map(|name| shown.remove(&name.normalized()));
+        *is_named |= !called.is_empty();
+    }
+    seats
 }
 
 #[cfg(test)]

@@ -4,15 +4,19 @@
 use super::compare::Names;
 use super::terms::StoreHolder;
 use crate::domain::command::{DeviceRef, UserRef};
+use crate::domain::event::Event;
 use crate::domain::event_type::EventType;
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::personal::{Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::ledger::{EventQuery, Ledger};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How the store spelled the holders of seats when it was last read, or granted them: somebody may have been renamed since.
 pub type OldNames = BTreeMap<(PoolId, Holder), StoreHolder>;
+
+/// Changes of a name that are read at one time.
+const RENAMES_PAGE: usize = 20;
 
 /// As a name: it may look like one of our ids, and is none.
 #[must_use]
@@ -86,9 +90,57 @@ impl Directory<'_> {
     }
 }
 
+impl Directory<'_> {
+    fn named_in(&self, event: &Event, holder: Holder) -> Option<StoreHolder> {
+        let personal = match holder {
+            Holder::User(of) => match event {
+                Event::UserAdded { user, profile } | Event::UserChanged { user, profile } if *user == of => profile,
+                _other => return None,
+            },
+            Holder::Device(of) => match event {
+                Event::DeviceAdded { device, names, .. } | Event::DeviceChanged { device, names, .. }
+                    if *device == of =>
+                {
+                    names
+                }
+                _other => return None,
+            },
+        };
+        Self::open(self.ledger, holder, personal).0
+    }
+}
+
 impl Names for Directory<'_> {
     fn of(&self, pool: PoolId, holder: Holder) -> Vec<StoreHolder> {
         self.old.get(&(pool, holder)).cloned().into_iter().chain(self.name(holder)).collect()
+    }
+
+    fn since(&self, holder: Holder, position: u64) -> Vec<StoreHolder> {
+        let named = vec![EventType::UserAdded, EventType::UserChanged, EventType::DeviceAdded, EventType::DeviceChanged];
+        let (user, device) = match holder {
+            Holder::User(user) => (Some(user), None),
+            Holder::Device(device) => (None, Some(device)),
+        };
+        let mut query = EventQuery { types: named, user, device, newest_first: true, ..EventQuery::default() };
+        query.limit = RENAMES_PAGE;
+        let mut names = BTreeSet::new();
+        // what can't be read any more names nobody, and its seat is waited for
+        'pages: while let Ok(page) = self.ledger.query(self.id, &query) {
+            for recorded in &page.events {
+                if let Some(name) = self.named_in(&recorded.event, holder) {
+                    names.insert(name);
+                    // and the one that the holder had at that moment
+                    if recorded.position <= position {
+                        break 'pages;
+                    }
+                }
+            }
+            match page.next {
+                Some(next) => query.to = Some(next),
+                None => break,
+            }
+        }
+        names.into_iter().collect()
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {

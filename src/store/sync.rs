@@ -49,7 +49,7 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
         Ok((pass, found, names))
     });
     let (pass, findings, mut old_names) = compared.await?;
-    let Findings { gone, lost, seen, strangers, foreign, spelled, remembered } = findings;
+    let Findings { gone, lost, seen, strangers, nameless, foreign, spelled, remembered } = findings;
     old_names.extend(spelled);
     let taken = Taken { remembered, old_names };
     let unsupported: BTreeSet<_> = pass.unsupported.into_iter().map(|(key, _)| key).collect();
@@ -66,7 +66,8 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
     teller.observe(Observation::Inventory(inventory)).await?;
     if !sync.is_dry_run {
         let shown = seen.into_iter().chain(meet(teller, strangers).await?);
-        teller.report_all(shown.map(|(pool, holder)| (pool, ProviderReport::SeatSeen { holder })).collect()).await?;
+        let shown = shown.map(|(pool, holder)| (pool, ProviderReport::SeatSeen { holder }));
+        teller.report_all(shown.chain(nameless).collect()).await?;
     }
     teller.observe(Observation::EndSync { sync: id, end: SyncEnd::Completed { seats } }).await?;
     Ok(taken)

@@ -26,8 +26,11 @@ fn upn(name: &str) -> StoreHolder {
 }
 
 /// Everybody is called by the name in the table, with a domain behind it; who is `erased` has no name.
+#[derive(Default)]
 struct Book {
     ours_before: Vec<Holder>,
+    /// Was called otherwise since the seat was granted, which only the log remembers.
+    once: Option<(Holder, &'static str)>,
     /// Was `maiden` when the store last showed a seat.
     renamed: Option<Holder>,
     erased: Vec<Holder>,
@@ -39,6 +42,10 @@ impl Names for Book {
         let today = (!self.erased.contains(&holder)).then(|| upn(PEOPLE[user.index()]));
         let old = (self.renamed == Some(holder)).then(|| upn("maiden"));
         old.into_iter().chain(today).collect()
+    }
+
+    fn since(&self, holder: Holder, _: u64) -> Vec<StoreHolder> {
+        self.once.iter().filter(|(of, _)| *of == holder).map(|(_, name)| upn(name)).collect()
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {
@@ -158,7 +165,7 @@ impl Look {
         let begun_at = tenant.next_position;
         Self {
             tenant,
-            book: Book { ours_before: vec![], renamed: None, erased: vec![] },
+            book: Book::default(),
             begun_at,
             before: Remembered::default(),
         }
@@ -265,6 +272,56 @@ fn who_has_no_name_any_more_is_not_missing() {
     look.book.erased = vec![holder("ada")];
     look.at(&pass(&["office"], &[]));
     assert_eq!(look.at(&pass(&["office"], &[])).lost, [(OFFICE, holder("cy"))]);
+}
+
+#[test]
+fn a_seat_that_waits_and_that_nobody_can_name_is_settled_by_two_passes() {
+    for erased in ["ada", "bob"] {
+        let mut look = Look::new();
+        look.book.erased = vec![holder(erased)];
+        if erased == "ada" {
+            let ada = HolderRef::User(UserRef::Id(UserId(0)));
+            play(&mut look.tenant, Intake::Command(Command::Reclaim { pool: PoolRef::Id(OFFICE), holder: ada }));
+        }
+        let shown = [("office", upn("cy")), ("office", upn("zoe"))];
+        let shown = pass(&["office"], &shown[..if erased == "ada" { 2 } else { 1 }]);
+        assert_eq!(look.at(&shown).nameless, [], "once is not enough");
+        assert_eq!(look.at(&Pass { is_complete: false, ..shown.clone() }).nameless, [], "nor is a part");
+        let found = look.at(&shown);
+        let holder = holder(erased);
+        let report = match erased {
+            "ada" => ProviderReport::ReleaseConfirmed { holder },
+            _ => ProviderReport::GrantRefused { holder, not_enough: false },
+        };
+        assert_eq!(found.nameless, [(OFFICE, report)], "{erased}");
+    }
+}
+
+#[test]
+fn who_was_renamed_before_the_store_was_ever_read_is_known_by_a_name_of_then() {
+    let shown = |name: &str| pass(&BOTH, &[("office", upn(name)), ("office", upn("cy"))]);
+    let mut look = Look::new();
+    look.book.once = Some((holder("ada"), "maiden"));
+    let found = look.at(&shown("Maiden"));
+    assert_eq!((found.foreign, found.strangers.len(), found.remembered.missing_seats.len()), (0, 0, 0));
+    assert_eq!(found.spelled[&(OFFICE, holder("ada"))], upn("Maiden"));
+
+    // somebody else is called so today, and the seat is theirs
+    look.book.once = Some((holder("ada"), "cy"));
+    let found = look.at(&pass(&BOTH, &[("office", upn("cy"))]));
+    assert_eq!(found.spelled.keys().copied().collect::<Vec<_>>(), [(OFFICE, holder("cy"))]);
+}
+
+#[test]
+fn of_a_unit_that_was_not_read_nothing_is_concluded_and_nothing_forgotten() {
+    let mut look = Look::new();
+    look.at(&pass(&["office"], &[("office", upn("cy"))]));
+    let before = look.before.clone();
+    assert_eq!((before.missing_pools.len(), before.missing_seats.len()), (1, 1));
+    let other = |_: &PoolKey| false;
+    let found =
+        compare(&pass(&[], &[]), &look.tenant, Provider::MicrosoftStore, other, look.begun_at, &before, &look.book);
+    assert_eq!(found, Findings { remembered: before, ..Findings::default() });
 }
 
 #[test]
