@@ -7,6 +7,7 @@ mod interleavings;
 mod killed;
 mod microsoft;
 mod names;
+mod rests;
 mod units;
 
 use crate::harness::{Options, Service, Tenant};

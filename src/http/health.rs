@@ -110,7 +110,11 @@ fn stores(service: &Service, reasons: &mut Vec<String>) {
     if units.len() > UNITS_NAMED_MAX {
         reasons.push(format!("and {} more units", units.len() - UNITS_NAMED_MAX));
     }
-    let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected).count();
+    let resting: Vec<_> = accounts.iter().filter_map(|(_, _, seen)| seen.rests.as_deref()).collect();
+    if let Some(why) = resting.first() {
+        reasons.push(format!("the connectors of {} store accounts rest, and go on by themselves: {why}", resting.len()));
+    }
+    let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected && seen.rests.is_none()).count();
     if idle > 0 {
         reasons
             .push(format!("{idle} linked store accounts have no connector: GET /store-accounts of a tenant says why"));

@@ -5,6 +5,7 @@ use super::connector::{Connector, NotTold, Told};
 use super::credentials::{CredentialSource, Credentials};
 use super::submit::Teller;
 use super::worker::{self, Post, Standing};
+use crate::clock::monotonic;
 use crate::domain::command::{Observation, SyncEnd};
 use crate::domain::ids::TenantId;
 use crate::domain::key::Provider;
@@ -12,13 +13,16 @@ use crate::ledger::Ledger;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Accounts are looked for so often; a new one is told of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A worker that ended by itself rests so long, and twice as long each time.
+const REST_MIN: Duration = LOOK_EVERY;
+const REST_MAX: Duration = Duration::from_secs(300);
 /// The providers whose stores can be asked.
 const ASKED: [Provider; 2] = [Provider::MicrosoftStore, Provider::AppleBusiness];
 
@@ -54,9 +58,33 @@ struct Open {
     standing: Arc<Mutex<Standing>>,
     wake: Arc<Notify>,
     connectors: Vec<Arc<dyn Connector>>,
-    worker: Option<(JoinHandle<()>, CancellationToken)>,
+    worker: Option<(JoinHandle<Option<String>>, CancellationToken)>,
+    begun_at: Instant,
+    /// Its worker has ended by itself, lately.
+    rest: Option<Rest>,
     /// Why it has no worker.
     problem: Option<String>,
+}
+
+/// Of a worker that the ledger took nothing more from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest {
+    reason: String,
+    /// Until there is room on the disk again, and no longer.
+    is_for_room: bool,
+    wait: Duration,
+    until: Instant,
+}
+
+impl Rest {
+    fn after(before: Option<&Self>, reason: String, is_for_room: bool, now: Instant) -> Self {
+        let wait = before.map_or(REST_MIN, |before| before.wait.saturating_mul(2).min(REST_MAX));
+        Self { reason, is_for_room, wait, until: now + wait }
+    }
+
+    fn is_over(&self, is_disk_low: bool, now: Instant) -> bool {
+        if self.is_for_room { !is_disk_low } else { self.until <= now }
+    }
 }
 
 /// What is to be seen of an account from outside.
@@ -64,6 +92,8 @@ struct Open {
 pub struct Seen {
     pub is_connected: bool,
     pub problem: Option<String>,
+    /// Why its worker rests, which goes on by itself.
+    pub rests: Option<String>,
     pub standing: Standing,
 }
 
@@ -85,7 +115,8 @@ impl Stores {
         let accounts = self.0.accounts.lock();
         let open = accounts.get(&(tenant, provider))?;
         let is_connected = open.worker.as_ref().is_some_and(|(worker, _)| !worker.is_finished());
-        Some(Seen { is_connected, problem: open.problem.clone(), standing: open.standing.lock().clone() })
+        let rests = open.rest.as_ref().filter(|_| !is_connected).map(|rest| rest.reason.clone());
+        Some(Seen { is_connected, problem: open.problem.clone(), rests, standing: open.standing.lock().clone() })
     }
 
     /// Of all accounts, for metrics and readiness.
@@ -152,8 +183,9 @@ impl Stores {
 
     /// A sync of an account without a worker would run for ever.
     async fn end_what_nobody_runs(&self, tenant: TenantId, provider: Provider) {
-        let Some(reason) = self.seen(tenant, provider).filter(|seen| !seen.is_connected).and_then(|seen| seen.problem)
-        else {
+        // who rests goes on with it, or ends it
+        let is_nobodys = |seen: &Seen| !seen.is_connected && seen.rests.is_none();
+        let Some(reason) = self.seen(tenant, provider).filter(is_nobodys).and_then(|seen| seen.problem) else {
             return;
         };
         let teller = Teller { ledger: self.0.ledger.clone(), tenant };
@@ -209,8 +241,38 @@ impl Stores {
         Some(Found { account_id, settings, credentials })
     }
 
+    /// A worker that has ended by itself rests before another is begun.
+    async fn note_end(&self, tenant: TenantId, provider: Provider) {
+        let ended = {
+            let mut accounts = self.0.accounts.lock();
+            let open = accounts.get_mut(&(tenant, provider));
+            open.and_then(|open| open.worker.take_if(|(worker, _)| worker.is_finished()))
+        };
+        let Some((worker, _)) = ended else { return };
+        let Some(reason) = worker.await.unwrap_or_else(|error| Some(error.to_string())) else { return };
+        let (is_disk_low, now) = (self.0.ledger.health().is_disk_low, monotonic());
+        let mut accounts = self.0.accounts.lock();
+        let Some(open) = accounts.get_mut(&(tenant, provider)) else { return };
+        let before = open.rest.take().filter(|_| now.duration_since(open.begun_at) < REST_MAX);
+        if before.as_ref().is_none_or(|before| before.reason != reason) {
+            tracing::warn!(tenant = tenant.0, provider = provider.name(), reason, "the worker of a store account rests");
+        }
+        open.problem = Some(format!("its connector rests: {reason}"));
+        open.rest = Some(Rest::after(before.as_ref(), reason, is_disk_low, now));
+    }
+
     async fn open(&self, tenant: TenantId, provider: Provider, found: Found) {
+        self.note_end(tenant, provider).await;
         let Found { account_id, settings, credentials } = found;
+        let rest = {
+            let accounts = self.0.accounts.lock();
+            let open = accounts.get(&(tenant, provider)).filter(|open| open.settings == settings);
+            let open = open.filter(|open| credentials.as_ref().is_ok_and(|given| *given == open.credentials));
+            open.and_then(|open| open.rest.clone())
+        };
+        if rest.as_ref().is_some_and(|rest| !rest.is_over(self.0.ledger.health().is_disk_low, monotonic())) {
+            return;
+        }
         if let Err(error) = &credentials {
             // a source that fails for a moment is no reason to stop what works
             let mut accounts = self.0.accounts.lock();
@@ -254,6 +316,8 @@ impl Stores {
             wake: Arc::clone(&wake),
             connectors: vec![],
             worker: None,
+            begun_at: monotonic(),
+            rest,
             problem,
         };
         let installation = format!("seatledger-{}", hex::encode(self.0.ledger.open_report().log_id));
@@ -300,4 +364,22 @@ struct Found {
     account_id: String,
     settings: String,
     credentials: Result<Option<Credentials>, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_rests_longer_each_time_and_no_longer_than_five_minutes_or_until_there_is_room() {
+        let now = monotonic();
+        let mut rest = Rest::after(None, "stopped".into(), false, now);
+        for seconds in [5, 10, 20, 40, 80, 160, 300, 300] {
+            assert_eq!(rest.until, now + Duration::from_secs(seconds));
+            assert!(!rest.is_over(false, now) && rest.is_over(true, rest.until));
+            rest = Rest::after(Some(&rest), "stopped".into(), false, now);
+        }
+        let for_room = Rest::after(Some(&rest), "no room".into(), true, now);
+        assert!(!for_room.is_over(true, for_room.until) && for_room.is_over(false, now));
+    }
 }

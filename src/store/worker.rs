@@ -122,8 +122,8 @@ struct Worker {
     reread_wait: Duration,
 }
 
-/// Works until it is told to stop or the ledger takes nothing more.
-pub async fn run(teller: Teller, post: Post) {
+/// Works until it is told to stop, or the ledger takes nothing more, which it answers in words.
+pub async fn run(teller: Teller, post: Post) -> Option<String> {
     let now = monotonic();
     let next_sync = (post.sync_every > Duration::ZERO).then(|| now + Duration::from_secs(1));
     let has_read = post.provider != Provider::AppleBusiness;
@@ -144,15 +144,14 @@ pub async fn run(teller: Teller, post: Post) {
         next_sync,
         reread_wait: REREAD_WAIT_MIN,
     };
-    if let Err(untold) = worker.work().await {
-        tracing::warn!(provider = worker.post.provider.name(), %untold, "the worker of a store account ends");
-    }
+    let ended = worker.work().await;
     if let Some((_, _, passing)) = worker.passing {
         passing.abort();
     }
     if let Some(looking) = worker.looking {
         looking.abort();
     }
+    ended.err().map(|untold| untold.to_string())
 }
 
 impl Worker {

@@ -327,7 +327,7 @@ impl ProgressView {
 
 impl ConnectorView {
     fn of(seen: &Seen) -> Self {
-        let Seen { is_connected, problem, standing } = seen;
+        let Seen { is_connected, problem, standing, .. } = seen;
         let unit = |unit: &UnitStanding| UnitView {
             unit: unit.unit.clone(),
             problem: unit.trouble.as_ref().map(ToString::to_string),
@@ -367,7 +367,7 @@ impl StoreAccountBody {
             position: None,
         };
         match (state.accounts.get(&provider), provider) {
-            (Some(StoreAccount { account_id, settings, since, etag }), _) => {
+            (Some(StoreAccount { account_id, settings, since, etag, .. }), _) => {
                 Some((body(Some(account_id), settings, *since), *etag))
             }
             (None, Provider::Declared) => Some((body(None, "{}", state.created_at), 0)),
