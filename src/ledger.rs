@@ -20,9 +20,10 @@ pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, Command, DeviceRef, Door, Intake, UserRef};
+use crate::domain::command::{Actor, DeviceRef, Door, Intake, UserRef};
 use crate::domain::event::Recorded;
 use crate::domain::ids::{DeviceId, TenantId, UserId};
+use crate::domain::key::Provider;
 use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::log::LogReader;
@@ -321,16 +322,18 @@ impl Ledger {
         answer.blocking_recv().map_err(|_| SubmitError::Stopped)?
     }
 
+    /// Whether another tenant's account is this one, or has this unit, as far as is recorded now.
+    #[must_use]
+    pub fn is_linked_elsewhere(&self, tenant: TenantId, provider: Provider, name: &str) -> bool {
+        let is_theirs = |view: &View| view.state.accounts.get(&provider).is_some_and(|account| account.has(name));
+        let others = self.tenants().into_iter().map(|(other, _)| other).filter(|other| *other != tenant);
+        others.into_iter().any(|other| self.read(other, is_theirs).unwrap_or(false))
+    }
+
     /// What the writer would hand to the judge, for a trial on a copy of the state: nothing is written, no key is made.
     #[must_use]
     pub fn trial_intake(&self, tenant: TenantId, state: &Tenant, ask: Ask) -> Intake {
-        let is_linked_elsewhere = |command: &Command| {
-            let Command::LinkStoreAccount { provider, account_id, .. } = command else { return false };
-            let is_theirs =
-                |view: &View| view.state.accounts.get(provider).is_some_and(|a| a.account_id == *account_id);
-            let others = self.tenants().into_iter().map(|(other, _)| other).filter(|other| *other != tenant);
-            others.into_iter().any(|other| self.read(other, is_theirs).unwrap_or(false))
-        };
+        let is_linked_elsewhere = |provider: Provider, name: &str| self.is_linked_elsewhere(tenant, provider, name);
         trial_intake(&self.0.vault, tenant, state, is_linked_elsewhere, ask)
     }
 

@@ -89,6 +89,9 @@ pub fn sentence(event: &Event) -> String {
         Event::StoreAccountChanged { provider, .. } => {
             format!("The settings of the {} account were changed", provider.name())
         }
+        Event::StoreUnitLinked { provider, unit } => {
+            format!("The unit {unit} of the {} account was linked", provider.name())
+        }
         Event::ToolActivated { tool, .. } => format!("The management tool {tool} was activated"),
         Event::ToolDeactivated { tool } => format!("The management tool {tool} was deactivated"),
         Event::SyncStarted { sync, provider, .. } => format!("{sync} with {} started", provider.name()),

@@ -130,7 +130,9 @@ impl Answer {
                 self.touched(About::Token(*token));
             }
             Event::StoreAccountLinked { provider, .. } => self.made(About::StoreAccount(*provider)),
-            Event::StoreAccountChanged { provider, .. } => self.touched(About::StoreAccount(*provider)),
+            Event::StoreAccountChanged { provider, .. } | Event::StoreUnitLinked { provider, .. } => {
+                self.touched(About::StoreAccount(*provider));
+            }
             Event::ToolActivated { .. } | Event::ToolDeactivated { .. } => self.touched(About::Tool),
             Event::SyncStarted { sync, .. } => {
                 self.sync = Some(*sync);

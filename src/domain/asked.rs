@@ -66,4 +66,5 @@ pub enum CommandKind {
     CancelReview,
     RotateLogKey,
     EndSync,
+    LinkStoreUnit,
 }

@@ -123,6 +123,12 @@ pub enum Command {
         settings: String,
         is_linked_elsewhere: bool,
     },
+    /// A unit that the store names, beside the account's own.
+    LinkStoreUnit {
+        provider: Provider,
+        unit: String,
+        is_linked_elsewhere: bool,
+    },
     ActivateTool {
         tool: String,
         name: String,

@@ -436,7 +436,6 @@ pub enum Event {
         /// The last position that the answer spoke of; where it was as of now, the head when it was asked for.
         position: u64,
     },
-
     /// Who holds these pools is under review from here on: the holders are those at this position.
     ReviewOpened {
         review: ReviewId,
@@ -492,5 +491,10 @@ pub enum Event {
     SyncSeatsCompared {
         sync: SyncId,
         seats: SyncSeats,
+    },
+    /// A unit of a linked account is this tenant's from here on, and no other tenant's.
+    StoreUnitLinked {
+        provider: Provider,
+        unit: String,
     },
 }

@@ -133,6 +133,7 @@ event_types! {
     LogKeyRotated => "log_key_rotated",
     SyncItemsTaken => "sync_items_taken",
     SyncSeatsCompared => "sync_seats_compared",
+    StoreUnitLinked => "store_unit_linked",
 }
 
 impl EventType {

@@ -95,6 +95,7 @@ impl Chain {
             | Event::TokenRevoked { .. }
             | Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::ToolActivated { .. }
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }

@@ -116,6 +116,7 @@ impl SeatStep {
             | Event::ToolDeactivated { .. }
             | Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }

@@ -69,6 +69,7 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::TokenRevoked { .. }
         | Event::StoreAccountLinked { .. }
         | Event::StoreAccountChanged { .. }
+        | Event::StoreUnitLinked { .. }
         | Event::ToolActivated { .. }
         | Event::ToolDeactivated { .. }
         | Event::SyncStarted { .. }

@@ -186,7 +186,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A refund that removes the app needs all its seats back first.",
         "Unassign or reclaim them, then refund."),
     page("store-account-already-linked", 409, "A store account is linked for good",
-        "The provider has another account linked here, or another tenant has linked this one.",
+        "The provider has another account linked here, or another tenant has linked this one, alone or as a unit of its account.",
         "An account can't be swapped."),
     page("store-account-not-linked", 409, "No store account is linked",
         "The provider's inventory needs a linked account.",

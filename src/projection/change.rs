@@ -101,6 +101,7 @@ impl<'e> Change<'e> {
             | Event::TokenRevoked { .. }
             | Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::ToolActivated { .. }
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }

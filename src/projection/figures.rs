@@ -268,6 +268,7 @@ impl PoolFigures {
             | Event::TokenRevoked { .. }
             | Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::ToolActivated { .. }
             | Event::ToolDeactivated { .. }
             | Event::SyncStarted { .. }

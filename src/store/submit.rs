@@ -2,10 +2,11 @@
 //! is busy. Not here: what is told.
 
 use super::names::Reference;
-use super::terms::StoreHolder;
+use super::terms::{StoreHolder, Trouble};
 use crate::domain::answer::Status;
 use crate::domain::command::{Actor, Command, Door, Intake, Observation, PoolRef, ProviderReport};
 use crate::domain::ids::{Holder, PoolId, TenantId};
+use crate::domain::key::Provider;
 use crate::ledger::{Ask, Ledger, Outcome, ReadError, Submission, SubmitError};
 use crate::projection::View;
 use std::time::Duration;
@@ -64,6 +65,28 @@ impl Teller {
     pub fn find(&self, name: &StoreHolder) -> Result<Option<Holder>, Untold> {
         let reference = Reference::of(&self.ledger, self.tenant, name);
         self.read(|view| reference.find(&view.state))
+    }
+
+    /// A unit that the store names is this tenant's from here on, unless another tenant has it.
+    ///
+    /// # Errors
+    /// In words, when it has; or when the ledger takes nothing more.
+    pub async fn link_unit(&self, provider: Provider, unit: &str) -> Result<(), Trouble> {
+        let is_ours = self.read(|view| view.state.accounts.get(&provider).is_some_and(|account| account.has(unit)));
+        if is_ours == Ok(true) {
+            return Ok(());
+        }
+        let elsewhere = || Trouble::Credentials("they are for a unit that another tenant has linked".into());
+        // what would be refused each time is not asked each time
+        if self.ledger.is_linked_elsewhere(self.tenant, provider, unit) {
+            return Err(elsewhere());
+        }
+        let link = Command::LinkStoreUnit { provider, unit: unit.to_owned(), is_linked_elsewhere: false };
+        match self.command(link).await {
+            Ok(outcome) if outcome.answer.rejection.is_none() => Ok(()),
+            Ok(_) => Err(elsewhere()),
+            Err(untold) => Err(Trouble::Unreachable(untold.to_string())),
+        }
     }
 
     /// # Errors

@@ -97,6 +97,19 @@ impl Judge<'_> {
         Ok(Verdict::Done)
     }
 
+    /// As an account itself: no two tenants have one, and it stays.
+    pub(super) fn link_store_unit(&mut self, provider: Provider, unit: &str, is_linked_elsewhere: bool) -> Ruling {
+        let account = self.tenant.accounts.get(&provider).ok_or(Rejection::StoreAccountNotLinked)?;
+        if account.has(unit) {
+            return Ok(Verdict::Unchanged(About::StoreAccount(provider)));
+        }
+        if is_linked_elsewhere {
+            return Err(Rejection::StoreAccountAlreadyLinked);
+        }
+        self.emit(Event::StoreUnitLinked { provider, unit: unit.to_owned() });
+        Ok(Verdict::Done)
+    }
+
     pub(super) fn activate_tool(&mut self, tool: &str, name: &str) -> Verdict {
         if self.tenant.tools.get(tool).is_some_and(|known| known.is_active && known.name == name) {
             return Verdict::Unchanged(About::Tool);

@@ -136,6 +136,9 @@ impl<'a> Judge<'a> {
             Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere } => {
                 self.link_store_account(*provider, account_id, settings, *is_linked_elsewhere)
             }
+            Command::LinkStoreUnit { provider, unit, is_linked_elsewhere } => {
+                self.link_store_unit(*provider, unit, *is_linked_elsewhere)
+            }
             Command::ActivateTool { tool, name } => Ok(self.activate_tool(tool, name)),
             Command::DeactivateTool { tool } => self.deactivate_tool(tool),
             Command::StartSync { provider, is_full, is_dry_run, is_connected } => {
@@ -326,6 +329,7 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Command::IssueToken { .. } => CommandKind::IssueToken,
             Command::RevokeToken { .. } => CommandKind::RevokeToken,
             Command::LinkStoreAccount { .. } => CommandKind::LinkStoreAccount,
+            Command::LinkStoreUnit { .. } => CommandKind::LinkStoreUnit,
             Command::ActivateTool { .. } => CommandKind::ActivateTool,
             Command::DeactivateTool { .. } => CommandKind::DeactivateTool,
             Command::StartSync { .. } => CommandKind::StartSync,

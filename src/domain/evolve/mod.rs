@@ -66,6 +66,7 @@ impl Tenant {
 
             Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }

@@ -10,7 +10,7 @@ use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::{
     Chunked, ChunkedSet, Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncState, Tenant,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Tenant {
@@ -22,6 +22,7 @@ impl Tenant {
                 let account = StoreAccount {
                     account_id: account_id.clone(),
                     settings: settings.clone(),
+                    units: BTreeSet::new(),
                     since: meta.recorded_at,
                     etag: meta.position,
                 };
@@ -31,6 +32,10 @@ impl Tenant {
                 let account = self.accounts.get_mut(provider).expect("an account is changed after it was linked");
                 account.settings.clone_from(settings);
                 account.etag = meta.position;
+            }
+            Event::StoreUnitLinked { provider, unit } => {
+                let account = self.accounts.get_mut(provider).expect("a unit is linked after its account");
+                assert!(account.units.insert(unit.clone()), "the unit {unit} is linked once");
             }
             Event::SyncStarted { sync, provider, is_full, is_dry_run, language } => {
                 assert_eq!(sync.index(), self.syncs.len(), "{sync} is out of order");

@@ -10,7 +10,7 @@ use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +39,18 @@ pub struct StoreAccount {
     pub account_id: String,
     /// Connection settings as compact JSON, without secrets.
     pub settings: String,
+    /// What else of the provider's is this tenant's for good, by the names that the store has: units beside the account's own.
+    pub units: BTreeSet<String>,
     pub since: Time,
     pub etag: u64,
+}
+
+impl StoreAccount {
+    /// Whether it is the account itself, or a unit of it.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.account_id == name || self.units.contains(name)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
 use super::judge::Verdict;
-use super::subjects::{known_device, known_user, put_device};
+use super::subjects::{known_device, known_user, put_device, with_others};
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
 use crate::domain::decide::{CountedRefusal, Judged, decide};
 use crate::domain::event::{Event, Recorded};
@@ -222,12 +222,9 @@ impl Bench {
     /// Seals names, and answers what only the writer can see.
     fn prepared(&mut self, tenant: TenantId, ask: Ask) -> Result<Intake, SubmitError> {
         match ask {
-            Ask::Intake(Intake::Command(Command::LinkStoreAccount { provider, account_id, settings, .. })) => {
+            Ask::Intake(Intake::Command(command)) => {
                 let others = (0..).map(TenantId).zip(&self.tenants).filter(|(id, _)| *id != tenant);
-                let is_linked_elsewhere = others
-                    .filter_map(|(_, other)| other.accounts.get(&provider))
-                    .any(|account| account.account_id == account_id);
-                Ok(Intake::Command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere }))
+                Ok(Intake::Command(with_others(command, others.map(|(_, other)| other))))
             }
             Ask::Intake(intake) => Ok(intake),
             Ask::PutUser { user, profile } => {

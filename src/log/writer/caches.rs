@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
-pub const SCHEMA: u32 = 13;
+pub const SCHEMA: u32 = 14;
 
 /// A snapshot is taken when so many records were appended since the last one.
 const RECORDS_BETWEEN: u64 = 100_000;

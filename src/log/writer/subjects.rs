@@ -2,6 +2,7 @@
 
 use crate::domain::command::{Command, DeviceRef, Intake, Observation, UserRef};
 use crate::domain::ids::{SubjectId, TenantId};
+use crate::domain::key::Provider;
 use crate::domain::personal::{AliasKind, DeviceNames, Personal};
 use crate::domain::state::Tenant;
 use crate::log::submission::Ask;
@@ -47,6 +48,23 @@ pub(super) fn put_device(
     Intake::Observation(Observation::PutDevice { device, names, identity, facts, primary_user })
 }
 
+/// Says of what is to be linked whether another tenant has it.
+fn told_of_others(mut command: Command, is_linked: impl Fn(Provider, &str) -> bool) -> Command {
+    if let Command::LinkStoreAccount { provider, account_id: name, is_linked_elsewhere, .. }
+    | Command::LinkStoreUnit { provider, unit: name, is_linked_elsewhere } = &mut command
+    {
+        *is_linked_elsewhere = is_linked(*provider, name);
+    }
+    command
+}
+
+/// The same by the other tenants themselves.
+pub(super) fn with_others<'t>(command: Command, others: impl Iterator<Item = &'t Tenant> + Clone) -> Command {
+    told_of_others(command, |provider, name| {
+        others.clone().filter_map(|other| other.accounts.get(&provider)).any(|account| account.has(name))
+    })
+}
+
 /// Turns a submission into what the judge takes, for a trial on a copy of the state: somebody new gets no key, and a seal
 /// that nothing opens.
 #[must_use]
@@ -54,18 +72,12 @@ pub fn trial_intake(
     vault: &Vault,
     tenant: TenantId,
     state: &Tenant,
-    is_linked_elsewhere: impl Fn(&Command) -> bool,
+    is_linked_elsewhere: impl Fn(Provider, &str) -> bool,
     ask: Ask,
 ) -> Intake {
     let with_key = |subject: Option<SubjectId>| subject.filter(|subject| *subject != NOBODY);
     match ask {
-        Ask::Intake(Intake::Command(mut command)) => {
-            let is_elsewhere = is_linked_elsewhere(&command);
-            if let Command::LinkStoreAccount { is_linked_elsewhere, .. } = &mut command {
-                *is_linked_elsewhere = is_elsewhere;
-            }
-            Intake::Command(command)
-        }
+        Ask::Intake(Intake::Command(command)) => Intake::Command(told_of_others(command, is_linked_elsewhere)),
         Ask::Intake(observation @ Intake::Observation(_)) => observation,
         Ask::PutUser { user, profile } => {
             let profile = match with_key(known_user(state, user)) {

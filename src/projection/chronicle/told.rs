@@ -33,9 +33,9 @@ impl<'e> Told<'e> {
         match event {
             Event::TenantCreated { .. } | Event::TenantRenamed { .. } | Event::SettingsChanged { .. } => Self::Tenant,
             Event::TokenIssued { token, .. } | Event::TokenRevoked { token } => Self::Token(*token),
-            Event::StoreAccountLinked { provider, .. } | Event::StoreAccountChanged { provider, .. } => {
-                Self::Account(*provider)
-            }
+            Event::StoreAccountLinked { provider, .. }
+            | Event::StoreAccountChanged { provider, .. }
+            | Event::StoreUnitLinked { provider, .. } => Self::Account(*provider),
             Event::ToolActivated { tool, .. } | Event::ToolDeactivated { tool } => Self::Tool(tool),
             Event::DriftResolved { drift, .. } => Self::Drift(*drift),
             Event::EndingsHeld { held, .. } | Event::RemovalHeld { held, .. } => Self::Held(*held),

@@ -1,13 +1,26 @@
 //! Asking the store: of each unit whom it takes us for, and the whole of it in a pass. Not here: what becomes of an answer.
 
+use super::units::units_known;
 use super::{Passing, Worker};
 use crate::clock::monotonic;
+use crate::domain::key::Provider;
 use crate::domain::state::Sync;
 use crate::store::connector::Connector;
+use crate::store::submit::Teller;
 use crate::store::terms::{Account, Pass, PassAsked, PassProgress, Trouble};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+
+/// Who asks, and for what.
+struct Asking {
+    teller: Teller,
+    provider: Provider,
+    /// The account that the tenant is linked to, which at Apple is a unit too.
+    home: String,
+    /// Units that the tenant has had anything of.
+    known: BTreeSet<String>,
+}
 
 /// Of each unit, in their order.
 pub(super) type Looked = Vec<Result<Account, Trouble>>;
@@ -47,22 +60,23 @@ impl Worker {
         let now = monotonic();
         let is_due = self.units.iter().any(|unit| unit.look_at.is_some_and(|due| due <= now));
         if is_due && self.passing.is_none() && self.looking.is_none() {
-            let (connectors, home, known) = (self.connectors(), self.post.account_id.clone(), self.known_units());
-            self.looking = Some(tokio::spawn(async move { look(&connectors, &home, &known).await }));
+            let (connectors, asking) = (self.connectors(), self.asking());
+            self.looking = Some(tokio::spawn(async move { look(&connectors, &asking).await }));
         }
     }
 
-    fn known_units(&self) -> BTreeSet<String> {
-        let known = self.teller.read(|view| super::units::units_known(&view.state, &self.post.account_id));
+    fn asking(&self) -> Asking {
+        let (provider, home) = (self.post.provider, self.post.account_id.clone());
         // a tenant that is gone has none, and the worker will meet that
-        known.unwrap_or_default()
+        let known = self.teller.read(|view| units_known(&view.state, &home)).unwrap_or_default();
+        Asking { teller: self.teller.clone(), provider, home, known }
     }
 
     /// Reads all units that let us in.
     pub(super) fn begin_reading(&self, asked: PassAsked, progress: Arc<PassProgress>) -> Passing {
-        let (connectors, home, known) = (self.connectors(), self.post.account_id.clone(), self.known_units());
+        let (connectors, asking) = (self.connectors(), self.asking());
         tokio::spawn(async move {
-            let mut looked = look(&connectors, &home, &known).await;
+            let mut looked = look(&connectors, &asking).await;
             let pass = read(&connectors, &mut looked, &asked, &progress).await;
             Reading { looked, pass }
         })
@@ -70,7 +84,8 @@ impl Worker {
 }
 
 /// Whom the store takes us for, unit by unit. Each that lets us in, and is one that the tenant may have, is told who we are.
-async fn look(connectors: &[Arc<dyn Connector>], home: &str, known: &BTreeSet<String>) -> Looked {
+async fn look(connectors: &[Arc<dyn Connector>], asking: &Asking) -> Looked {
+    let Asking { teller, provider, home, known } = asking;
     let mut looked = Vec::with_capacity(connectors.len());
     let mut seen = BTreeSet::new();
     for connector in connectors {
@@ -91,7 +106,11 @@ async fn look(connectors: &[Arc<dyn Connector>], home: &str, known: &BTreeSet<St
                 Err(Trouble::Credentials("they are for another account than the one that is linked".into()))
             }
             Account { taken_over_by: Some(other), .. } => Err(Trouble::TakenOver(other.clone())),
-            Account { .. } => connector.enter().await,
+            Account { account_id: Some(unit), .. } => match teller.link_unit(*provider, unit).await {
+                Ok(()) => connector.enter().await,
+                Err(trouble) => Err(trouble),
+            },
+            Account { account_id: None, .. } => connector.enter().await,
         };
         if let Err(trouble) = entered {
             *looked = Err(trouble);

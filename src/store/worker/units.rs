@@ -217,5 +217,6 @@ pub(super) fn units_known(tenant: &Tenant, home: &str) -> BTreeSet<String> {
         PoolKey::Apple { unit_id, .. } => Some(unit_id.clone()),
         PoolKey::Microsoft { .. } | PoolKey::Declared { .. } => None,
     });
-    of_pools.chain([home.to_owned()]).collect()
+    let linked = tenant.accounts.get(&Provider::AppleBusiness).into_iter().flat_map(|account| account.units.clone());
+    of_pools.chain(linked).chain([home.to_owned()]).collect()
 }

@@ -179,6 +179,7 @@ impl Tenant {
             | Event::ToolDeactivated { .. }
             | Event::StoreAccountLinked { .. }
             | Event::StoreAccountChanged { .. }
+            | Event::StoreUnitLinked { .. }
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
