@@ -2,6 +2,7 @@
 //! confirmed, sold out, refunded, drifted, and in the end the ledger and the store agree seat by seat.
 
 mod apple;
+mod both;
 mod console;
 mod interleavings;
 mod killed;

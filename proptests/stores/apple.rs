@@ -53,6 +53,10 @@ impl Store {
         for name in ["ada", "bob", "cyd", "dee", "eve"] {
             shop.tenant.user(name);
         }
+        self.linked_to(shop, more)
+    }
+
+    pub(super) fn linked_to(&self, shop: Shop, more: Value) -> Shop {
         let mut settings = json!({"base_url": self.simulator.base_url(), "poll_millis": 25, "patience_seconds": 5});
         settings.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         let credentials = json!({"content_tokens": [self.token]});

@@ -223,12 +223,12 @@ impl Worker {
             events.retain(|recorded| recorded.position <= head);
             let Some(last) = events.last() else { return Ok(()) };
             self.next_event = last.position + 1;
-            let now = monotonic();
+            let (now, provider) = (monotonic(), self.post.provider);
             let (teller, list) = (&self.teller, &mut self.list);
             teller.read(|view| {
                 for recorded in &events {
                     if let Some((pool, holder)) = seat_of(&recorded.event) {
-                        list.note(&view.state, pool, holder, now);
+                        list.note(&view.state, provider, pool, holder, now);
                     }
                 }
             })?;

@@ -3,6 +3,7 @@
 
 use super::terms::Sought;
 use crate::domain::ids::{Holder, PoolId};
+use crate::domain::key::Provider;
 use crate::domain::state::{Pool, SeatState, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -60,9 +61,9 @@ impl Worklist {
         }
     }
 
-    /// Something was recorded about a seat.
-    pub fn note(&mut self, tenant: &Tenant, pool: PoolId, holder: Holder, now: Instant) {
-        if let Some(pool) = tenant.pools.get(pool.index()) {
+    /// Something was recorded about a seat. Those of other providers are another list's.
+    pub fn note(&mut self, tenant: &Tenant, provider: Provider, pool: PoolId, holder: Holder, now: Instant) {
+        if let Some(pool) = tenant.pools.get(pool.index()).filter(|pool| pool.key.provider() == provider) {
             self.look(pool, holder, now);
         }
     }
