@@ -41,6 +41,8 @@ pub struct Standing {
     pub backlog: Backlog,
     /// At Microsoft one, which has no name.
     pub units: Vec<UnitStanding>,
+    /// What was recorded up to here is among the backlog, unless the store has answered it.
+    pub followed_to: u64,
     /// The pass that runs.
     pub progress: Option<(SyncId, Arc<PassProgress>)>,
 }
@@ -316,6 +318,7 @@ impl Worker {
         let mut standing = self.post.standing.lock();
         standing.backlog = self.list.backlog(monotonic());
         standing.units = self.standings();
+        standing.followed_to = self.next_event.saturating_sub(1);
     }
 }
 

@@ -280,6 +280,8 @@ struct ConnectorView {
     token_expires_at: Option<Time>,
     /// Each unit of the account: at Microsoft one without a name, at Apple one a content token
     units: Vec<UnitView>,
+    /// The position up to which the three figures below know what was recorded
+    followed_to: u64,
     /// Reservations that the store has not confirmed yet, in seats
     unconfirmed: u64,
     /// Releases that the store has not confirmed yet, in seats
@@ -341,6 +343,7 @@ impl ConnectorView {
             read_only: standing.is_shut(),
             token_expires_at: standing.units.iter().filter_map(|unit| unit.token_expires_at).min(),
             units: standing.units.iter().map(unit).collect(),
+            followed_to: standing.followed_to,
             unconfirmed: standing.backlog.grants,
             releasing: standing.backlog.releases,
             unknown: standing.backlog.unknown,
