@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Every call, in place of the name of one kind.
 pub const ANY: &str = "*";
@@ -126,13 +127,15 @@ pub struct Faults {
     inner: Mutex<Inner>,
     latency_ms: AtomicU64,
     slow_ms: AtomicU64,
+    is_held: watch::Sender<bool>,
 }
 
 impl Faults {
     #[must_use]
     pub fn new(seed: u64, rates: FaultRates) -> Self {
         let inner = Mutex::new(Inner { seed, rates, ..Inner::default() });
-        Self { inner, latency_ms: AtomicU64::new(0), slow_ms: AtomicU64::new(SLOW_MS) }
+        let (latency_ms, slow_ms) = (AtomicU64::new(0), AtomicU64::new(SLOW_MS));
+        Self { inner, latency_ms, slow_ms, is_held: watch::Sender::new(false) }
     }
 
     /// Every call takes so long, without being a fault.
@@ -143,6 +146,15 @@ impl Faults {
     /// What a slow answer waits.
     pub fn set_slow(&self, wait: Duration) {
         self.slow_ms.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Calls that come from now on wait at the door until `let_go`; nothing of them is done before.
+    pub fn hold(&self) {
+        self.is_held.send_replace(true);
+    }
+
+    pub fn let_go(&self) {
+        self.is_held.send_replace(false);
     }
 
     pub fn set(&self, seed: Option<u64>, rates: FaultRates) {
@@ -227,6 +239,9 @@ impl Faults {
         refusal: impl FnOnce(StatusCode) -> Response,
         call: impl Future<Output = Response>,
     ) -> Response {
+        let mut is_held = self.is_held.subscribe();
+        // it fails only where the sender is gone, which is ours
+        let _free = is_held.wait_for(|is_held| !is_held).await.is_ok();
         let latency = Duration::from_millis(self.latency_ms.load(Ordering::Relaxed));
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -344,6 +359,18 @@ mod tests {
         assert!((150..250).contains(&count), "{count} of 2000");
         assert!(struck(7, 0).into_iter().all(|it| !it));
         assert!(struck(7, 1000).into_iter().all(|it| it));
+    }
+
+    #[tokio::test]
+    async fn a_call_waits_while_calls_are_held() {
+        let faults = Faults::new(1, FaultRates::new());
+        let call =
+            || faults.around("assign", |status| status.into_response(), async { StatusCode::OK.into_response() });
+        faults.hold();
+        let mut held = std::pin::pin!(call());
+        assert!(futures::poll!(&mut held).is_pending());
+        faults.let_go();
+        assert_eq!((held.await.status(), call().await.status()), (StatusCode::OK, StatusCode::OK));
     }
 
     #[test]
