@@ -2,7 +2,9 @@
 //! it, and a name that no source gives is not here. Not here: Snipe-IT's names and the usual ones (`columns`).
 //!
 //! What heads the columns when Intune's page "App licenses" or Jamf's table of volume content is exported was found on no
-//! page of either maker; what both publish are the properties of the same records in their APIs, which is what a script
+//! page of either maker, and among the reports of Intune's export API, whose columns are published, none is of licenses
+//! (<https://learn.microsoft.com/en-us/mem/intune/fundamentals/reports-export-graph-available-reports>, as its source of
+//! December 2021 has it); what both publish are the properties of the same records in their APIs, which is what a script
 //! writes as header. A list with other names is read with `--map`.
 //!
 //! Join types, Apple's builds ("23F79") and Windows versions of four parts are not taken: the ledger's own words for them
