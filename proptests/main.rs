@@ -8,6 +8,7 @@ mod certificates;
 mod conventions;
 mod crash;
 mod crowd;
+mod demo;
 mod full_disk;
 mod fuzz;
 mod harness;

@@ -16,13 +16,23 @@ const STOP_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct Options {
     pub(crate) listen: String,
     pub(crate) has_manual_clock: bool,
-    /// Where the service's log goes; nowhere without one.
+    /// Where the service's log goes; to ours without one.
     pub(crate) log: Option<std::path::PathBuf>,
+    /// Where besides the stores' own addresses it may ask.
+    pub(crate) store_urls: Vec<String>,
+    /// Where it is not to be the usual time, how often it has stores read by itself; 0 is never.
+    pub(crate) store_sync_seconds: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:0".into(), has_manual_clock: false, log: None }
+        Self {
+            listen: "127.0.0.1:0".into(),
+            has_manual_clock: false,
+            log: None,
+            store_urls: vec![],
+            store_sync_seconds: None,
+        }
     }
 }
 
@@ -46,8 +56,17 @@ impl Spawned {
         if options.has_manual_clock {
             command.args(["--clock", "manual"]);
         }
-        // its token is to be the one in its folder
-        command.env_remove("SEATLEDGER_ROOT_TOKEN").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        for url in &options.store_urls {
+            command.arg("--store-url").arg(url);
+        }
+        if let Some(seconds) = options.store_sync_seconds {
+            command.arg("--store-sync-seconds").arg(seconds.to_string());
+        }
+        // its token and its accounts' credentials are to be those in its folder
+        for other in ["SEATLEDGER_ROOT_TOKEN", "SEATLEDGER_STORE_CREDENTIALS"] {
+            command.env_remove(other);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         command.stderr(match &options.log {
             Some(path) => {
                 std::fs::File::create(path).map_err(|error| exit::file(path, "can't be written", error))?.into()

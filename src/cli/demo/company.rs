@@ -1,8 +1,8 @@
-//! The organization that the demo lives through: people, devices, groups and pools, as its own administrators would know
-//! them. All from the seed. Not here: what happens to it, and the ledger.
+//! The organization that the demo lives through: its people and their devices, as its own administrators would know them.
+//! All from the seed. Not here: what it buys (`stock`), what happens to it, and the ledger.
 
 use super::random::Random;
-use serde_json::{Value, json};
+use super::stock::{self, Pool};
 
 pub(super) const DEPARTMENTS: [&str; 10] = [
     "sales",
@@ -27,59 +27,16 @@ const LAST: [&str; 32] = [
     "Maier", "Nowak", "Okafor", "Patel", "Quist", "Rossi", "Sato", "Tanaka", "Ueda", "Vogel", "Weber", "Xu", "Yilmaz",
     "Zhang", "Adler", "Brandt", "Costa", "Duarte", "Evans", "Franke",
 ];
-/// One product is one row; the product ids and names are those of the stores' public listings.
-const CATALOGUE: &str = include_str!("catalogue.csv");
-
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     pub(super) user_name: String,
     pub(super) display_name: String,
     pub(super) department: usize,
     pub(super) site: usize,
+    /// Windows.
     pub(super) devices: Vec<String>,
+    pub(super) tablet: Option<String>,
     pub(super) is_here: bool,
-}
-
-/// For whom a pool was bought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
-    /// Everybody must have it.
-    Everyone,
-    /// A department must have it.
-    Department(usize),
-    /// A site may have it.
-    Site(usize),
-    /// A department may have it, and there are few.
-    Few(usize),
-    /// Bought in the middle of the story for a department, and too few.
-    SellOut(usize),
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Pool {
-    pub(super) sku: String,
-    pub(super) name: String,
-    pub(super) purpose: For,
-    /// `None`: without limit.
-    pub(super) owned: Option<u64>,
-    pub(super) is_online: bool,
-    pub(super) minor_units: u64,
-}
-
-impl Pool {
-    pub(super) fn key(&self) -> String {
-        format!("declared:{}", self.sku)
-    }
-
-    /// The pool as a line of the inventory file.
-    pub(super) fn item(&self) -> Value {
-        json!({
-            "sku": self.sku, "license_type": if self.is_online { "online" } else { "offline" }, "name": self.name, "publisher": "",
-            "owned": self.owned.map_or_else(|| Value::from("unlimited"), Value::from),
-            "distribution_policy": "restricted", "price": {"currency": "EUR", "minor_units": self.minor_units}, "encrypted": false,
-            "related_set": null,
-        })
-    }
 }
 
 #[derive(Debug)]
@@ -97,11 +54,11 @@ impl Company {
         for _ in 0..people {
             company.hire();
         }
-        company.pools = company.stock();
+        company.pools = stock::stock(&mut company);
         company
     }
 
-    /// A new person with a department, a site, and one device; every fifth has two.
+    /// A new person with a department, a site, and one device; every fifth has two, every fourth a tablet as well.
     pub(super) fn hire(&mut self) -> usize {
         let number = self.people.len();
         let first = self.random.pick(&FIRST).copied().unwrap_or("Ada");
@@ -112,12 +69,14 @@ impl Company {
         if number.is_multiple_of(5) {
             devices.push(self.device());
         }
+        let tablet = number.is_multiple_of(4).then(|| format!("DX{number:07}"));
         self.people.push(Person {
             user_name: format!("{}.{}{number}@contoso.example", first.to_lowercase(), last.to_lowercase()),
             display_name: format!("{first} {last}"),
             department,
             site,
             devices,
+            tablet,
             is_here: true,
         });
         number
@@ -145,6 +104,17 @@ impl Company {
             .collect()
     }
 
+    /// What a pool is called, by the ledger's key for it.
+    pub(super) fn name_of(&self, key: &str) -> Option<String> {
+        let pool = self.pools.iter().find(|pool| pool.key() == key)?;
+        let how = match (pool.is_apple(), pool.is_online()) {
+            (true, _) => "Apple",
+            (false, true) => "Online",
+            (false, false) => "Offline",
+        };
+        Some(format!("{} ({how})", pool.name))
+    }
+
     /// Somebody who works here.
     pub(super) fn somebody(&mut self) -> Option<usize> {
         for _ in 0..64 {
@@ -154,58 +124,6 @@ impl Company {
             }
         }
         self.people.iter().position(|person| person.is_here)
-    }
-
-    /// 120 pools: every product of the catalogue online and offline, and most of them a second time for those who may ask.
-    fn stock(&mut self) -> Vec<Pool> {
-        let products: Vec<(&str, &str, &str)> = CATALOGUE
-            .lines()
-            .skip(1)
-            .filter_map(|line| {
-                let mut fields = line.splitn(3, ',');
-                Some((fields.next()?, fields.next()?, fields.next()?.trim_end()))
-            })
-            .collect();
-        let sizes: Vec<u64> =
-            (0..DEPARTMENTS.len()).map(|department| self.in_department(department).len() as u64).collect();
-        let all = self.people.len() as u64;
-        let editions = [("0010", true), ("0011", false), ("0015", true)];
-        let mut pools: Vec<Pool> = Vec::new();
-        'stock: for (edition, is_online) in editions {
-            for (provider, product, name) in &products {
-                let number = pools.len();
-                if number == 120 {
-                    break 'stock;
-                }
-                let purpose = match number {
-                    0..5 => For::Everyone,
-                    5 => For::SellOut(2),
-                    6..66 => For::Department(number % DEPARTMENTS.len()),
-                    66..86 => For::Site(number % SITES.len()),
-                    _ => For::Few(number % DEPARTMENTS.len()),
-                };
-                let size = |department: usize| sizes.get(department).copied().unwrap_or(0);
-                let owned = match purpose {
-                    For::Everyone if number == 0 => None,
-                    For::Everyone => Some(all + all / 8 + 5),
-                    For::Department(department) => Some(size(department) + size(department) / 6 + 3),
-                    For::Site(_) => Some(all / 14 + 2),
-                    For::Few(department) => Some(size(department) / 5 + 2),
-                    For::SellOut(department) => Some(size(department) * 6 / 10),
-                };
-                let minor_units = if *provider == "apple-business" { 299 } else { 1900 };
-                let minor_units = if owned.is_none() { 0 } else { minor_units + 100 * self.random.below(40) as u64 };
-                pools.push(Pool {
-                    sku: format!("{product}-{edition}"),
-                    name: (*name).to_owned(),
-                    purpose,
-                    owned,
-                    is_online,
-                    minor_units,
-                });
-            }
-        }
-        pools
     }
 }
 
@@ -220,12 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_company_of_5000_has_120_pools_of_real_products_and_6000_devices() {
+    fn a_company_of_5000_has_6000_devices_and_1250_tablets() {
         let company = Company::new(1, 5000);
-        assert_eq!((company.pools.len(), company.devices_made()), (120, 6000));
-        let mut keys: Vec<String> = company.pools.iter().map(Pool::key).collect();
-        keys.sort();
-        keys.dedup();
-        assert_eq!(keys.len(), 120);
+        let tablets = company.people.iter().filter(|person| person.tablet.is_some()).count();
+        assert_eq!((company.devices_made(), tablets), (6000, 1250));
     }
 }

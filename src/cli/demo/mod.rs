@@ -1,25 +1,41 @@
-//! `demo`: the product at its main job. One command starts the service on a folder of its own, gives it a seeded organization,
-//! lives through its years through the public HTTP API with a manual clock, and prints what happened, with the proof that
-//! a replay of the log agrees. Then it stays up to be looked at.
+//! `demo`: the product at its main job. One command starts both simulated stores and the service on a folder of its own, gives
+//! it a seeded organization, links the stores, lives through its years through the public HTTP API with a manual clock, and
+//! prints what happened, with the proof that the stores and a replay of the log agree. Then all of it stays up to be looked at.
 
+mod agreement;
 mod company;
 mod life;
 mod random;
 mod report;
+mod stock;
+mod stores;
 mod teller;
 
 use super::exit::{self, Failure, Finished};
 use super::output;
 use super::progress::Progress;
+use super::serve::stop_signals;
 use super::spawned::{Options, Spawned};
 use company::Company;
 use life::{Life, number};
-use report::Proof;
-use serde_json::Value;
+use report::{Proof, Told};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use stores::{Stores, UNIT};
 use teller::{TENANT, Teller};
 
+/// How often the stores are read while somebody looks on.
+const LOOK_ON_SECONDS: u64 = 10;
+
 const AFTER_HELP: &str = "\
+The apps are bought at two simulated stores, Microsoft's and Apple's, which run inside this command. The service is linked to
+both as it would be to the real ones: syncs, seats granted and given back there one by one, other tools that act on the same
+accounts, a month of broken connections, a token that ends. The same seed makes the same life: the same people, orders, commands
+and figures. Only where in the log the stores' answers stand, and so the digest, is up to how fast they come.
+
+Ends with 1 when a law is broken, a replay or a store disagrees with the ledger, or something was refused that should not be.
+
 Examples:
   seatledger demo
   seatledger demo --people 200 --years 1 --exit
@@ -34,6 +50,12 @@ pub(crate) struct Args {
     /// Where the service listens
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     listen: String,
+    /// Where Microsoft's simulated store listens
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    microsoft_listen: SocketAddr,
+    /// Where Apple's simulated store listens
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    apple_listen: SocketAddr,
     /// The same seed makes the same life
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -55,12 +77,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
-    let temporary = if args.data.is_some() { None } else { Some(folder()?) };
-    let folder = match (&args.data, &temporary) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(temporary)) => temporary.path().to_owned(),
-        (None, None) => return Err(Failure::File("there is no folder to work in".into())),
+    let Some(folder) = args.data.clone() else {
+        let temporary = folder()?;
+        let ended = run_in(&args, temporary.path()).await;
+        if let Err(Failure::Unreachable(_) | Failure::Refused(_)) = &ended {
+            // the service's log says more
+            output::note(&format!("what there is of it stays in {}", temporary.keep().display()));
+        }
+        return ended;
     };
+    run_in(&args, &folder).await
+}
+
+async fn run_in(args: &Args, folder: &Path) -> Result<Finished, Failure> {
     let data = folder.join("ledger");
     if data.exists() {
         return Err(Failure::Usage(format!(
@@ -68,41 +97,91 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             data.display()
         )));
     }
-    std::fs::create_dir_all(&folder).map_err(|error| exit::file(&folder, "can't be made", error))?;
-    let options =
-        Options { listen: args.listen.clone(), has_manual_clock: true, log: Some(folder.join("service.log")) };
-    let service = Spawned::start(&data, &options).await?;
-    let people = usize::try_from(args.people).unwrap_or(usize::MAX);
-    let company = Company::new(args.seed, people);
+    std::fs::create_dir_all(folder).map_err(|error| exit::file(folder, "can't be made", error))?;
+    // the service would say it in its log alone
+    std::net::TcpListener::bind(&args.listen)
+        .map_err(|error| Failure::File(format!("{} can't be listened at: {error}", args.listen)))?;
+    let stop = stop_signals().map_err(|error| Failure::File(format!("signals can't be listened for: {error}")))?;
+    tokio::pin!(stop);
+    let stores = Stores::open(args.seed, args.microsoft_listen, args.apple_listen).await?;
+    let options = Options {
+        listen: args.listen.clone(),
+        has_manual_clock: true,
+        log: Some(folder.join("service.log")),
+        store_urls: vec![stores.microsoft_url(), stores.apple_url()],
+        store_sync_seconds: Some(0),
+    };
+    let mut service = Spawned::start(&data, &options).await?;
+    let company = Company::new(args.seed, usize::try_from(args.people).unwrap_or(usize::MAX));
     output::note(&format!(
-        "{} people, {} devices, {} pools, seed {}; {}",
+        "{} people, {} devices, {} pools at two stores, seed {}; {}, the stores at {} and {}",
         output::grouped(args.people.into()),
         company.devices_made(),
         company.pools.len(),
         args.seed,
-        service.url()
+        service.url(),
+        stores.microsoft_url(),
+        stores.apple_url()
     ));
-    let mut life = Life::new(company, Teller::new(service.client().clone()));
-    let elapsed_s = tokio::select! {
-        lived = live(&mut life, &args) => lived?,
-        _ = tokio::signal::ctrl_c() => {
-            output::note("stopped");
-            return service.stop().await.map(|()| Finished::Well);
+    let mut life = Life::new(args.seed, company, stores, Teller::new(service.client().clone()));
+    let lived = tokio::select! {
+        biased;
+        // Ctrl-C in a terminal reaches the service as well
+        _ = &mut stop => None,
+        lived = live(&mut life, args) => Some(lived?),
+        why = service.ended() => {
+            let log = folder.join("service.log");
+            return Err(Failure::Unreachable(format!("{why}; see {}", log.display())));
         }
     };
-    let (proof, service) = prove(&life, service, &data, &options).await?;
+    let Some(elapsed_s) = lived else {
+        output::note("stopped");
+        return service.stop().await.map(|()| Finished::Well);
+    };
+    let proving = async {
+        let agreement = agreement::compare(&life).await?;
+        Ok::<_, Failure>((agreement, prove(&life, service, &data).await?))
+    };
+    let proved = tokio::select! {
+        biased;
+        _ = &mut stop => None,
+        proved = proving => Some(proved?),
+    };
+    let Some((agreement, proof)) = proved else {
+        output::note("stopped");
+        return Ok(Finished::Well);
+    };
+    let staying = if args.exit {
+        None
+    } else {
+        let sync_seconds = Some(LOOK_ON_SECONDS);
+        Some(Spawned::start(&data, &Options { store_sync_seconds: sync_seconds, ..options }).await?)
+    };
+    let places = staying.as_ref().map_or(Value::Null, |service| places(service, &life, &data));
+    let told = Told { life: &life, agreement: &agreement, proof: &proof, elapsed_s, places };
     if args.json {
-        output::json(&report::json_of(&life, &proof, elapsed_s))?;
+        output::json(&report::json_of(&told))?;
     } else {
-        output::line(&format!("\n{}", report::text(&life, &proof, elapsed_s)))?;
+        output::line(&format!("\n{}", report::text(&told)))?;
     }
-    let is_well = proof.agrees() && report::lawless(&life.pools).is_empty() && life.teller.tally.surprises.is_empty();
-    if !args.exit {
-        stay(service, &data).await?;
-    } else {
-        service.stop().await?;
+    if let Some(service) = staying {
+        if args.json {
+            output::note("it stays up at the places named; Ctrl-C stops all");
+        } else {
+            how_to_look(&service, &life, &data)?;
+        }
+        stay(service, stop).await?;
     }
-    Ok(Finished::well_if(is_well))
+    let is_lawful = report::lawless(&life.pools).is_empty() && life.teller.tally.surprises.is_empty();
+    Ok(Finished::well_if(proof.agrees() && agreement.agrees() && is_lawful))
+}
+
+/// Where all of it can be looked at.
+fn places(service: &Spawned, life: &Life, data: &Path) -> Value {
+    json!({
+        "service": service.url(), "tenant": TENANT, "token_file": data.join("root.token").to_string_lossy(),
+        "microsoft": life.stores.microsoft_url(), "apple": life.stores.apple_url(), "apple_unit": UNIT,
+    })
 }
 
 fn folder() -> Result<tempfile::TempDir, Failure> {
@@ -128,6 +207,7 @@ async fn live(life: &mut Life, args: &Args) -> Result<f64, Failure> {
             tokio::time::sleep(std::time::Duration::from_secs_f64(rest.min(3600.0))).await;
         }
     }
+    life.close().await?;
     let elapsed = progress.elapsed().as_secs_f64();
     progress.finish();
     Ok(elapsed)
@@ -150,8 +230,8 @@ async fn say(life: &Life, progress: &Progress, what: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// Asks the running service for its digest, stops it, lets another process replay its folder, and starts it again.
-async fn prove(life: &Life, service: Spawned, data: &Path, options: &Options) -> Result<(Proof, Spawned), Failure> {
+/// Asks the running service for its digest, stops it, and lets another process replay its folder.
+async fn prove(life: &Life, service: Spawned, data: &Path) -> Result<Proof, Failure> {
     let digest = life.teller.get("/digest").await?;
     let word = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
     let (running, position) = (word(&digest, "digest"), number(&digest, "position"));
@@ -171,50 +251,48 @@ async fn prove(life: &Life, service: Spawned, data: &Path, options: &Options) ->
     let replay: Value = serde_json::from_slice(&replay.stdout)
         .map_err(|error| Failure::File(format!("the replay's answer can't be read: {error}")))?;
     let tenant = replay.get("tenants").and_then(|tenants| tenants.get(0)).cloned().unwrap_or(Value::Null);
-    let proof = Proof {
+    Ok(Proof {
         position,
         running,
         replayed_position: number(&tenant, "position"),
         replayed: word(&tenant, "digest"),
         replay_events_per_s: number(&replay, "events_per_s"),
-    };
-    let service = Spawned::start(data, options).await?;
-    Ok((proof, service))
+    })
 }
 
-/// Keeps the service up and says how to look at it, until somebody says stop.
-async fn stay(mut service: Spawned, data: &Path) -> Result<(), Failure> {
-    let url = service.url().to_owned();
-    let token = data.join("root.token");
+fn how_to_look(service: &Spawned, life: &Life, data: &Path) -> Result<(), Failure> {
+    let (url, token) = (service.url(), data.join("root.token"));
+    let pool = life.company.pools.get(2).map_or_else(String::new, stock::Pool::key);
     output::line(&format!(
-        "\nIt stays up at {url}; Ctrl-C stops it. The token is in {token}. To look at it:\n\n\
-         \x20 T=\"Authorization: Bearer $(cat {token})\"; U={url}/v1/tenants/{TENANT}\n\
+        "\nIt stays up at {url}, and the stores with it; Ctrl-C stops all. The token is in {token}. To look at it:\n\n\
+         \x20 T=\"Authorization: Bearer $(cat {token})\"; U={url}/v1/tenants/{TENANT}; P=$U/pools/{pool}\n\
          \x20 curl -sH \"$T\" \"$U/pools?limit=3\"\n\
-         \x20 curl -sH \"$T\" \"$U/pools/pool_5/timeline?bucket=day\"\n\
-         \x20 curl -sH \"$T\" \"$U/pools/pool_5/explain?figure=held&limit=5\"\n\
-         \x20 curl -sH \"$T\" \"$U/pools/pool_5?as_of=20000\"\n\
+         \x20 curl -sH \"$T\" \"$P/timeline?bucket=day\"\n\
+         \x20 curl -sH \"$T\" \"$P/explain?figure=held&limit=5\"\n\
+         \x20 curl -sH \"$T\" \"$P?as_of=20000\"\n\
          \x20 curl -sH \"$T\" \"$U/users/user_42/seats\"\n\
          \x20 curl -sH \"$T\" \"$U/refusals?limit=3\"\n\
-         \x20 curl -sH \"$T\" \"$U/events?from=1000&limit=3\"\n\
+         \x20 curl -sH \"$T\" \"$U/store-accounts\"\n\
+         \x20 curl -sH \"$T\" \"$U/drift?limit=3\"\n\
          \x20 curl -sH \"$T\" \"$U/digest\"\n\
-         \x20 open {url}/docs",
-        token = token.display()
-    ))?;
+         \x20 open {url}/docs\n\n\
+         The stores by their own books, and a purchase that the ledger learns of within {LOOK_ON_SECONDS} s:\n\n\
+         \x20 M={microsoft}/simulator; A={apple}/simulator; J='Content-Type: application/json'\n\
+         \x20 curl -s \"$M/inventory\"; curl -s \"$M/seats\"; curl -s \"$A/units/{UNIT}/assignments\"\n\
+         \x20 curl -sH \"$J\" \"$A/orders\" -d '{{\"order\": \"purchase\", \"uid\": \"{UNIT}\", \"adam_id\": \"1451685025\", \"quantity\": 10}}'",
+        token = token.display(),
+        microsoft = life.stores.microsoft_url(),
+        apple = life.stores.apple_url()
+    ))
+}
+
+/// Keeps the service up until somebody says stop.
+async fn stay(mut service: Spawned, stop: impl Future<Output = &'static str>) -> Result<(), Failure> {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated() => {}
+        biased;
+        _ = stop => {}
         why = service.ended() => return Err(Failure::Unreachable(why)),
     }
     output::note("stopping");
     service.stop().await
-}
-
-/// Ends when the process is asked to.
-async fn terminated() {
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
 }

@@ -1,5 +1,7 @@
-//! What the demo prints at its end: figures, sell-outs, refusals, departures, the proof. Not here: how any of it came about.
+//! What the demo prints at its end: figures, sell-outs, refusals, departures, the stores, the proof. Not here: how any of it came
+//! about.
 
+use super::agreement::Agreement;
 use super::life::{Life, number};
 use crate::cli::output::{grouped, table};
 use serde_json::{Value, json};
@@ -35,13 +37,27 @@ pub(super) fn lawless(pools: &std::collections::BTreeMap<String, Value>) -> Vec<
     pools.iter().filter(|(_, pool)| breaks(pool)).map(|(key, _)| key.clone()).collect()
 }
 
-pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
+/// What the report is made of.
+pub(super) struct Told<'t> {
+    pub(super) life: &'t Life,
+    pub(super) agreement: &'t Agreement,
+    pub(super) proof: &'t Proof,
+    pub(super) elapsed_s: f64,
+    /// Where the service and the stores can be looked at; null once they are gone.
+    pub(super) places: Value,
+}
+
+pub(super) fn text(told: &Told<'_>) -> String {
+    let Told { life, agreement, proof, elapsed_s, places: _ } = told;
     let figure = |pool: &Value, field: &str| match pool.get(field) {
         Some(Value::String(word)) => word.clone(),
         Some(other) => other.as_u64().map_or_else(String::new, grouped),
         None => String::new(),
     };
-    let name = |pool: &Value| pool.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let name = |pool: &Value| {
+        let key = pool.get("key").and_then(Value::as_str).unwrap_or("");
+        life.company.name_of(key).unwrap_or_else(|| key.to_owned())
+    };
     let mut busiest: Vec<&Value> = life.pools.values().collect();
     busiest.sort_by_key(|pool| std::cmp::Reverse((number(pool, "held") + number(pool, "refused") * 4, name(pool))));
     let fields = ["owned", "held", "reserved", "in_use", "free", "over_by", "queued", "refused"];
@@ -92,7 +108,7 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
     }
     let tally = &life.teller.tally;
     text.push_str(&format!(
-        "\nPeople      {} joined, {} departed ({} seats released at once), {} returned\n",
+        "\nPeople      {} joined, {} departed ({} seats released or on their way to the store), {} returned\n",
         grouped(life.joined),
         grouped(life.departures),
         grouped(life.seats_released),
@@ -114,9 +130,10 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
     text.push_str(&format!(
         "Events      {} in {elapsed_s:.1} s: {}/s; replay {}/s\n",
         grouped(events),
-        per_second(events, elapsed_s),
+        per_second(events, *elapsed_s),
         grouped(proof.replay_events_per_s)
     ));
+    text.push_str(&stores(life, agreement));
     let lawless = lawless(&life.pools);
     text.push_str(&if lawless.is_empty() {
         format!("Laws        held = reserved + in_use + releasing + foreign, owned + over_by = held + free: in all {} pools\n", life.pools.len())
@@ -131,11 +148,39 @@ pub(super) fn text(life: &Life, proof: &Proof, elapsed_s: f64) -> String {
     text
 }
 
+fn stores(life: &Life, agreement: &Agreement) -> String {
+    let mut text = String::new();
+    let tally = &life.teller.tally;
+    for (provider, deeds) in life.stores.deeds() {
+        let deeds: Vec<String> =
+            deeds.iter().map(|(deed, times)| format!("{} {}", grouped(*times), deed.replace('_', " "))).collect();
+        text.push_str(&format!("Store       {provider} by its own books: {}\n", deeds.join(", ")));
+    }
+    text.push_str(&format!(
+        "Syncs       {}; {} seats lost to other tools, {} differences found, {} of them open\n",
+        grouped(tally.syncs),
+        grouped(tally.seats_lost),
+        grouped(agreement.drifts),
+        grouped(agreement.drifts_open)
+    ));
+    let (pools, seats) = (grouped(agreement.pools), grouped(agreement.seats));
+    if agreement.agrees() {
+        text.push_str(&format!(
+            "Agreement   ledger and stores agree in what is owned of {pools} pools and in all {seats} seats, one by one ({} foreign)\n",
+            grouped(agreement.foreign)
+        ));
+    } else {
+        text.push_str(&format!("Agreement   LEDGER AND STORES DIFFER: {}\n", agreement.json()));
+    }
+    text
+}
+
 fn per_second(count: u64, elapsed_s: f64) -> String {
     format!("{:.0}", count as f64 / elapsed_s.max(0.001))
 }
 
-pub(super) fn json_of(life: &Life, proof: &Proof, elapsed_s: f64) -> Value {
+pub(super) fn json_of(told: &Told<'_>) -> Value {
+    let Told { life, agreement, proof, elapsed_s, places } = told;
     let tally = &life.teller.tally;
     let sell_outs: Vec<Value> = life
         .sell_outs
@@ -147,6 +192,7 @@ pub(super) fn json_of(life: &Life, proof: &Proof, elapsed_s: f64) -> Value {
         "commands": {"asked": tally.asked, "done": tally.done, "unchanged": tally.unchanged, "by_type": tally.by_type},
         "joined": life.joined, "departures": life.departures, "seats_released": life.seats_released, "returns": life.returns,
         "seats_bought": life.seats_bought, "seats_refunded": life.seats_refunded, "chronicle": life.chronicle,
+        "syncs": tally.syncs, "seats_lost": tally.seats_lost, "stores": life.stores.deeds(), "agreement": agreement.json(), "places": places,
         "events": proof.position + 1, "elapsed_s": elapsed_s, "lawless_pools": lawless(&life.pools),
         "proof": {
             "position": proof.position, "running": proof.running, "replayed_position": proof.replayed_position, "replayed": proof.replayed,

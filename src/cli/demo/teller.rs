@@ -1,9 +1,16 @@
-//! Between the story and the service: sends what happens, in order, and keeps count of what the ledger said to it. Not
-//! here: what happens.
+//! Between the story and the service: sends what happens, in order, waits for the stores' answers where the story does, and
+//! keeps count of what the ledger said. Not here: what happens.
 
 use crate::cli::client::{CallError, Client, Problem, put};
+use crate::clock::monotonic;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Between two looks at what the service does by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The stores answer at once; when nothing has changed for so long, something is wrong.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(super) const TENANT: &str = "contoso";
 
@@ -15,12 +22,15 @@ pub(super) struct Tally {
     pub(super) unchanged: u64,
     pub(super) refused: BTreeMap<String, u64>,
     pub(super) by_type: BTreeMap<String, u64>,
+    pub(super) syncs: u64,
+    /// Seats that two syncs in a row did not find.
+    pub(super) seats_lost: u64,
     /// Refusals that the story did not foresee, the first few.
     pub(super) surprises: Vec<String>,
 }
 
 /// Refusals that belong to a life: seats run out, and people try.
-const FORESEEN: [&str; 8] = [
+const FORESEEN: [&str; 9] = [
     "no-seat-available",
     "not-enough-seats",
     "not-assigned",
@@ -29,7 +39,31 @@ const FORESEEN: [&str; 8] = [
     "refund-window-closed",
     "order-already-refunded",
     "user-departed",
+    "pool-suspended",
 ];
+
+/// How far the service is with one store.
+#[derive(Debug, PartialEq)]
+struct Standing {
+    followed_to: u64,
+    waiting: u64,
+    lets_nobody_in: bool,
+}
+
+impl Standing {
+    fn of(connector: &Value) -> Self {
+        let number = |field: &str| connector.get(field).and_then(Value::as_u64).unwrap_or(0);
+        Self {
+            followed_to: number("followed_to"),
+            waiting: number("unconfirmed") + number("releasing"),
+            lets_nobody_in: connector.get("read_only").and_then(Value::as_bool) == Some(true),
+        }
+    }
+
+    fn has_answered(&self, recorded: u64) -> bool {
+        self.followed_to >= recorded && (self.waiting == 0 || self.lets_nobody_in)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Teller {
@@ -57,10 +91,6 @@ impl Teller {
     pub(super) fn add(&mut self, mut command: Value) {
         put(&mut command, "id", self.id());
         self.waiting.push(command);
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Sends what waits; the results stand in its order.
@@ -110,6 +140,64 @@ impl Teller {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Links a store account, or renews what it is opened with.
+    pub(super) async fn link(&self, provider: &str, account: Value) -> Result<(), CallError> {
+        self.client.put(&Self::path(&format!("/store-accounts/{provider}")), account, None).await.map(drop)
+    }
+
+    /// Has a store read whole, and waits for the end: the sync, as it is then.
+    pub(super) async fn sync(&mut self, provider: &str) -> Result<Value, CallError> {
+        loop {
+            let body = json!({"provider": provider, "full": true});
+            let begun = match self.client.post(&Self::path("/syncs"), body, None).await {
+                Err(CallError::Problem(problem)) if problem.name == "sync-running" => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    continue;
+                }
+                begun => begun?,
+            };
+            let word = |field: &str| begun.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
+            let ended = self.ended(&word("sync")).await?;
+            // one that ran already may have begun too early
+            if word("status") == "unchanged" {
+                continue;
+            }
+            self.tally.syncs += 1;
+            self.tally.seats_lost += ended.pointer("/seats/lost").and_then(Value::as_u64).unwrap_or(0);
+            return Ok(ended);
+        }
+    }
+
+    async fn ended(&self, sync: &str) -> Result<Value, CallError> {
+        loop {
+            let seen = self.get(&format!("/syncs/{sync}")).await?;
+            if seen.get("state").and_then(Value::as_str) != Some("running") {
+                return Ok(seen);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the stores have answered all that was recorded until now. One that lets nobody in is not waited for.
+    pub(super) async fn settle(&self) -> Result<(), CallError> {
+        let recorded = self.get("/pools?limit=1").await?.get("position").and_then(Value::as_u64).unwrap_or(0);
+        let (mut last, mut since) = (Vec::new(), monotonic());
+        loop {
+            let accounts = self.list("/store-accounts").await?;
+            let standing: Vec<Standing> =
+                accounts.iter().filter_map(|account| account.get("connector")).map(Standing::of).collect();
+            if standing.iter().all(|one| one.has_answered(recorded)) {
+                return Ok(());
+            }
+            if standing != last {
+                (last, since) = (standing, monotonic());
+            } else if since.elapsed() > PATIENCE {
+                return Err(CallError::Unreachable(format!("the stores' answers do not come: {last:?}")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
