@@ -14,6 +14,7 @@ mod look;
 mod mirror;
 mod pieces;
 mod rewritten;
+mod rounds;
 mod store;
 mod stretch;
 
@@ -59,6 +60,7 @@ fn pieces_that_are_cut_swapped_doubled_or_older_are_named_or_without_effect() {
     hands.double();
     hands.cut();
     hands.swap();
+    hands.rounds();
     hands.tally.holds();
 }
 

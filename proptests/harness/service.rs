@@ -127,6 +127,10 @@ impl Service {
         self.ended();
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// What differs from the next start on.
     pub(crate) fn change(&mut self, options: Options) {
         self.options = options;

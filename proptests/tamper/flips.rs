@@ -8,12 +8,13 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// Of smaller files every bit is flipped in turn.
+/// Of smaller files every bit is flipped in turn, and of those with the heads of many.
 const SMALL_BYTES: u64 = 2048;
+pub(crate) const ROUNDS: &str = "rounds";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Every byte of every file: all eight bits in turn where the file is small, else one drawn change of the byte.
+    /// Every byte of every file: all eight bits in turn where the file is small or a round of heads, else one drawn change of the byte.
     Every,
     /// So many flips of single bits, drawn over all bytes but those of the segment that is made ahead and means nothing.
     Random(u64),
@@ -49,6 +50,9 @@ pub(crate) fn kind(file: &Path) -> String {
     if name.starts_with("prepared-") {
         return "journal (made ahead)".into();
     }
+    if top == "heads" && name.starts_with("round-") {
+        return ROUNDS.into();
+    }
     top.split('-').next().unwrap_or_default().to_owned()
 }
 
@@ -76,13 +80,13 @@ impl Flips {
         Self { files, choice, seed }
     }
 
-    fn bits_each(bytes: u64) -> u64 {
-        if bytes <= SMALL_BYTES { 8 } else { 1 }
+    fn bits_each(file: &Path, bytes: u64) -> u64 {
+        if bytes <= SMALL_BYTES || kind(file) == ROUNDS { 8 } else { 1 }
     }
 
     pub(crate) fn len(&self) -> u64 {
         match self.choice {
-            Choice::Every => self.files.iter().map(|(_, bytes)| bytes * Self::bits_each(*bytes)).sum(),
+            Choice::Every => self.files.iter().map(|(file, bytes)| bytes * Self::bits_each(file, *bytes)).sum(),
             Choice::Random(flips) => flips,
         }
     }
@@ -93,7 +97,7 @@ impl Flips {
             Choice::Every => {
                 let mut left = n;
                 for (file, bytes) in &self.files {
-                    let bits = Self::bits_each(*bytes);
+                    let bits = Self::bits_each(file, *bytes);
                     if left < bytes * bits {
                         let mask = if bits == 1 { random.random_range(1..=u8::MAX) } else { 1 << (left % 8) };
                         return Flip { file: file.clone(), at: left / bits, mask };

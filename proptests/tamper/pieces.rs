@@ -58,7 +58,7 @@ impl Tally {
 
 /// A store that is tampered with and made good again.
 pub(crate) struct Hands<'s> {
-    store: &'s Store,
+    pub(super) store: &'s Store,
     pub(super) look: Look,
     pub(super) tally: Tally,
 }
@@ -89,7 +89,7 @@ impl<'s> Hands<'s> {
         copy(&self.store.data, &data);
     }
 
-    fn put(&mut self, word: &'static str, what: &str, file: &Path, bytes: &[u8]) {
+    pub(super) fn put(&mut self, word: &'static str, what: &str, file: &Path, bytes: &[u8]) {
         self.try_it(word, what, &[file], |data| {
             let file = data.join(file);
             fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
@@ -264,7 +264,7 @@ impl<'s> Hands<'s> {
 }
 
 /// Some of them, or all where there are few.
-fn drawn<T: Clone>(of: &[T]) -> Vec<T> {
+pub(super) fn drawn<T: Clone>(of: &[T]) -> Vec<T> {
     let share = of.len().div_ceil(drawn_max()).max(1);
     let from = rand::rng().random_range(0..share);
     of.iter().skip(from.min(of.len().saturating_sub(1))).step_by(share).cloned().collect()

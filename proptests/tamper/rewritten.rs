@@ -5,6 +5,7 @@
 
 use super::journal::{Frame, frames};
 use super::pieces::Tally;
+use super::rounds;
 use super::store::{Store, copy, files_below, scratch};
 use rand::RngExt as _;
 use seatledger::ledger::verify::{Kept, verify_against};
@@ -105,7 +106,7 @@ fn edit(data: &Path, hand: Hand) {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
         if hand >= Hand::Heads {
-            stream.put_into_head(data);
+            stream.put_into_heads(data);
         }
     }
 }
@@ -133,19 +134,26 @@ impl Stream {
         fs::write(data.join("anchor"), anchor).expect("written");
     }
 
-    /// Signs the tenant's head anew, with the key that lies there.
-    fn put_into_head(&self, data: &Path) {
-        let file = data.join(format!("heads/{TENANT}"));
-        let note = Note::parse(&fs::read(&file).expect("a head")).expect("a note");
-        let head: Checkpoint = note.text.parse().expect("a head");
+    /// Signs the tenant's heads anew, with the key that lies there: the one in its own file, and those beside others'.
+    fn put_into_heads(&self, data: &Path) {
         let mut secret = [0; 32];
         let text = fs::read_to_string(data.join("log.key")).expect("a key");
         hex::decode_to_slice(text.trim(), &mut secret).expect("64 digits");
-        let signer = Signer::new(&head.origin, &secret).expect("a key");
-        let (_, (_, peaks)) =
-            self.after.iter().find(|(leaves, _)| **leaves == head.size).expect("a head between frames");
-        let note = Checkpoint::new(&head.origin, head.size, peaks.root()).signed(&signer);
-        fs::write(file, note.to_string()).expect("written");
+        let anew = |note: &str| {
+            let note = Note::parse(note.as_bytes()).expect("a note");
+            let head: Checkpoint = note.text.parse().expect("a head");
+            let signer = Signer::new(&head.origin, &secret).expect("a key");
+            let (_, (_, peaks)) =
+                self.after.iter().find(|(leaves, _)| **leaves == head.size).expect("a head between frames");
+            Checkpoint::new(&head.origin, head.size, peaks.root()).signed(&signer).to_string()
+        };
+        let file = data.join(format!("heads/{TENANT}"));
+        fs::write(&file, anew(&fs::read_to_string(&file).expect("a head"))).expect("written");
+        for (file, mut notes) in rounds::below(data) {
+            let ours = notes.iter_mut().filter(|(tenant, _)| u64::from(*tenant) == TENANT);
+            ours.for_each(|(_, note)| *note = anew(note));
+            fs::write(data.join(file), rounds::text(&notes)).expect("written");
+        }
     }
 }
 

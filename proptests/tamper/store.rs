@@ -1,6 +1,8 @@
 //! The folder that is tampered with: made by the real service out of the work of a town, with every kind of file in it,
-//! heads that a witness cosigned and an authority stamped among them, stopped, and put where writing is cheap. Not here: flips.
+//! heads that a witness cosigned and an authority stamped among them, and those of many tenants in one file, stopped, and put
+//! where writing is cheap. Not here: flips.
 
+use super::rounds;
 use crate::crowd::{Crowd, Town};
 use crate::harness::{Options, Said, Service, Tenant};
 use crate::merkle_log::key;
@@ -12,6 +14,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const BATCH_COMMANDS: usize = 500;
+/// Commands between the last two stops.
+const LAST_ACTS: usize = 60;
+/// Tenants whose heads nobody asks for, enough to be signed in one file.
+const VILLAGES: usize = 20;
+/// Those of them with a head in the older of two such files.
+const STILL_VILLAGES: usize = 4;
 
 /// A stopped data folder. Gone when dropped.
 pub(crate) struct Store {
@@ -88,7 +96,7 @@ impl Store {
         Self::grown(1 << 20, town, 20_000, |_, head| head + 1 >= events)
     }
 
-    /// Two tenants; one of them works on, with a stop in between, until it is enough.
+    /// Two tenants; one of them works on, with a stop in between, until it is enough. Then some more come.
     fn grown(segment_bytes: u64, town: Town, acts: usize, is_enough: impl Fn(&Path, u64) -> bool) -> Self {
         let (folder, mut service) = (scratch(), service(segment_bytes));
         let (data, older) = (folder.path().join("data"), folder.path().join("older"));
@@ -104,18 +112,22 @@ impl Store {
         let asked = serde_json::json!([format!("{} {}", witness.url, witness.key())]).to_string();
         service.set("SEATLEDGER_WITNESSES", asked);
         service.set("SEATLEDGER_WITNESS_QUORUM", "1".to_owned());
+        let without_authority = service.options().clone();
         if let Some(authority) = &authority {
             service.set("SEATLEDGER_TIMESTAMP_URL", authority.url.clone());
         }
         service.start_again();
+        let is_cosigned = |tenant: &Tenant| {
+            let newest = format!("/log/checkpoint?cosigned=true&at_least={}", tenant.head());
+            until("its head is cosigned", || tenant.get(&newest).status == 200);
+        };
         // twice at least, so that there are files of an earlier time
         for round in 0.. {
             act(&t, &mut crowd, acts);
             service.advance_days(1);
             for tenant in [&t, &other] {
                 assert_eq!(tenant.get("/log/checkpoint").status, 200);
-                let newest = format!("/log/checkpoint?cosigned=true&at_least={}", tenant.head());
-                until("its head is cosigned", || tenant.get(&newest).status == 200);
+                is_cosigned(tenant);
                 let is_dated =
                     || authority.is_none() || (!stamps(tenant).is_empty() && stamps(tenant).iter().all(is_stamped));
                 until("its head is stamped", is_dated);
@@ -125,13 +137,22 @@ impl Store {
             if round > 0 && is_enough(&service.data(), head) {
                 break;
             }
-            if older.exists() {
-                fs::remove_dir_all(&older).expect("removed");
-            }
-            copy(&service.data(), &older);
             service.start_again();
         }
-        copy(&service.data(), &data);
+        // nobody stamps their heads, and the witness does not know them
+        service.change(without_authority);
+        service.start_again();
+        let villages: Vec<Tenant> = (0..VILLAGES).map(|_| service.tenant()).collect();
+        for copied in [&older, &data] {
+            act(&t, &mut crowd, LAST_ACTS.min(acts));
+            let all: Vec<&Tenant> = [&t].into_iter().chain(&villages).collect();
+            rounds::sign_together(&service.data(), &all);
+            rounds::sign_together(&service.data(), all.get(..all.len() - STILL_VILLAGES).expect("enough"));
+            is_cosigned(&t);
+            service.stop();
+            copy(&service.data(), copied);
+            service.start_again();
+        }
         eprintln!("a store of {} bytes in {} files", bytes_below(&data), files_below(&data).len());
         Self { _folder: folder, data, older }
     }
