@@ -105,30 +105,26 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::RemovalHeld { pool, .. }
         | Event::RefundRecorded { pool, .. } => named.push(Subject::Pool(*pool)),
 
-        Event::UserAdded { user, .. }
-        | Event::UserChanged { user, .. }
-        | Event::UserDeparted { user, .. }
-        | Event::GraceEnded { user }
-        | Event::UserReturned { user } => name_own((*user).into(), named),
-        Event::SeatsKept { user, pools } | Event::SeatsOffered { user, pools } => {
-            name_own((*user).into(), named);
+        Event::UserAdded { .. }
+        | Event::UserChanged { .. }
+        | Event::UserDeparted { .. }
+        | Event::GraceEnded { .. }
+        | Event::UserReturned { .. } => each_own(event, |holder| name_own(holder, named)),
+        Event::SeatsKept { user: _, pools } | Event::SeatsOffered { user: _, pools } => {
+            each_own(event, |holder| name_own(holder, named));
             named.extend(pools.iter().map(|pool| Subject::Pool(*pool)));
         }
 
-        Event::DeviceAdded { device, primary_user, .. } | Event::DeviceChanged { device, primary_user, .. } => {
-            name_own((*device).into(), named);
-            if let Some(user) = primary_user {
-                name_own((*user).into(), named);
-            }
-        }
-        Event::DeviceReincarnated { device } | Event::DeviceRetired { device } | Event::DeviceReturned { device } => {
-            name_own((*device).into(), named);
-        }
+        Event::DeviceAdded { .. }
+        | Event::DeviceChanged { .. }
+        | Event::DeviceReincarnated { .. }
+        | Event::DeviceRetired { .. }
+        | Event::DeviceReturned { .. } => each_own(event, |holder| name_own(holder, named)),
 
         Event::GroupAdded { group, .. } | Event::GroupDeleted { group } => named.push(Subject::Group(*group)),
-        Event::MembersAdded { group, members } | Event::MembersRemoved { group, members } => {
+        Event::MembersAdded { group, .. } | Event::MembersRemoved { group, .. } => {
             named.push(Subject::Group(*group));
-            members.iter().for_each(|member| name_own(*member, named));
+            each_own(event, |holder| name_own(holder, named));
         }
 
         Event::EndingsHeld { seats, .. } => {
@@ -210,6 +206,36 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::ReviewCarriedOut { review, .. }
         | Event::ReviewEnded { review, .. }
         | Event::ReviewCancelled { review } => named.push(Subject::Review(*review)),
+    }
+}
+
+/// Whom an event says to be or to belong to something ([`Subject::Own`]).
+pub fn each_own(event: &Event, mut each: impl FnMut(Holder)) {
+    if let Event::UserAdded { user, .. }
+    | Event::UserChanged { user, .. }
+    | Event::UserDeparted { user, .. }
+    | Event::GraceEnded { user }
+    | Event::UserReturned { user }
+    | Event::SeatsKept { user, .. }
+    | Event::SeatsOffered { user, .. } = event
+    {
+        each((*user).into());
+    }
+    if let Event::DeviceAdded { device, .. }
+    | Event::DeviceChanged { device, .. }
+    | Event::DeviceReincarnated { device }
+    | Event::DeviceRetired { device }
+    | Event::DeviceReturned { device } = event
+    {
+        each((*device).into());
+    }
+    if let Event::DeviceAdded { primary_user: Some(user), .. } | Event::DeviceChanged { primary_user: Some(user), .. } =
+        event
+    {
+        each((*user).into());
+    }
+    if let Event::MembersAdded { members, .. } | Event::MembersRemoved { members, .. } = event {
+        members.iter().for_each(|member| each(*member));
     }
 }
 

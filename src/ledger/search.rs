@@ -8,6 +8,7 @@ use crate::domain::event_type::EventType;
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, ReviewId, TenantId, UserId};
 use crate::domain::subject::{Subject, subjects_of};
 use crate::log::record;
+use crate::vault::reveal;
 use std::ops::Range;
 
 /// The most events of one answer to a query.
@@ -17,8 +18,6 @@ const EXAMINED_MAX: usize = 10_000;
 /// So many positions are taken from an index at once.
 const CHUNK_MIN: usize = 64;
 const CHUNK_MAX: usize = 512;
-/// Events that stand so near to each other are read together.
-const NEIGHBOURS: u64 = 8;
 
 /// Which events are wanted: those for which everything that is said holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -186,20 +185,29 @@ impl Ledger {
     /// # Errors
     /// When there is no such tenant, a position has not been reached, or the records can't be read.
     pub fn events_at(&self, tenant: TenantId, positions: &[u64]) -> Result<Vec<Recorded>, ReadError> {
+        let mut found = self.facts_at(tenant, positions)?;
+        found.iter_mut().for_each(|recorded| reveal(&self.0.vault, tenant.0, &mut recorded.event));
+        Ok(found)
+    }
+
+    /// The same without the hashes by which names are found, which are not stored with the events: for who looks nobody up.
+    ///
+    /// # Errors
+    /// As [`Self::events_at`].
+    pub fn facts_at(&self, tenant: TenantId, positions: &[u64]) -> Result<Vec<Recorded>, ReadError> {
+        self.0.shelf.desk(tenant)?;
         let mut sorted = positions.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let mut found: Vec<Recorded> = Vec::with_capacity(sorted.len());
-        for near in sorted.chunk_by(|a, b| b - a <= NEIGHBOURS) {
-            let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
-            let count = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
-            let mut read = self.events(tenant, *first, count)?;
-            read.retain(|recorded| near.binary_search(&recorded.position).is_ok());
-            if read.last().map(|recorded| recorded.position) != Some(*last) {
-                return Err(ReadError::NotReached(*last));
-            }
-            found.append(&mut read);
+        let records = self.0.writer.reader().read_at(tenant.0, &sorted);
+        let records = records.map_err(|error| ReadError::Log(error.to_string()))?;
+        if let Some(missing) = sorted.get(records.len()) {
+            return Err(ReadError::NotReached(*missing));
         }
+        let decode = |(position, bytes): (u64, Vec<u8>)| {
+            record::decode(position, &bytes).map_err(|error| ReadError::Log(format!("position {position}: {error}")))
+        };
+        let found = records.into_iter().map(decode).collect::<Result<Vec<Recorded>, ReadError>>()?;
         if sorted == positions {
             return Ok(found);
         }

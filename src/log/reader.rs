@@ -46,6 +46,12 @@ impl Collected {
         self.next.map_or(self.from, |head| head.next_position)
     }
 
+    /// The same of a frame that nobody has checked.
+    fn take_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let body = Body::verified(bytes).ok_or("a frame's chain hash is not that of its records")?;
+        self.take(&body).map_err(str::to_owned)
+    }
+
     fn take(&mut self, body: &Body<'_>) -> Result<(), &'static str> {
         match &self.next {
             Some(head) if !body.follows(head) => return Err("a frame does not continue the one before it"),
@@ -90,6 +96,53 @@ impl LogReader {
         Ok(collected.records)
     }
 
+    /// The tenant's durable records at these positions, which ascend, up to the first one that is at or behind the head. Each
+    /// frame is read and checked once.
+    pub fn read_at(&self, tenant: u32, positions: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let in_memory = self.shared.window.lock().known(tenant, u64::MAX, 0).from;
+        let mut found = Vec::with_capacity(positions.len());
+        let mut rest = positions;
+        while let Some((first, behind)) = rest.split_first() {
+            let before = found.len();
+            if *first < in_memory {
+                self.take_from_a_frame(tenant, rest, &mut found)?;
+            }
+            match found.len() - before {
+                0 => {
+                    let Some(record) = self.read(tenant, *first, 1)?.into_iter().next() else { break };
+                    found.push(record);
+                    rest = behind;
+                }
+                taken => rest = rest.get(taken..).unwrap_or_default(),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those of the positions that are in the frame of the first one; none where sled can't be believed.
+    fn take_from_a_frame(
+        &self,
+        tenant: u32,
+        positions: &[u64],
+        found: &mut Vec<(u64, Vec<u8>)>,
+    ) -> Result<(), ReadError> {
+        let read_log = self.shared.read_log().ok_or_else(|| ReadError::Io("the log is closed".into()))?;
+        let Some(first) = positions.first() else { return Ok(()) };
+        let Ok(Some((at, value))) = read_log.last_before(&key(tenant, first.saturating_add(1))) else { return Ok(()) };
+        let is_its = |body: &Body<'_>| split_key(&at) == Some((tenant, body.first_position)) && body.tenant == tenant;
+        let Some(body) = Body::verified(&value).filter(is_its) else { return Ok(()) };
+        let mut wanted = positions.iter().copied().peekable();
+        for (position, record) in (body.first_position..).zip(body.records()) {
+            if wanted.next_if_eq(&position).is_some() {
+                found.push((position, record.to_vec()));
+            }
+            if wanted.peek().is_none_or(|next| *next >= body.end_position()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn read_from_memory(&self, collected: &mut Collected, known: &Known) -> Result<(), &'static str> {
         for (group, frame) in &known.frames {
             if collected.is_full() {
@@ -108,17 +161,17 @@ impl LogReader {
         let (tenant, from) = (collected.tenant, collected.from);
         let outcome = (|| {
             // the frame that holds `from` begins at or before it
-            let begin = match read_log.last_before(&key(tenant, from.saturating_add(1)))? {
-                Some((found, _)) => split_key(&found).filter(|(of, _)| *of == tenant).map(|(_, first)| first),
-                None => None,
+            let entry = read_log.last_before(&key(tenant, from.saturating_add(1)))?;
+            let Some((_, first)) = entry.filter(|(found, _)| split_key(found).is_some_and(|(of, _)| of == tenant))
+            else {
+                return Ok(Err("the frame that should hold it is missing".to_owned()));
             };
-            let Some(begin) = begin else { return Ok(Err("the frame that should hold it is missing".to_owned())) };
-            let mut verdict = Ok(());
-            read_log.scan(&key(tenant, begin), &key(tenant, to), &mut |_, value| {
-                verdict = match Body::verified(value) {
-                    Some(body) => collected.take(&body).map_err(str::to_owned),
-                    None => Err("a frame's chain hash is not that of its records".to_owned()),
-                };
+            let mut verdict = collected.take_bytes(&first);
+            if verdict.is_err() || collected.is_full() {
+                return Ok(verdict);
+            }
+            read_log.scan(&key(tenant, collected.wanted()), &key(tenant, to), &mut |_, value| {
+                verdict = collected.take_bytes(value);
                 if verdict.is_err() || collected.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
             if verdict.is_ok() && !collected.is_full() && collected.wanted() < to {

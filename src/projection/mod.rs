@@ -7,6 +7,7 @@ pub mod courses;
 pub mod figures;
 pub mod holders;
 pub mod holdings;
+pub mod latest;
 pub mod refusals;
 mod steps;
 pub mod tallies;
@@ -28,6 +29,7 @@ pub struct View {
     pub courses: courses::Courses,
     pub tallies: tallies::Tallies,
     pub chronicle: Arc<chronicle::Chronicle>,
+    pub latest: latest::Latest,
     /// Of a part of a view alone, whose pools are without their holders.
     #[serde(skip)]
     pub counted: BTreeMap<PoolId, Figures>,
@@ -55,6 +57,7 @@ impl View {
 
     /// Takes one durable event.
     pub fn take(&mut self, recorded: &Recorded) {
+        self.latest.take(recorded, &self.state);
         self.state.evolve(&recorded.event, &recorded.meta());
         self.refusal_repeats.take(recorded);
         self.courses.take(recorded);

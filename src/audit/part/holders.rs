@@ -5,6 +5,7 @@ use super::pile::Pile;
 use super::{Listed, as_of, bare, made_by};
 use crate::domain::command::{DeviceRef, HolderRef, UserRef};
 use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::evolve::Told;
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, TenantId, UserId};
 use crate::domain::state::{Assignment, Tenant};
 use crate::ledger::{Ledger, ReadError};
@@ -43,28 +44,25 @@ pub(super) fn holder(
     }
     let mut holders = others;
     holders.insert(holder);
+    let told = Told { holders, ..Told::default() };
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = listed.terms(position);
-    fold(&mut view.state, pile.events(), &holders, &listed);
+    fold(&mut view.state, pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
-    assignments(ledger, tenant, position, &holders, &mut view.state)?;
+    assignments(ledger, tenant, position, &told.holders, &mut view.state)?;
     // a name that was somebody else's then
     Ok(is_named(&view.state, asked, holder).then_some(view))
 }
 
 /// Takes the events about some holders, in order.
-pub(super) fn fold<'e>(
-    state: &mut Tenant,
-    events: impl Iterator<Item = &'e Recorded>,
-    holders: &BTreeSet<Holder>,
-    listed: &Listed,
-) {
+pub(super) fn fold<'e>(state: &mut Tenant, events: impl Iterator<Item = &'e Recorded>, told: &Told, listed: &Listed) {
     for recorded in events {
         let pool = granted_in(&recorded.event);
         let is_confirmed = pool.is_none_or(|pool| listed.is_confirmed(pool, recorded.position));
-        state.evolve_part(&recorded.event, &recorded.meta(), holders, is_confirmed);
+        state.evolve_part(&recorded.event, &recorded.meta(), told, is_confirmed);
     }
+    state.hang_still(&told.still);
 }
 
 /// Who that is today. A name was nobody else's at any time at which it was theirs.

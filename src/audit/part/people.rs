@@ -3,9 +3,10 @@
 
 use super::holders::{fold, others};
 use super::pile::Pile;
-use super::seats::stretches;
+use super::seats::{place_still, stretches};
 use super::{Listed, as_of, bare, made_by};
 use crate::domain::event::{Event, Recorded, Target};
+use crate::domain::evolve::Told;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
 use crate::domain::seat_step::{SeatStep, Standing};
 use crate::domain::state::{Links, Tenant};
@@ -45,36 +46,84 @@ fn people(
     position: u64,
     between: (Holder, Holder),
 ) -> Result<Option<View>, ReadError> {
-    let mut pile = Pile::new(ledger, tenant, EVENTS_MAX);
-    let own = ledger.own_facts_between(tenant, between, position)?;
-    let chosen: BTreeSet<Holder> = own.iter().map(|(holder, _)| *holder).collect();
-    if !pile.add(own.into_iter().flat_map(|(_, positions)| positions))? {
-        return Ok(None);
-    }
-    // of a user's devices it is told whose they are
-    let mut told = chosen.clone();
-    let is_devices = |other: &Holder| matches!(other, Holder::Device(_));
-    told.extend(chosen.iter().flat_map(|holder| others(*holder, pile.events())).filter(is_devices));
-    for between in stretches(&told.difference(&chosen).copied().collect()) {
-        let own = ledger.own_facts_between(tenant, between, position)?.into_iter();
-        let own = own.filter(|(holder, _)| told.contains(holder)).flat_map(|(_, positions)| positions);
-        if !pile.add(own)? {
-            return Ok(None);
-        }
-    }
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = listed.terms(position);
+    let mut folding =
+        Folding { ledger, tenant, position, pile: Pile::new(ledger, tenant, EVENTS_MAX), told: Told::default() };
+    let all = ledger.read(tenant, |now| known(&now.state, between))?;
+    if !folding.place(&all, &mut view.state)? {
+        return Ok(None);
+    }
+    let chosen = folding.told.holders.clone();
+    // of a user's devices it is told whose they are
+    let is_devices = |other: &Holder| matches!(other, Holder::Device(_));
+    let mut near: BTreeSet<Holder> = BTreeSet::new();
+    for holder in &chosen {
+        near.extend(others(*holder, folding.pile.events()).into_iter().filter(is_devices));
+        if let Holder::User(user) = holder
+            && folding.told.still.contains(holder)
+        {
+            near.extend(view.state.user(*user).devices.iter().map(|device| Holder::Device(*device)));
+        }
+    }
+    near.retain(|other| !chosen.contains(other));
+    if !folding.place(&near, &mut view.state)? {
+        return Ok(None);
+    }
+    let Folding { pile, told, .. } = folding;
     fold(&mut view.state, pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
     for (holder, pool, steps) in ledger.held_between(tenant, between, position)? {
         if chosen.contains(&holder) {
-            hang(&mut view.state, holder, pool, &steps, &pile);
+            hang(&mut view.state, (holder, pool), &steps, (&told, &pile));
         }
     }
     view.state.assignments = made_by(ledger, tenant, position)?;
     target(&mut view.state, position, &chosen);
     Ok(Some(view))
+}
+
+/// Those of a stretch who are known today.
+fn known(now: &Tenant, (first, last): (Holder, Holder)) -> BTreeSet<Holder> {
+    let ids = |first: u32, last: u32, count: usize| first..=last.min(u32::try_from(count).unwrap_or(u32::MAX));
+    match (first, last) {
+        (Holder::User(first), Holder::User(last)) => {
+            ids(first.0, last.0, now.users.len()).map(|id| Holder::User(UserId(id))).collect()
+        }
+        (Holder::Device(first), Holder::Device(last)) => {
+            ids(first.0, last.0, now.devices.len()).map(|id| Holder::Device(DeviceId(id))).collect()
+        }
+        (Holder::User(_), Holder::Device(_)) | (Holder::Device(_), Holder::User(_)) => BTreeSet::new(),
+    }
+}
+
+/// Who is told of, and the events that tell it.
+struct Folding<'l> {
+    ledger: &'l Ledger,
+    tenant: TenantId,
+    position: u64,
+    pile: Pile<'l>,
+    told: Told,
+}
+
+impl Folding<'_> {
+    /// As they are today, or by the events that say what they were; whoever was not there yet is left out.
+    fn place(&mut self, of: &BTreeSet<Holder>, state: &mut Tenant) -> Result<bool, ReadError> {
+        let moved = place_still(self.ledger, (self.tenant, self.position), of, state)?;
+        self.told.still.extend(of.difference(&moved));
+        self.told.holders.extend(of.difference(&moved));
+        for between in stretches(&moved) {
+            let own = self.ledger.own_facts_between(self.tenant, between, self.position)?;
+            for (holder, positions) in own.into_iter().filter(|(holder, _)| moved.contains(holder)) {
+                self.told.holders.insert(holder);
+                if !self.pile.add(positions)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn links(state: &mut Tenant, holder: Holder) -> Option<&mut Links> {
@@ -84,7 +133,12 @@ fn links(state: &mut Tenant, holder: Holder) -> Option<&mut Links> {
     }
 }
 
-fn hang(state: &mut Tenant, holder: Holder, pool: PoolId, steps: &[(u64, SeatStep)], pile: &Pile<'_>) {
+fn hang(
+    state: &mut Tenant,
+    (holder, pool): (Holder, PoolId),
+    steps: &[(u64, SeatStep)],
+    (told, pile): (&Told, &Pile<'_>),
+) {
     let standing = Standing::after(steps);
     let Some(links) = links(state, holder) else { return };
     let hangs = [
@@ -97,6 +151,9 @@ fn hang(state: &mut Tenant, holder: Holder, pool: PoolId, steps: &[(u64, SeatSte
         if is_there {
             pools.insert(pool);
         }
+    }
+    if told.still.contains(&holder) {
+        return;
     }
     let Holder::User(id) = holder else { return };
     let Some(user) = state.users.get_mut(id.index()).filter(|user| user.offered.contains(&pool)) else { return };

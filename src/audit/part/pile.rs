@@ -11,11 +11,17 @@ pub(super) struct Pile<'l> {
     tenant: TenantId,
     events: BTreeMap<u64, Recorded>,
     max: usize,
+    has_names: bool,
 }
 
 impl<'l> Pile<'l> {
     pub(super) fn new(ledger: &'l Ledger, tenant: TenantId, max: usize) -> Self {
-        Self { ledger, tenant, events: BTreeMap::new(), max }
+        Self { ledger, tenant, events: BTreeMap::new(), max, has_names: true }
+    }
+
+    /// For a part in which nobody is looked up by a name.
+    pub(super) fn without_names(self) -> Self {
+        Self { has_names: false, ..self }
     }
 
     /// Reads what is not there yet; `false`, and nothing is read, where that makes too many.
@@ -26,7 +32,11 @@ impl<'l> Pile<'l> {
         if self.events.len() + missing.len() > self.max {
             return Ok(false);
         }
-        let read = self.ledger.events_at(self.tenant, &missing)?;
+        let read = if self.has_names {
+            self.ledger.events_at(self.tenant, &missing)?
+        } else {
+            self.ledger.facts_at(self.tenant, &missing)?
+        };
         self.events.extend(read.into_iter().map(|recorded| (recorded.position, recorded)));
         Ok(true)
     }

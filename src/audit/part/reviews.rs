@@ -6,10 +6,11 @@ use super::pile::Pile;
 use super::seats::{Chosen, EVENTS_MAX, Reader, behind};
 use super::{Listed, bare, small};
 use crate::domain::event::{Event, Recorded};
+use crate::domain::evolve::Told;
 use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{Holder, PoolId, ReviewId, TenantId};
 use crate::domain::seat_step::{SeatStep, Standing, telling};
-use crate::domain::state::{Decision, Review, ReviewState, SeatState, Settled, SettledBy};
+use crate::domain::state::{Decision, Review, ReviewState, SeatState, Settled, SettledBy, Tenant};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
@@ -35,17 +36,19 @@ pub(super) fn seats(
     let reviews = all.state.reviews;
     let pile = Pile::new(ledger, tenant, EVENTS_MAX);
     let first = review.pools.first().copied().unwrap_or(PoolId(0));
-    let reader = Reader { ledger, tenant, position, pool: first, pile };
+    let reader = Reader { ledger, tenant, position, pool: first, pile, still: BTreeSet::new() };
     let mut frozen = Frozen { reader, review, decided_at: BTreeSet::new(), closings: closings(ledger, tenant)? };
     let decided = ledger.positions(tenant, Subject::Review(id), 0..position.saturating_add(1), usize::MAX, false)?;
     frozen.decided_at.extend(decided);
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = listed.terms(position);
-    let Some(holders) = frozen.choose(after, limit.saturating_add(1))? else { return Ok(None) };
-    fold(&mut view.state, frozen.reader.pile.events(), &holders, &listed);
+    let count = limit.saturating_add(1);
+    let Some(holders) = frozen.choose(after, count, &mut view.state)? else { return Ok(None) };
+    let told = Told { holders, still: std::mem::take(&mut frozen.reader.still) };
+    fold(&mut view.state, frozen.reader.pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
-    assignments(ledger, tenant, position, &holders, &mut view.state)?;
+    assignments(ledger, tenant, position, &told.holders, &mut view.state)?;
     view.state.reviews = reviews;
     if let Some(review) = view.state.reviews.get_mut(id.index()) {
         *review = Arc::new(frozen.review);
@@ -75,7 +78,12 @@ struct Frozen<'l> {
 
 impl Frozen<'_> {
     /// So many seats at most, with everybody whose facts say something of them.
-    fn choose(&mut self, after: Option<(PoolId, Holder)>, count: usize) -> Result<Option<BTreeSet<Holder>>, ReadError> {
+    fn choose(
+        &mut self,
+        after: Option<(PoolId, Holder)>,
+        count: usize,
+        state: &mut Tenant,
+    ) -> Result<Option<BTreeSet<Holder>>, ReadError> {
         let (mut holders, mut left) = (BTreeSet::new(), count);
         for pool in self.review.pools.clone() {
             let behind_holder = match after {
@@ -93,7 +101,7 @@ impl Frozen<'_> {
             if !self.reader.pile.add(chosen.values().flatten().copied())? {
                 return Ok(None);
             }
-            let Some(around) = self.reader.around(&chosen.into_keys().collect())? else { return Ok(None) };
+            let Some(around) = self.reader.around(&chosen.into_keys().collect(), state)? else { return Ok(None) };
             holders.extend(around);
             for (holder, steps) in found {
                 self.settle(pool, holder, &steps)?;

@@ -5,9 +5,10 @@ use super::holders::{OTHERS_MAX, assignments, fold, others};
 use super::pile::Pile;
 use super::{Listed, bare};
 use crate::domain::event::Event;
+use crate::domain::evolve::Told;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
 use crate::domain::seat_step::{SeatStep, Standing, telling};
-use crate::domain::state::QueuePlace;
+use crate::domain::state::{QueuePlace, Tenant};
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +48,12 @@ pub(super) fn seats(
         return Ok(Some(view));
     }
     let pile = Pile::new(ledger, tenant, EVENTS_MAX);
-    let mut reader = Reader { ledger, tenant, position, pool, pile };
+    let pile = match of {
+        // who asks for one may name it
+        Of::One(_) => pile,
+        Of::Seats(..) | Of::Queue(..) | Of::Installs(..) => pile.without_names(),
+    };
+    let mut reader = Reader { ledger, tenant, position, pool, pile, still: BTreeSet::new() };
     let chosen = match of {
         Of::One(holder) => reader.one(*holder)?,
         Of::Seats(after, limit) => reader.holding(*after, limit.saturating_add(1))?,
@@ -57,10 +63,11 @@ pub(super) fn seats(
     if !reader.pile.add(chosen.values().flatten().copied())? {
         return Ok(None);
     }
-    let Some(holders) = reader.around(&chosen.into_keys().collect())? else { return Ok(None) };
-    fold(&mut view.state, reader.pile.events(), &holders, &listed);
+    let Some(holders) = reader.around(&chosen.into_keys().collect(), &mut view.state)? else { return Ok(None) };
+    let told = Told { holders, still: reader.still };
+    fold(&mut view.state, reader.pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
-    assignments(ledger, tenant, position, &holders, &mut view.state)?;
+    assignments(ledger, tenant, position, &told.holders, &mut view.state)?;
     Ok(Some(view))
 }
 
@@ -73,6 +80,8 @@ pub(super) struct Reader<'l> {
     pub(super) position: u64,
     pub(super) pool: PoolId,
     pub(super) pile: Pile<'l>,
+    /// Who was put in place as it is today.
+    pub(super) still: BTreeSet<Holder>,
 }
 
 impl Reader<'_> {
@@ -159,24 +168,40 @@ impl Reader<'_> {
         Ok(chosen)
     }
 
-    /// These and everybody whose facts say something of their seats, whose events are noted.
-    pub(super) fn around(&mut self, chosen: &BTreeSet<Holder>) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        if !self.own_facts(chosen)? {
+    /// These and everybody whose facts say something of their seats: put in place, or their events are noted.
+    pub(super) fn around(
+        &mut self,
+        chosen: &BTreeSet<Holder>,
+        state: &mut Tenant,
+    ) -> Result<Option<BTreeSet<Holder>>, ReadError> {
+        if !self.place(chosen, state)? {
             return Ok(None);
         }
         let mut near = BTreeSet::new();
         for holder in chosen {
-            let others = others(*holder, self.pile.events());
+            let mut others = others(*holder, self.pile.events());
+            if let Holder::User(user) = *holder
+                && self.still.contains(holder)
+            {
+                others.extend(state.user(user).devices.iter().map(|device| Holder::Device(*device)));
+            }
             if others.len() > OTHERS_MAX {
                 return Ok(None);
             }
             near.extend(others.into_iter().filter(|other| !chosen.contains(other)));
         }
-        if !self.own_facts(&near)? || !self.seats_of(&near)? {
+        if !self.place(&near, state)? || !self.seats_of(&near)? {
             return Ok(None);
         }
         near.extend(chosen);
         Ok(Some(near))
+    }
+
+    /// As they are today, where nothing was said of them since; of the others it is noted what was said.
+    fn place(&mut self, of: &BTreeSet<Holder>, state: &mut Tenant) -> Result<bool, ReadError> {
+        let moved = place_still(self.ledger, (self.tenant, self.position), of, state)?;
+        self.still.extend(of.difference(&moved));
+        self.own_facts(&moved)
     }
 
     fn own_facts(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
@@ -200,6 +225,21 @@ impl Reader<'_> {
         }
         Ok(true)
     }
+}
+
+/// Puts those in place who are today what they were just after a position; answers the others.
+pub(super) fn place_still(
+    ledger: &Ledger,
+    (tenant, position): (TenantId, u64),
+    of: &BTreeSet<Holder>,
+    state: &mut Tenant,
+) -> Result<BTreeSet<Holder>, ReadError> {
+    ledger.read(tenant, |now| {
+        let (still, moved): (Vec<Holder>, Vec<Holder>) =
+            of.iter().partition(|holder| now.latest.is_still(**holder, position));
+        still.into_iter().for_each(|holder| state.place_still(&now.state, holder));
+        moved.into_iter().collect()
+    })
 }
 
 /// From one to another of each kind, without long gaps.

@@ -6,6 +6,8 @@ mod reviews;
 mod seats;
 mod stores;
 
+pub use seats::Told;
+
 use super::event::Event;
 use super::facts::{AssignmentEndCause, Intent};
 use super::ids::{AssignmentId, PoolId};

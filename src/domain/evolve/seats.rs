@@ -3,6 +3,8 @@
 mod late;
 mod part;
 
+pub use part::Told;
+
 use super::reviews::Parting;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;

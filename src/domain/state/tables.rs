@@ -311,6 +311,32 @@ impl Names {
         }
     }
 
+    /// As in another state, where there is room for them.
+    pub(in crate::domain) fn copy_user(&mut self, user: UserId, from: &Self) {
+        let (Some(place), Some(stored)) =
+            (self.user_profiles.get_mut(user.index()), from.user_profiles.get(user.index()))
+        else {
+            return;
+        };
+        let is_theirs = |alias: &&Alias| from.users.get(&alias.blind) == Some(&user);
+        self.users.extend(stored.aliases.iter().filter(is_theirs).map(|alias| (alias.blind, user)));
+        *place = Arc::clone(stored);
+    }
+
+    /// The same of a device.
+    pub(in crate::domain) fn copy_device(&mut self, device: DeviceId, from: &Self) {
+        let (Some(place), Some(stored)) =
+            (self.device_names.get_mut(device.index()), from.device_names.get(device.index()))
+        else {
+            return;
+        };
+        for (table, known) in [(&mut self.serials, &from.serials), (&mut self.device_ids, &from.device_ids)] {
+            let is_its = |alias: &&Alias| known.get(&alias.blind) == Some(&device);
+            table.extend(stored.aliases.iter().filter(is_its).map(|alias| (alias.blind, device)));
+        }
+        *place = Arc::clone(stored);
+    }
+
     /// The user name is free again; the sealed text stays.
     pub(in crate::domain) fn forget_user(&mut self, user: UserId) {
         let aliases = self.user_profiles.get(user.index()).map(|stored| stored.aliases.clone()).unwrap_or_default();

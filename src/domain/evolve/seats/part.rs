@@ -13,6 +13,15 @@ use crate::domain::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Whom a part tells of.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    pub holders: BTreeSet<Holder>,
+    /// Those of them who were put in their places as they are ([`Tenant::place_still`]): of what they are and belong to, no fact
+    /// is taken.
+    pub still: BTreeSet<Holder>,
+}
+
 /// From whichever state the seat is in: of those who are there for others' sake not everything is told.
 const ANY: [SeatState; 4] = [SeatState::Reserved, SeatState::InUse, SeatState::Releasing, SeatState::Foreign];
 
@@ -22,10 +31,11 @@ impl Tenant {
     /// # Panics
     /// When facts about a holder are left out.
     #[expect(clippy::too_many_lines, reason = "one arm a fact, each a few lines")]
-    pub fn evolve_part(&mut self, event: &Event, meta: &Meta, holders: &BTreeSet<Holder>, is_confirmed: bool) {
-        let is_told = |holder: Holder| holders.contains(&holder);
+    pub fn evolve_part(&mut self, event: &Event, meta: &Meta, told: &Told, is_confirmed: bool) {
+        let is_told = |holder: Holder| told.holders.contains(&holder);
+        let is_moved = |holder: Holder| is_told(holder) && !told.still.contains(&holder);
         match event {
-            Event::UserAdded { user, profile } if is_told((*user).into()) => {
+            Event::UserAdded { user, profile } if is_moved((*user).into()) => {
                 self.place_user(*user);
                 self.names.place_user(*user);
                 self.names.learn_user(*user, profile);
@@ -37,11 +47,11 @@ impl Tenant {
             | Event::GraceEnded { user }
             | Event::UserReturned { user }
             | Event::SeatsOffered { user, .. }
-                if is_told((*user).into()) =>
+                if is_moved((*user).into()) =>
             {
                 self.evolve_directory(event, meta);
             }
-            Event::DeviceAdded { device, names, facts, primary_user } if is_told((*device).into()) => {
+            Event::DeviceAdded { device, names, facts, primary_user } if is_moved((*device).into()) => {
                 self.place_device(*device);
                 self.names.place_device(*device);
                 self.names.learn_device(*device, names);
@@ -53,27 +63,27 @@ impl Tenant {
                 }
                 self.move_device(*device, None, primary_user);
             }
-            Event::DeviceChanged { device, primary_user, .. } if is_told((*device).into()) => {
+            Event::DeviceChanged { device, primary_user, .. } if is_moved((*device).into()) => {
                 if let Some(user) = primary_user {
                     self.place_user(*user);
                 }
                 self.evolve_directory(event, meta);
             }
             Event::DeviceReincarnated { device } | Event::DeviceRetired { device } | Event::DeviceReturned { device }
-                if is_told((*device).into()) =>
+                if is_moved((*device).into()) =>
             {
                 self.evolve_directory(event, meta);
             }
             Event::MembersAdded { group, members } => {
                 self.place_group(*group);
-                for member in members.iter().copied().filter(|member| is_told(*member)) {
+                for member in members.iter().copied().filter(|member| is_moved(*member)) {
                     self.group_mut(*group).members.join(member);
                     self.links_mut(member).groups.insert(*group);
                 }
             }
             Event::MembersRemoved { group, members } => {
                 self.place_group(*group);
-                for member in members.iter().copied().filter(|member| is_told(*member)) {
+                for member in members.iter().copied().filter(|member| is_moved(*member)) {
                     self.group_mut(*group).members.leave(member);
                     self.links_mut(member).groups.remove(group);
                 }
@@ -230,6 +240,58 @@ impl Tenant {
             | Event::ReviewCarriedOut { .. }
             | Event::ReviewEnded { .. }
             | Event::ReviewCancelled { .. } => {}
+        }
+    }
+
+    /// Puts a holder in its place who is and belongs to the same in another state, without what hangs on it there.
+    pub fn place_still(&mut self, other: &Tenant, holder: Holder) {
+        let groups = &other.links(holder).groups;
+        let links = Links { groups: groups.clone(), ..Links::default() };
+        match holder {
+            Holder::User(id) => {
+                self.place_user(id);
+                self.names.place_user(id);
+                self.names.copy_user(id, &other.names);
+                let User { id, links: _, devices, departed, remembered, offered, etag, since } = other.user(id);
+                let (devices, remembered, offered) = (devices.clone(), remembered.clone(), offered.clone());
+                devices.iter().for_each(|device| self.place_device(*device));
+                let user = User {
+                    id: *id,
+                    links,
+                    devices,
+                    departed: *departed,
+                    remembered,
+                    offered,
+                    etag: *etag,
+                    since: *since,
+                };
+                *self.user_mut(user.id) = user;
+            }
+            Holder::Device(id) => {
+                self.place_device(id);
+                self.names.place_device(id);
+                self.names.copy_device(id, &other.names);
+                let Device { id, links: _, facts, primary_user, is_retired, incarnation, etag, since } =
+                    other.device(id);
+                let (facts, primary_user, is_retired) = (facts.clone(), *primary_user, *is_retired);
+                let (id, incarnation, etag, since) = (*id, *incarnation, *etag, *since);
+                *self.device_mut(id) = Device { id, links, facts, primary_user, is_retired, incarnation, etag, since };
+            }
+        }
+        for group in groups {
+            self.place_group(*group);
+            self.group_mut(*group).members.join(holder);
+        }
+    }
+
+    /// Hangs devices that were put in their places on whose they are, once every fact was taken.
+    pub fn hang_still(&mut self, still: &BTreeSet<Holder>) {
+        for holder in still {
+            let Holder::Device(device) = *holder else { continue };
+            if let Some(user) = self.device(device).primary_user {
+                self.place_user(user);
+                self.user_mut(user).devices.insert(device);
+            }
         }
     }
 
