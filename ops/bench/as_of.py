@@ -24,6 +24,13 @@ POOLS, USERS, TEAMS = 200, 50_000, 20
 BUSY_POOL, BUSY_SHARE = 1, 0.33
 # has 300 seats, and 2,500 people for whom it is required
 QUEUED_POOL = 10
+# has fewer seats than are held since its purchase was corrected
+OVER_POOL = 20
+# so many people move on each day, and as many of the first page: they are renamed, and join or leave a team
+MOVES = 40
+MOVES_OF_THE_FIRST = 10
+# of a thousand commands, so many are told a day after they occurred
+LATE = 2
 
 
 class Service:
@@ -66,15 +73,16 @@ def lines_of(service, commands, size):
         service.must("POST", TENANT + "/commands", text, lines=True)
 
 
-def found(service):
-    def item(n):
-        owned = 300 if n % 10 == 0 else 60_000
-        price = {"currency": "EUR", "minor_units": 1000 + n}
-        fixed = {"license_type": "online", "publisher": "C", "distribution_policy": "restricted", "encrypted": False}
-        return {"sku": f"p{n}", "name": f"P{n}", "owned": owned, "price": price, "related_set": None, **fixed}
+def item(n, owned):
+    price = {"currency": "EUR", "minor_units": 1000 + n}
+    fixed = {"license_type": "online", "publisher": "C", "distribution_policy": "restricted", "encrypted": False}
+    return {"sku": f"p{n}", "name": f"P{n}", "owned": owned, "price": price, "related_set": None, **fixed}
 
+
+def found(service):
+    items = [item(n, 300 if n % 10 == 0 else 60_000) for n in range(POOLS)]
     service.must("PUT", TENANT, {"name": "Big"})
-    service.must("POST", TENANT + "/inventory", {"complete": True, "items": [item(n) for n in range(POOLS)]})
+    service.must("POST", TENANT + "/inventory", {"complete": True, "items": items})
     users = [{"type": "put_user", "user": f"u{n}", "user_name": f"u{n}"} for n in range(USERS)]
     lines_of(service, users, 2000)
     fixed = {"type": "put_device", "platform": "windows", "join": "entra", "enrolled": True, "os_build": 22631}
@@ -96,11 +104,24 @@ def found(service):
         service.must("PUT", f"{TENANT}/tools/tool{n}", {"name": f"Tool {n}"})
 
 
+def move(service, chance, day):
+    people = {*chance.sample(range(USERS), MOVES), *chance.sample(range(200), MOVES_OF_THE_FIRST)}
+    users = [{"type": "put_user", "user": f"u{n}", "user_name": f"u{n}", "display_name": f"U {day}"} for n in people]
+    lines_of(service, users, len(users))
+    # not the team that waits for a pool
+    team = 2 + day % (TEAMS - 2)
+    joined = [f"u{n}" for n in people] + [f"u{n}" for n in range(team, USERS, TEAMS)][day:]
+    service.must("PUT", f"{TENANT}/groups/team{team}", {"kind": "users", "members": sorted(set(joined))})
+    if day == 12:
+        service.must("POST", TENANT + "/inventory", {"complete": False, "items": [item(OVER_POOL, 100)]})
+
+
 def load(service, target, size):
     if service.call("GET", TENANT)[0] == 404:
         found(service)
     # installs that are there are taken away, others are made; a start in the middle begins with what it does not know
     chance, installed, begun, round_ = random.Random(service.head()), set(), time.time(), 0
+    yesterday = today = None
     while (head := service.head()) < target:
         print(f"{time.time() - begun:.0f} s, position {head}", flush=True)
         for _ in range(0, 100_000, size):
@@ -111,10 +132,13 @@ def load(service, target, size):
                 is_there = (pool, user) in installed
                 (installed.discard if is_there else installed.add)((pool, user))
                 kind = "uninstall" if is_there else "install"
-                batch.append(f'{{"type":"{kind}","pool":"pool_{pool}","device":"device_{user}","user":"user_{user}"}}\n')
+                late = f',"occurred_at":"{yesterday}"' if yesterday and chance.randrange(1000) < LATE else ""
+                place = f'"pool":"pool_{pool}","device":"device_{user}","user":"user_{user}"'
+                batch.append(f'{{"type":"{kind}",{place}{late}}}\n')
             service.must("POST", TENANT + "/commands", "".join(batch), lines=True)
         round_ += 1
-        service.must("POST", "/v1/clock", {"advance_seconds": 86_400})
+        yesterday, today = today, service.must("POST", "/v1/clock", {"advance_seconds": 86_400})["now"]
+        move(service, chance, round_)
         if round_ % 10 == 0:
             body = {"name": f"Review {round_}", "pools": [f"pool_{round_ % POOLS}"], "undecided": "keep"}
             review = service.must("POST", TENANT + "/reviews", body)["review"]
@@ -165,6 +189,11 @@ READS = {
     "refunds": "/reports/refunds?to={at}",
     "drift (report)": "/reports/drift?as_of={at}",
     "access log": "/reports/access-log?to={at}",
+    "seats of a pool, known later": "/pools/pool_{pool}/seats?as_of={at}&as_known_at={known}",
+    "license position, known later": "/reports/license-position?as_of={at}&as_known_at={known}",
+    "who held a pool, known later": "/reports/holders?pool=pool_{pool}&as_of={at}&as_known_at={known}",
+    "untargeted, known later": "/reports/untargeted-seats?as_of={at}&as_known_at={known}",
+    "deficit plan": "POST /pools/pool_{over}/deficit/plan?as_of={at}",
     "everything else (digest)": "/digest?as_of={at}",
 }
 
@@ -187,9 +216,12 @@ def ask(service, each, seed, only):
             pool = BUSY_POOL if chance.random() < BUSY_SHARE else chance.randrange(POOLS)
             places = {"pool": pool, "user": chance.randrange(USERS), "assignment": chance.randrange(POOLS)}
             places |= {"group": chance.randrange(TEAMS + 1), "queued": QUEUED_POOL, "review": chance.randrange(8)}
-            asked = TENANT + path.format(at=chance.randrange(head // 50, head), **places)
+            at = chance.randrange(head // 50, head)
+            places |= {"at": at, "known": chance.randrange(at, head), "over": OVER_POOL}
+            method, path_of = ("POST", path[5:]) if path.startswith("POST ") else ("GET", path)
+            asked = TENANT + path_of.format(**places)
             begun = time.perf_counter()
-            status, text = service.call("GET", asked)
+            status, text = service.call(method, asked)
             taken.append((time.perf_counter() - begun) * 1000)
             items += len(json.loads(text).get("items", []))
             answers[status] = answers.get(status, 0) + 1

@@ -161,12 +161,14 @@ impl AsOf {
         match part(ledger, tenant, position, wanted) {
             Ok(Some(view)) => return Ok(Arc::new(view)),
             Ok(None) => {}
-            Err(error) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "a part of the past can't be told; the whole is folded");
-            }
+            Err(error) => self.part_failed(&error),
         }
         self.view_at(ledger, tenant, At::Position(position))
+    }
+
+    pub(super) fn part_failed(&self, error: &ReadError) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%error, "a part of the past can't be told; the whole is folded");
     }
 
     /// How often a whole state was folded, and how often of these because the index could not tell a part.

@@ -3,10 +3,10 @@
 //! so that what is read grows with what came late and not with what came since. Everything here is blocking.
 
 use super::as_of::{AsOf, AsOfError, At};
-use super::part::Wanted;
+use super::part::{Wanted, part_in_hindsight};
 use super::{each_event_about, each_pool_event};
-use crate::domain::event::Recorded;
-use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::placing::{Chain, Lateness, told_at};
 use crate::domain::subject::Subject;
 use crate::domain::time::Time;
@@ -73,6 +73,29 @@ pub struct Late {
     pub placed_at: Time,
 }
 
+impl Late {
+    /// The pool that it is about.
+    #[must_use]
+    pub fn pool(&self) -> Option<PoolId> {
+        Chain::of(&self.recorded.event).map(Chain::pool)
+    }
+
+    /// Whose seats and installs it may change.
+    pub(super) fn holders(&self) -> Vec<Holder> {
+        let mut holders = match Chain::of(&self.recorded.event) {
+            Some(Chain::Seat { holder, .. }) => vec![holder],
+            Some(Chain::Install { device, user, .. }) => {
+                [Some(Holder::Device(device)), user.map(Holder::User)].into_iter().flatten().collect()
+            }
+            None => vec![],
+        };
+        if let Event::Installed { seat: Some(seat), .. } | Event::InstallLicensed { seat, .. } = &self.recorded.event {
+            holders.push(*seat);
+        }
+        holders
+    }
+}
+
 /// Views of moments that were asked for last; the newest in use is last.
 #[derive(Default)]
 pub(super) struct Shelf(Mutex<VecDeque<(TenantId, Moment, Arc<View>)>>);
@@ -120,13 +143,34 @@ impl AsOf {
             return Ok(view);
         }
         let late = late(ledger, tenant, moment)?;
+        self.part_over(ledger, tenant, moment, wanted, &late)
+    }
+
+    /// The same with these facts laid over it, which are all that came later.
+    pub(super) fn part_over(
+        &self,
+        ledger: &Ledger,
+        tenant: TenantId,
+        moment: Moment,
+        wanted: &Wanted,
+        late: &[Late],
+    ) -> Result<Arc<View>, AsOfError> {
+        let at = At::Position(moment.position);
         if late.is_empty() && *wanted != Wanted::Everything {
             // what was recorded by then may be placed earlier
             return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
         }
+        match part_in_hindsight(ledger, tenant, moment.position, wanted, late) {
+            Ok(Some(view)) => return Ok(Arc::new(view)),
+            Ok(None) => {}
+            Err(error) => self.part_failed(&error),
+        }
+        if let Some(view) = self.looked_back.at_hand(tenant, moment) {
+            return Ok(view);
+        }
         let mut view = self.view_at(ledger, tenant, at)?.in_hindsight();
         for Late { recorded, placed_at } in late {
-            view.take_late(&recorded, placed_at);
+            view.take_late(recorded, *placed_at);
         }
         let view = Arc::new(view);
         self.looked_back.keep(tenant, moment, Arc::clone(&view));

@@ -9,6 +9,7 @@ mod reviews;
 pub(in crate::audit) mod seats;
 mod small;
 
+use super::hindsight::Late;
 use crate::domain::command::{GroupRef, HolderRef, PoolRef};
 use crate::domain::ids::{AppId, AssignmentId, DeviceId, Holder, PoolId, ReviewId, TenantId};
 use crate::domain::state::{Assignment, Pool, QueuePlace, Tenant};
@@ -16,6 +17,7 @@ use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::tallies::{Passes, Tally};
 use seats::Of;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a question looks at.
@@ -173,9 +175,11 @@ pub(super) fn part(
             let only = pool_of(ledger, tenant, pool)?;
             let view = pools(ledger, tenant, position, Only::One(only))?;
             let found = only.and_then(|pool| view.state.pools.get(pool.index()));
-            // who would have to go is told by the whole alone
-            let is_over = found.is_some_and(|pool| pool.over_by() > pool.releasing);
-            Ok((!is_over).then_some(view))
+            if found.is_none_or(|pool| pool.over_by() <= pool.releasing) {
+                return Ok(Some(view));
+            }
+            // any of its seats may have to go
+            of_pool(ledger, tenant, position, pool, &Of::Seats(None, usize::MAX))
         }
         Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
         Wanted::Seat(pool, asked) => {
@@ -201,6 +205,28 @@ pub(super) fn part(
     }
 }
 
+/// The same with facts laid over it that became known later; `None` also where nobody has looked at how that is done.
+pub(super) fn part_in_hindsight(
+    ledger: &Ledger,
+    tenant: TenantId,
+    position: u64,
+    wanted: &Wanted,
+    late: &[Late],
+) -> Result<Option<View>, ReadError> {
+    let Wanted::Seats { pool, after, limit } = wanted else { return Ok(None) };
+    let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
+    let of_it: Vec<&Late> = late.iter().filter(|late| late.pool() == Some(pool)).collect();
+    let touched: BTreeSet<Holder> = of_it.iter().flat_map(|late| late.holders()).collect();
+    let found = seats::seats(ledger, (tenant, position), pool, &Of::Seats(*after, *limit), &touched)?;
+    let Some(mut view) = found else { return Ok(None) };
+    name_pool(&mut view, pool);
+    let mut view = view.in_hindsight();
+    for Late { recorded, placed_at } in of_it {
+        view.take_late(recorded, *placed_at);
+    }
+    Ok(Some(view))
+}
+
 fn of_pool(
     ledger: &Ledger,
     tenant: TenantId,
@@ -209,7 +235,7 @@ fn of_pool(
     of: &Of,
 ) -> Result<Option<View>, ReadError> {
     let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
-    let Some(mut view) = seats::seats(ledger, tenant, position, pool, of)? else { return Ok(None) };
+    let Some(mut view) = seats::seats(ledger, (tenant, position), pool, of, &BTreeSet::new())? else { return Ok(None) };
     name_pool(&mut view, pool);
     Ok(Some(view))
 }

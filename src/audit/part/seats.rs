@@ -33,13 +33,13 @@ pub(super) enum Of {
     Installs(DeviceId, usize),
 }
 
-/// `None` where it takes more.
+/// `None` where it takes more. Those who are `touched` by what became known later are told of besides.
 pub(super) fn seats(
     ledger: &Ledger,
-    tenant: TenantId,
-    position: u64,
+    (tenant, position): (TenantId, u64),
     pool: PoolId,
     of: &Of,
+    touched: &BTreeSet<Holder>,
 ) -> Result<Option<View>, ReadError> {
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -54,15 +54,18 @@ pub(super) fn seats(
         Of::Seats(..) | Of::Queue(..) | Of::Installs(..) => pile.without_names(),
     };
     let mut reader = Reader { ledger, tenant, position, pool, pile, still: BTreeSet::new() };
-    let chosen = match of {
+    // each of the touched may turn out to be none of those who are asked for
+    let count = |limit: &usize| limit.saturating_add(1).saturating_add(touched.len());
+    let mut chosen = match of {
         Of::One(holder) => reader.one(*holder)?,
-        Of::Seats(after, limit) => reader.holding(*after, limit.saturating_add(1))?,
-        Of::Queue(after, limit) => reader.waiting(*after, limit.saturating_add(1))?,
-        Of::Installs(from, limit) => reader.carrying(*from, limit.saturating_add(1))?,
+        Of::Seats(after, limit) => reader.holding(*after, count(limit))?,
+        Of::Queue(after, limit) => reader.waiting(*after, count(limit))?,
+        Of::Installs(from, limit) => reader.carrying(*from, count(limit))?,
     };
-    if !reader.pile.add(chosen.values().flatten().copied())? {
+    if !reader.pile.add(chosen.values().flatten().copied())? || !reader.seats_of(touched)? {
         return Ok(None);
     }
+    chosen.extend(touched.iter().map(|holder| (*holder, Vec::new())));
     let Some(holders) = reader.around(&chosen.into_keys().collect(), &mut view.state)? else { return Ok(None) };
     let told = Told { holders, still: reader.still };
     fold(&mut view.state, reader.pile.events(), &told, &listed);

@@ -57,7 +57,7 @@ pub(super) struct Step<'e> {
     pub(super) after: Option<Course>,
 }
 
-fn stepped(course: Option<Course>, label: &Label, recorded: &Recorded) -> Option<Course> {
+pub(super) fn stepped(course: Option<Course>, label: &Label, recorded: &Recorded) -> Option<Course> {
     let Some((pool, change)) = Change::of(&recorded.event).filter(|(pool, _)| *pool == label.pool) else {
         return course;
     };

@@ -83,6 +83,10 @@ pub(super) fn seats(
         let is_all = seats.len() <= limit;
         return Ok((seats, is_all));
     }
+    if !source.is_plain() {
+        let view = source.view()?;
+        return Ok((some(&view), false));
+    }
     let mut fold = Holders::new(label.pool);
     source.each_event(Subject::Pool(label.pool), 0..source.position + 1, |recorded| {
         fold.take(recorded);

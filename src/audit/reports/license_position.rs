@@ -1,6 +1,6 @@
 //! What is owned, what of it is held, by how much a pool is above its cap, and what that costs at the listed price.
 
-use super::courses::{at, evidence};
+use super::courses::{at, evidence, stepped};
 use super::{
     Asked, Asking, Cell, Column, EVIDENCE, Key, Output, POOL, POOL_KEY, Report, ReportError, Source, column, may,
 };
@@ -36,10 +36,8 @@ const COLUMNS: &[Column] = &[
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
-        let course = match source.hindsight() {
-            Some(view) => view.courses.pool(label.pool).map(|course| course.now),
-            None => at(source, &label, source.position)?,
-        };
+        let course = at(source, &label, source.position)?;
+        let course = source.late(label.pool).fold(course, |course, late| stepped(course, &label, late));
         let Some(course) = course else { continue };
         let (price_position, price) = label.course.price_at(source.position).unzip();
         let cost = |seats| Cell::cost(seats, price);

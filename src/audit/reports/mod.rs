@@ -25,7 +25,7 @@ mod true_up;
 mod untargeted_seats;
 
 pub use rows::{Cell, Key, Output, Row, csv_header, csv_line};
-pub use source::{Label, Source};
+pub use source::{Hindsight, Label, Source};
 
 use super::as_of::AsOfError;
 use crate::domain::ids::{PoolId, UserId};

@@ -4,7 +4,7 @@
 use super::{Asked, Output, ReportError};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
-use crate::audit::hindsight::placed_since;
+use crate::audit::hindsight::{Late, Moment, placed_since};
 use crate::audit::part::Wanted;
 use crate::domain::command::PoolRef;
 use crate::domain::event::Recorded;
@@ -35,8 +35,17 @@ pub struct Source<'a> {
     pub until: Time,
     /// The state at that position, where it was taken with it; as it was known later, where that is asked for.
     pub pinned: Option<Arc<View>>,
+    /// Where it is asked how the instant was known later: up to where, and the facts that count though they came later.
+    pub hindsight: Option<Hindsight>,
     /// Events that were read since it was last asked for.
     pub work: Cell<u64>,
+}
+
+/// What became known later.
+#[derive(Debug, Clone)]
+pub struct Hindsight {
+    pub moment: Moment,
+    pub late: Arc<[Late]>,
 }
 
 /// A pool that was listed by then.
@@ -55,17 +64,28 @@ impl Source<'_> {
         if let Some(view) = self.at_hand() {
             return Ok(view);
         }
-        Ok(self.as_of.view_at(self.ledger, self.tenant, At::Position(self.position))?)
+        match &self.hindsight {
+            Some(Hindsight { moment, .. }) => {
+                Ok(self.as_of.moment(self.ledger, self.tenant, *moment, &Wanted::Everything)?)
+            }
+            None => Ok(self.as_of.view_at(self.ledger, self.tenant, At::Position(self.position))?),
+        }
     }
 
-    /// The state as it was known later, where that was asked for.
-    pub(super) fn hindsight(&self) -> Option<&View> {
-        self.pinned.as_deref().filter(|view| view.hindsight.is_some())
+    /// The facts about a pool that came later and count.
+    pub(super) fn late(&self, pool: PoolId) -> impl Iterator<Item = &Recorded> {
+        let late = self.hindsight.iter().flat_map(|hindsight| hindsight.late.iter());
+        late.filter(move |late| late.pool() == Some(pool)).map(|late| &late.recorded)
+    }
+
+    /// Nothing came later that counts.
+    pub(super) fn is_plain(&self) -> bool {
+        self.hindsight.as_ref().is_none_or(|hindsight| hindsight.late.is_empty())
     }
 
     /// When a seat entered its state: in hindsight, where that is placed.
     pub(super) fn placed_since(&self, pool: PoolId, holder: Holder, seat: &HeldSeat) -> Result<Time, ReportError> {
-        if self.hindsight().is_none() {
+        if self.hindsight.is_none() {
             return Ok(seat.since);
         }
         let chain = Chain::Seat { pool, holder };
@@ -74,7 +94,10 @@ impl Source<'_> {
 
     /// The same, if it need not be made.
     pub(super) fn at_hand(&self) -> Option<Arc<View>> {
-        self.pinned.clone().or_else(|| self.as_of.at_hand(self.tenant, self.position))
+        self.pinned.clone().or_else(|| {
+            let is_plain = self.is_plain();
+            is_plain.then(|| self.as_of.at_hand(self.tenant, self.position)).flatten()
+        })
     }
 
     /// Some of a pool's seats behind a holder, with who is covered: one more than so many.
@@ -85,7 +108,12 @@ impl Source<'_> {
         limit: usize,
     ) -> Result<Arc<View>, ReportError> {
         let wanted = Wanted::Seats { pool: PoolRef::Id(pool), after, limit };
-        Ok(self.as_of.part_at(self.ledger, self.tenant, At::Position(self.position), &wanted)?)
+        match &self.hindsight {
+            Some(hindsight) if !hindsight.late.is_empty() => {
+                Ok(self.as_of.part_over(self.ledger, self.tenant, hindsight.moment, &wanted, &hindsight.late)?)
+            }
+            Some(_) | None => Ok(self.as_of.part_at(self.ledger, self.tenant, At::Position(self.position), &wanted)?),
+        }
     }
 
     /// A page of the past, of which no state is at hand: none is made for it.

@@ -60,6 +60,7 @@ fn made(world: &World, look: &Look) -> String {
         position: look.at as u64,
         until: look.until,
         pinned: None,
+        hindsight: None,
         work: std::cell::Cell::new(0),
     };
     certificate(&source, &look.asked).unwrap().to_string()

@@ -103,7 +103,7 @@ fn by_pyarrow(bytes: &[u8]) -> Option<Value> {
 
 fn source<'w>(world: &'w World, as_of: &'w AsOf, position: u64, until: crate::domain::time::Time) -> Source<'w> {
     let (ledger, tenant) = (&world.ledger, world.tenant);
-    Source { ledger, as_of, tenant, position, until, pinned: None, work: std::cell::Cell::new(0) }
+    Source { ledger, as_of, tenant, position, until, pinned: None, hindsight: None, work: std::cell::Cell::new(0) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod naive;
 mod naive_diff;
 mod naive_lists;
 mod parts;
+mod parts_late;
 mod parts_small;
 mod past;
 mod reports;

@@ -187,23 +187,7 @@ async fn seats_of_a_pool_are_what_they_were_at_every_position() {
             assert_eq!(part.state.next_position, whole.state.next_position);
             assert_eq!(part.state.pools.len(), whole.state.pools.len());
             let Some(pool) = whole.state.pools.get(id.index()) else { continue };
-            let page = |view: &View| -> Vec<(Holder, String)> {
-                let pool = view.state.pool(id);
-                let seats = pool.seats.iter().filter(|(holder, _)| after.is_none_or(|after| **holder > after));
-                let shown = seats.take(limit).map(|(holder, seat)| {
-                    let devices: Vec<_> = pool
-                        .installs_of(*holder)
-                        .into_iter()
-                        .filter(|key| pool.installs.get(key).unwrap().seat == Some(*holder))
-                        .collect();
-                    let is_in_grace = matches!(holder, Holder::User(user) if view.state.user(*user).is_in_grace());
-                    let coverage = view.state.coverage(id, *holder);
-                    let assignments = view.state.assignments_of(id, *holder);
-                    let lapsed = pool.lapsed.contains(holder);
-                    (*holder, format!("{seat:?} {devices:?} {is_in_grace} {coverage:?} {assignments:?} {lapsed}"))
-                });
-                shown.collect()
-            };
+            let page = |view: &View| page_of_seats(view, id, after, limit);
             assert_eq!(page(&part), page(&whole), "{id} behind {after:?} at {}", recorded.position);
             let is_more = |view: &View| {
                 let seats = view.state.pool(id).seats.keys();
@@ -214,6 +198,25 @@ async fn seats_of_a_pool_are_what_they_were_at_every_position() {
         }
         ledger.stop().await;
     }
+}
+
+/// Seats behind one with everything that is shown of them.
+pub(super) fn page_of_seats(view: &View, id: PoolId, after: Option<Holder>, limit: usize) -> Vec<(Holder, String)> {
+    let pool = view.state.pool(id);
+    let seats = pool.seats.iter().filter(|(holder, _)| after.is_none_or(|after| **holder > after));
+    let shown = seats.take(limit).map(|(holder, seat)| {
+        let devices: Vec<_> = pool
+            .installs_of(*holder)
+            .into_iter()
+            .filter(|key| pool.installs.get(key).unwrap().seat == Some(*holder))
+            .collect();
+        let is_in_grace = matches!(holder, Holder::User(user) if view.state.user(*user).is_in_grace());
+        let coverage = view.state.coverage(id, *holder);
+        let assignments = view.state.assignments_of(id, *holder);
+        let lapsed = pool.lapsed.contains(holder);
+        (*holder, format!("{seat:?} {devices:?} {is_in_grace} {coverage:?} {assignments:?} {lapsed}"))
+    });
+    shown.collect()
 }
 
 fn shown_terms(view: &View, pool: PoolId) -> String {

@@ -107,6 +107,7 @@ fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, u
                 position: look.at as u64,
                 until: look.until,
                 pinned: None,
+                hindsight: None,
                 work: std::cell::Cell::new(0),
             };
             let truth = expected(&naive, report, &look);

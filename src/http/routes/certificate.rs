@@ -1,7 +1,7 @@
 //! The invariant certificate: one signed file about a period, for who will count it again elsewhere. Here: what is asked and
 //! recorded. Not here: what it says (`audit::certificate`).
 
-use super::reports::{LookedUp, ReportQuery, source};
+use super::reports::{LookedUp, ReportQuery};
 use crate::audit::certificate::{CertificateError, certificate as certified};
 use crate::audit::reports::Report;
 use crate::domain::report::ReportName;
@@ -63,9 +63,10 @@ pub(in crate::http) async fn certificate(
     traces::report_read(&caller, ReportName::Certificate, looked_up.traced, looked_up.position).await?;
     let sign = move || {
         let _place = place;
-        let LookedUp { asked, position, until, .. } = looked_up.settled(&caller, asked_as)?;
+        let looked_up = looked_up.settled(&caller, asked_as)?;
+        let (asked, position) = (looked_up.asked, looked_up.position);
         let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
-        let note = certified(&source(&caller, position, until, None), &asked)?;
+        let note = certified(&looked_up.source(&caller), &asked)?;
         let name = format!("{slug}-certificate-{}-{position}.txt", asked.first);
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),

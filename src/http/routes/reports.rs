@@ -3,9 +3,9 @@
 
 use crate::audit::as_of::{AsOfError, At};
 use crate::audit::columns::{self, ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
-use crate::audit::hindsight::Moment;
+use crate::audit::hindsight::{Moment, late};
 use crate::audit::part::Wanted;
-use crate::audit::reports::{Asked, Asking, Key, Output, Report, Source, csv_header, csv_line};
+use crate::audit::reports::{Asked, Asking, Hindsight, Key, Output, Report, Source, csv_header, csv_line};
 use crate::domain::ids::{PoolId, UserId};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
@@ -173,14 +173,15 @@ async fn listed(
     looked_up: LookedUp,
 ) -> Result<Response, Problem> {
     let read = move || {
-        let LookedUp { asked, position, moment, until, after, pinned, .. } = looked_up;
+        let LookedUp { asked, moment, after, .. } = looked_up;
         let mut items: Vec<Value> = Vec::new();
         let mut sink = |row: crate::audit::reports::Row| {
             items.push(Value::Object(row.to_json(report.columns)));
             Ok(())
         };
         let mut out = Output::page(after, place.limit(), &mut sink);
-        report.read(&source(&caller, position, until, pinned), &asked, &mut out)?;
+        let until = looked_up.until;
+        report.read(&looked_up.source(&caller), &asked, &mut out)?;
         let next = out.next_after().map(|key| format!("{key}@{}", until.0));
         let beside = [("report", Value::from(report.name.name())), ("until", Value::from(until.to_string()))];
         let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -190,7 +191,7 @@ async fn listed(
 }
 
 fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format: Format) -> Result<Response, Problem> {
-    let LookedUp { asked, position, until, pinned, .. } = looked_up;
+    let LookedUp { asked, position, .. } = looked_up;
     let place = files::place(&caller.service.exports, "exports")?;
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let (ending, media_type) = match format {
@@ -201,13 +202,13 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format
     let reader = caller.clone();
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
         if format == Format::Parquet {
-            let source = source(&reader, position, until, pinned);
-            return columns::report(report, &source, &asked, sink).map_err(|error| error.to_string());
+            return columns::report(report, &looked_up.source(&reader), &asked, sink)
+                .map_err(|error| error.to_string());
         }
         csv_header(report.columns, sink).map_err(|error| error.to_string())?;
         let mut line = |row: crate::audit::reports::Row| csv_line(&row, sink);
         let mut out = Output::all(&mut line);
-        report.read(&source(&reader, position, until, pinned), &asked, &mut out).map_err(|error| error.to_string())
+        report.read(&looked_up.source(&reader), &asked, &mut out).map_err(|error| error.to_string())
     });
     let headers = [
         (header::CONTENT_TYPE, media_type.to_owned()),
@@ -216,19 +217,6 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format
         (header::VARY, "accept".to_owned()),
     ];
     Ok((headers, body).into_response())
-}
-
-pub(super) fn source(caller: &Caller, position: u64, until: Time, pinned: Option<Arc<View>>) -> Source<'_> {
-    let service = &caller.service;
-    Source {
-        ledger: &service.ledger,
-        as_of: &service.as_of,
-        tenant: caller.tenant,
-        position,
-        until,
-        pinned,
-        work: Cell::new(0),
-    }
 }
 
 /// Refuses what the report is not asked with, and misses what it must be, each by its name.
@@ -268,9 +256,24 @@ pub(super) struct LookedUp {
     /// Nothing says at which point to look.
     is_now: bool,
     pinned: Option<Arc<View>>,
+    hindsight: Option<Hindsight>,
 }
 
 impl LookedUp {
+    pub(super) fn source(self, caller: &Caller) -> Source<'_> {
+        let service = &caller.service;
+        Source {
+            ledger: &service.ledger,
+            as_of: &service.as_of,
+            tenant: caller.tenant,
+            position: self.position,
+            until: self.until,
+            pinned: self.pinned,
+            hindsight: self.hindsight,
+            work: Cell::new(0),
+        }
+    }
+
     /// Blocking.
     pub(super) fn of(
         reading: &Reading,
@@ -321,14 +324,15 @@ impl LookedUp {
             None => (end, None),
         };
         let traced = ReportAsked { as_of, from: from.map(|_| first - u64::from(is_between)), to, pool, user, days };
-        Ok(Self { asked, traced, position, moment, until, after, is_now, pinned: None })
+        Ok(Self { asked, traced, position, moment, until, after, is_now, pinned: None, hindsight: None })
     }
 
     /// Now is when the trace is there: the position, and with it the state for a report that reads one. Blocking.
     pub(super) fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
         if self.moment.known.is_some() {
-            let pinned = Some(caller.view_of(self.moment, &Wanted::Everything)?);
-            return Ok(Self { pinned, ..self });
+            let moment = self.moment;
+            let late = late(&caller.service.ledger, caller.tenant, moment)?.into();
+            return Ok(Self { hindsight: Some(Hindsight { moment, late }), ..self });
         }
         if !self.is_now {
             return Ok(self);

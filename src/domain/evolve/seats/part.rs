@@ -252,29 +252,19 @@ impl Tenant {
                 self.place_user(id);
                 self.names.place_user(id);
                 self.names.copy_user(id, &other.names);
-                let User { id, links: _, devices, departed, remembered, offered, etag, since } = other.user(id);
-                let (devices, remembered, offered) = (devices.clone(), remembered.clone(), offered.clone());
+                let now = other.user(id);
+                let (devices, remembered, offered) = (now.devices.clone(), now.remembered.clone(), now.offered.clone());
+                let User { departed, etag, since, .. } = *now;
                 devices.iter().for_each(|device| self.place_device(*device));
-                let user = User {
-                    id: *id,
-                    links,
-                    devices,
-                    departed: *departed,
-                    remembered,
-                    offered,
-                    etag: *etag,
-                    since: *since,
-                };
-                *self.user_mut(user.id) = user;
+                *self.user_mut(id) = User { id, links, devices, departed, remembered, offered, etag, since };
             }
             Holder::Device(id) => {
                 self.place_device(id);
                 self.names.place_device(id);
                 self.names.copy_device(id, &other.names);
-                let Device { id, links: _, facts, primary_user, is_retired, incarnation, etag, since } =
-                    other.device(id);
-                let (facts, primary_user, is_retired) = (facts.clone(), *primary_user, *is_retired);
-                let (id, incarnation, etag, since) = (*id, *incarnation, *etag, *since);
+                let now = other.device(id);
+                let facts = now.facts.clone();
+                let Device { primary_user, is_retired, incarnation, etag, since, .. } = *now;
                 *self.device_mut(id) = Device { id, links, facts, primary_user, is_retired, incarnation, etag, since };
             }
         }
