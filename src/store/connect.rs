@@ -93,12 +93,8 @@ pub fn connectors(
                 unit.patience = settings.patience_seconds.map_or(unit.patience, Duration::from_secs);
                 let ear = settings.notification_url.as_ref().map(|url| {
                     let bearer = bearer_for(secret);
-                    let types = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
-                    unit.notifications = Some(NotificationSettings {
-                        url: url.clone(),
-                        bearer: bearer.clone(),
-                        types: types.map(str::to_owned).to_vec(),
-                    });
+                    unit.notifications =
+                        Some(NotificationSettings { url: url.clone(), bearer: bearer.clone(), types: vec![] });
                     Ear::new(bearer)
                 });
                 let connector = AppleConnector::new(http.clone(), TransportLimits::default(), unit);
@@ -210,9 +206,9 @@ impl Connector for AppleUnit {
             Ok(heard) if heard.is_repeated => Ok(Told::Nothing),
             Ok(heard) => Ok(match heard.hint {
                 // figures are never added up from what was told: the store is read
-                Hint::Figures { .. } | Hint::Unknown(_) => Told::ReadAgain,
+                Hint::Figures { .. } | Hint::Subscriptions | Hint::Unknown(_) => Told::ReadAgain,
                 // what we asked for ourselves is asked after as well
-                Hint::Seats | Hint::Users | Hint::Subscriptions | Hint::Nothing => Told::Nothing,
+                Hint::Seats | Hint::Users | Hint::Nothing => Told::Nothing,
             }),
             Err(NotHeard::Unauthorized) => Err(NotTold::Unauthorized),
             Err(NotHeard::TooLong | NotHeard::Malformed | NotHeard::OtherUnit) => Err(NotTold::Malformed),

@@ -3,6 +3,7 @@
 mod notices;
 mod reading;
 mod settling;
+mod subscriptions;
 
 use crate::harness::{block_on, grants_in};
 use seatledger::domain::key::PoolKey;

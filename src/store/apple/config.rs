@@ -20,7 +20,8 @@ pub struct NotificationSettings {
 }
 
 /// Asked for one by one: what a store sends to who names no type is not said.
-const TYPES: [&str; 4] = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"];
+const TYPES: [&str; 5] =
+    ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED", "SUBSCRIPTION_COUNT"];
 
 impl NotificationSettings {
     fn types(&self) -> Vec<&str> {
@@ -122,7 +123,8 @@ impl AppleClient {
             notification_auth_token: None,
             notification_types: None,
         };
-        let read: ClientConfig = self.post(Repeat::Always, "/client/config", &body).await?.map_err(|no| no.trouble())?;
+        let read: ClientConfig =
+            self.post(Repeat::Always, "/client/config", &body).await?.map_err(|no| no.trouble())?;
         self.standing.lock().taken_over_by = read.mdm_info.as_ref().and_then(|info| self.other(info));
         Ok(())
     }
@@ -144,7 +146,8 @@ impl AppleClient {
             notification_auth_token: wanted.map(|n| n.bearer.reveal()),
             notification_types: Some(wanted.map(NotificationSettings::types).unwrap_or_default()),
         };
-        let read: ClientConfig = self.post(Repeat::Always, "/client/config", &body).await?.map_err(|no| no.trouble())?;
+        let read: ClientConfig =
+            self.post(Repeat::Always, "/client/config", &body).await?.map_err(|no| no.trouble())?;
         let mut standing = self.standing.lock();
         standing.taken_over_by = read.mdm_info.as_ref().and_then(|info| self.other(info));
         if let (Some(wanted), Some(config)) = (wanted, standing.config.as_mut()) {

@@ -16,6 +16,8 @@ pub(super) enum Meaning {
     Gone,
     /// The version is not known any more: all is to be read again.
     StaleVersion,
+    /// A cursor that is good no more.
+    StaleCursor,
     /// A page that is not there, as when a list has become shorter.
     NoSuchPage,
     /// An event that the store does not know.
@@ -77,6 +79,7 @@ pub(super) fn meaning(number: i64) -> Option<Meaning> {
         9719 => M::Refused("no holder is given"),
         9726 => M::Refused("another method is wanted"),
         9727 => M::Refused("another content type is wanted"),
+        9812 => M::StaleCursor,
         9811..=9818 => M::Refused("the subscription does not allow it"),
         _ => return None,
     })
@@ -113,6 +116,7 @@ impl AppleError {
             Meaning::Broken => "an error inside the store",
             Meaning::Gone => "the service was removed",
             Meaning::StaleVersion => "the version is not known",
+            Meaning::StaleCursor => "the cursor is not known",
             Meaning::NoSuchPage => "there is no such page",
             Meaning::NoSuchEvent => "there is no such event",
             Meaning::NoSuchUser => "the user is not registered",
@@ -131,6 +135,7 @@ impl AppleError {
             Meaning::Broken => refused(self.status.max(500)),
             Meaning::Gone => refused(410),
             Meaning::StaleVersion
+            | Meaning::StaleCursor
             | Meaning::NoSuchPage
             | Meaning::NoSuchEvent
             | Meaning::NoSuchUser
@@ -149,6 +154,7 @@ impl AppleError {
             | Meaning::Broken
             | Meaning::Gone
             | Meaning::StaleVersion
+            | Meaning::StaleCursor
             | Meaning::NoSuchPage
             | Meaning::NoSuchEvent => false,
         }
@@ -167,6 +173,7 @@ impl AppleError {
             Meaning::NotEnough if sought == Sought::Grant => Settled::NotEnough,
             Meaning::NotEnough
             | Meaning::StaleVersion
+            | Meaning::StaleCursor
             | Meaning::NoSuchPage
             | Meaning::NoSuchEvent
             | Meaning::NoSuchUser

@@ -16,6 +16,7 @@ mod lists;
 mod notifications;
 mod pass;
 mod settle;
+mod subscriptions;
 mod token;
 pub mod wire;
 

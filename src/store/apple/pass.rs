@@ -3,6 +3,7 @@
 use super::super::terms::{Pass, PassAsked, PassProgress, SeatAtStore, StoreHolder, Trouble};
 use super::client::AppleClient;
 use super::lists::{AssignmentsAsked, ListTrouble, Listed};
+use super::subscriptions::skipped;
 use super::wire::{Asset, AssetKey, Assignment, UNLIMITED};
 use crate::domain::command::InventoryItem;
 use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, KeepOrRelease, Owned, PoolDetails};
@@ -31,6 +32,7 @@ impl AppleClient {
             counter.fetch_add(u64::try_from(records).unwrap_or(u64::MAX), Ordering::Relaxed);
         };
         let assets = self.assets(|records| count(&progress.items, records)).await?;
+        let subscriptions = self.subscriptions(|_| ()).await?;
         let since = asked.since.clone().filter(|_| !asked.is_full);
         let is_delta = since.is_some();
         let told = |records| count(&progress.seats, records);
@@ -42,7 +44,9 @@ impl AppleClient {
             Err(ListTrouble::Trouble(trouble)) => return Err(trouble),
         };
         let unit = self.unit_id().ok_or_else(|| Trouble::Malformed("no answer names the unit".into()))?;
-        Ok(pass_of(&unit, &self.settings().names, assets, assignments, is_complete))
+        let mut pass = pass_of(&unit, &self.settings().names, assets, assignments, is_complete);
+        pass.unsupported.extend(subscriptions.iter().map(|it| skipped(&unit, it)));
+        Ok(pass)
     }
 }
 

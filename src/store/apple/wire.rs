@@ -221,6 +221,25 @@ pub struct UsersPage {
     pub users: Vec<User>,
 }
 
+/// A page of a list that is read by cursor.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionsPage {
+    #[serde(default, deserialize_with = "list")]
+    pub subscriptions: Vec<Subscription>,
+    /// Absent, null or empty on the last page.
+    #[serde(default, deserialize_with = "some_text")]
+    pub next_cursor: Option<String>,
+}
+
+/// Their ids are numbers, where those of assets are text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    #[serde(default, deserialize_with = "text")]
+    pub adam_id: String,
+}
+
 /// Associate, disassociate.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
