@@ -266,7 +266,11 @@ fn a_unit_that_turns_us_away_suspends_its_own_pools_and_the_others_go_on() {
 
     // everywhere it is said which, and why
     let ready = service.root().get("/readyz");
-    assert!(ready.text.contains(PARIS) && ready.text.contains("Jamf") && !ready.text.contains(BERLIN), "{}", ready.text);
+    assert!(
+        ready.text.contains(PARIS) && ready.text.contains("Jamf") && !ready.text.contains(BERLIN),
+        "{}",
+        ready.text
+    );
     let figures = service.root().get("/metrics").text;
     let line = format!("provider=\"apple-business\",unit=\"{PARIS}\",reason=\"another tool");
     assert!(figures.contains(&line) && figures.contains("seatledger_store_accounts_read_only 0"), "{figures}");

@@ -112,7 +112,8 @@ fn stores(service: &Service, reasons: &mut Vec<String>) {
     }
     let resting: Vec<_> = accounts.iter().filter_map(|(_, _, seen)| seen.rests.as_deref()).collect();
     if let Some(why) = resting.first() {
-        reasons.push(format!("the connectors of {} store accounts rest, and go on by themselves: {why}", resting.len()));
+        reasons
+            .push(format!("the connectors of {} store accounts rest, and go on by themselves: {why}", resting.len()));
     }
     let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected && seen.rests.is_none()).count();
     if idle > 0 {

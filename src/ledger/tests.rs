@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::answer::Status;
-use crate::domain::command::{Inventory, InventoryItem, Observation, PoolRef, TargetRef};
+use crate::domain::command::{Command, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
 use crate::domain::facts::{Intent, Owned};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;

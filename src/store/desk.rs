@@ -255,7 +255,12 @@ impl Stores {
         let Some(open) = accounts.get_mut(&(tenant, provider)) else { return };
         let before = open.rest.take().filter(|_| now.duration_since(open.begun_at) < REST_MAX);
         if before.as_ref().is_none_or(|before| before.reason != reason) {
-            tracing::warn!(tenant = tenant.0, provider = provider.name(), reason, "the worker of a store account rests");
+            tracing::warn!(
+                tenant = tenant.0,
+                provider = provider.name(),
+                reason,
+                "the worker of a store account rests"
+            );
         }
         open.problem = Some(format!("its connector rests: {reason}"));
         open.rest = Some(Rest::after(before.as_ref(), reason, is_disk_low, now));

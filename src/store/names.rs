@@ -92,20 +92,16 @@ impl Directory<'_> {
 
 impl Directory<'_> {
     fn named_in(&self, event: &Event, holder: Holder) -> Option<StoreHolder> {
-        let personal = match holder {
-            Holder::User(of) => match event {
-                Event::UserAdded { user, profile } | Event::UserChanged { user, profile } if *user == of => profile,
-                _other => return None,
-            },
-            Holder::Device(of) => match event {
-                Event::DeviceAdded { device, names, .. } | Event::DeviceChanged { device, names, .. }
-                    if *device == of =>
-                {
-                    names
-                }
-                _other => return None,
-            },
+        let (of, personal) = if let Event::UserAdded { user, profile } | Event::UserChanged { user, profile } = event {
+            (Holder::User(*user), profile)
+        } else if let Event::DeviceAdded { device, names, .. } | Event::DeviceChanged { device, names, .. } = event {
+            (Holder::Device(*device), names)
+        } else {
+            return None;
         };
+        if of != holder {
+            return None;
+        }
         Self::open(self.ledger, holder, personal).0
     }
 }
@@ -116,7 +112,8 @@ impl Names for Directory<'_> {
     }
 
     fn since(&self, holder: Holder, position: u64) -> Vec<StoreHolder> {
-        let named = vec![EventType::UserAdded, EventType::UserChanged, EventType::DeviceAdded, EventType::DeviceChanged];
+        let named =
+            vec![EventType::UserAdded, EventType::UserChanged, EventType::DeviceAdded, EventType::DeviceChanged];
         let (user, device) = match holder {
             Holder::User(user) => (Some(user), None),
             Holder::Device(device) => (None, Some(device)),

@@ -45,7 +45,9 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
         let found = compare::compare(&pass, &state, provider, is_ours, begun_at, &before, &directory);
         let mut names = old_names.clone();
         // a complete pass says how each is spelled in the pools that it read
-        names.retain(|(pool, _), _| !pass.is_complete || !state.pools.get(pool.index()).is_some_and(|it| is_ours(&it.key)));
+        names.retain(|(pool, _), _| {
+            !pass.is_complete || !state.pools.get(pool.index()).is_some_and(|it| is_ours(&it.key))
+        });
         Ok((pass, found, names))
     });
     let (pass, findings, mut old_names) = compared.await?;

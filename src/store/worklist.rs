@@ -164,7 +164,8 @@ mod tests {
         let now = crate::clock::monotonic();
         let mut list = list(3, now);
         let holder = Holder::User(UserId(7));
-        let later = Waiting { due: now + Duration::from_secs(9), ..list.waiting[&(PoolId(1), Holder::User(UserId(0)))] };
+        let later =
+            Waiting { due: now + Duration::from_secs(9), ..list.waiting[&(PoolId(1), Holder::User(UserId(0)))] };
         list.waiting.insert((PoolId(2), holder), later);
         let closed = BTreeSet::from([PoolId(1)]);
         assert!(list.due(now, 2, &closed).is_empty());

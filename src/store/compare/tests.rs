@@ -163,12 +163,7 @@ impl Look {
     fn new() -> Self {
         let tenant = tenant();
         let begun_at = tenant.next_position;
-        Self {
-            tenant,
-            book: Book::default(),
-            begun_at,
-            before: Remembered::default(),
-        }
+        Self { tenant, book: Book::default(), begun_at, before: Remembered::default() }
     }
 
     /// One pass after the other, each knowing what the last one left.
