@@ -4,6 +4,7 @@ mod events;
 mod notices;
 mod reading;
 mod refusals;
+mod subscriptions;
 
 use crate::harness::{Answer, Client, block_on};
 use parking_lot::RwLock;
@@ -55,6 +56,11 @@ impl Apple {
 
     pub(super) fn post(&self, path: &str, body: Value) -> Answer {
         self.api.post(path, body)
+    }
+
+    /// Two calls take no body.
+    pub(super) fn post_nothing(&self, path: &str) -> Answer {
+        self.api.call(Method::POST, path).send()
     }
 
     /// What came of an event, once it did.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A tool that listens.
-struct Ear {
+pub(super) struct Ear {
     heard: Arc<Heard>,
     listening: Listening,
 }
@@ -41,14 +41,14 @@ impl Ear {
         Self { heard, listening: listening.expect("a free port") }
     }
 
-    fn configure(&self, apple: &Apple, types: &[&str]) -> Answer {
+    pub(super) fn configure(&self, apple: &Apple, types: &[&str]) -> Answer {
         let url = format!("{}/n", self.listening.url());
         let body = json!({ "notificationUrl": url, "notificationAuthToken": "ear", "notificationTypes": types });
         apple.post("/client/config", body)
     }
 
     /// What was heard, once there is so much of it and no more comes.
-    fn heard(&self, count: usize) -> Vec<Value> {
+    pub(super) fn heard(&self, count: usize) -> Vec<Value> {
         for _ in 0..200 {
             if self.heard.all.lock().len() >= count {
                 break;
@@ -62,7 +62,7 @@ impl Ear {
     }
 }
 
-fn with_notices() -> (Apple, Ear) {
+pub(super) fn with_notices() -> (Apple, Ear) {
     // an error means that another test was here before
     let _there = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().tls_certs_only([]).build().expect("a client");

@@ -9,14 +9,21 @@ use super::{Shared, limits::Limits, token};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const URLS: [(&str, &str); 11] = [
+const URLS: [(&str, &str); 18] = [
     ("associateAssets", "/assets/associate"),
+    ("associateSubscriptions", "/subscriptions/associate"),
     ("clientConfig", "/client/config"),
     ("createUsers", "/users/create"),
+    ("disableSubscriptions", "/subscriptions/disable"),
     ("disassociateAssets", "/assets/disassociate"),
+    ("disassociateSubscriptions", "/subscriptions/disassociate"),
+    ("enableSubscriptions", "/subscriptions/enable"),
     ("eventStatus", "/status"),
     ("getAssets", "/assets"),
     ("getAssignments", "/assignments"),
+    ("getSubscriptionAdmins", "/subscriptions/admins"),
+    ("getSubscriptionAssignments", "/subscriptions/assignments"),
+    ("getSubscriptions", "/subscriptions"),
     ("getUsers", "/users"),
     ("retireUsers", "/users/retire"),
     ("revokeAssets", "/assets/revoke"),

@@ -4,6 +4,7 @@
 use super::Shared;
 use super::limits::Limits;
 use super::notice::{self, Notice};
+use super::subscriptions::desk::{self as subscriptions, SubscriptionChange};
 use super::world::{
     ASSETS_MAX, Asset, AssetId, By, Holder, MdmInfo, ProductType, Token, UNITS_MAX, UNLIMITED, Unit, World,
 };
@@ -87,6 +88,11 @@ pub enum Order {
     /// Versions that were handed out are good no more.
     InvalidateVersions {
         uid: String,
+    },
+    Subscription {
+        uid: String,
+        adam_id: u64,
+        change: SubscriptionChange,
     },
     /// Carries out every event that waits, and shows what became of it.
     FinishEvents,
@@ -191,7 +197,7 @@ fn title(adam_id: String, pricing_param: Option<String>) -> AssetId {
     AssetId { adam_id, pricing_param: pricing_param.unwrap_or_else(|| "STDQ".into()) }
 }
 
-fn unit<'w>(world: &'w mut World, uid: &str) -> Result<&'w mut Unit, String> {
+pub(super) fn unit<'w>(world: &'w mut World, uid: &str) -> Result<&'w mut Unit, String> {
     world.units.get_mut(uid).ok_or_else(|| format!("there is no unit {uid}"))
 }
 
@@ -270,6 +276,7 @@ pub(super) fn place(shared: &Shared, order: Order) -> Result<Placed, String> {
         Order::Limits(limits) => world.limits = limits,
         Order::PageSize { size } => world.page_size = size.max(1),
         Order::InvalidateVersions { uid } => unit(world, &uid)?.epoch += 1,
+        Order::Subscription { uid, adam_id, change } => subscriptions::change(shared, world, &uid, adam_id, change)?,
         Order::FinishEvents => event::finish_all(shared, world),
     }
     Ok(placed)

@@ -2,6 +2,7 @@
 //! answers.
 
 use super::refusal::{self, Refusal};
+use super::subscriptions::calls as subscriptions;
 use super::token::{self, Granted};
 use super::world::World;
 use super::{Shared, config, lists, writes};
@@ -37,11 +38,18 @@ enum Endpoint {
     UpdateUsers,
     RetireUsers,
     Status,
+    Subscriptions,
+    SubscriptionAssignments,
+    SubscriptionAdmins,
+    EnableSubscriptions,
+    DisableSubscriptions,
+    AssociateSubscriptions,
+    DisassociateSubscriptions,
 }
 
 impl Endpoint {
     /// With its path and the name that faults know it by.
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 19] = [
         (Self::ServiceConfig, "/service/config", "service-config"),
         (Self::ClientConfig, "/client/config", "client-config"),
         (Self::Assets, "/assets", "assets"),
@@ -54,11 +62,20 @@ impl Endpoint {
         (Self::UpdateUsers, "/users/update", "users-update"),
         (Self::RetireUsers, "/users/retire", "users-retire"),
         (Self::Status, "/status", "status"),
+        (Self::Subscriptions, "/subscriptions", "subscriptions"),
+        (Self::SubscriptionAssignments, "/subscriptions/assignments", "subscription-assignments"),
+        (Self::SubscriptionAdmins, "/subscriptions/admins", "subscription-admins"),
+        (Self::EnableSubscriptions, "/subscriptions/enable", "subscriptions-enable"),
+        (Self::DisableSubscriptions, "/subscriptions/disable", "subscriptions-disable"),
+        (Self::AssociateSubscriptions, "/subscriptions/associate", "subscriptions-associate"),
+        (Self::DisassociateSubscriptions, "/subscriptions/disassociate", "subscriptions-disassociate"),
     ];
 
-    fn is_list(self) -> bool {
+    /// Pages that one token may read at one time: of what is paged by cursor one after the other.
+    fn pages_at_once(self) -> Option<usize> {
         match self {
-            Self::Assets | Self::Assignments | Self::Users => true,
+            Self::Assets | Self::Assignments | Self::Users => Some(PARALLEL_PAGES_MAX),
+            Self::Subscriptions | Self::SubscriptionAssignments | Self::SubscriptionAdmins => Some(1),
             Self::ServiceConfig
             | Self::ClientConfig
             | Self::Associate
@@ -67,22 +84,39 @@ impl Endpoint {
             | Self::CreateUsers
             | Self::UpdateUsers
             | Self::RetireUsers
-            | Self::Status => false,
+            | Self::Status
+            | Self::EnableSubscriptions
+            | Self::DisableSubscriptions
+            | Self::AssociateSubscriptions
+            | Self::DisassociateSubscriptions => None,
         }
+    }
+
+    fn has_body(self) -> bool {
+        self != Self::EnableSubscriptions && self != Self::DisableSubscriptions
     }
 
     fn takes(self, method: &Method) -> bool {
         match self {
             Self::ClientConfig => method == Method::GET || method == Method::POST,
-            Self::ServiceConfig | Self::Assets | Self::Assignments | Self::Users | Self::Status => {
-                method == Method::GET
-            }
+            Self::ServiceConfig
+            | Self::Assets
+            | Self::Assignments
+            | Self::Users
+            | Self::Status
+            | Self::Subscriptions
+            | Self::SubscriptionAssignments
+            | Self::SubscriptionAdmins => method == Method::GET,
             Self::Associate
             | Self::Disassociate
             | Self::Revoke
             | Self::CreateUsers
             | Self::UpdateUsers
-            | Self::RetireUsers => method == Method::POST,
+            | Self::RetireUsers
+            | Self::EnableSubscriptions
+            | Self::DisableSubscriptions
+            | Self::AssociateSubscriptions
+            | Self::DisassociateSubscriptions => method == Method::POST,
         }
     }
 }
@@ -95,6 +129,11 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Two calls take none.
+    pub(super) fn without_body(&self) -> Result<(), Refusal> {
+        if self.body.is_empty() { Ok(()) } else { Err(Refusal::invalid("this call takes no body")) }
+    }
+
     /// The body, of exactly this shape.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
@@ -159,11 +198,12 @@ struct Reading<'s> {
 }
 
 impl<'s> Reading<'s> {
-    fn begin(shared: &'s Shared, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let token = text_of(headers, &header::AUTHORIZATION).unwrap_or_default().to_owned();
+    fn begin(shared: &'s Shared, headers: &HeaderMap, max: usize) -> Result<Self, Refusal> {
+        // what has another bound is counted by itself
+        let token = format!("{max} {}", text_of(headers, &header::AUTHORIZATION).unwrap_or_default());
         let mut reading = shared.reading.lock();
         let count = reading.entry(token.clone()).or_default();
-        if *count >= PARALLEL_PAGES_MAX {
+        if *count >= max {
             return Err(Refusal::new(9646));
         }
         *count += 1;
@@ -194,7 +234,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let Some((endpoint, _, name)) = Endpoint::ALL.into_iter().find(|(_, it, _)| *it == path) else {
         return (StatusCode::NOT_FOUND, Json(json!({ "errorMessage": "Not found" }))).into_response();
     };
-    let reading = match endpoint.is_list().then(|| Reading::begin(&shared, &parts.headers)).transpose() {
+    let reading = match endpoint.pages_at_once().map(|max| Reading::begin(&shared, &parts.headers, max)).transpose() {
         Ok(reading) => reading,
         Err(refusal) => {
             let mut response = refusal.into_response();
@@ -223,10 +263,10 @@ async fn serve(shared: &Shared, endpoint: Endpoint, parts: Parts, body: Body) ->
     }
     let header = text_of(&parts.headers, &header::AUTHORIZATION);
     let granted = token::check(&shared.locked(), header, shared.clock.now())?;
-    if granted.is_read_only && !endpoint.is_list() {
+    if granted.is_read_only && endpoint.pages_at_once().is_none() {
         return Err(Refusal::new(9601));
     }
-    if parts.method == Method::POST && !is_json(&parts.headers) {
+    if parts.method == Method::POST && endpoint.has_body() && !is_json(&parts.headers) {
         return Err(Refusal::new(9727));
     }
     let asked = Asked::read(&parts)?;
@@ -243,6 +283,13 @@ async fn serve(shared: &Shared, endpoint: Endpoint, parts: Parts, body: Body) ->
         Endpoint::UpdateUsers => writes::update_users(shared, &call),
         Endpoint::RetireUsers => writes::retire_users(shared, &call),
         Endpoint::Status => writes::status(shared, &mut call),
+        Endpoint::Subscriptions => subscriptions::list(shared, &mut call),
+        Endpoint::SubscriptionAssignments => subscriptions::assignments(shared, &mut call),
+        Endpoint::SubscriptionAdmins => subscriptions::admins(shared, &mut call),
+        Endpoint::EnableSubscriptions => subscriptions::enable(shared, &call),
+        Endpoint::DisableSubscriptions => subscriptions::disable(shared, &call),
+        Endpoint::AssociateSubscriptions => subscriptions::associate(shared, &call),
+        Endpoint::DisassociateSubscriptions => subscriptions::disassociate(shared, &call),
         Endpoint::ClientConfig if parts.method == Method::GET => config::client(shared, &call),
         Endpoint::ClientConfig => config::set_client(shared, &call).await,
         Endpoint::ServiceConfig => Err(Refusal::new(9603)),

@@ -3,6 +3,7 @@
 
 use super::notice::{ELEMENTS_MAX, Notice};
 use super::refusal::ErrorCode;
+use super::subscriptions::AdamId;
 use super::world::{AssetId, By, EVENTS_MAX, Failed, Holder, Unit, UserAsked, World};
 use super::{Shared, Timing};
 use crate::domain::time::Time;
@@ -27,13 +28,17 @@ pub(super) enum Work {
     Create(Vec<UserAsked>),
     Update(Vec<UserAsked>),
     Retire(Vec<UserAsked>),
+    /// Whether it renews.
+    Subscribe(Vec<AdamId>, Vec<String>, bool),
+    /// Whether only with the end of the period.
+    Unsubscribe(Vec<AdamId>, Vec<String>, bool),
 }
 
 impl Work {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Associate(..) => "ASSOCIATE",
-            Self::Disassociate(..) => "DISASSOCIATE",
+            Self::Associate(..) | Self::Subscribe(..) => "ASSOCIATE",
+            Self::Disassociate(..) | Self::Unsubscribe(..) => "DISASSOCIATE",
             Self::Revoke(_) => "REVOKE",
             Self::Create(_) => "CREATE",
             Self::Update(_) => "UPDATE",
@@ -46,6 +51,7 @@ impl Work {
             Self::Associate(assets, holders) | Self::Disassociate(assets, holders) => assets.len() * holders.len(),
             Self::Revoke(holders) => holders.iter().map(|holder| unit.revocable_of(holder).len()).sum(),
             Self::Create(users) | Self::Update(users) | Self::Retire(users) => users.len(),
+            Self::Subscribe(ids, users, _) | Self::Unsubscribe(ids, users, _) => ids.len() * users.len(),
         }
     }
 }
@@ -60,6 +66,8 @@ pub(super) struct Event {
     failures: Vec<Failure>,
     /// Until then its status is `PENDING`, whatever has happened.
     shown_from: Time,
+    /// Shown from the end of a period on, whoever has it hurry.
+    is_deferred: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -70,9 +78,17 @@ struct Failure {
     error_info: Value,
 }
 
+/// What an outcome is about, besides who.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    User,
+    Asset(AssetId),
+    Subscription { adam_id: AdamId, is_renewing: bool },
+}
+
 /// What became of one seat or one user.
 struct Outcome {
-    asset: Option<AssetId>,
+    of: Of,
     holder: Holder,
     result: Result<(), Failed>,
 }
@@ -109,8 +125,16 @@ pub(super) fn queue(shared: &Shared, world: &mut World, uid: &str, work: Work) -
     let id = world.uuid();
     let requested = world.units.get(uid).map_or(0, |unit| work.requested(unit));
     let kind = work.kind();
-    let event =
-        Event { uid: uid.to_owned(), kind, work: Some(work), requested, completed: 0, failures: vec![], shown_from };
+    let event = Event {
+        uid: uid.to_owned(),
+        kind,
+        work: Some(work),
+        requested,
+        completed: 0,
+        failures: vec![],
+        shown_from,
+        is_deferred: false,
+    };
     world.events.insert(id.clone(), event);
     world.event_order.push_back(id.clone());
     if world.event_order.len() > EVENTS_MAX
@@ -147,17 +171,26 @@ pub(super) fn finish_all(shared: &Shared, world: &mut World) {
     while let Some((_, id)) = world.due.pop_first() {
         carry_out(shared, world, &id, now);
     }
-    world.events.values_mut().for_each(|event| event.shown_from = event.shown_from.min(now));
+    let waiting = world.events.values_mut().filter(|event| !event.is_deferred);
+    waiting.for_each(|event| event.shown_from = event.shown_from.min(now));
 }
 
 fn carry_out(shared: &Shared, world: &mut World, id: &str, now: Time) {
     let World { units, events, journal, .. } = world;
     let Some(event) = events.get_mut(id) else { return };
     let (Some(unit), Some(work)) = (units.get_mut(&event.uid), event.work.take()) else { return };
-    let outcomes = perform(unit, work, journal, now, id, &shared.faults);
+    let is_deferred = matches!(work, Work::Unsubscribe(_, _, true));
+    let mut outcomes = perform(unit, work, journal, now, id, &shared.faults);
+    if let Some(ends) = unit.subscriptions.end_of_deferred(id).filter(|_| is_deferred) {
+        (event.shown_from, event.is_deferred) = (event.shown_from.max(ends), true);
+    }
     event.completed = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
     event.failures = failures(&outcomes);
     let (uid, kind) = (event.uid.clone(), event.kind);
+    if is_deferred {
+        // of those the end of the period tells
+        outcomes.retain(|outcome| outcome.result.is_err());
+    }
     for notice in notices(&outcomes, id, kind) {
         super::notice::post(shared, world, &uid, notice);
     }
@@ -166,62 +199,76 @@ fn carry_out(shared: &Shared, world: &mut World, id: &str, now: Time) {
 fn perform(unit: &mut Unit, work: Work, journal: &mut Journal, at: Time, event: &str, faults: &Faults) -> Vec<Outcome> {
     let mut by = By { journal, at, who: "api", event };
     let mut outcomes = vec![];
-    let mut each = |asset: Option<AssetId>, holder: Holder, act: &mut dyn FnMut() -> Result<(), Failed>| {
+    let mut each = |of: Of, holder: Holder, act: &mut dyn FnMut() -> Result<(), Failed>| {
         let fails = faults.strikes(OPERATION, Fault::HolderFails);
         let result = if fails { Err(UNDER_MAINTENANCE) } else { act() };
-        outcomes.push(Outcome { asset, holder, result });
+        outcomes.push(Outcome { of, holder, result });
     };
     let user = |asked: &UserAsked| Holder::User(asked.client_user_id.clone());
     match work {
         Work::Associate(assets, holders) => {
             for (asset, holder) in pairs(&assets, &holders) {
-                each(Some(asset.clone()), holder.clone(), &mut || unit.associate(asset, holder, &mut by));
+                each(Of::Asset(asset.clone()), holder.clone(), &mut || unit.associate(asset, holder, &mut by));
             }
         }
         Work::Disassociate(assets, holders) => {
             for (asset, holder) in pairs(&assets, &holders) {
-                each(Some(asset.clone()), holder.clone(), &mut || unit.disassociate(asset, holder, &mut by));
+                each(Of::Asset(asset.clone()), holder.clone(), &mut || unit.disassociate(asset, holder, &mut by));
             }
         }
         Work::Revoke(holders) => {
             for holder in &holders {
                 for asset in unit.revocable_of(holder) {
-                    each(Some(asset.clone()), holder.clone(), &mut || unit.disassociate(&asset, holder, &mut by));
+                    each(Of::Asset(asset.clone()), holder.clone(), &mut || unit.disassociate(&asset, holder, &mut by));
                 }
             }
         }
         Work::Create(users) => {
             for asked in &users {
-                each(None, user(asked), &mut || unit.create_user(asked));
+                each(Of::User, user(asked), &mut || unit.create_user(asked));
             }
         }
         Work::Update(users) => {
             for asked in &users {
-                each(None, user(asked), &mut || unit.update_user(asked));
+                each(Of::User, user(asked), &mut || unit.update_user(asked));
             }
         }
         Work::Retire(users) => {
             for asked in &users {
-                each(None, user(asked), &mut || unit.retire_user(&asked.client_user_id, &mut by));
+                each(Of::User, user(asked), &mut || unit.retire_user(&asked.client_user_id, &mut by));
+            }
+        }
+        Work::Subscribe(ids, users, is_renewing) => {
+            for (id, user) in pairs(&ids, &users) {
+                let of = Of::Subscription { adam_id: *id, is_renewing };
+                each(of, Holder::User(user.clone()), &mut || unit.subscribe(*id, user, is_renewing));
+            }
+        }
+        Work::Unsubscribe(ids, users, is_deferred) => {
+            for (id, user) in pairs(&ids, &users) {
+                let is_renewing = unit.subscriptions.is_renewing(*id, user);
+                let of = Of::Subscription { adam_id: *id, is_renewing };
+                let deferred_by = is_deferred.then_some(event);
+                each(of, Holder::User(user.clone()), &mut || unit.unsubscribe(*id, user, deferred_by));
             }
         }
     }
     outcomes
 }
 
-fn pairs<'a>(assets: &'a [AssetId], holders: &'a [Holder]) -> impl Iterator<Item = (&'a AssetId, &'a Holder)> {
-    assets.iter().flat_map(move |asset| holders.iter().map(move |holder| (asset, holder)))
+fn pairs<'a, A, H>(things: &'a [A], holders: &'a [H]) -> impl Iterator<Item = (&'a A, &'a H)> {
+    things.iter().flat_map(move |thing| holders.iter().map(move |holder| (thing, holder)))
 }
 
-/// By number and asset, so that each holder's fate can be told.
+/// By number and title, so that each holder's fate can be told.
 fn failures(outcomes: &[Outcome]) -> Vec<Failure> {
-    let mut grouped: BTreeMap<(Failed, Option<&AssetId>), Vec<&Holder>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(Failed, &Of), Vec<&Holder>> = BTreeMap::new();
     for outcome in outcomes {
         if let Err(number) = outcome.result {
-            grouped.entry((number, outcome.asset.as_ref())).or_default().push(&outcome.holder);
+            grouped.entry((number, &outcome.of)).or_default().push(&outcome.holder);
         }
     }
-    let failure = |((number, asset), holders): ((Failed, Option<&AssetId>), Vec<&Holder>)| {
+    let failure = |((number, of), holders): ((Failed, &Of), Vec<&Holder>)| {
         let (mut users, mut devices) = (vec![], vec![]);
         for holder in holders {
             match holder {
@@ -230,8 +277,10 @@ fn failures(outcomes: &[Outcome]) -> Vec<Failure> {
             }
         }
         let mut info = Map::new();
-        if let Some(asset) = asset {
-            info.insert("assets".into(), json!([asset]));
+        match of {
+            Of::User => {}
+            Of::Asset(asset) => drop(info.insert("assets".into(), json!([asset]))),
+            Of::Subscription { adam_id, .. } => drop(info.insert("adamIds".into(), json!([adam_id]))),
         }
         if !users.is_empty() {
             info.insert("clientUserIds".into(), json!(users));
@@ -253,10 +302,12 @@ fn notices(outcomes: &[Outcome], event: &str, kind: &str) -> Vec<Notice> {
     let mut notices = vec![];
     for (failed, outcomes) in grouped {
         for chunk in outcomes.chunks(ELEMENTS_MAX) {
-            let is_about_seats = chunk.iter().any(|outcome| outcome.asset.is_some());
             let elements: Vec<Value> = chunk.iter().map(|outcome| element(outcome)).collect();
-            let (name, list) =
-                if is_about_seats { ("ASSET_MANAGEMENT", "assignments") } else { ("USER_MANAGEMENT", "users") };
+            let (name, list) = match chunk.first().map(|outcome| &outcome.of) {
+                Some(Of::Asset(_)) => ("ASSET_MANAGEMENT", "assignments"),
+                Some(Of::Subscription { .. }) => ("SUBSCRIPTION_MANAGEMENT", "assignments"),
+                Some(Of::User) | None => ("USER_MANAGEMENT", "users"),
+            };
             let result = if failed.is_some() { "FAILURE" } else { "SUCCESS" };
             let mut body = json!({ list: elements, "eventId": event, "type": kind, "result": result });
             if let (Some(body), Some(number)) = (body.as_object_mut(), failed) {
@@ -273,8 +324,19 @@ fn element(outcome: &Outcome) -> Value {
         Holder::User(id) => ("clientUserId", id),
         Holder::Device(serial) => ("serialNumber", serial),
     };
-    match &outcome.asset {
-        Some(asset) => json!({ "adamId": asset.adam_id, "pricingParam": asset.pricing_param, name: id }),
-        None => json!({ name: id }),
+    match &outcome.of {
+        Of::Asset(asset) => json!({ "adamId": asset.adam_id, "pricingParam": asset.pricing_param, name: id }),
+        Of::Subscription { adam_id, is_renewing } => json!({ "adamId": adam_id, name: id, "renewing": is_renewing }),
+        Of::User => json!({ name: id }),
     }
+}
+
+/// Of disassociations that were put off until the period's end, which it is now: who had each, and the event that asked.
+pub(super) fn notices_of_deferred(adam_id: AdamId, ended: Vec<(String, String)>) -> Vec<Notice> {
+    let mut by_event: BTreeMap<String, Vec<Outcome>> = BTreeMap::new();
+    for (event, user) in ended {
+        let of = Of::Subscription { adam_id, is_renewing: false };
+        by_event.entry(event).or_default().push(Outcome { of, holder: Holder::User(user), result: Ok(()) });
+    }
+    by_event.iter().flat_map(|(event, outcomes)| notices(outcomes, event, "DISASSOCIATE")).collect()
 }

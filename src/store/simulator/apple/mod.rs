@@ -1,7 +1,7 @@
 //! Apple's App and Book Management API v2 as its documents describe it, with an order desk behind it.
 //!
 //! ```text
-//! request ─▶ entry (faults, method, token, body) ─▶ lists | writes | config ─▶ World
+//! request ─▶ entry (faults, method, token, body) ─▶ lists | writes | subscriptions | config ─▶ World
 //!                                                        │ queue             ▲ run_due, a while later
 //!                                                        └──▶ event ─────────┘──▶ notice ─▶ the tool
 //! ```
@@ -19,6 +19,7 @@ mod limits;
 mod lists;
 mod notice;
 mod refusal;
+mod subscriptions;
 mod token;
 mod world;
 mod writes;
@@ -26,6 +27,7 @@ mod writes;
 pub use desk::{NewAsset, NewToken, NewUnit, Order, Placed, SeatOfTitle, UnitSeen};
 pub use limits::Limits;
 pub use notice::NoticeCounts;
+pub use subscriptions::desk::SubscriptionChange;
 pub use world::{Asset, AssetId, Holder, MdmInfo, ProductType, UNLIMITED};
 
 use super::clock::SimulatorClock;
@@ -38,7 +40,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::any;
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -123,6 +125,7 @@ impl Shared {
     fn locked(&self) -> MutexGuard<'_, World> {
         let mut world = self.world.lock();
         event::run_due(self, &mut world);
+        subscriptions::desk::end_periods(self, &mut world);
         world
     }
 }
@@ -149,6 +152,7 @@ impl AppleSimulator {
             events: BTreeMap::new(),
             event_order: VecDeque::new(),
             due: BTreeMap::new(),
+            periods: BTreeSet::new(),
             outbox: notice::Outbox::default(),
             journal: Journal::default(),
             limits: Limits::default(),

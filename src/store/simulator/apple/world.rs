@@ -6,10 +6,11 @@
 use super::event::Event;
 use super::limits::Limits;
 use super::notice::Outbox;
+use super::subscriptions::{AdamId, Subscriptions};
 use crate::domain::time::Time;
 use crate::store::simulator::journal::{Deed, Journal};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How Apple lists what has no limit.
 pub const UNLIMITED: u32 = 2_147_483_647;
@@ -136,6 +137,7 @@ pub(super) struct Unit {
     assigned: BTreeMap<(Holder, AssetId), u64>,
     /// Holders that get nothing, with the number that says why.
     pub(super) barred: BTreeMap<Holder, u16>,
+    pub(super) subscriptions: Subscriptions,
     /// Of the newest change.
     pub(super) version: u64,
     /// A version that was made before it is not good any more.
@@ -160,6 +162,7 @@ impl Unit {
             assignments: BTreeMap::new(),
             assigned: BTreeMap::new(),
             barred: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             version: 0,
             epoch: 0,
         }
@@ -310,6 +313,7 @@ impl Unit {
         for asset in self.revocable_of(&holder) {
             self.disassociate(&asset, &holder, by)?;
         }
+        self.subscriptions.retire(client_user_id);
         let changed = self.changed();
         if let Some(user) = self.active_user_mut(client_user_id) {
             (user.status, user.changed, user.invite_code) = (UserStatus::Retired, changed, None);
@@ -373,6 +377,8 @@ pub(super) struct World {
     pub(super) event_order: VecDeque<String>,
     /// Events by when they are carried out.
     pub(super) due: BTreeMap<(Time, u64), String>,
+    /// When the period of which subscription of which unit is over.
+    pub(super) periods: BTreeSet<(Time, String, AdamId)>,
     pub(super) outbox: Outbox,
     pub(super) journal: Journal,
     pub(super) limits: Limits,

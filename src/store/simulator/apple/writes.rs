@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 type Said = Map<String, Value>;
-const HOLDER_LENGTH_MAX: usize = 255;
+pub(super) const HOLDER_LENGTH_MAX: usize = 255;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -51,13 +51,13 @@ struct Users {
     users: Vec<UserAsked>,
 }
 
-fn queued(shared: &Shared, world: &mut World, uid: &str, work: Work) -> Said {
+pub(super) fn queued(shared: &Shared, world: &mut World, uid: &str, work: Work) -> Said {
     let mut said = Map::new();
     said.insert("eventId".into(), json!(event::queue(shared, world, uid, work)));
     said
 }
 
-fn twice(of: &[String]) -> Vec<&String> {
+pub(super) fn twice<T: Ord>(of: &[T]) -> Vec<&T> {
     let mut seen = BTreeSet::new();
     of.iter().filter(|it| !seen.insert(*it)).collect()
 }
