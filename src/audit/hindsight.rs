@@ -22,6 +22,8 @@ use std::sync::Arc;
 const VIEWS_MAX: usize = 3;
 /// So many positions are taken from the index at once.
 const CHUNK: usize = 256;
+/// The same where the last few most often say enough.
+const FEW: usize = 4;
 
 /// What is looked at: an instant, and how much of the log may tell of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,25 +144,25 @@ impl AsOf {
         if let Some(view) = self.looked_back.at_hand(tenant, moment) {
             return Ok(view);
         }
-        let late = late(ledger, tenant, moment)?;
+        let late = late(ledger, tenant, moment, wanted.only_pool(ledger, tenant)?)?;
         self.part_over(ledger, tenant, moment, wanted, &late)
     }
 
-    /// The same with these facts laid over it, which are all that came later.
+    /// The same with these facts laid over it, which are all that came later of what is wanted.
     pub(super) fn part_over(
         &self,
         ledger: &Ledger,
         tenant: TenantId,
         moment: Moment,
         wanted: &Wanted,
-        late: &[Late],
+        of_it: &[Late],
     ) -> Result<Arc<View>, AsOfError> {
         let at = At::Position(moment.position);
-        if late.is_empty() && *wanted != Wanted::Everything {
+        if of_it.is_empty() && *wanted != Wanted::Everything {
             // what was recorded by then may be placed earlier
             return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
         }
-        match part_in_hindsight(ledger, tenant, moment.position, wanted, late) {
+        match part_in_hindsight(ledger, tenant, moment.position, wanted, of_it) {
             Ok(Some(view)) => return Ok(Arc::new(view)),
             Ok(None) => {}
             Err(error) => self.part_failed(&error),
@@ -169,8 +171,8 @@ impl AsOf {
             return Ok(view);
         }
         let mut view = self.view_at(ledger, tenant, at)?.in_hindsight();
-        for Late { recorded, placed_at } in late {
-            view.take_late(recorded, *placed_at);
+        for Late { recorded, placed_at } in late(ledger, tenant, moment, None)? {
+            view.take_late(&recorded, placed_at);
         }
         let view = Arc::new(view);
         self.looked_back.keep(tenant, moment, Arc::clone(&view));
@@ -178,11 +180,11 @@ impl AsOf {
     }
 }
 
-/// The facts behind the moment's position that count at it, in the order of their positions.
+/// The facts behind the moment's position that count at it, of one pool or of all, in the order of their positions.
 ///
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
-pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment) -> Result<Vec<Late>, ReadError> {
+pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment, only: Option<PoolId>) -> Result<Vec<Late>, ReadError> {
     let Some(known) = moment.known else { return Ok(Vec::new()) };
     let behind = moment.position.saturating_add(1)..known.position.saturating_add(1);
     if behind.is_empty() {
@@ -192,7 +194,7 @@ pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment) -> Result<Vec<Lat
     let pools = ledger.read(tenant, |view| view.courses.listed_by(moment.position))?;
     let mut touched: BTreeMap<Subject, Touched> = BTreeMap::new();
     each_candidate(ledger, tenant, &behind, known.before, |chain, position| {
-        if chain.pool().index() >= pools {
+        if chain.pool().index() >= pools || only.is_some_and(|only| only != chain.pool()) {
             return;
         }
         let entry = touched.entry(chain.subject()).or_default();
@@ -295,8 +297,8 @@ pub(super) fn each_pool_event_at(
     if flow.is_break() {
         return Ok(());
     }
-    for Late { recorded, .. } in late(ledger, tenant, moment)? {
-        if Chain::of(&recorded.event).is_some_and(|chain| chain.pool() == pool) && each(&recorded).is_break() {
+    for Late { recorded, .. } in late(ledger, tenant, moment, Some(pool))? {
+        if each(&recorded).is_break() {
             break;
         }
     }
@@ -308,9 +310,10 @@ pub(super) fn each_pool_event_at(
 /// # Errors
 /// When there is no such tenant, or the log can't be read.
 pub fn placed_by(ledger: &Ledger, tenant: TenantId, chain: Chain, position: u64) -> Result<Option<Time>, ReadError> {
-    let (mut latest, mut end) = (None, position.saturating_add(1));
+    let (mut latest, mut end, mut count) = (None, position.saturating_add(1), FEW);
     loop {
-        let positions = ledger.positions(tenant, chain.subject(), 0..end, CHUNK, true)?;
+        let positions = ledger.positions(tenant, chain.subject(), 0..end, count, true)?;
+        count = (count * 4).min(CHUNK);
         let Some(first) = positions.last() else { return Ok(latest) };
         end = *first;
         for recorded in ledger.events_at(tenant, &positions)? {

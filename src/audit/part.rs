@@ -139,6 +139,13 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// The pool that alone is looked at, with its seats.
+    pub(super) fn only_pool(&self, ledger: &Ledger, tenant: TenantId) -> Result<Option<PoolId>, ReadError> {
+        if let Self::Seats { pool, .. } = self { pool_of(ledger, tenant, pool) } else { Ok(None) }
+    }
+}
+
 /// The place behind one in a list of dense ids.
 fn behind(after: Option<&str>) -> usize {
     after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1))

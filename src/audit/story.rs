@@ -60,7 +60,7 @@ pub fn story(
     let asked = Asked { ledger, tenant, to };
     let of_holder = |types: &[EventType]| of(holder, None, types);
     let mut own = asked.all(of(holder, Some(pool), &[]))?;
-    own.extend(late(ledger, tenant, moment)?.into_iter().map(|late| late.recorded).filter(|recorded| {
+    own.extend(late(ledger, tenant, moment, Some(pool))?.into_iter().map(|late| late.recorded).filter(|recorded| {
         let named = subjects_of(recorded);
         named.contains(&Subject::Pool(pool)) && named.contains(&Subject::from(holder))
     }));

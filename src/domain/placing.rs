@@ -16,12 +16,12 @@ pub enum Chain {
 }
 
 impl Chain {
-    /// A subject that all facts of the chain name, with few others.
+    /// A subject that all facts of the chain name, with few others: those of the same holder in the same pool.
     #[must_use]
     pub fn subject(self) -> Subject {
         match self {
-            Self::Seat { holder, .. } => Subject::from(holder),
-            Self::Install { device, .. } => Subject::Device(device),
+            Self::Seat { pool, holder } => Subject::Seat(pool, holder),
+            Self::Install { pool, device, .. } => Subject::Seat(pool, device.into()),
         }
     }
 

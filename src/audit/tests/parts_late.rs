@@ -22,7 +22,7 @@ async fn a_page_of_seats_in_hindsight_is_that_of_the_whole() {
             let position = random.random_range(0..head);
             let known = random.random_range(position..=head);
             let moment = Moment::of(ledger, tenant, Some(At::Position(position)), Some(known)).unwrap();
-            let count = late(ledger, tenant, moment).unwrap().len();
+            let count = late(ledger, tenant, moment, None).unwrap().len();
             let whole = AsOf::new().moment(ledger, tenant, moment, &Wanted::Everything).unwrap();
             let (id, limit) = (PoolId(random.random_range(0..5)), random.random_range(1..6));
             let any = random.random_range(0..14);

@@ -331,7 +331,7 @@ impl LookedUp {
     pub(super) fn settled(self, caller: &Caller, report: &Report) -> Result<Self, Problem> {
         if self.moment.known.is_some() {
             let moment = self.moment;
-            let late = late(&caller.service.ledger, caller.tenant, moment)?.into();
+            let late = late(&caller.service.ledger, caller.tenant, moment, self.asked.pool)?.into();
             return Ok(Self { hindsight: Some(Hindsight { moment, late }), ..self });
         }
         if !self.is_now {
