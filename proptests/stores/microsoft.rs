@@ -254,6 +254,30 @@ fn a_store_that_lets_us_in_again_is_written_to_at_once() {
 }
 
 #[test]
+fn who_is_called_as_somebody_before_waits_until_that_one_s_seat_is_back() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    shop.assign(POOL, &upn("ada"), "required").created();
+    shop.settled();
+    let broken: FaultRates = [(Fault::CutBefore, 1000)].into_iter().collect();
+    store.simulator.switches().faults.set(None, broken);
+    shop.tenant.post(&format!("/users/{}/departure", upn("ada")), json!({"cause": "deleted"})).ok();
+    // what became of it is not known, and it is asked for again a while later
+    eventually(|| if shop.connector()["unknown"] == 1 { Ok(()) } else { Err(shop.connector()) });
+    store.simulator.switches().faults.set(None, FaultRates::new());
+    shop.tenant.put(&format!("/users/{}", upn("ada")), json!({"user_name": upn("ada")})).created();
+    shop.assign(POOL, &upn("ada"), "required").created();
+    shop.settled();
+    for _ in 0..2 {
+        shop.synced();
+    }
+    assert_eq!(store.sitting(), [upn("ada")].into(), "the seat of the one is not taken for the other's");
+    assert_eq!(shop.figures(POOL), "owned 3, held 1, reserved 1");
+}
+
+#[test]
 fn a_dry_run_says_what_a_sync_would_find_and_changes_nothing() {
     let store = Store::with_seats(3);
     let service = Arc::new(service_for(&store.simulator.url()));

@@ -91,6 +91,13 @@ impl Worklist {
         due.into_iter().take(max).map(|((pool, holder), waiting)| (*pool, *holder, *waiting)).collect()
     }
 
+    /// Seats that the store has not taken back yet, due or not.
+    #[must_use]
+    pub fn releasing(&self) -> Vec<(PoolId, Holder)> {
+        let releasing = self.waiting.iter().filter(|(_, waiting)| waiting.sought == Sought::Release);
+        releasing.map(|(place, _)| *place).collect()
+    }
+
     #[must_use]
     pub fn next_due(&self, closed: &BTreeSet<PoolId>) -> Option<Instant> {
         let open = self.waiting.iter().filter(|((pool, _), _)| !closed.contains(pool));

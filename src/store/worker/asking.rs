@@ -6,12 +6,28 @@ use crate::clock::monotonic;
 use crate::domain::command::ProviderReport;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
+use crate::domain::state::Names;
 use crate::store::names::{Directory, OldNames};
 use crate::store::submit::Untold;
 use crate::store::terms::{Request, Sought};
 use crate::store::worklist::Waiting;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Who is called today as a holder was: the store has one name for both.
+fn heir_of(names: &Names, holder: Holder) -> Option<Holder> {
+    let heir = match holder {
+        Holder::User(user) => {
+            let aliases = &names.user_profile(user)?.aliases;
+            aliases.iter().find_map(|alias| names.user(alias.blind)).map(Holder::User)
+        }
+        Holder::Device(device) => {
+            let aliases = &names.device_names(device)?.aliases;
+            aliases.iter().find_map(|alias| names.device_by_serial(alias.blind)).map(Holder::Device)
+        }
+    };
+    heir.filter(|heir| *heir != holder)
+}
 
 /// A seat that is asked for, with its place in the ledger.
 pub(super) struct Asked {
@@ -53,9 +69,10 @@ impl Worker {
     pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Untold> {
         let (ledger, tenant) = (self.teller.ledger.clone(), self.teller.tenant);
         let old = if self.post.provider == Provider::AppleBusiness { self.old_names.clone() } else { OldNames::new() };
+        let releasing = self.list.releasing();
         let make = move || {
             // names are opened outside of the lock
-            let stored = ledger.read(tenant, |view| {
+            let (stored, heirs) = ledger.read(tenant, |view| {
                 let names = |holder: Holder| match holder {
                     Holder::User(user) => view.state.names.user_profile(user).cloned(),
                     Holder::Device(device) => view.state.names.device_names(device).cloned(),
@@ -64,7 +81,9 @@ impl Worker {
                 let one = |(pool, holder, waiting): (PoolId, Holder, Waiting)| {
                     (pool, holder, waiting, key(pool), names(holder))
                 };
-                due.into_iter().map(one).collect::<Vec<_>>()
+                let heir = |(pool, of): (PoolId, Holder)| Some((pool, heir_of(&view.state.names, of)?));
+                let heirs: BTreeSet<_> = releasing.into_iter().filter_map(heir).collect();
+                (due.into_iter().map(one).collect::<Vec<_>>(), heirs)
             })?;
             let mut asked = Vec::with_capacity(stored.len());
             let mut nameless = Vec::new();
@@ -73,9 +92,12 @@ impl Worker {
                 let (name, email) =
                     names.map_or((None, None), |names| Directory::open(&ledger, holder, &names.personal));
                 let name = old.get(&(pool, holder)).cloned().or(name);
+                // two holders of one name, one after the other: the later one waits for the earlier
+                let is_heir = heirs.contains(&(pool, holder));
                 match (key, name) {
-                    // two holders of one name, one after the other: the later one waits for the earlier
-                    (Some(_), Some(name)) if !taken.insert((pool, name.normalized())) => nameless.push((pool, holder)),
+                    (Some(_), Some(name)) if is_heir || !taken.insert((pool, name.normalized())) => {
+                        nameless.push((pool, holder));
+                    }
                     (Some(key), Some(name)) => asked.push(Asked {
                         pool,
                         holder,
