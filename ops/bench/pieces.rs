@@ -1,4 +1,4 @@
-//! The inner pieces of a command by themselves, each on a ledger of 1,000 people and 200 apps: `cargo bench`. Criterion keeps the
+//! The inner pieces of a command by themselves, each on a ledger of 1,000 people and 200 apps: `cargo bench --bench pieces`. Criterion keeps the
 //! last run below the target folder and says what changed since. Not here: the pieces together, and the machine's limits (`bench`).
 
 #![expect(clippy::expect_used, reason = "a measurement that can't be prepared ends right there")]

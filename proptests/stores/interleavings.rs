@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
+use seatledger::store::simulator::faults::{Fault, FaultRates};
 use seatledger::store::simulator::journal::Entry;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,18 @@ trait StoreSide: Send + Sync + Sized {
     fn must_happen() -> Vec<String>;
     /// Whether the store may do long after what it was asked once: then it may give more often than it was asked to.
     fn is_late(&self) -> bool;
+}
+
+/// Some of a store's faults, each with how many of a thousand calls it strikes; some of them seldom.
+fn drawn(random: &mut StdRng, faults: &[Fault], seldom: &[Fault], share: f64) -> FaultRates {
+    let mut rates = FaultRates::new();
+    for fault in faults {
+        let most = if seldom.contains(fault) { 15 } else { 120 };
+        if random.random_bool(share) {
+            rates.insert(*fault, random.random_range(0..most));
+        }
+    }
+    rates
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Apple Apps and Books, and who acts there besides us: another tool, the order desk, Apple itself.
 
-use super::{DEVICES, PEOPLE, StoreSide};
+use super::{DEVICES, PEOPLE, StoreSide, drawn};
 use crate::harness::{block_on, user};
 use crate::stores::Shop;
 use crate::stores::apple::plain_client;
@@ -11,7 +11,7 @@ use rand::seq::IndexedRandom as _;
 use seatledger::store::simulator::apple::{
     AppleSimulator, Holder, MdmInfo, NewAsset, NewToken, NewUnit, Options, Order, Timing,
 };
-use seatledger::store::simulator::faults::{Fault, FaultRates};
+use seatledger::store::simulator::faults::Fault;
 use seatledger::store::simulator::journal::Entry;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,13 +227,7 @@ impl StoreSide for Side {
     }
 
     fn fault(&self, random: &mut StdRng) -> String {
-        let mut rates = FaultRates::new();
-        for fault in FAULTS {
-            let most = if SELDOM.contains(&fault) { 15 } else { 120 };
-            if random.random_bool(0.4) {
-                rates.insert(fault, random.random_range(0..most));
-            }
-        }
+        let rates = drawn(random, &FAULTS, &SELDOM, 0.4);
         let said = format!("faults {rates:?}");
         self.simulator.faults().set(Some(random.random()), rates);
         said

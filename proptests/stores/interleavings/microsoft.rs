@@ -1,6 +1,6 @@
 //! Microsoft Store for Business, and who acts there besides us: Intune, the order desk, the directory.
 
-use super::{PEOPLE, StoreSide};
+use super::{PEOPLE, StoreSide, drawn};
 use crate::stores::Shop;
 use crate::stores::microsoft::{OFFICE, POOL, Store, upn};
 use parking_lot::Mutex;
@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use seatledger::domain::facts::DistributionPolicy;
 use seatledger::domain::key::LicenseType;
-use seatledger::store::simulator::faults::{Fault, FaultRates};
+use seatledger::store::simulator::faults::Fault;
 use seatledger::store::simulator::journal::Entry;
 use seatledger::store::simulator::microsoft::{EntryKey, Product, ProductKey};
 use serde_json::{Value, json};
@@ -126,13 +126,7 @@ impl StoreSide for Side {
     }
 
     fn fault(&self, random: &mut StdRng) -> String {
-        let mut rates = FaultRates::new();
-        for fault in FAULTS {
-            let most = if SELDOM.contains(&fault) { 15 } else { 120 };
-            if random.random_bool(0.5) {
-                rates.insert(fault, random.random_range(0..most));
-            }
-        }
+        let rates = drawn(random, &FAULTS, &SELDOM, 0.5);
         let said = format!("faults {rates:?}");
         self.store.simulator.switches().faults.set(Some(random.random()), rates);
         said

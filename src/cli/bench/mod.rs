@@ -8,7 +8,7 @@ mod noop;
 mod organization;
 mod raw;
 mod report;
-mod singles;
+mod serving;
 
 use super::exit::{Failure, Finished};
 use super::output;

@@ -45,7 +45,7 @@ pub(super) fn resident_mib(process: u32) -> Result<f64, Failure> {
     Ok(kib.unwrap_or(0.0) / 1024.0)
 }
 
-/// How often a block of a record's size, written into preallocated space, is on the disk: `fdatasync`, one after the other.
+/// How often 4 KiB, written into preallocated space, are on the disk: `fdatasync`, one after the other.
 pub(super) fn syncs_per_second(folder: &Path) -> Result<f64, Failure> {
     let path = folder.join("raw");
     let failed = |error: std::io::Error| super::super::exit::file(&path, "can't be written", error);

@@ -1,5 +1,5 @@
-//! Single calls over HTTP, in turn with the no-op's; one connection in turn with the disk alone, and many people who all
-//! want one app in turn with as many who want any.
+//! The rows that ask a running service: single calls, one app that everybody wants, reads beside a load, calls of many
+//! commands, a change of a large group. Not here: how a load is sent, and what it says.
 
 use super::Bench;
 use super::load::{self, Run, To};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// One app that everybody wants has enough people for so many calls a second.
+/// Who all want one app.
 const ONE_APP_CONNECTIONS: usize = 64;
 
 impl Bench {
