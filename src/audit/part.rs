@@ -2,6 +2,7 @@
 //! from few events. Whoever asks says what that is; where it can't be told from little, there is no part and the whole
 //! state is made (`as_of.rs`). Not here: questions.
 
+mod deficit;
 mod holders;
 mod people;
 mod pile;
@@ -186,7 +187,11 @@ pub(super) fn part(
                 return Ok(Some(view));
             }
             // any of its seats may have to go
-            of_pool(ledger, tenant, position, pool, &Of::Seats(None, usize::MAX))
+            let Some(only) = only else { return Ok(Some(view)) };
+            match deficit::seats(ledger, (tenant, position), only)? {
+                Some(view) => Ok(Some(named(view, only))),
+                None => of_pool(ledger, tenant, position, pool, &Of::Seats(None, usize::MAX)),
+            }
         }
         Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
         Wanted::Seat(pool, asked) => {
@@ -225,9 +230,8 @@ pub(super) fn part_in_hindsight(
     let of_it: Vec<&Late> = late.iter().filter(|late| late.pool() == Some(pool)).collect();
     let touched: BTreeSet<Holder> = of_it.iter().flat_map(|late| late.holders()).collect();
     let found = seats::seats(ledger, (tenant, position), pool, &Of::Seats(*after, *limit), &touched)?;
-    let Some(mut view) = found else { return Ok(None) };
-    name_pool(&mut view, pool);
-    let mut view = view.in_hindsight();
+    let Some(view) = found else { return Ok(None) };
+    let mut view = named(view, pool).in_hindsight();
     for Late { recorded, placed_at } in of_it {
         view.take_late(recorded, *placed_at);
     }
@@ -242,16 +246,16 @@ fn of_pool(
     of: &Of,
 ) -> Result<Option<View>, ReadError> {
     let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
-    let Some(mut view) = seats::seats(ledger, (tenant, position), pool, of, &BTreeSet::new())? else { return Ok(None) };
-    name_pool(&mut view, pool);
-    Ok(Some(view))
+    let found = seats::seats(ledger, (tenant, position), pool, of, &BTreeSet::new())?;
+    Ok(found.map(|view| named(view, pool)))
 }
 
 /// Lets a pool be found by its key, if it is there.
-fn name_pool(view: &mut View, pool: PoolId) {
+fn named(mut view: View, pool: PoolId) -> View {
     if let Some(pool) = view.state.pools.get(pool.index()).map(Arc::clone) {
         view.state.pool_keys.insert(pool.key.clone(), pool.id);
     }
+    view
 }
 
 #[derive(Clone, Copy)]

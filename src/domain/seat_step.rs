@@ -3,6 +3,7 @@
 //! events tell the rest. Not here: the index.
 
 use super::event::Event;
+use super::state::SeatState;
 
 /// In the order of their numbers, which stand in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +242,49 @@ impl Standing {
     }
 }
 
+/// The seat that the steps of one holder in one pool come to, in their order, and where it was granted, adopted or first seen.
+///
+/// # Errors
+/// When it was taken back from its release last: whether it is in use since then is told by its installs alone.
+pub fn seat_after(steps: &[(u64, SeatStep)]) -> Result<Option<(SeatState, u64)>, TakenBack> {
+    let mut seat = None;
+    let mut is_open = false;
+    for (position, step) in steps {
+        let state = match step {
+            SeatStep::Granted | SeatStep::Adopted | SeatStep::Idle => SeatState::Reserved,
+            SeatStep::GrantedInUse | SeatStep::AdoptedInUse | SeatStep::Taken => SeatState::InUse,
+            SeatStep::Releasing | SeatStep::ReleasingLapsed => SeatState::Releasing,
+            SeatStep::Seen => SeatState::Foreign,
+            SeatStep::Released | SeatStep::ReleasedLapsed => {
+                (seat, is_open) = (None, false);
+                continue;
+            }
+            SeatStep::ReleaseRefused | SeatStep::TakenBack => {
+                is_open = true;
+                continue;
+            }
+            SeatStep::ReleaseSent
+            | SeatStep::RegrantFlagged
+            | SeatStep::Confirmed
+            | SeatStep::LapseEnded
+            | SeatStep::Queued
+            | SeatStep::Requeued
+            | SeatStep::Dequeued
+            | SeatStep::Installed
+            | SeatStep::Licensed
+            | SeatStep::Uninstalled => continue,
+        };
+        let is_adopted = matches!(step, SeatStep::Adopted | SeatStep::AdoptedInUse);
+        let granted_at = seat.filter(|_| !is_adopted).map_or(*position, |(_, granted_at)| granted_at);
+        (seat, is_open) = (Some((state, granted_at)), false);
+    }
+    if is_open { Err(TakenBack) } else { Ok(seat) }
+}
+
+/// A seat of which steps alone do not tell in which state it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenBack;
+
 /// Of the steps of one holder in one pool, in their order, those that tell what is there in the end: none before the holder
 /// last had nothing there, of the installs none before there last were none, and of the ways between reserved and in use
 /// none but the last.
@@ -284,6 +328,23 @@ mod tests {
             assert_eq!((step.number(), SeatStep::from_number(number)), (number, Some(step)));
         }
         assert_eq!(SeatStep::from_number(u8::try_from(SeatStep::ALL.len()).unwrap()), None);
+    }
+
+    #[test]
+    fn a_seat_is_what_its_steps_come_to() {
+        use SeatStep::{Adopted, Granted, Idle, Installed, Queued, Released, Releasing, Seen, Taken, TakenBack};
+        let seat = |steps: &[SeatStep]| seat_after(&(0..).zip(steps.iter().copied()).collect::<Vec<_>>());
+        assert_eq!(seat(&[]), Ok(None));
+        assert_eq!(seat(&[Queued, Granted]), Ok(Some((SeatState::Reserved, 1))));
+        assert_eq!(seat(&[Granted, Installed, Taken]), Ok(Some((SeatState::InUse, 0))));
+        assert_eq!(seat(&[Granted, Taken, Idle]), Ok(Some((SeatState::Reserved, 0))));
+        assert_eq!(seat(&[Granted, Releasing]), Ok(Some((SeatState::Releasing, 0))));
+        assert_eq!(seat(&[Granted, Releasing, Released]), Ok(None));
+        assert_eq!(seat(&[Seen]), Ok(Some((SeatState::Foreign, 0))));
+        assert_eq!(seat(&[Seen, Adopted]), Ok(Some((SeatState::Reserved, 1))));
+        assert_eq!(seat(&[Granted, Releasing, TakenBack]), Err(super::TakenBack));
+        assert_eq!(seat(&[Granted, Releasing, TakenBack, Taken]), Ok(Some((SeatState::InUse, 0))));
+        assert_eq!(seat(&[Granted, Releasing, TakenBack, Releasing, Released]), Ok(None));
     }
 
     #[test]

@@ -6,11 +6,11 @@ use super::{Listed, as_of, bare, made_by};
 use crate::domain::command::{DeviceRef, HolderRef, UserRef};
 use crate::domain::event::{Event, Recorded, Target};
 use crate::domain::evolve::Told;
-use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, TenantId, UserId};
+use crate::domain::ids::{GroupId, Holder, PoolId, TenantId};
 use crate::domain::state::{Assignment, Tenant};
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of a holder with a longer history the whole state is made.
 const EVENTS_MAX: usize = 4096;
@@ -88,31 +88,33 @@ pub(super) fn is_named(state: &Tenant, asked: HolderRef, holder: Holder) -> bool
 }
 
 /// A user's devices, also former ones, and those with an app of theirs; a device's people, as far as they have an app on it.
-pub(super) fn others<'e>(holder: Holder, events: impl Iterator<Item = &'e Recorded>) -> BTreeSet<Holder> {
-    let mut found = BTreeSet::new();
+pub(super) fn others_of<'e>(
+    of: &BTreeSet<Holder>,
+    events: impl Iterator<Item = &'e Recorded>,
+) -> BTreeMap<Holder, BTreeSet<Holder>> {
+    let mut found: BTreeMap<Holder, BTreeSet<Holder>> = BTreeMap::new();
+    let mut add = |of_it: Holder, other: Holder| {
+        if of.contains(&of_it) {
+            found.entry(of_it).or_default().insert(other);
+        }
+    };
     for recorded in events {
-        match (&recorded.event, holder) {
-            (
-                Event::DeviceAdded { device, primary_user: Some(user), .. }
-                | Event::DeviceChanged { device, primary_user: Some(user), .. },
-                Holder::User(asked),
-            ) if *user == asked => {
-                found.insert(Holder::Device(*device));
-            }
-            (Event::Installed { device, user: Some(user), .. }, asked) => {
-                found.extend(other_of(*device, *user, asked));
-            }
-            (_, Holder::User(_) | Holder::Device(_)) => {}
+        if let Event::DeviceAdded { device, primary_user: Some(user), .. }
+        | Event::DeviceChanged { device, primary_user: Some(user), .. } = &recorded.event
+        {
+            add((*user).into(), (*device).into());
+        }
+        if let Event::Installed { device, user: Some(user), .. } = &recorded.event {
+            add((*user).into(), (*device).into());
+            add((*device).into(), (*user).into());
         }
     }
     found
 }
 
-fn other_of(device: DeviceId, user: UserId, asked: Holder) -> Option<Holder> {
-    match asked {
-        Holder::User(asked) => (asked == user).then_some(Holder::Device(device)),
-        Holder::Device(asked) => (asked == device).then_some(Holder::User(user)),
-    }
+/// The same of one holder.
+pub(super) fn others<'e>(holder: Holder, events: impl Iterator<Item = &'e Recorded>) -> BTreeSet<Holder> {
+    others_of(&BTreeSet::from([holder]), events).remove(&holder).unwrap_or_default()
 }
 
 fn granted_in(event: &Event) -> Option<PoolId> {

@@ -1,7 +1,7 @@
 //! The part of a tenant that is about some users, or some devices, in the order in which they were first known: what they are
 //! and belong to from the events that say it, what hangs on them from the steps that the index keeps.
 
-use super::holders::{fold, others};
+use super::holders::{fold, others_of};
 use super::pile::Pile;
 use super::seats::{place_still, stretches};
 use super::{Listed, as_of, bare, made_by};
@@ -59,8 +59,8 @@ fn people(
     // of a user's devices it is told whose they are
     let is_devices = |other: &Holder| matches!(other, Holder::Device(_));
     let mut near: BTreeSet<Holder> = BTreeSet::new();
+    near.extend(others_of(&chosen, folding.pile.events()).into_values().flatten().filter(is_devices));
     for holder in &chosen {
-        near.extend(others(*holder, folding.pile.events()).into_iter().filter(is_devices));
         if let Holder::User(user) = holder
             && folding.told.still.contains(holder)
         {

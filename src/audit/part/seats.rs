@@ -1,7 +1,7 @@
 //! The part of a tenant that is about some of a pool's seats, places in its queue, or installs: which they are is told by the
 //! index, and what they are by the few events that tell of what is still there, with what their holders are and belong to.
 
-use super::holders::{OTHERS_MAX, assignments, fold, others};
+use super::holders::{OTHERS_MAX, assignments, fold, others_of};
 use super::pile::Pile;
 use super::{Listed, bare};
 use crate::domain::event::Event;
@@ -177,27 +177,36 @@ impl Reader<'_> {
         chosen: &BTreeSet<Holder>,
         state: &mut Tenant,
     ) -> Result<Option<BTreeSet<Holder>>, ReadError> {
-        if !self.place(chosen, state)? {
-            return Ok(None);
-        }
-        let mut near = BTreeSet::new();
-        for holder in chosen {
-            let mut others = others(*holder, self.pile.events());
-            if let Holder::User(user) = *holder
-                && self.still.contains(holder)
-            {
-                others.extend(state.user(user).devices.iter().map(|device| Holder::Device(*device)));
-            }
-            if others.len() > OTHERS_MAX {
-                return Ok(None);
-            }
-            near.extend(others.into_iter().filter(|other| !chosen.contains(other)));
-        }
-        if !self.place(&near, state)? || !self.seats_of(&near)? {
+        let Some(mut near) = self.near(chosen, state)? else { return Ok(None) };
+        if !self.seats_of(&near)? {
             return Ok(None);
         }
         near.extend(chosen);
         Ok(Some(near))
+    }
+
+    /// Puts these in place with everybody else whose facts say something of their seats, who are answered; of whom that is not
+    /// said by what is so today, their own events are noted.
+    pub(super) fn near(
+        &mut self,
+        chosen: &BTreeSet<Holder>,
+        state: &mut Tenant,
+    ) -> Result<Option<BTreeSet<Holder>>, ReadError> {
+        if !self.place(chosen, state)? {
+            return Ok(None);
+        }
+        let mut others = others_of(chosen, self.pile.events());
+        for holder in chosen.intersection(&self.still) {
+            if let Holder::User(user) = *holder {
+                let devices = state.user(user).devices.iter().map(|device| Holder::Device(*device));
+                others.entry(*holder).or_default().extend(devices);
+            }
+        }
+        if others.values().any(|others| others.len() > OTHERS_MAX) {
+            return Ok(None);
+        }
+        let near = others.into_values().flatten().filter(|other| !chosen.contains(other)).collect();
+        Ok(self.place(&near, state)?.then_some(near))
     }
 
     /// As they are today, where nothing was said of them since; of the others it is noted what was said.

@@ -122,7 +122,7 @@ fn item(random: &mut SmallRng, pool: u32) -> InventoryItem {
     let details = PoolDetails {
         license_type: LicenseType::Online,
         installed_by: InstalledBy::Tool,
-        held_by: HeldBy::UserOrDevice,
+        held_by: if pool == 2 { HeldBy::User } else { HeldBy::UserOrDevice },
         is_confirmed_by_provider: pool == 3,
         is_irrevocable: pool == 1,
         requires_windows_1511: false,

@@ -12,6 +12,7 @@ use crate::domain::ids::{AppId, DeviceId, GroupId, HeldId, Holder, PoolId, Revie
 use crate::domain::key::Provider;
 use crate::domain::review::{ReviewSeat, Standing};
 use crate::domain::state::{Group, Review, ReviewState, SyncState, Tenant};
+use crate::domain::time::Time;
 use crate::ledger::Ask;
 use crate::projection::View;
 use crate::projection::apps::Apps;
@@ -218,6 +219,7 @@ fn of_members(view: &View, id: GroupId) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn small_things_are_what_they_were_at_every_position() {
     let (mut seen, mut folded_groups, mut review_seats) = (BTreeMap::new(), 0, 0);
+    let mut planned = BTreeMap::new();
     for seed in [51, 52, 53] {
         let world = life_of_small_things(seed).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
@@ -276,6 +278,9 @@ async fn small_things_are_what_they_were_at_every_position() {
                 let part = of(Wanted::DeficitPlan(PoolRef::Id(pool)));
                 assert_eq!(part.state.deficit_plan(pool), whole.state.deficit_plan(pool), "{pool} at {position}");
                 assert_eq!(part.state.pool(pool).over_by(), whole.state.pool(pool).over_by());
+                let is_by_steps = part.state.pool(pool).seats.values().any(|seat| seat.since == Time(0));
+                let is_by_installs = part.state.pool(pool).is_user_only();
+                *planned.entry((is_by_steps, is_by_installs)).or_insert(0) += part.state.deficit_plan(pool).seats.len();
             }
             let refusal = random.random_range(0..=position);
             let counted = ledger.read(tenant, |now| now.refusal_repeats.of(refusal, position)).unwrap();
@@ -305,5 +310,7 @@ async fn small_things_are_what_they_were_at_every_position() {
     let missing: Vec<_> = must.into_iter().filter(|name| !seen.contains_key(name)).collect();
     assert!(missing.is_empty(), "nothing was told of {missing:?}");
     assert!(review_seats > 300, "only {review_seats} seats of reviews were told");
+    let planned = |is_by_installs| planned.get(&(true, is_by_installs)).copied().unwrap_or(0);
+    assert!(planned(false) > 20 && planned(true) > 20, "{} and {} seats planned", planned(false), planned(true));
     assert!(folded_groups > 50, "only {folded_groups} groups were made from a part");
 }

@@ -3,6 +3,7 @@
 //! stands there of anybody else is there for its place alone, so nothing that `evolve` asserts between things is asserted here.
 
 use super::new_seat;
+use crate::domain::command::Actor;
 use crate::domain::event::{Event, Target};
 use crate::domain::facts::{DeviceFacts, GroupKind, Join};
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
@@ -283,6 +284,16 @@ impl Tenant {
                 self.user_mut(user).devices.insert(device);
             }
         }
+    }
+
+    /// Puts a seat in its place of which the state and the grant alone are known; everything else that is told of a seat is not
+    /// right.
+    ///
+    /// # Panics
+    /// When the holder is in no place, or has a seat of the pool there.
+    pub fn place_seat(&mut self, pool: PoolId, holder: Holder, state: SeatState, granted_at: u64) {
+        let granted = Meta { position: granted_at, recorded_at: Time(0), actor: Actor::Ledger };
+        self.insert_seat(pool, holder, new_seat(state, &granted, None, true));
     }
 
     /// Puts a living assignment in its place; the list of all of them is the caller's.
