@@ -180,9 +180,14 @@ impl Ledger {
     /// See [`SubmitError`]; a refusal by a rule is an [`Outcome`].
     pub async fn submit(&self, tenant: TenantId, submission: Submission) -> Result<Outcome, SubmitError> {
         let id = submission.command_id.clone();
-        let (reply, answer) = oneshot::channel();
-        self.0.writer.send(Job::Submit { tenant, submission: Box::new(submission), reply })?;
-        let verdict = answer.await.map_err(|_| SubmitError::Stopped)??;
+        let verdict = match self.0.writer.judge_alone(tenant, Box::new(submission)) {
+            Ok(judged) => judged?,
+            Err(submission) => {
+                let (reply, answer) = oneshot::channel();
+                self.0.writer.send(Job::Submit { tenant, submission, reply })?;
+                answer.await.map_err(|_| SubmitError::Stopped)??
+            }
+        };
         self.outcome(tenant, verdict, id).await
     }
 

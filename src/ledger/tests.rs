@@ -161,3 +161,44 @@ async fn snapshots_and_receipt_runs_are_caches_that_a_start_can_do_without() {
         ledger.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_is_alone_is_the_writer_for_a_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    ledger.submit(tenant, submission(None, inventory(1))).await.unwrap();
+    let names: Vec<String> = (0..20).map(|at| format!("user{at}")).collect();
+    for name in &names {
+        ledger.submit(tenant, submission(None, user(&ledger, tenant, name))).await.unwrap();
+    }
+    let alone = |asked: Submission| {
+        // the disk may be slow here, and the writer's thread not yet asleep
+        ledger.0.writer.gauges().last_sync_micros.store(0, Ordering::Relaxed);
+        ledger.0.writer.judge_alone(tenant, Box::new(asked))
+    };
+    let mut verdicts = vec![];
+    for name in &names {
+        let asked = submission(Some(name), assign(&ledger, tenant, name));
+        let judged = (0..20_000).find_map(|_| {
+            let judged = alone(asked.clone()).ok();
+            if judged.is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            judged
+        });
+        verdicts.push(judged.expect("nobody else asks for anything").unwrap());
+    }
+    assert!(alone(submission(None, user(&ledger, tenant, "zoe"))).is_err(), "a person may be of any size");
+    let digest = ledger.digest(tenant).unwrap();
+    ledger.stop().await;
+    drop(ledger);
+
+    let ledger = open(dir.path());
+    assert_eq!(ledger.digest(tenant).unwrap(), digest);
+    for (name, verdict) in names.iter().zip(verdicts) {
+        let Verdict::Judged { position, answer } = verdict else { panic!("{name} was not judged before") };
+        let again = ledger.submit(tenant, submission(Some(name), assign(&ledger, tenant, name))).await.unwrap();
+        assert_eq!(again, Outcome { position, answer: *answer, is_repeat: true });
+    }
+}

@@ -65,6 +65,12 @@ pub(super) fn queue<T>(jobs_max: usize) -> (Jobs<T>, Waiting<T>) {
 }
 
 impl<T> Jobs<T> {
+    /// Nothing waits, and the writer sleeps until something does.
+    pub(super) fn is_idle(&self) -> bool {
+        let staged = self.0.0.staged.lock();
+        staged.wanted == 1 && staged.jobs.is_empty()
+    }
+
     pub(super) fn put(&self, job: T) -> Result<(), Refused> {
         let shared = &self.0.0;
         let mut staged = shared.staged.lock();

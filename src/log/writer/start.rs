@@ -1,5 +1,6 @@
 //! Bringing the writer up: the log is opened, the history folded into states, and the thread started.
 
+use super::alone::Place;
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
 use super::origin::note_restore;
@@ -102,20 +103,24 @@ pub fn start<A: Audience + 'static>(
     let caches = Caches::new(dir, fold.records);
     let (jobs, waiting) = queue(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
-    let handle = WriterHandle {
-        jobs,
-        reader: log.reader(),
-        receipts: receipts.clone(),
+    let reader = log.reader();
+    let bench = Bench::new(fold.tenants, receipts.clone(), vault);
+    let writer = Writer {
+        reader: reader.clone(),
+        log,
+        bench,
         subjects: subjects.clone(),
+        audience,
+        clock,
+        caches,
         gauges: Arc::clone(&gauges),
     };
-    let bench = Bench::new(fold.tenants, receipts, vault);
-    let writer = Writer { reader: log.reader(), log, bench, subjects, audience, clock, caches, jobs: waiting, gauges };
+    let place = Arc::new(Place::new(writer));
+    let handle = WriterHandle { jobs, place: place.clone(), reader, receipts, subjects, gauges };
     let run = move || {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| place.run(waiting)));
         if outcome.is_err() {
-            eprintln!("seatledger: the writer found its state broken and stopped; nothing more is acknowledged");
-            std::process::exit(crate::log::EXIT_LOG_STOPPED);
+            super::broken();
         }
     };
     std::thread::Builder::new().name("writer".into()).spawn(run).map_err(StartError::Thread)?;

@@ -1,0 +1,112 @@
+//! A command that is alone: judged, made durable and answered on its caller's own thread. Waking the writer's thread and being
+//! woken by it takes about as long as a sync, and there is nobody to share a group with. Not here: how a group is judged.
+
+use super::bench::Judgement;
+use super::queue::Waiting;
+use super::{Audience, Job, TICK, Verdict, Writer};
+use crate::clock::monotonic;
+use crate::domain::command::{Command, Intake, TargetRef};
+use crate::domain::ids::TenantId;
+use crate::log::submission::{Ask, Submission, SubmitError};
+use parking_lot::Mutex;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// So many groups in a row were of one command before the next caller may be the writer.
+const GROUPS_OF_ONE: u32 = 16;
+/// And syncs are so fast: whoever waits for one keeps a thread that serves others.
+const SYNC_MICROS_MAX: u64 = 1000;
+
+/// Where the writer is between two groups. Whoever holds the lock is the writer: its thread, or a caller that is alone.
+pub(super) struct Place<A> {
+    writer: Mutex<Option<Writer<A>>>,
+    groups_of_one: AtomicU32,
+}
+
+/// A submission that is not judged here and goes the way of all others.
+pub(super) struct NotAlone(pub(super) Box<Submission>);
+
+/// The place, to those who don't know the audience.
+pub(super) trait Alone: Send + Sync {
+    fn may_be_alone(&self) -> bool;
+
+    /// Judges and answers. Blocking: one sync.
+    fn judge(
+        &self,
+        tenant: TenantId,
+        submission: Box<Submission>,
+    ) -> Result<Result<Verdict, SubmitError>, NotAlone>;
+}
+
+impl<A: Audience> Place<A> {
+    pub(super) fn new(writer: Writer<A>) -> Self {
+        Self { writer: Mutex::new(Some(writer)), groups_of_one: AtomicU32::new(0) }
+    }
+
+    /// The writer's thread: a group whenever something waits, until it is told to stop or nobody is left to ask.
+    pub(super) fn run(&self, mut jobs: Waiting<Job>) {
+        let mut next_tick = monotonic() + TICK;
+        let mut owed = Vec::new();
+        let (mut expected, mut stopping) = (0, None);
+        while stopping.is_none() && jobs.wait(expected, next_tick) {
+            let mut place = self.writer.lock();
+            let Some(writer) = place.as_mut() else { return };
+            let answered;
+            (answered, stopping) = writer.round(&mut jobs, &mut owed, &mut next_tick);
+            if answered > 1 {
+                self.groups_of_one.store(0, Ordering::Relaxed);
+            } else if answered == 1 {
+                self.groups_of_one.fetch_add(1, Ordering::Relaxed);
+            }
+            // most of those who hear their answer now ask again at once
+            expected = answered * 3 / 4;
+        }
+        let writer = self.writer.lock().take();
+        if let Some(writer) = writer {
+            writer.close(stopping);
+        }
+    }
+}
+
+impl<A: Audience> Alone for Place<A> {
+    fn may_be_alone(&self) -> bool {
+        self.groups_of_one.load(Ordering::Relaxed) >= GROUPS_OF_ONE
+    }
+
+    fn judge(
+        &self,
+        tenant: TenantId,
+        submission: Box<Submission>,
+    ) -> Result<Result<Verdict, SubmitError>, NotAlone> {
+        let Some(mut place) = self.writer.try_lock() else { return Err(NotAlone(submission)) };
+        let Some(writer) = place.as_mut().filter(|writer| writer.is_fast()) else { return Err(NotAlone(submission)) };
+        let judged = std::panic::catch_unwind(AssertUnwindSafe(|| writer.judge_alone(tenant, *submission)));
+        Ok(judged.unwrap_or_else(|_| super::broken()))
+    }
+}
+
+impl<A: Audience> Writer<A> {
+    fn is_fast(&self) -> bool {
+        self.gauges.last_sync_micros.load(Ordering::Relaxed) <= SYNC_MICROS_MAX
+    }
+
+    /// A whole group.
+    fn judge_alone(&mut self, tenant: TenantId, submission: Submission) -> Result<Verdict, SubmitError> {
+        let (now, room) = (self.clock.now(), self.log.room());
+        let judged = self.bench.judge(tenant, submission, now, room);
+        self.commit();
+        judged.map(Judgement::into_verdict)
+    }
+}
+
+/// What touches one person and one device at most, so that its caller's thread is soon there for others again.
+pub(super) fn is_small(submission: &Submission) -> bool {
+    matches!(
+        &submission.ask,
+        Ask::Intake(Intake::Command(
+            Command::Assign { target: TargetRef::User(_) | TargetRef::Device(_), .. }
+                | Command::Install { .. }
+                | Command::Uninstall { .. }
+        ))
+    )
+}
