@@ -1,7 +1,7 @@
 //! Answers that go out by the thousand, written straight into the body: those of assignments, installs and uninstalls. What
 //! they say is what `answers.rs` says of every kind; fields in the order of their names, as there. Not here: refusals.
 
-use crate::domain::answer::{Answer, Status};
+use crate::domain::answer::{Answer, InstallAnswer, Status};
 use crate::domain::asked::About;
 use crate::domain::facts::SkipReason;
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
@@ -22,62 +22,125 @@ pub(in crate::http) struct InList<'a> {
     pub(in crate::http) is_repeat: bool,
 }
 
-/// `Some` in a list alone, where a line without an id or a problem says `null`.
-type Listed<T> = Option<Option<T>>;
+/// An object as it grows: field by field, each name plain ASCII.
+struct Fields<'o> {
+    out: &'o mut Vec<u8>,
+    is_empty: bool,
+}
 
-#[derive(Serialize)]
-struct Assigned<'a> {
-    assignment: Option<AssignmentId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Listed<&'a str>,
-    position: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Listed<()>,
-    queued: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repeated: Option<bool>,
-    reserved: u64,
-    skipped: Vec<Skipped>,
-    status: &'static str,
+impl<'o> Fields<'o> {
+    fn of(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_empty: true }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.extend_from_slice(if self.is_empty { b"\"" } else { b",\"" });
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.is_empty = false;
+    }
+
+    fn number(&mut self, name: &str, number: u64) {
+        self.name(name);
+        digits(self.out, number);
+    }
+
+    /// A word of ours, of plain letters.
+    fn word(&mut self, name: &str, word: &str) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b'"');
+    }
+
+    fn flag(&mut self, name: &str, flag: bool) {
+        self.name(name);
+        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    fn null(&mut self, name: &str) {
+        self.name(name);
+        self.out.extend_from_slice(b"null");
+    }
+
+    /// An id of ours: its prefix, its number.
+    fn id(&mut self, name: &str, id: Option<(&str, u32)>) {
+        let Some((prefix, number)) = id else { return self.null(name) };
+        self.name(name);
+        id_text(self.out, prefix, number);
+    }
+
+    /// Anything, by the way that takes longer.
+    fn value(&mut self, name: &str, value: &impl Serialize) {
+        self.name(name);
+        serde_json::to_writer(&mut *self.out, value)
+            .expect("ids and words can be written, and a list takes every byte");
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+fn digits(out: &mut Vec<u8>, mut number: u64) {
+    let begin = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(begin..) {
+        digits.reverse();
+    }
+}
+
+fn id_text(out: &mut Vec<u8>, prefix: &str, number: u32) {
+    out.push(b'"');
+    out.extend_from_slice(prefix.as_bytes());
+    digits(out, number.into());
+    out.push(b'"');
+}
+
+fn user(user: UserId) -> (&'static str, u32) {
+    (UserId::PREFIX, user.0)
+}
+
+impl Beside<'_> {
+    fn id(&self, fields: &mut Fields<'_>) {
+        match self.list {
+            Some(InList { id: Some(id), .. }) => fields.value("id", &id),
+            Some(InList { id: None, .. }) => fields.null("id"),
+            None => {}
+        }
+    }
+
+    fn position(&self, fields: &mut Fields<'_>) {
+        match self.position {
+            Some(position) => fields.number("position", position),
+            None => fields.null("position"),
+        }
+    }
+
+    fn problem(&self, fields: &mut Fields<'_>) {
+        if self.list.is_some() {
+            fields.null("problem");
+        }
+    }
+
+    fn repeated(&self, fields: &mut Fields<'_>) {
+        if self.list.is_some_and(|list| list.is_repeat) {
+            fields.flag("repeated", true);
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct Skipped {
     holder: Holder,
     reason: SkipReason,
-}
-
-#[derive(Serialize)]
-struct Installed<'a> {
-    device: DeviceId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Listed<&'a str>,
-    licensed: bool,
-    pool: PoolId,
-    position: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Listed<()>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repeated: Option<bool>,
-    seat: Option<Holder>,
-    status: &'static str,
-    user: Option<UserId>,
-}
-
-#[derive(Serialize)]
-struct Uninstalled<'a> {
-    device: DeviceId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Listed<&'a str>,
-    pool: PoolId,
-    position: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Listed<()>,
-    released: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repeated: Option<bool>,
-    status: &'static str,
-    user: Option<UserId>,
 }
 
 /// Writes the answer to a command that was not refused; `false`, and nothing is written, where it is not one of these.
@@ -87,35 +150,68 @@ pub(in crate::http) fn write(out: &mut Vec<u8>, kind: Kind, answer: &Answer, bes
         Status::Unchanged => "unchanged",
         Status::Refused => return false,
     };
-    let Beside { position, list } = beside;
-    let (id, problem) = (list.map(|list| list.id), list.map(|_| None));
-    let repeated = list.and_then(|list| list.is_repeat.then_some(true));
-    let written = if kind == Kind::Assign {
-        let (assignment, queued, reserved) = (answer.assignment, answer.queued, answer.reserved);
-        let skipped =
-            answer.skipped.iter().map(|(holder, reason)| Skipped { holder: *holder, reason: *reason }).collect();
-        let body = Assigned { assignment, id, position, problem, queued, repeated, reserved, skipped, status };
-        serde_json::to_writer(out, &body)
-    } else if let (Kind::Install, Some(install)) = (kind, answer.install) {
-        let (pool, device, user, seat) = (install.pool, install.device, install.user, install.seat);
-        let licensed = seat.is_some();
-        let body = Installed { device, id, licensed, pool, position, problem, repeated, seat, status, user };
-        serde_json::to_writer(out, &body)
+    if kind == Kind::Assign {
+        assigned(Fields::of(out), answer, status, beside);
+    } else if let (Kind::Install, Some(install)) = (kind, &answer.install) {
+        installed(Fields::of(out), install, status, beside);
     } else if let (Kind::Uninstall, Some(About::Install { pool, device, user })) = (kind, answer.about) {
-        let released = answer.released;
-        let body = Uninstalled { device, id, pool, position, problem, released, repeated, status, user };
-        serde_json::to_writer(out, &body)
+        uninstalled(Fields::of(out), (pool, device, user), answer.released, status, beside);
     } else {
         return false;
-    };
-    written.expect("ids, counts and words can be written as JSON, and a list takes every byte");
+    }
     true
+}
+
+fn assigned(mut fields: Fields<'_>, answer: &Answer, status: &str, beside: Beside<'_>) {
+    fields.id("assignment", answer.assignment.map(|id| (AssignmentId::PREFIX, id.0)));
+    beside.id(&mut fields);
+    beside.position(&mut fields);
+    beside.problem(&mut fields);
+    fields.number("queued", answer.queued);
+    beside.repeated(&mut fields);
+    fields.number("reserved", answer.reserved);
+    let skipped = answer.skipped.iter().map(|(holder, reason)| Skipped { holder: *holder, reason: *reason });
+    fields.value("skipped", &skipped.collect::<Vec<_>>());
+    fields.word("status", status);
+    fields.end();
+}
+
+fn installed(mut fields: Fields<'_>, install: &InstallAnswer, status: &str, beside: Beside<'_>) {
+    fields.id("device", Some((DeviceId::PREFIX, install.device.0)));
+    beside.id(&mut fields);
+    fields.flag("licensed", install.seat.is_some());
+    fields.id("pool", Some((PoolId::PREFIX, install.pool.0)));
+    beside.position(&mut fields);
+    beside.problem(&mut fields);
+    beside.repeated(&mut fields);
+    fields.value("seat", &install.seat);
+    fields.word("status", status);
+    fields.id("user", install.user.map(user));
+    fields.end();
+}
+
+fn uninstalled(
+    mut fields: Fields<'_>,
+    (pool, device, of): (PoolId, DeviceId, Option<UserId>),
+    released: u64,
+    status: &str,
+    beside: Beside<'_>,
+) {
+    fields.id("device", Some((DeviceId::PREFIX, device.0)));
+    beside.id(&mut fields);
+    fields.id("pool", Some((PoolId::PREFIX, pool.0)));
+    beside.position(&mut fields);
+    beside.problem(&mut fields);
+    fields.number("released", released);
+    beside.repeated(&mut fields);
+    fields.word("status", status);
+    fields.id("user", of.map(user));
+    fields.end();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::answer::InstallAnswer;
     use crate::domain::ids::GroupId;
     use crate::http::answers::said;
     use serde_json::Value;
