@@ -3,6 +3,7 @@
 mod commands;
 mod lines;
 
+pub use commands::Judged;
 pub use lines::flush;
 
 use crate::config::LogFormat;
@@ -33,7 +34,11 @@ pub fn start_log(format: LogFormat, filter: &str, request_id: RequestId) -> Resu
             log.fmt_fields(JsonFields::new()).event_format(Line { line, is_json: true, request_id }).try_init()
         }
     };
-    started.map_err(|error| error.to_string())
+    started.map_err(|error| error.to_string())?;
+    if format == LogFormat::Human {
+        commands::for_people();
+    }
+    Ok(())
 }
 
 /// A line as the library writes it, with the request's id at its end. Spans would say the same at a cost to every request.

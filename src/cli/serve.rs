@@ -161,7 +161,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let quorum_max = Duration::from_secs(config.quorum_seconds_max);
     let stores = connect::desk(&config, &ledger);
     let service = Service::new(ledger.clone(), stores.clone(), &root_token, limits, rate, Some(metrics), quorum_max);
-    let router = crate::http::router(std::sync::Arc::clone(&service));
+    let front = crate::http::front(std::sync::Arc::clone(&service));
     let url = format!("http://{address}");
     // whoever reads that we listen may tell us to stop
     let asked_to_stop =
@@ -193,7 +193,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         head_max: Duration::from_secs(config.head_seconds_max),
         drain_max: Duration::from_secs(config.drain_seconds_max),
     };
-    crate::http::serve(listener, router, limits, stop).await;
+    crate::http::serve(listener, front, limits, stop).await;
     drop(address_file);
     for asking in [cosigning, stamping].into_iter().flatten() {
         asking.abort();

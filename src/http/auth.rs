@@ -9,8 +9,8 @@ use crate::domain::ids::{TenantId, TokenId};
 use crate::domain::state::Token;
 use crate::domain::time::Time;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -95,8 +95,8 @@ pub(super) fn hash_of(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-fn bearer(parts: &Parts) -> Option<&str> {
-    let text = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
@@ -130,16 +130,16 @@ fn take_turn(service: &Service, counted: Counted) -> Result<(), Problem> {
 }
 
 /// Finds out who asks, and holds them to their rate.
-fn known(parts: &Parts, service: &Service) -> Result<Known, Problem> {
-    let known = bearer(parts).and_then(|token| find(service, token));
+fn known(headers: &HeaderMap, peer: IpAddr, service: &Service) -> Result<Known, Problem> {
+    let known = bearer(headers).and_then(|token| find(service, token));
     let counted = match &known {
         Some(Known::Root) => Counted::Root,
         Some(Known::Token { tenant, token, .. }) => Counted::Token(*tenant, *token),
-        None => Counted::Stranger(peer(parts)),
+        None => Counted::Stranger(peer),
     };
     take_turn(service, counted)?;
     known.ok_or_else(|| {
-        let detail = if parts.headers.contains_key(header::AUTHORIZATION) {
+        let detail = if headers.contains_key(header::AUTHORIZATION) {
             "the token is not known, not of this tenant, revoked or expired"
         } else {
             "no token was sent"
@@ -151,13 +151,24 @@ fn known(parts: &Parts, service: &Service) -> Result<Known, Problem> {
 impl FromRequestParts<Arc<Service>> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let known = known(parts, service)?;
+        let known = known(&parts.headers, peer(parts), service)?;
         let params = RawPathParams::from_request_parts(parts, service).await;
         let slug = params
             .ok()
             .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned()))
             .ok_or_else(|| Problem::unreadable("the path names no tenant that can be read"))?;
-        let found = service.ledger.tenant(&slug);
+        Self::in_tenant(service, known, &slug)
+    }
+}
+
+impl Caller {
+    /// Who asks something of the tenant that the path names.
+    pub(super) fn of(service: &Arc<Service>, headers: &HeaderMap, peer: IpAddr, slug: &str) -> Result<Self, Problem> {
+        Self::in_tenant(service, known(headers, peer, service)?, slug)
+    }
+
+    fn in_tenant(service: &Arc<Service>, known: Known, slug: &str) -> Result<Self, Problem> {
+        let found = service.ledger.tenant(slug);
         let (tenant, actor, role) = match (known, found) {
             (Known::Root, Some(tenant)) => (tenant, Actor::Root, None),
             (Known::Root, None) => return Err(Problem::new("tenant-not-found", "there is no tenant of this name")),
@@ -195,7 +206,7 @@ pub(super) struct Root {
 impl FromRequestParts<Arc<Service>> for Root {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        match known(parts, service)? {
+        match known(&parts.headers, peer(parts), service)? {
             Known::Root => Ok(Self { service: Arc::clone(service) }),
             Known::Token { .. } => Err(Problem::new("forbidden", "this call is for the root token")),
         }

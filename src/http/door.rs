@@ -7,11 +7,13 @@ use super::answers::quick::{self, Beside};
 use super::auth::Caller;
 use super::inputs::Body;
 use super::problem::Problem;
+use super::request_id;
 use super::wire::Wire;
 use super::wire::kind::Kind;
 use crate::domain::answer::Status;
 use crate::domain::command::Door as Through;
 use crate::ledger::{Outcome, Submission, SubmitError};
+use crate::telemetry::Judged;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -25,6 +27,8 @@ const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) const KEY_CHARS_MAX: usize = 64;
 const ANSWER_BYTES_GUESS: usize = 192;
+/// What an answer has of headers, with what the frame and the connection put there.
+const HEADERS_GUESS: usize = 8;
 
 /// A caller with a command.
 pub(super) struct Door {
@@ -36,10 +40,7 @@ pub(super) struct Door {
 impl FromRequestParts<Arc<Service>> for Door {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, service).await?;
-        let key = parts.headers.get(KEY).map(|value| value.to_str().unwrap_or("")).map(checked_key).transpose()?;
-        let if_match = if_match(&parts.headers)?;
-        Ok(Self { caller, key, if_match })
+        Self::of(Caller::from_request_parts(parts, service).await?, &parts.headers)
     }
 }
 
@@ -63,6 +64,12 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 impl Door {
+    pub(super) fn of(caller: Caller, headers: &HeaderMap) -> Result<Self, Problem> {
+        let key = headers.get(KEY).map(|value| value.to_str().unwrap_or("")).map(checked_key).transpose()?;
+        let if_match = if_match(headers)?;
+        Ok(Self { caller, key, if_match })
+    }
+
     /// Judges a single call; `path` are the fields that stand in its path.
     pub(super) async fn command<const N: usize>(
         self,
@@ -180,7 +187,8 @@ impl Tally {
                 tracing::debug!(target: "seatledger::command", command = kind.name(), outcome, rule, position, "judged");
             }
             Ok(Outcome { position, .. }) => {
-                tracing::info!(target: "seatledger::command", command = kind.name(), outcome, rule, position, "judged");
+                let judged = Judged { command: kind.name(), outcome, rule, position: *position };
+                request_id::with_current(|id| judged.say(id));
             }
             Err(error) => {
                 tracing::warn!(target: "seatledger::command", command = kind.name(), %error, "not judged");
@@ -203,10 +211,11 @@ pub(super) fn answered(status: StatusCode, position: u64, mut body: Map<String, 
 }
 
 /// The same of a body that is written.
-fn with_position(status: StatusCode, position: u64, body: Vec<u8>) -> Response {
+pub(super) fn with_position(status: StatusCode, position: u64, body: Vec<u8>) -> Response {
     let mut response = Response::new(axum::body::Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS_GUESS);
     headers.insert(POSITION, HeaderValue::from(position));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

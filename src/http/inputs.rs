@@ -3,12 +3,14 @@
 
 use super::Service;
 use super::problem::Problem;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The parts of a path, decoded.
@@ -43,17 +45,25 @@ pub(super) struct Body(pub(super) Bytes);
 impl FromRequest<Arc<Service>> for Body {
     type Rejection = Problem;
     async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
-        let has_type = request.headers().contains_key(header::CONTENT_TYPE);
-        let is_json = is_json(request.headers());
-        let bytes = read(request, service.limits.body_bytes_max).await?;
+        let (parts, body) = request.into_parts();
+        Self::of(&parts.headers, body, service).await
+    }
+}
+
+impl Body {
+    pub(super) async fn of<B>(headers: &HeaderMap, body: B, service: &Service) -> Result<Self, Problem>
+    where
+        B: HttpBody<Data = Bytes>,
+    {
+        let has_type = headers.contains_key(header::CONTENT_TYPE);
+        let is_json = is_json(headers);
+        let bytes = whole(headers, body, service.limits.body_bytes_max).await?;
         if has_type && !is_json && !bytes.is_empty() {
             return Err(Problem::new("unsupported-media-type", "this call reads application/json"));
         }
         Ok(Self(bytes))
     }
-}
 
-impl Body {
     /// Its fields: it is one object; nothing at all counts as an empty one.
     pub(super) fn fields(&self) -> Result<Map<String, Value>, Problem> {
         if self.0.is_empty() {
@@ -69,21 +79,38 @@ impl Body {
 
 /// A body of any kind, whole.
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    whole(&parts.headers, body, bytes_max).await
+}
+
+/// Most bodies come in one piece, which is taken as it is.
+async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
-    if declared_bytes(request.headers()).is_some_and(|length| length > bytes_max) {
+    let declared = declared_bytes(headers).unwrap_or(0);
+    if declared > bytes_max {
         return Err(too_large());
     }
-    axum::body::to_bytes(request.into_body(), bytes_max).await.map_err(|error| {
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(error) = cause {
-            if error.is::<http_body_util::LengthLimitError>() {
-                return too_large();
-            }
-            cause = error.source();
+    let mut body = pin!(body);
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame.map_err(|_| Problem::unreadable("the body broke off"))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if piece.len() > bytes_max.saturating_sub(first.len().max(all.len())) {
+            return Err(too_large());
         }
-        Problem::unreadable("the body broke off")
-    })
+        if first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve_exact(declared.max(first.len() + piece.len()));
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// How long the body is, where its sender says so.

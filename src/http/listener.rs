@@ -1,11 +1,17 @@
-//! Connections: taken up to a bound, each with a time for its head, and let go in order at the end.
+//! Connections: taken up to a bound, each with a time for its head, and let go in order at the end. Not here: answers.
 
+use super::alarm::Alarm;
 use axum::Router;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +29,50 @@ pub struct ListenerLimits {
     pub drain_max: Duration,
 }
 
+/// A connection, to whoever answers what comes on it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub(super) peer: SocketAddr,
+    pub(super) alarm: Alarm,
+}
+
+/// There is always one.
+pub type Answer = Result<Response, Infallible>;
+
+/// Who answers the requests of all connections. Clones are one.
+pub trait Answers: Clone + Send + Sync + 'static {
+    fn answer(self, request: Request<Incoming>, on: Connection) -> impl Future<Output = Answer> + Send + 'static;
+}
+
+impl Answers for Router {
+    fn answer(self, request: Request<Incoming>, on: Connection) -> impl Future<Output = Answer> + Send + 'static {
+        routed(&self, request.map(Body::new), on.peer)
+    }
+}
+
+/// The router's answer; whoever asks it where a request comes from hears it.
+pub(super) fn routed(
+    router: &Router,
+    mut request: Request<Body>,
+    peer: SocketAddr,
+) -> impl Future<Output = Answer> + Send + use<> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.clone().oneshot(request)
+}
+
 /// Serves until `stop` ends, then lets what is under way finish.
-pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    answers: impl Answers,
+    limits: ListenerLimits,
+    stop: impl Future<Output = ()>,
+) {
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     // HTTP/1.1 alone: finding out which version a client speaks has no time limit there, nor has a silent HTTP/2 connection,
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_max);
-    let make: IntoMakeServiceWithConnectInfo<Router, SocketAddr> = router.into_make_service_with_connect_info();
+    builder.header_read_timeout(limits.head_max);
     tokio::pin!(stop);
     loop {
         // a connection is taken only when there is a place for it; until then it waits in the system's own queue
@@ -53,10 +94,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
             }
         };
         let _slower_without = stream.set_nodelay(true);
-        let service = match make.clone().oneshot(peer).await {
-            Ok(service) => TowerToHyperService::new(service),
-            Err(never) => match never {},
-        };
+        let connection = Connection { peer, alarm: Alarm::default() };
+        builder.timer(connection.alarm.clone());
+        let answers = answers.clone();
+        let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -1,6 +1,7 @@
 //! The HTTP contract: every route, who may call it, how problems are said. Handlers parse, submit to the ledger and
 //! render; nothing is decided here.
 
+mod alarm;
 mod answers;
 mod auth;
 mod bodies;
@@ -11,6 +12,7 @@ mod door;
 mod examples;
 mod files;
 mod frame;
+mod front;
 mod health;
 mod history;
 mod inputs;
@@ -29,15 +31,14 @@ mod tests;
 mod traces;
 mod wire;
 
-pub use listener::{ListenerLimits, serve};
+pub use front::Front;
+pub use listener::{Answer, Answers, Connection, ListenerLimits, serve};
 pub use rate::RateLimits;
 
 use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;
 use crate::store::desk::Stores;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware;
 use contract::Contract;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
@@ -238,14 +239,14 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 }
 
 /// Everything the service answers.
-pub fn router(service: Arc<Service>) -> Router {
+pub fn front(service: Arc<Service>) -> Front {
     let (router, document) = calls().split_for_parts();
     let frame = frame::Frame { ids: request_id::Source::new(), request_max: service.limits.request_max };
-    router
+    let router = router
         .merge(docs::router(&complete(document)))
         .fallback(|| async { Problem::new("not-found", "no call has this path") })
         .method_not_allowed_fallback(|| async { Problem::new("method-not-allowed", "this path takes other methods") })
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(frame, frame::frame))
-        .with_state(service)
+        .with_state(Arc::clone(&service));
+    Front::new(service, frame, router)
 }

@@ -266,18 +266,7 @@ impl Reading {
 
     /// What was looked at, or that the caller has it already.
     pub(super) fn found(&self, body: &impl Serialize, etag: Option<u64>, position: u64) -> Result<Response, Problem> {
-        let etag = etag.map(|etag| format!("\"{etag}\""));
-        let asked = self.headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        let mut response = match (&etag, asked) {
-            (Some(etag), Some(asked)) if asked.split(',').any(|one| one.trim() == etag) => {
-                (StatusCode::NOT_MODIFIED, [("seatledger-position", position.to_string())]).into_response()
-            }
-            _ => shown(position, body)?,
-        };
-        if let Some(value) = etag.and_then(|etag| etag.parse().ok()) {
-            response.headers_mut().insert(header::ETAG, value);
-        }
-        Ok(response)
+        unless_had(&self.headers, etag, position, || shown(position, body))
     }
 
     /// A page of a list. `filter` is the part of the query that narrows it: a cursor is good for the same list alone. A
@@ -406,9 +395,31 @@ impl Place {
     }
 }
 
-fn seen<R>(view: &View, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
+/// Looks at what is so now; what is wrong is said with the position.
+pub(super) fn seen<R>(view: &View, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
     let position = view.state.next_position.saturating_sub(1);
     look(view).map(|found| (found, position)).map_err(|problem| problem.at(position))
+}
+
+/// What is shown, or that the caller has it already.
+pub(super) fn unless_had(
+    headers: &HeaderMap,
+    etag: Option<u64>,
+    position: u64,
+    show: impl FnOnce() -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    let etag = etag.map(|etag| format!("\"{etag}\""));
+    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut response = match (&etag, asked) {
+        (Some(etag), Some(asked)) if asked.split(',').any(|one| one.trim() == etag) => {
+            (StatusCode::NOT_MODIFIED, [("seatledger-position", position.to_string())]).into_response()
+        }
+        _ => show()?,
+    };
+    if let Some(value) = etag.and_then(|etag| etag.parse().ok()) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    Ok(response)
 }
 
 /// A body that names its position, with the header that does.

@@ -1,9 +1,11 @@
-//! The line that each command leaves, for people: the text that the library would write, without its detours. Not here: any
-//! other line, or lines as JSON.
+//! The line that each command leaves, for people: the text that the library would write, without its detours. The line of a
+//! command that was judged, of which there is one a call, goes to the others without the library. Not here: any other line, or
+//! lines as JSON.
 
 use crate::domain::time::Time;
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -17,13 +19,73 @@ const UP_TO_SECONDS: usize = "2026-11-26T00:00:00".len();
 thread_local! {
     /// A second, and how it is written.
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    /// The line that is being written.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Set once lines are text for people, in the log that this process writes.
+static IS_FOR_PEOPLE: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines are text for people.
+pub(super) fn for_people() {
+    IS_FOR_PEOPLE.store(true, Ordering::Relaxed);
+}
+
+/// A command of a call of its own that was judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    pub command: &'a str,
+    pub outcome: &'a str,
+    pub rule: Option<&'a str>,
+    pub position: u64,
+}
+
+impl Judged<'_> {
+    /// Leaves the line at `info`.
+    pub fn say(self, request_id: &str) {
+        let Self { command, outcome, rule, position } = self;
+        if !IS_FOR_PEOPLE.load(Ordering::Relaxed) {
+            tracing::info!(target: TARGET, command, outcome, rule, position, "judged");
+        } else if tracing::enabled!(target: TARGET, Level::INFO) {
+            LINE.with_borrow_mut(|line| {
+                line.clear();
+                self.write(line, crate::clock::wall(), request_id).expect("a string takes all of it");
+                super::lines::put(line.as_bytes());
+            });
+        }
+    }
+
+    fn write(self, out: &mut impl Write, at: Time, request_id: &str) -> fmt::Result {
+        let Self { command, outcome, rule, position } = self;
+        write_head(out, Level::INFO, at)?;
+        out.write_str(" judged command=\"")?;
+        out.write_str(command)?;
+        out.write_str("\" outcome=\"")?;
+        out.write_str(outcome)?;
+        out.write_char('"')?;
+        if let Some(rule) = rule {
+            out.write_str(" rule=\"")?;
+            out.write_str(rule)?;
+            out.write_char('"')?;
+        }
+        out.write_str(" position=")?;
+        write_number(out, position, 1)?;
+        write_end(out, request_id)
+    }
 }
 
 /// Writes the line of an event.
 pub(super) fn write(out: &mut impl Write, event: &Event<'_>, at: Time, request_id: &str) -> fmt::Result {
+    write_head(out, *event.metadata().level(), at)?;
+    let mut fields = Fields { out, written: Ok(()) };
+    event.record(&mut fields);
+    fields.written?;
+    write_end(out, request_id)
+}
+
+fn write_head(out: &mut impl Write, level: Level, at: Time) -> fmt::Result {
     write_time(out, at)?;
-    let level = event.metadata().level();
-    out.write_str(match *level {
+    out.write_str(match level {
         Level::ERROR => " ERROR ",
         Level::WARN => "  WARN ",
         Level::INFO => "  INFO ",
@@ -31,10 +93,10 @@ pub(super) fn write(out: &mut impl Write, event: &Event<'_>, at: Time, request_i
         Level::TRACE => " TRACE ",
     })?;
     out.write_str(TARGET)?;
-    out.write_char(':')?;
-    let mut fields = Fields { out, written: Ok(()) };
-    event.record(&mut fields);
-    fields.written?;
+    out.write_char(':')
+}
+
+fn write_end(out: &mut impl Write, request_id: &str) -> fmt::Result {
     out.write_str(" request_id=")?;
     out.write_str(request_id)?;
     out.write_char('\n')
@@ -51,7 +113,22 @@ fn write_time(out: &mut impl Write, at: Time) -> fmt::Result {
         }
         out.write_str(text)
     })?;
-    write!(out, ".{micros:06}Z")
+    out.write_char('.')?;
+    write_number(out, micros.unsigned_abs(), 6)?;
+    out.write_char('Z')
+}
+
+/// In so many digits at least.
+fn write_number(out: &mut impl Write, number: u64, digits_min: u32) -> fmt::Result {
+    let mut place = 10_u64.pow(number.checked_ilog10().unwrap_or(0).max(digits_min - 1));
+    loop {
+        let digit = u8::try_from(number / place % 10).unwrap_or_default();
+        out.write_char(char::from(b'0' + digit))?;
+        if place == 1 {
+            return Ok(());
+        }
+        place /= 10;
+    }
 }
 
 struct Fields<'a, W> {
@@ -156,6 +233,43 @@ mod tests {
             let (time, rest) = ours.split_at("2026-11-26T00:00:00.000000Z".len());
             assert_eq!(rest, both[1].split_at(time.len()).1);
             assert!(time.parse::<Time>().is_ok(), "{time}");
+        }
+    }
+
+    /// The event, and the line without it.
+    struct Beside(Judged<'static>);
+
+    impl<S, N> FormatEvent<S, N> for Beside
+    where
+        S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
+        fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+            write(&mut out, event, Time(0), "r-1")?;
+            self.0.write(&mut out, Time(0), "r-1")
+        }
+    }
+
+    #[test]
+    fn the_line_of_a_judged_command_is_that_of_its_event() {
+        for rule in [None, Some("no-seat-available")] {
+            let (said, judged) = (Said::default(), Judged { command: "assign", outcome: "done", rule, position: 4711 });
+            let log = tracing_subscriber::fmt().with_writer(said.clone()).event_format(Beside(judged));
+            tracing::subscriber::with_default(log.finish(), || judged.say("r-1"));
+            let said = String::from_utf8(said.0.lock().clone()).unwrap();
+            let lines: Vec<&str> = said.lines().collect();
+            assert_eq!((lines.len(), lines[0]), (2, lines[1]));
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_as_everywhere() {
+        for number in [0, 7, 10, 99, 100, 4711, 999_999, 1_000_000, u64::MAX - 1, u64::MAX] {
+            let mut text = String::new();
+            write_number(&mut text, number, 1).unwrap();
+            text.push(' ');
+            write_number(&mut text, number, 6).unwrap();
+            assert_eq!(text, format!("{number} {number:06}"));
         }
     }
 

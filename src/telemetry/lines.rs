@@ -28,6 +28,11 @@ pub fn flush() {
     TO_STDERR.flush();
 }
 
+/// Takes a line that can wait.
+pub(super) fn put(line: &[u8]) {
+    TO_STDERR.put(line, false);
+}
+
 /// The way of a line to standard error.
 pub(super) struct ToStderr;
 

@@ -13,64 +13,69 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+/// What a pool takes as text, most often.
+const BYTES_GUESS: usize = 1024;
+
 /// One counted stock of seats
+//
+// Here and below in the order of names, so that it reads the same whether it is written straight or through a map.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Pool)]
 pub(in crate::http) struct PoolBody {
-    id: String,
-    key: String,
-    /// In the tenant's language, with (Online) or (Offline) behind it
-    name: String,
-    publisher: Option<String>,
-    #[schema(value_type = words::Provider)]
-    provider: crate::domain::key::Provider,
-    #[schema(value_type = words::LicenseType)]
-    license_type: LicenseType,
-    #[schema(value_type = words::InstalledBy)]
-    installed_by: crate::domain::facts::InstalledBy,
     #[schema(value_type = words::DistributionPolicy)]
     distribution_policy: crate::domain::facts::DistributionPolicy,
-    #[schema(value_type = OwnedWord)]
-    owned: Value,
-    held: u64,
-    reserved: u64,
-    in_use: u64,
-    releasing: u64,
+    #[schema(value_type = Option<String>, format = Date)]
+    ends_on: Option<crate::domain::time::Day>,
     foreign: u64,
     #[schema(value_type = OwnedWord)]
     free: Value,
-    over_by: u64,
-    queued: u64,
+    held: u64,
+    id: String,
+    in_use: u64,
     installed: u64,
-    unlicensed: u64,
-    refused: u64,
-    store_used: Option<u64>,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    store_seen_at: Option<Time>,
-    policy: PolicyView,
-    #[schema(value_type = words::PoolState)]
-    state: crate::domain::facts::PoolState,
+    #[schema(value_type = words::InstalledBy)]
+    installed_by: crate::domain::facts::InstalledBy,
     irrevocable: bool,
-    private_store_visible: bool,
-    price: Option<PriceView>,
-    #[schema(value_type = Option<String>, format = Date)]
-    ends_on: Option<crate::domain::time::Day>,
+    key: String,
+    #[schema(value_type = words::LicenseType)]
+    license_type: LicenseType,
+    /// In the tenant's language, with (Online) or (Offline) behind it
+    name: String,
+    over_by: u64,
+    #[schema(value_type = OwnedWord)]
+    owned: Value,
+    policy: PolicyView,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
+    price: Option<PriceView>,
+    private_store_visible: bool,
+    #[schema(value_type = words::Provider)]
+    provider: crate::domain::key::Provider,
+    publisher: Option<String>,
+    queued: u64,
+    refused: u64,
+    releasing: u64,
+    reserved: u64,
+    #[schema(value_type = words::PoolState)]
+    state: crate::domain::facts::PoolState,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    store_seen_at: Option<Time>,
+    store_used: Option<u64>,
+    unlicensed: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Policy)]
 struct PolicyView {
-    #[schema(value_type = words::KeepOrRelease)]
-    on_uninstall: crate::domain::facts::KeepOrRelease,
-    #[schema(value_type = words::KeepOrRelease)]
-    untargeted: crate::domain::facts::KeepOrRelease,
     #[schema(value_type = words::DeficitPolicy)]
     deficit: crate::domain::facts::DeficitPolicy,
     #[schema(value_type = Option<words::KeepOrRelease>)]
     on_device_retirement: Option<crate::domain::facts::KeepOrRelease>,
+    #[schema(value_type = words::KeepOrRelease)]
+    on_uninstall: crate::domain::facts::KeepOrRelease,
     reservation_timeout_days: Option<u32>,
+    #[schema(value_type = words::KeepOrRelease)]
+    untargeted: crate::domain::facts::KeepOrRelease,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,6 +103,14 @@ pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
 }
 
 impl PoolBody {
+    /// As text, with the position that it speaks of.
+    pub(in crate::http) fn written(mut self, position: u64) -> Result<Vec<u8>, serde_json::Error> {
+        self.position = Some(position);
+        let mut text = Vec::with_capacity(BYTES_GUESS);
+        serde_json::to_writer(&mut text, &self)?;
+        Ok(text)
+    }
+
     pub(in crate::http) fn of(view: &View, pool: &Pool) -> Self {
         Self::with(&view.state, pool, view.figures(pool))
     }

@@ -2,16 +2,19 @@
 
 use crate::audit::part::Wanted;
 use crate::domain::plan::PlanRank;
+use crate::http::auth::Caller;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
-use crate::http::door::Door;
+use crate::http::door::{Door, with_position};
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, seen, unless_had};
 use crate::http::refs;
 use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
 use crate::http::wire::kind::Kind;
+use crate::projection::View;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -181,4 +184,18 @@ pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, Stri
             Ok((PoolBody::of(view, pool), Some(pool.etag)))
         })
         .await
+}
+
+/// The same of what is so now, written straight into the body.
+pub(in crate::http) fn pool_now(caller: &Caller, headers: &HeaderMap, pool: &str) -> Result<Response, Problem> {
+    let pool = refs::pool(pool)?;
+    let look = |view: &View| {
+        let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
+        Ok((PoolBody::of(view, pool), pool.etag))
+    };
+    let ((body, etag), position) = caller.service.ledger.read(caller.tenant, |view| seen(view, look))??;
+    unless_had(headers, Some(etag), position, || {
+        let text = body.written(position).map_err(|error| Problem::internal(&error))?;
+        Ok(with_position(StatusCode::OK, position, text))
+    })
 }

@@ -31,11 +31,7 @@ pub(super) trait Alone: Send + Sync {
     fn may_be_alone(&self) -> bool;
 
     /// Judges and answers. Blocking: one sync.
-    fn judge(
-        &self,
-        tenant: TenantId,
-        submission: Box<Submission>,
-    ) -> Result<Result<Verdict, SubmitError>, NotAlone>;
+    fn judge(&self, tenant: TenantId, submission: Box<Submission>) -> Result<Result<Verdict, SubmitError>, NotAlone>;
 }
 
 impl<A: Audience> Place<A> {
@@ -73,11 +69,7 @@ impl<A: Audience> Alone for Place<A> {
         self.groups_of_one.load(Ordering::Relaxed) >= GROUPS_OF_ONE
     }
 
-    fn judge(
-        &self,
-        tenant: TenantId,
-        submission: Box<Submission>,
-    ) -> Result<Result<Verdict, SubmitError>, NotAlone> {
+    fn judge(&self, tenant: TenantId, submission: Box<Submission>) -> Result<Result<Verdict, SubmitError>, NotAlone> {
         let Some(mut place) = self.writer.try_lock() else { return Err(NotAlone(submission)) };
         let Some(writer) = place.as_mut().filter(|writer| writer.is_fast()) else { return Err(NotAlone(submission)) };
         let judged = std::panic::catch_unwind(AssertUnwindSafe(|| writer.judge_alone(tenant, *submission)));

@@ -1,0 +1,274 @@
+//! The first look at a request. Calls that come by the thousand go straight to what answers them; all others go through the
+//! router, which knows every call and says what is wrong with a path or a method, and takes 15,000 instructions for it. Both
+//! stand in the same frame. Not here: what a call does.
+
+use super::Service;
+use super::auth::Caller;
+use super::door::Door;
+use super::frame::Frame;
+use super::inputs::Body;
+use super::listener::{Answer, Answers, Connection, routed};
+use super::problem::Problem;
+use super::routes::pools;
+use super::wire::kind::Kind;
+use axum::Router;
+use axum::body::{Bytes, HttpBody};
+use axum::http::{HeaderMap, Method, Request, Uri};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// Everything the service answers. Clones are one.
+#[derive(Clone)]
+pub struct Front(Arc<Inside>);
+
+struct Inside {
+    service: Arc<Service>,
+    frame: Frame,
+    router: Router,
+}
+
+impl Answers for Front {
+    fn answer(self, request: Request<Incoming>, on: Connection) -> impl Future<Output = Answer> + Send + 'static {
+        self.framed(request, on)
+    }
+}
+
+impl Front {
+    pub(super) fn new(service: Arc<Service>, frame: Frame, router: Router) -> Self {
+        Self(Arc::new(Inside { service, frame, router }))
+    }
+
+    async fn framed<B>(self, request: Request<B>, on: Connection) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Inside { frame, .. } = &*self.0;
+        let id = frame.id_of(request.headers());
+        // where it is it stays: what stands around it takes a pointer
+        let answer = pin!(self.0.answer(request, on.peer));
+        frame.around(id, &on.alarm, answer).await
+    }
+}
+
+impl Inside {
+    async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        match call(&parts.method, &parts.uri) {
+            Some((call, tenant)) => {
+                Ok(self.answer_straight(call, tenant, &parts.headers, body, peer).await.into_response())
+            }
+            // in a box: what comes here takes more room than what goes straight
+            None => Box::pin(routed(&self.router, Request::from_parts(parts, axum::body::Body::new(body)), peer)).await,
+        }
+    }
+
+    async fn answer_straight<B>(
+        &self,
+        call: Call<'_>,
+        tenant: &str,
+        headers: &HeaderMap,
+        body: B,
+        peer: SocketAddr,
+    ) -> Result<Response, Problem>
+    where
+        B: HttpBody<Data = Bytes>,
+    {
+        let caller = Caller::of(&self.service, headers, peer.ip(), tenant)?;
+        let kind = match call {
+            Call::Command(kind) => kind,
+            Call::Pool(pool) => return pools::pool_now(&caller, headers, pool),
+        };
+        let door = Door::of(caller, headers)?;
+        let body = Body::of(headers, body, &self.service).await?;
+        door.command(kind, [], body).await
+    }
+}
+
+/// What is answered without the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call<'u> {
+    /// One that has nothing in its path.
+    Command(Kind),
+    /// As it is now.
+    Pool(&'u str),
+}
+
+/// Which of them is asked for, and of which tenant.
+fn call<'u>(method: &Method, uri: &'u Uri) -> Option<(Call<'u>, &'u str)> {
+    let path = uri.path();
+    let (tenant, rest) = path.strip_prefix("/v1/tenants/")?.split_once('/')?;
+    // what is escaped is for the router to read
+    if tenant.is_empty() || path.contains('%') {
+        return None;
+    }
+    let call = if *method == Method::POST {
+        Call::Command(match rest {
+            "assignments" => Kind::Assign,
+            "installs" => Kind::Install,
+            "uninstalls" => Kind::Uninstall,
+            _ => return None,
+        })
+    } else if *method == Method::GET && uri.query().is_none() {
+        Call::Pool(rest.strip_prefix("pools/").filter(|pool| !pool.is_empty() && !pool.contains('/'))?)
+    } else {
+        return None;
+    };
+    Some((call, tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::time::Time;
+    use crate::http::alarm::Alarm;
+    use crate::http::{RateLimits, RequestLimits};
+    use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
+    use crate::store::credentials::CredentialSource;
+    use crate::store::desk::{StoreOptions, Stores};
+    use axum::body;
+    use axum::http::header;
+    use std::time::Duration;
+
+    fn front(dir: &std::path::Path) -> Front {
+        let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
+        let clock = Clock::manual(Time(1_790_000_000_000_000));
+        let options =
+            LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: Signing::default() };
+        let ledger = Ledger::open(options, &NoProgress).unwrap();
+        let limits =
+            RequestLimits { body_bytes_max: 2000, bulk_bytes_max: 1 << 20, request_max: Duration::from_secs(60) };
+        let rate = RateLimits { requests_per_s: 0, strangers_per_s: 0 };
+        let credentials = CredentialSource { folder: dir.join("credentials"), given: None, command: None };
+        let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));
+        let options = StoreOptions { credentials, client, urls: vec![], sync_every: Duration::ZERO };
+        let stores = Stores::new(ledger.clone(), options);
+        crate::http::front(Service::new(ledger, stores, "root", limits, rate, None, Duration::from_secs(9)))
+    }
+
+    /// Method, path, headers, body.
+    type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
+    /// What was answered, as text. The router says how long a body is; without it, who writes it to the connection does.
+    async fn told(response: Response) -> String {
+        let (parts, body) = response.into_parts();
+        let headers = parts.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH);
+        let mut headers: Vec<_> = headers.map(|(name, value)| format!("{name}: {value:?}")).collect();
+        headers.sort();
+        let body = body::to_bytes(body, 1 << 20).await.unwrap();
+        format!("{} {headers:?} {}", parts.status, String::from_utf8_lossy(&body))
+    }
+
+    fn request(method: &str, path: &str, headers: &[(&str, &str)], sent: &str) -> Request<body::Body> {
+        let request = Request::builder().method(method).uri(path).header("x-request-id", "r-1");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(body::Body::from(sent.to_owned())).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_goes_straight_is_answered_as_the_router_would() {
+        let (straight, long) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (straight, long) = (front(straight.path()), front(long.path()));
+        let root = ("authorization", "Bearer root");
+        let json = ("content-type", "application/json");
+        let assign = r#"{"pool":"declared:office","target":{"user":"ada"},"intent":"required"}"#;
+        let install = r#"{"pool":"declared:office","device":"d1","user":"ada"}"#;
+        let other = r#"{"pool":"declared:office","target":{"user":"ada"},"intent":"available"}"#;
+        let bob = r#"{"pool":"declared:office","target":{"user":"bob"},"intent":"required"}"#;
+        let large = format!("{{\"pool\":\"{}\"}}", "x".repeat(3000));
+        let any = (1..40).map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
+        let all: &[Asked<'_>] = &[
+            ("PUT", "/v1/tenants/acme", &[root, json], r#"{"name":"Acme"}"#),
+            ("PUT", "/v1/tenants/acme/users/ada", &[root, json], r#"{"user_name":"ada"}"#),
+            (
+                "PUT",
+                "/v1/tenants/acme/devices/d1",
+                &[root, json],
+                r#"{"serial":"d1","platform":"windows","join":"entra","os_build":20348}"#,
+            ),
+            (
+                "POST",
+                "/v1/tenants/acme/inventory",
+                &[root, json],
+                r#"{"complete":true,"items":[{"sku":"office","license_type":"offline","name":"Office","owned":1,"distribution_policy":"restricted"}]}"#,
+            ),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], other),
+            ("PUT", "/v1/tenants/acme/users/bob", &[root, json], r#"{"user_name":"bob"}"#),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json], bob),
+            ("POST", "/v1/tenants/acme/assignments?x=1", &[root], assign),
+            ("POST", "/v1/tenants/acm%65/assignments", &[root, json], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[json], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[("authorization", "Bearer no"), json], assign),
+            ("POST", "/v1/tenants/none/assignments", &[root, json], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("if-match", "x")], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "ä")], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, ("content-type", "text/plain")], assign),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json], &large),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("content-length", "9999")], "{}"),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json], "{"),
+            ("POST", "/v1/tenants/acme/assignments", &[root, json], "[]"),
+            ("POST", "/v1/tenants/acme/assignments/", &[root, json], assign),
+            ("POST", "/v1/tenants//assignments", &[root, json], assign),
+            ("DELETE", "/v1/tenants/acme/assignments", &[root], ""),
+            ("GET", "/v1/tenants/acme/assignments", &[root], ""),
+            ("HEAD", "/v1/tenants/acme/assignments", &[root], ""),
+            ("POST", "/v1/tenants/acme/installs", &[root, json], install),
+            ("POST", "/v1/tenants/acme/installs", &[root, json], r#"{"pool":"declared:office","device":"d1"}"#),
+            ("POST", "/v1/tenants/acme/uninstalls", &[root, json], install),
+            ("GET", "/v1/tenants/acme/installs", &[root], ""),
+            ("GET", "/v1/tenants/acme/pools/declared:office", &[root], ""),
+            ("GET", "/v1/tenants/acme/pools/pool_0", &[root, ("if-none-match", "\"0\", x")], ""),
+            ("GET", "/v1/tenants/acme/pools/pool_0", &[root, ("if-none-match", &any)], ""),
+            ("GET", "/v1/tenants/acme/pools/declared:none", &[root], ""),
+            ("GET", "/v1/tenants/acme/pools/pool_0", &[], ""),
+            ("GET", "/v1/tenants/acme/pools/pool_0?at_least=1", &[root], ""),
+            ("HEAD", "/v1/tenants/acme/pools/pool_0", &[root], ""),
+            ("POST", "/nowhere", &[root], ""),
+        ];
+        let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), alarm: Alarm::default() };
+        let mut statuses = std::collections::BTreeSet::new();
+        for (method, path, headers, sent) in all {
+            let Ok(ours) = straight.clone().framed(request(method, path, headers, sent), on.clone()).await;
+            let Inside { frame, router, .. } = &*long.0;
+            let asked = request(method, path, headers, sent);
+            let id = frame.id_of(asked.headers());
+            let Ok(theirs) = frame.around(id, &on.alarm, pin!(routed(router, asked, on.peer))).await;
+            statuses.insert(ours.status().as_u16());
+            let ours = told(ours).await;
+            assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {sent}");
+        }
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 201, 304, 400, 401, 404, 405, 409, 413, 415, 422]);
+    }
+
+    #[test]
+    fn only_what_has_no_escape_in_its_path_goes_straight() {
+        let found = |method: Method, path: &'static str| {
+            let uri = Uri::from_static(path);
+            call(&method, &uri).map(|(call, tenant)| format!("{call:?} {tenant}"))
+        };
+        let straight = |text: &str| Some(text.to_owned());
+        assert_eq!(found(Method::POST, "/v1/tenants/a/assignments?b"), straight("Command(Assign) a"));
+        assert_eq!(found(Method::POST, "/v1/tenants/a/uninstalls"), straight("Command(Uninstall) a"));
+        assert_eq!(found(Method::POST, "/v1/tenants/b.c/installs"), straight("Command(Install) b.c"));
+        assert_eq!(found(Method::GET, "/v1/tenants/a/pools/declared:b"), straight("Pool(\"declared:b\") a"));
+        for path in ["/v1/tenants/a%20/installs", "/v1/tenants/installs", "/v1/tenants//installs", "/v1/tenants/a/x"] {
+            assert_eq!(found(Method::POST, path), None, "{path}");
+        }
+        for path in ["installs", "pools", "pools/", "pools/a?as_of=1", "pools/a/seats", "pools/a%2Fb"] {
+            let path: &'static str = format!("/v1/tenants/a/{path}").leak();
+            assert_eq!(found(Method::GET, path), None, "{path}");
+        }
+        assert_eq!(found(Method::HEAD, "/v1/tenants/a/pools/b"), None);
+    }
+}
