@@ -13,7 +13,7 @@ mod small;
 use super::hindsight::Late;
 use crate::domain::command::{GroupRef, HolderRef, PoolRef};
 use crate::domain::ids::{AppId, AssignmentId, DeviceId, Holder, PoolId, ReviewId, TenantId};
-use crate::domain::state::{Assignment, Pool, QueuePlace, Tenant};
+use crate::domain::state::{Assignment, Dense, Pool, QueuePlace, Tenant};
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::tallies::{Passes, Tally};
@@ -210,7 +210,7 @@ pub(super) fn part(
             view.state.pools = Listed::by(ledger, tenant, position)?.terms(position);
             view.state.assignments = made_by(ledger, tenant, position)?;
             if let Some(made) = view.state.assignments.get_mut(assignment.index()) {
-                *made = Arc::new(as_of(made, position));
+                *made = as_of(made, position);
             }
             Ok(Some(view))
         }
@@ -323,11 +323,10 @@ fn pools(ledger: &Ledger, tenant: TenantId, position: u64, only: Only) -> Result
 }
 
 /// The assignments that were made by a position, as they are today.
-fn made_by(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Vec<Arc<Assignment>>, ReadError> {
+fn made_by(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<Dense<Assignment>, ReadError> {
     ledger.read(tenant, |view| {
         let all = &view.state.assignments;
-        let count = all.partition_point(|assignment| assignment.made_at <= position);
-        all.get(..count).unwrap_or_default().to_vec()
+        all.first(all.partition_point(|assignment| assignment.made_at <= position))
     })
 }
 

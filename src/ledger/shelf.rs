@@ -31,8 +31,11 @@ impl Audience for Arc<Shelf> {
         self.tenants.read().iter().map(|desk| desk.view.read().clone()).collect()
     }
 
-    fn restore(&mut self, copy: Vec<View>) -> Vec<Tenant> {
-        let states = copy.iter().map(|view| view.state.clone()).collect();
+    fn states(&self) -> Vec<Tenant> {
+        self.tenants.read().iter().map(|desk| desk.view.read().state.clone()).collect()
+    }
+
+    fn restore(&mut self, copy: Vec<View>) {
         let mut slugs = self.slugs.write();
         *self.tenants.write() = (0..)
             .map(TenantId)
@@ -43,7 +46,6 @@ impl Audience for Arc<Shelf> {
                 Arc::new(Desk { view: RwLock::new(view), head })
             })
             .collect();
-        states
     }
 
     fn take(&mut self, _group: u64, records: &[(TenantId, Recorded)]) {

@@ -167,7 +167,7 @@ fn hang(
 /// The living assignments to one of them alone.
 fn target(state: &mut Tenant, position: u64, chosen: &BTreeSet<Holder>) {
     let mut to: BTreeMap<Holder, Vec<_>> = BTreeMap::new();
-    for made in &state.assignments {
+    for made in state.assignments.iter() {
         let holder = match made.target {
             Target::User(user) => Holder::User(user),
             Target::Device(device) => Holder::Device(device),

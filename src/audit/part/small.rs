@@ -58,10 +58,8 @@ pub(super) fn assignments(ledger: &Ledger, tenant: TenantId, position: u64) -> R
     let mut view = bare(ledger, tenant, position)?;
     view.state.pools = Listed::by(ledger, tenant, position)?.terms(position);
     view.state.pool_keys = view.state.pools.iter().map(|pool| (pool.key.clone(), pool.id)).collect();
-    view.state.assignments = made_by(ledger, tenant, position)?;
-    for made in view.state.assignments.iter_mut().filter(|made| made.etag > position) {
-        *made = Arc::new(as_of(made, position));
-    }
+    let made = made_by(ledger, tenant, position)?;
+    view.state.assignments = made.iter().map(|made| as_of(made, position)).collect();
     for living in view.state.assignments.iter().filter(|made| !made.is_ended) {
         if let Some(pool) = view.state.pools.get_mut(living.pool.index()) {
             Arc::make_mut(pool).assignments.insert(living.id);

@@ -14,7 +14,6 @@ use super::ids::{AssignmentId, PoolId};
 use super::rejection::RejectionClass;
 use super::state::{Assignment, LogKeyRotation, Meta, ReadKey, RefusalKey, RefusalSeen, Tenant, Token, Tool};
 use super::time::Time;
-use std::sync::Arc;
 
 impl Tenant {
     /// Takes one fact.
@@ -221,7 +220,7 @@ impl Tenant {
                 }
             }
         }
-        self.assignments.push(Arc::new(made));
+        self.assignments.push(made);
     }
 
     fn assignment_ended(&mut self, id: AssignmentId, _cause: AssignmentEndCause, meta: &Meta) {

@@ -3,7 +3,6 @@
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
@@ -15,18 +14,24 @@ const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 2048 };
 /// A piece takes room for so many entries more at once.
 const ROOM_ENTRIES: usize = 8;
 
-type Piece<K, V> = Arc<Vec<(K, V)>>;
+/// Keys and values apart, so that a search goes through few lines of memory.
+#[derive(Debug, Clone)]
+struct Piece<K, V> {
+    keys: Vec<K>,
+    values: Vec<V>,
+}
 
 /// The map. Each piece stands under a key that is not above its first one, and above every key of the piece before.
 #[derive(Debug, Clone)]
 pub struct Chunked<K, V> {
-    pieces: BTreeMap<K, Piece<K, V>>,
+    unders: Vec<K>,
+    pieces: Vec<Arc<Piece<K, V>>>,
     len: usize,
 }
 
 impl<K, V> Default for Chunked<K, V> {
     fn default() -> Self {
-        Self { pieces: BTreeMap::new(), len: 0 }
+        Self { unders: Vec::new(), pieces: Vec::new(), len: 0 }
     }
 }
 
@@ -52,7 +57,7 @@ impl<K, V> Chunked<K, V> {
 
     /// In the order of the keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.pieces.values().flat_map(|piece| piece.iter()).map(|(key, value)| (key, value))
+        self.pieces.iter().flat_map(|piece| piece.iter())
     }
 
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
@@ -70,37 +75,51 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         if entries < 2 { 2 } else { entries }
     };
 
-    fn piece(&self, key: &K) -> Option<&Piece<K, V>> {
-        self.pieces.range(..=key).next_back().map(|(_, piece)| piece)
+    /// The only piece that could have a key.
+    fn place(&self, key: &K) -> Option<usize> {
+        let behind = match find(&self.unders, key) {
+            Ok(at) => at + 1,
+            Err(at) => at,
+        };
+        behind.checked_sub(1)
     }
 
-    fn piece_mut(&mut self, key: &K) -> Option<&mut Piece<K, V>> {
-        self.pieces.range_mut(..=key).next_back().map(|(_, piece)| piece)
+    fn piece_mut(&mut self, key: &K) -> Option<&mut Arc<Piece<K, V>>> {
+        let place = self.place(key)?;
+        self.pieces.get_mut(place)
     }
 
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        let piece = self.piece(key)?;
-        let at = find(piece, key).ok()?;
-        piece.get(at).map(|(_, value)| value)
+        let piece = self.pieces.get(self.place(key)?)?;
+        let at = find(&piece.keys, key).ok()?;
+        piece.values.get(at)
     }
 
     #[must_use]
     pub fn contains_key(&self, key: &K) -> bool {
-        self.get(key).is_some()
+        self.place(key).and_then(|place| self.pieces.get(place)).is_some_and(|piece| find(&piece.keys, key).is_ok())
     }
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let piece = self.piece_mut(key)?;
-        let at = find(piece, key).ok()?;
-        Arc::make_mut(piece).get_mut(at).map(|(_, value)| value)
+        let at = find(&piece.keys, key).ok()?;
+        Arc::make_mut(piece).values.get_mut(at)
     }
 
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        if let Some(old) = self.get_mut(&key) {
-            return Some(std::mem::replace(old, value));
+        if self.pieces.is_empty() {
+            self.begin_piece(0, key, value);
+            return None;
         }
-        self.put(key, value);
+        // before every other: into the first piece
+        let place = self.place(&key).unwrap_or(0);
+        let Some(piece) = self.pieces.get_mut(place) else { return None };
+        let at = match find(&piece.keys, &key) {
+            Ok(at) => return Arc::make_mut(piece).values.get_mut(at).map(|old| std::mem::replace(old, value)),
+            Err(at) => at,
+        };
+        self.put(place, at, key, value);
         None
     }
 
@@ -110,59 +129,58 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         V: Default,
     {
         if !self.contains_key(&key) {
-            self.put(key.clone(), V::default());
+            self.insert(key.clone(), V::default());
         }
         self.get_mut(&key).expect("it was just put there")
     }
 
-    /// Puts in what is not there.
-    fn put(&mut self, key: K, value: V) {
+    fn begin_piece(&mut self, place: usize, key: K, value: V) {
         self.len += 1;
-        let Some((under, piece)) = self.pieces.range_mut(..=&key).next_back() else {
-            // before every other, or the first of all
-            match self.pieces.pop_first() {
-                Some((under, piece)) if piece.len() >= Self::PIECE_ENTRIES => {
-                    self.pieces.insert(under, piece);
-                    self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
-                }
-                Some((_, mut piece)) => {
-                    put_at(&mut piece, 0, (key.clone(), value));
-                    self.pieces.insert(key, piece);
-                }
-                None => {
-                    self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
-                }
-            }
-            return;
-        };
-        let at = find(piece, &key).unwrap_or_else(|at| at);
-        if piece.len() < Self::PIECE_ENTRIES {
-            put_at(piece, at, (key, value));
-        } else if at == piece.len() {
+        self.unders.insert(place, key.clone());
+        self.pieces.insert(place, Arc::new(Piece { keys: vec![key], values: vec![value] }));
+    }
+
+    /// Puts in what is not there: into a piece, at its place there.
+    fn put(&mut self, place: usize, at: usize, key: K, value: V) {
+        let (Some(under), Some(piece)) = (self.unders.get_mut(place), self.pieces.get_mut(place)) else { return };
+        let is_full = piece.keys.len() >= Self::PIECE_ENTRIES;
+        if is_full && at == piece.keys.len() {
             // ids grow: what was full stays full, and a new piece begins
-            self.pieces.insert(key.clone(), Arc::new(vec![(key, value)]));
-        } else {
-            let under = under.clone();
-            let half = Arc::make_mut(piece).split_off(Self::PIECE_ENTRIES / 2);
-            if let Some((first, _)) = half.first() {
-                self.pieces.insert(first.clone(), Arc::new(half));
+            return self.begin_piece(place + 1, key, value);
+        }
+        if let Some(first) = piece.keys.first().filter(|_| is_full && at == 0) {
+            under.clone_from(first);
+            return self.begin_piece(place, key, value);
+        }
+        let piece = Arc::make_mut(piece);
+        self.len += 1;
+        if !is_full {
+            if key < *under {
+                *under = key.clone();
             }
-            let under = self.pieces.range(..=&key).next_back().map_or(under, |(under, _)| under.clone());
-            if let Some(piece) = self.pieces.get_mut(&under) {
-                let at = find(piece, &key).unwrap_or_else(|at| at);
-                put_at(piece, at, (key, value));
-            }
+            return piece.put(at, key, value);
+        }
+        let mut half = piece.split();
+        match at.checked_sub(piece.keys.len()) {
+            Some(at) if at > 0 => half.put(at, key, value),
+            Some(_) | None => piece.put(at, key, value),
+        }
+        if let Some(under) = half.keys.first() {
+            self.unders.insert(place + 1, under.clone());
+            self.pieces.insert(place + 1, Arc::new(half));
         }
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let (under, piece) = self.pieces.range_mut(..=key).next_back()?;
-        let at = find(piece, key).ok()?;
+        let place = self.place(key)?;
+        let piece = self.pieces.get_mut(place)?;
+        let at = find(&piece.keys, key).ok()?;
         let piece = Arc::make_mut(piece);
-        let (_, value) = piece.remove(at);
-        if piece.is_empty() {
-            let under = under.clone();
-            self.pieces.remove(&under);
+        piece.keys.remove(at);
+        let value = piece.values.remove(at);
+        if piece.keys.is_empty() {
+            self.unders.remove(place);
+            self.pieces.remove(place);
         }
         self.len -= 1;
         Some(value)
@@ -178,17 +196,14 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
 
     /// The part between two keys, in their order.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = (&K, &V)> + use<'_, R, K, V> {
-        let of = |key: &K| {
-            self.pieces.range(..=key).next_back().map_or(Bound::Unbounded, |(under, _)| Bound::Included(under))
+        let first = match range.start_bound() {
+            Bound::Included(start) | Bound::Excluded(start) => self.place(start).unwrap_or(0),
+            Bound::Unbounded => 0,
         };
-        let from = match range.start_bound() {
-            Bound::Included(start) | Bound::Excluded(start) => of(start),
-            Bound::Unbounded => Bound::Unbounded,
-        };
-        let pieces = self.pieces.range((from, Bound::Unbounded));
+        let pieces = self.pieces.get(first..).unwrap_or_default();
         pieces
-            .flat_map(|(_, piece)| piece.iter())
-            .map(|(key, value)| (key, value))
+            .iter()
+            .flat_map(|piece| piece.iter())
             .skip_while({
                 let start = range.start_bound().map(Clone::clone);
                 move |(key, _)| match &start {
@@ -205,20 +220,35 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     }
 }
 
-/// At its place, with room for a few more.
-fn put_at<K: Clone, V: Clone>(piece: &mut Piece<K, V>, at: usize, entry: (K, V)) {
-    let piece = Arc::make_mut(piece);
-    if piece.len() == piece.capacity() {
-        piece.reserve_exact(ROOM_ENTRIES);
+impl<K, V> Piece<K, V> {
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.keys.iter().zip(&self.values)
     }
-    piece.insert(at, entry);
+
+    /// At its place, with room for a few more.
+    fn put(&mut self, at: usize, key: K, value: V) {
+        if self.keys.len() == self.keys.capacity() {
+            self.keys.reserve_exact(ROOM_ENTRIES);
+        }
+        if self.values.len() == self.values.capacity() {
+            self.values.reserve_exact(ROOM_ENTRIES);
+        }
+        self.keys.insert(at, key);
+        self.values.insert(at, value);
+    }
+
+    /// Its second half.
+    fn split(&mut self) -> Self {
+        let middle = self.keys.len() / 2;
+        Self { keys: self.keys.split_off(middle), values: self.values.split_off(middle) }
+    }
 }
 
-fn find<K: Ord, V>(piece: &[(K, V)], key: &K) -> Result<usize, usize> {
+fn find<K: Ord>(keys: &[K], key: &K) -> Result<usize, usize> {
     // ids grow, so that what is new most often goes to the end
-    match piece.last() {
-        Some((last, _)) if last < key => Err(piece.len()),
-        _ => piece.binary_search_by(|(known, _)| known.cmp(key)),
+    match keys.last() {
+        Some(last) if last < key => Err(keys.len()),
+        _ => keys.binary_search(key),
     }
 }
 
@@ -350,7 +380,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::{DeviceId, Holder, UserId};
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn holder() -> impl Strategy<Value = Holder> {
         (any::<bool>(), 0..300u32)

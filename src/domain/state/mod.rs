@@ -4,6 +4,7 @@
 //! Nothing here decides anything; `decide` reads it, `evolve` alone changes it.
 
 mod chunked;
+mod dense;
 mod flat;
 mod holder;
 mod pool;
@@ -11,6 +12,7 @@ mod review;
 mod tables;
 
 pub use chunked::{Chunked, ChunkedSet};
+pub use dense::Dense;
 pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
@@ -57,7 +59,7 @@ pub struct Tenant {
     pub devices: Vec<Arc<Device>>,
     pub groups: Vec<Arc<Group>>,
     pub group_names: BTreeMap<String, GroupId>,
-    pub assignments: Vec<Arc<Assignment>>,
+    pub assignments: Dense<Assignment>,
     pub syncs: Vec<Sync>,
     pub drifts: Vec<Drift>,
     pub held: BTreeMap<HeldId, HeldEndings>,
@@ -135,7 +137,7 @@ impl Tenant {
 
     #[must_use]
     pub fn assignment(&self, assignment: AssignmentId) -> &Assignment {
-        &self.assignments[assignment.index()]
+        self.assignments.get(assignment.index()).expect("an assignment's id comes from this state")
     }
 
     #[must_use]
@@ -180,7 +182,7 @@ impl Tenant {
     }
 
     pub(super) fn assignment_mut(&mut self, assignment: AssignmentId) -> &mut Assignment {
-        Arc::make_mut(&mut self.assignments[assignment.index()])
+        self.assignments.get_mut(assignment.index()).expect("an assignment's id comes from this state")
     }
 
     pub(super) fn review_mut(&mut self, review: ReviewId) -> &mut Review {

@@ -1,5 +1,6 @@
 //! The smaller tables of a tenant: credentials, store accounts, syncs, drift, held endings, refusals, names.
 
+use super::chunked::Chunked;
 use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::Target;
@@ -213,9 +214,9 @@ impl Reads {
 /// Outside names: hashes to find a subject by, and the sealed text.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Names {
-    users: BTreeMap<Blind, UserId>,
-    serials: BTreeMap<Blind, DeviceId>,
-    device_ids: BTreeMap<Blind, DeviceId>,
+    users: Chunked<Blind, UserId>,
+    serials: Chunked<Blind, DeviceId>,
+    device_ids: Chunked<Blind, DeviceId>,
     user_profiles: Vec<Arc<StoredNames>>,
     device_names: Vec<Arc<StoredNames>>,
 }
@@ -319,7 +320,9 @@ impl Names {
             return;
         };
         let is_theirs = |alias: &&Alias| from.users.get(&alias.blind) == Some(&user);
-        self.users.extend(stored.aliases.iter().filter(is_theirs).map(|alias| (alias.blind, user)));
+        for alias in stored.aliases.iter().filter(is_theirs) {
+            self.users.insert(alias.blind, user);
+        }
         *place = Arc::clone(stored);
     }
 
@@ -332,7 +335,9 @@ impl Names {
         };
         for (table, known) in [(&mut self.serials, &from.serials), (&mut self.device_ids, &from.device_ids)] {
             let is_its = |alias: &&Alias| known.get(&alias.blind) == Some(&device);
-            table.extend(stored.aliases.iter().filter(is_its).map(|alias| (alias.blind, device)));
+            for alias in stored.aliases.iter().filter(is_its) {
+                table.insert(alias.blind, device);
+            }
         }
         *place = Arc::clone(stored);
     }

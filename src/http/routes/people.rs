@@ -14,7 +14,6 @@ use crate::projection::View;
 use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// The place in a list of dense ids at which a page begins.
@@ -192,7 +191,7 @@ pub(in crate::http) async fn assignments(
                 let rest = state.pool(pool).assignments.range(AssignmentId::at(from)..);
                 return Ok(Page::of(rest.map(|id| state.assignment(*id)), limit, key, show));
             }
-            let rest = state.assignments.iter().skip(from).map(Arc::as_ref);
+            let rest = state.assignments.iter_from(from);
             let rest = rest.filter(|one| (ended || !one.is_ended) && pool.is_none_or(|pool| one.pool == pool));
             Ok(Page::of(rest, limit, key, show))
         })

@@ -94,13 +94,21 @@ impl Caches {
         self.records_since > 0
     }
 
-    /// Starts a round; its outcome is asked for with [`Self::finished`].
-    pub(super) fn begin<C: Serialize + Send + 'static>(&mut self, meta: SnapshotMeta, copy: C, flush: Flush) {
+    /// Starts a round, in which something is also dropped that takes long to; its outcome is asked for with
+    /// [`Self::finished`].
+    pub(super) fn begin<C, D>(&mut self, meta: SnapshotMeta, copy: C, flush: Flush, dropped: D)
+    where
+        C: Serialize + Send + 'static,
+        D: Send + 'static,
+    {
         self.records_since = 0;
         self.begun = monotonic();
         let (done, running) = bounded(1);
         let dir = self.dir.clone();
-        let round = move || run(&dir, &meta, &copy, flush, &done);
+        let round = move || {
+            drop(dropped);
+            run(&dir, &meta, &copy, flush, &done);
+        };
         match std::thread::Builder::new().name("snapshot".into()).spawn(round) {
             Ok(_detached) => self.running = Some(running),
             Err(error) => tracing::warn!(%error, "no thread for a snapshot; the next one will be tried later"),

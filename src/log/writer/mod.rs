@@ -104,8 +104,10 @@ pub trait Audience: Send {
 
     fn take(&mut self, group: u64, records: &[(TenantId, Recorded)]);
     fn copy(&self) -> Self::Copy;
-    /// Takes over a copy, and gives back the states in it for the writer to judge by.
-    fn restore(&mut self, copy: Self::Copy) -> Vec<Tenant>;
+    /// Takes over a copy.
+    fn restore(&mut self, copy: Self::Copy);
+    /// The state of each tenant, to judge by. It shares what it is made of with the audience until one of the two changes it.
+    fn states(&self) -> Vec<Tenant>;
 }
 
 /// What metrics and readiness say of the writer.
@@ -373,7 +375,9 @@ impl<A: Audience> Writer<A> {
     fn begin_caches(&mut self) {
         let meta = SnapshotMeta { schema: caches::SCHEMA, group: self.log.last_group(), heads: self.log.heads() };
         let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, meta.group);
-        self.caches.begin(meta, self.audience.copy(), flush);
+        // the same as its own, and no second time in memory
+        let own = self.bench.adopt(self.audience.states());
+        self.caches.begin(meta, self.audience.copy(), flush, own);
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {

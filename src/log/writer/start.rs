@@ -67,9 +67,8 @@ pub fn start<A: Audience + 'static>(
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
-    let (tenants, snapshot_group) = restore(&dir, &mut audience)?;
+    let snapshot_group = restore(&dir, &mut audience)?;
     let mut fold = Fold {
-        tenants,
         snapshot_group,
         receipts_group: receipts.covered_group(),
         subjects_group: subjects.covered_group(),
@@ -91,11 +90,12 @@ pub fn start<A: Audience + 'static>(
     if let Some(error) = fold.error {
         return Err(error);
     }
-    vault.settle(subjects_used(&fold.tenants))?;
-    if let Some(newest) = fold.tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
+    let mut tenants = audience.states();
+    vault.settle(subjects_used(&tenants))?;
+    if let Some(newest) = tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
-    if let Some((group, noted)) = note_restore(&dir, &mut log, &mut fold.tenants, clock.now())? {
+    if let Some((group, noted)) = note_restore(&dir, &mut log, &mut tenants, clock.now())? {
         fold.records += noted.len() as u64;
         subjects.take(&noted);
         audience.take(group, &noted);
@@ -104,7 +104,7 @@ pub fn start<A: Audience + 'static>(
     let (jobs, waiting) = queue(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
     let reader = log.reader();
-    let bench = Bench::new(fold.tenants, receipts.clone(), vault);
+    let bench = Bench::new(tenants, receipts.clone(), vault);
     let writer = Writer {
         reader: reader.clone(),
         log,
@@ -133,12 +133,15 @@ fn subjects_used(tenants: &[Tenant]) -> u64 {
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
-fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<(Vec<Tenant>, u64), StartError> {
+fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<u64, StartError> {
     for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
         match usable(dir, &path) {
             Ok(Some(group)) => {
                 match snapshot::open(&path).and_then(|(_, mut payload)| record::decode_cache(&mut payload)) {
-                    Ok(copy) => return Ok((audience.restore(copy), group)),
+                    Ok(copy) => {
+                        audience.restore(copy);
+                        return Ok(group);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, path = %path.display(), "a snapshot can't be read; an older one or the log is used")
                     }
@@ -153,7 +156,7 @@ fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<(Vec<Tenant>, u6
             Err(error) => return Err(error),
         }
     }
-    Ok((Vec::new(), 0))
+    Ok(0)
 }
 
 fn usable(dir: &Path, path: &Path) -> Result<Option<u64>, StartError> {
@@ -166,7 +169,6 @@ fn usable(dir: &Path, path: &Path) -> Result<Option<u64>, StartError> {
 }
 
 struct Fold {
-    tenants: Vec<Tenant>,
     snapshot_group: u64,
     receipts_group: u64,
     subjects_group: u64,
@@ -211,14 +213,6 @@ impl Fold {
         }
         if group.number <= self.snapshot_group {
             return ControlFlow::Continue(());
-        }
-        for (tenant, recorded) in &records {
-            while self.tenants.len() <= tenant.index() {
-                self.tenants.push(Tenant::default());
-            }
-            if let Some(state) = self.tenants.get_mut(tenant.index()) {
-                state.evolve(&recorded.event, &recorded.meta());
-            }
         }
         audience.take(group.number, &records);
         ControlFlow::Continue(())
