@@ -29,7 +29,7 @@ use crate::domain::state::Tenant;
 use crate::log::LogReader;
 use crate::log::receipts::Receipt;
 use crate::log::record;
-use crate::log::writer::{Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
+use crate::log::writer::{Ahead, Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
 use evidence::{Evidence, HeadsError};
@@ -112,6 +112,7 @@ impl Ledger {
         let dir = log.dir.clone();
         std::fs::create_dir_all(&dir)
             .map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
+        let ahead = Ahead::begin(&dir);
         let vault = Arc::new(Vault::open(&dir, &master_key)?);
         signing.check()?;
         let shelf = Arc::new(Shelf::default());
@@ -122,7 +123,7 @@ impl Ledger {
             desk = Some(found.map_err(|error| StartError::Refused(Box::new(error)))?);
             Ok(())
         };
-        let (writer, report) = start(options, Arc::clone(&shelf), &mut look, progress)?;
+        let (writer, report) = start(options, ahead, Arc::clone(&shelf), &mut look, progress)?;
         let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
         let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf))?;
         Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))

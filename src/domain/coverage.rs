@@ -118,13 +118,9 @@ impl Tenant {
 
     /// A device target reaches its primary user, and whoever has the app installed on it.
     fn reaches_through_a_device(&self, pool: &Pool, assignment: &Assignment, user: UserId) -> bool {
-        let installed_on = pool.installs_by_user.get(&user).into_iter().flatten();
-        let installed_on = installed_on.filter(|_| pool.is_user_only());
-        self.user(user)
-            .devices
-            .iter()
-            .chain(installed_on)
-            .any(|device| self.device_is_reached(pool, assignment, *device))
+        let installed_on = pool.devices_of(user).filter(|_| pool.is_user_only());
+        let mut devices = self.user(user).devices.iter().copied().chain(installed_on);
+        devices.any(|device| self.device_is_reached(pool, assignment, device))
     }
 
     fn device_is_reached(&self, pool: &Pool, assignment: &Assignment, device: DeviceId) -> bool {
@@ -189,9 +185,8 @@ impl Tenant {
         let mut near = Vec::new();
         self.add_near(pool, self.links(holder), &mut near);
         if let Holder::User(user) = holder {
-            let installed_on = pool.installs_by_user.get(&user).into_iter().flatten();
-            for device in self.user(user).devices.iter().chain(installed_on) {
-                self.add_near(pool, self.links(Holder::Device(*device)), &mut near);
+            for device in self.user(user).devices.iter().copied().chain(pool.devices_of(user)) {
+                self.add_near(pool, self.links(Holder::Device(device)), &mut near);
             }
         }
         near.sort_unstable();

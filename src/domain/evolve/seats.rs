@@ -252,7 +252,7 @@ impl Tenant {
         assert!(entry.installs.insert(key, install).is_none(), "{pool} is installed twice on {}", key.device);
         entry.unlicensed += 1;
         if let Some(user) = key.user {
-            entry.installs_by_user.get_or_default(user).insert(key.device);
+            entry.installs_by_user.insert((user, key.device));
             self.user_mut(user).links.installed.insert(pool);
         }
         self.device_mut(key.device).links.installed.insert(pool);
@@ -312,13 +312,9 @@ impl Tenant {
     }
 
     fn unlink_user_install(&mut self, pool: PoolId, device: DeviceId, user: UserId) {
-        let by_user = &mut self.pool_mut(pool).installs_by_user;
-        let is_last = by_user.get_mut(&user).is_some_and(|devices| {
-            devices.remove(&device);
-            devices.is_empty()
-        });
-        if is_last {
-            by_user.remove(&user);
+        let entry = self.pool_mut(pool);
+        entry.installs_by_user.remove(&(user, device));
+        if entry.devices_of(user).next().is_none() {
             self.user_mut(user).links.installed.remove(&pool);
         }
     }

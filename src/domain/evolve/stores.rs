@@ -286,7 +286,7 @@ impl Tenant {
             regrants: BTreeMap::new(),
             is_serving_paused: false,
             installs: Chunked::default(),
-            installs_by_user: Chunked::default(),
+            installs_by_user: ChunkedSet::default(),
             unlicensed: 0,
             assignments: ChunkedSet::default(),
             refused: 0,

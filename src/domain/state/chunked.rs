@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// A piece grows to so many bytes of entries, which is what a change copies at most where a copy shares the piece; few in
 /// tests, whose maps are small.
-const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 2048 };
+const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 1024 };
 /// A piece takes room for so many entries more at once.
 const ROOM_ENTRIES: usize = 8;
 
@@ -123,17 +123,6 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         None
     }
 
-    /// What is there, or the default, which is put there.
-    pub fn get_or_default(&mut self, key: K) -> &mut V
-    where
-        V: Default,
-    {
-        if !self.contains_key(&key) {
-            self.insert(key.clone(), V::default());
-        }
-        self.get_mut(&key).expect("it was just put there")
-    }
-
     fn begin_piece(&mut self, place: usize, key: K, value: V) {
         self.len += 1;
         self.unders.insert(place, key.clone());
@@ -194,35 +183,42 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         }
     }
 
+    /// Where the keys from this one on begin, or those behind it: in which piece, and where in it.
+    fn begin(&self, key: &K, is_behind: bool) -> (usize, usize) {
+        let place = self.place(key).unwrap_or(0);
+        let at = match self.pieces.get(place).map(|piece| find(&piece.keys, key)) {
+            Some(Ok(at)) => at + usize::from(is_behind),
+            Some(Err(at)) => at,
+            None => 0,
+        };
+        (place, at)
+    }
+
     /// The part between two keys, in their order.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = (&K, &V)> + use<'_, R, K, V> {
-        let first = match range.start_bound() {
-            Bound::Included(start) | Bound::Excluded(start) => self.place(start).unwrap_or(0),
-            Bound::Unbounded => 0,
+        let (place, at) = match range.start_bound() {
+            Bound::Included(start) => self.begin(start, false),
+            Bound::Excluded(start) => self.begin(start, true),
+            Bound::Unbounded => (0, 0),
         };
-        let pieces = self.pieces.get(first..).unwrap_or_default();
-        pieces
-            .iter()
-            .flat_map(|piece| piece.iter())
-            .skip_while({
-                let start = range.start_bound().map(Clone::clone);
-                move |(key, _)| match &start {
-                    Bound::Included(start) => *key < start,
-                    Bound::Excluded(start) => *key <= start,
-                    Bound::Unbounded => false,
-                }
-            })
-            .take_while(move |(key, _)| match range.end_bound() {
-                Bound::Included(end) => *key <= end,
-                Bound::Excluded(end) => *key < end,
-                Bound::Unbounded => true,
-            })
+        let first = self.pieces.get(place).into_iter().flat_map(move |piece| piece.iter_from(at));
+        let rest = self.pieces.get(place + 1..).unwrap_or_default();
+        first.chain(rest.iter().flat_map(|piece| piece.iter())).take_while(move |(key, _)| match range.end_bound() {
+            Bound::Included(end) => *key <= end,
+            Bound::Excluded(end) => *key < end,
+            Bound::Unbounded => true,
+        })
     }
 }
 
 impl<K, V> Piece<K, V> {
     fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.keys.iter().zip(&self.values)
+    }
+
+    fn iter_from(&self, at: usize) -> impl Iterator<Item = (&K, &V)> {
+        let (keys, values) = (self.keys.get(at..).unwrap_or_default(), self.values.get(at..).unwrap_or_default());
+        keys.iter().zip(values)
     }
 
     /// At its place, with room for a few more.

@@ -10,7 +10,7 @@ use crate::domain::key::PoolKey;
 use crate::domain::rejection::Figures;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The four states in which a seat counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,8 +104,8 @@ pub struct Pool {
     /// The provider said "not enough": nobody is served until the next complete sync.
     pub is_serving_paused: bool,
     pub installs: Chunked<InstallKey, Install>,
-    /// The devices on which a user has a per-user install.
-    pub installs_by_user: Chunked<UserId, BTreeSet<DeviceId>>,
+    /// The per-user installs, by their users.
+    pub installs_by_user: ChunkedSet<(UserId, DeviceId)>,
     pub unlicensed: u64,
     pub assignments: ChunkedSet<AssignmentId>,
     pub refused: u64,
@@ -230,15 +230,15 @@ impl Pool {
     #[must_use]
     pub fn installs_of(&self, holder: Holder) -> Vec<InstallKey> {
         match holder {
-            Holder::User(user) => self
-                .installs_by_user
-                .get(&user)
-                .into_iter()
-                .flatten()
-                .map(|device| InstallKey { device: *device, user: Some(user) })
-                .collect(),
+            Holder::User(user) => self.devices_of(user).map(|device| InstallKey { device, user: Some(user) }).collect(),
             Holder::Device(device) => self.installs_on(device),
         }
+    }
+
+    /// The devices on which a user has a per-user install.
+    pub fn devices_of(&self, user: UserId) -> impl Iterator<Item = DeviceId> + '_ {
+        let all = (user, DeviceId(0))..=(user, DeviceId(u32::MAX));
+        self.installs_by_user.range(all).map(|(_, device)| *device)
     }
 
     /// Every install on one device.
@@ -285,7 +285,7 @@ impl Pool {
             regrants: BTreeMap::new(),
             is_serving_paused: self.is_serving_paused,
             installs: Chunked::default(),
-            installs_by_user: Chunked::default(),
+            installs_by_user: ChunkedSet::default(),
             unlicensed: 0,
             assignments: ChunkedSet::default(),
             refused: 0,

@@ -6,23 +6,32 @@ use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
 use crate::log::subjects::{self, Subjects};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
-pub const SCHEMA: u32 = 14;
+pub const SCHEMA: u32 = 15;
 
 /// A snapshot is taken when so many records were appended since the last one.
 const RECORDS_BETWEEN: u64 = 100_000;
 /// And at least so many times as long after a round as the round took: what a round costs grows with the state, and must
 /// not become a growing share of everything.
 const REST_ROUNDS: u32 = 10;
-/// Earlier, when an index holds so many entries in memory: some records name thousands of members.
+/// The indexes alone earlier, when one holds so many entries in memory: a command has some dozen, some records name thousands
+/// of members.
 pub(super) const ENTRIES_IN_MEMORY: usize = 2_000_000;
 /// But never at once again, when a round failed.
 const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
+
+/// What a round writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// A snapshot and the runs of the indexes.
+    All,
+    Indexes,
+}
 
 /// What of the indexes goes to disk in one round.
 pub(super) struct Flush {
@@ -69,25 +78,34 @@ fn said(error: &std::io::Error, index: &str) {
 pub(super) struct Caches {
     dir: PathBuf,
     records_since: u64,
+    /// The same since the last round of any kind.
+    records_since_any: u64,
     running: Option<Receiver<Flushed>>,
-    begun: Instant,
+    /// When the round began that runs, if it writes a snapshot.
+    begun: Option<Instant>,
     rests_until: Instant,
 }
 
 impl Caches {
     pub(super) fn new(dir: PathBuf, records_since: u64) -> Self {
         let now = monotonic();
-        Self { dir, records_since, running: None, begun: now, rests_until: now }
+        Self { dir, records_since, records_since_any: records_since, running: None, begun: None, rests_until: now }
     }
 
     pub(super) fn count(&mut self, records: usize) {
         self.records_since += records as u64;
+        self.records_since_any += records as u64;
     }
 
-    pub(super) fn is_due(&self, entries_in_memory: usize) -> bool {
-        let is_early = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since >= RECORDS_BETWEEN_MIN;
-        let is_time = || self.records_since >= RECORDS_BETWEEN && monotonic() >= self.rests_until;
-        self.running.is_none() && (is_early || is_time())
+    pub(super) fn due(&self, entries_in_memory: usize) -> Option<Round> {
+        if self.running.is_some() {
+            return None;
+        }
+        if self.records_since >= RECORDS_BETWEEN && monotonic() >= self.rests_until {
+            return Some(Round::All);
+        }
+        let is_full = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since_any >= RECORDS_BETWEEN_MIN;
+        is_full.then_some(Round::Indexes)
     }
 
     pub(super) fn has_news(&self) -> bool {
@@ -96,18 +114,26 @@ impl Caches {
 
     /// Starts a round, in which something is also dropped that takes long to; its outcome is asked for with
     /// [`Self::finished`].
-    pub(super) fn begin<C, D>(&mut self, meta: SnapshotMeta, copy: C, flush: Flush, dropped: D)
+    pub(super) fn begin<C, D>(&mut self, flush: Flush, snapshot: Option<(SnapshotMeta, C)>, dropped: D)
     where
         C: Serialize + Send + 'static,
         D: Send + 'static,
     {
-        self.records_since = 0;
-        self.begun = monotonic();
+        self.records_since_any = 0;
+        self.begun = snapshot.is_some().then(monotonic);
+        if snapshot.is_some() {
+            self.records_since = 0;
+        }
         let (done, running) = bounded(1);
         let dir = self.dir.clone();
         let round = move || {
             drop(dropped);
-            run(&dir, &meta, &copy, flush, &done);
+            let flushed = flush.run();
+            if let Some((meta, copy)) = snapshot {
+                write(&dir, &meta, &copy);
+            }
+            // The writer may have stopped waiting.
+            let _gone = done.send(flushed);
         };
         match std::thread::Builder::new().name("snapshot".into()).spawn(round) {
             Ok(_detached) => self.running = Some(running),
@@ -123,19 +149,17 @@ impl Caches {
             return None;
         }
         self.running = None;
-        let now = monotonic();
-        self.rests_until = now + now.duration_since(self.begun) * REST_ROUNDS;
+        if let Some(begun) = self.begun.take() {
+            let now = monotonic();
+            self.rests_until = now + now.duration_since(begun) * REST_ROUNDS;
+        }
         Some(done.unwrap_or_default())
     }
 }
 
-fn run<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, flush: Flush, done: &Sender<Flushed>) {
-    let flushed = flush.run();
-    let written = snapshot::write(dir, meta, &mut |mut out| record::encode_cache(copy, &mut out));
-    match written {
+fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C) {
+    match snapshot::write(dir, meta, &mut |mut out| record::encode_cache(copy, &mut out)) {
         Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
         Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
     }
-    // The writer may have stopped waiting.
-    let _gone = done.send(flushed);
 }

@@ -5,6 +5,7 @@
 //!
 //! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
 
+mod ahead;
 mod alone;
 mod bench;
 mod caches;
@@ -27,7 +28,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::state::Tenant;
 use alone::{Alone, NotAlone};
 use bench::{Bench, Judgement};
-use caches::Caches;
+use caches::{Caches, Round};
 use queue::{Jobs, Refused, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +37,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+pub use ahead::Ahead;
 pub use caches::SCHEMA as SNAPSHOT_SCHEMA;
 pub use judge::Verdict;
 pub use start::{Look, StartError, StartOptions, start};
@@ -367,17 +369,23 @@ impl<A: Audience> Writer<A> {
         if let Some(flushed) = self.caches.finished(false) {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
-        if self.caches.is_due(self.subjects.fresh()) {
-            self.begin_caches();
+        if let Some(round) = self.caches.due(self.subjects.fresh()) {
+            self.begin_caches(round);
         }
     }
 
-    fn begin_caches(&mut self) {
-        let meta = SnapshotMeta { schema: caches::SCHEMA, group: self.log.last_group(), heads: self.log.heads() };
-        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, meta.group);
-        // the same as its own, and no second time in memory
-        let own = self.bench.adopt(self.audience.states());
-        self.caches.begin(meta, self.audience.copy(), flush, own);
+    fn begin_caches(&mut self, round: Round) {
+        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, self.log.last_group());
+        match round {
+            Round::Indexes => self.caches.begin::<A::Copy, ()>(flush, None, ()),
+            Round::All => {
+                let (group, heads) = (self.log.last_group(), self.log.heads());
+                // the same as its own, and no second time in memory
+                let own = self.bench.adopt(self.audience.states());
+                let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads };
+                self.caches.begin(flush, Some((meta, self.audience.copy())), own);
+            }
+        }
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {
@@ -386,7 +394,7 @@ impl<A: Audience> Writer<A> {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
         if self.caches.has_news() {
-            self.begin_caches();
+            self.begin_caches(Round::All);
             let _at_the_end = self.caches.finished(true);
         }
         if let Err(error) = self.log.close() {

@@ -1,5 +1,6 @@
 //! Bringing the writer up: the log is opened, the history folded into states, and the thread started.
 
+use super::ahead::Ahead;
 use super::alone::Place;
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
@@ -51,12 +52,13 @@ pub struct StartOptions {
 /// Looks at the log before anything is done with it, and may refuse it.
 pub type Look<'l> = dyn FnMut(&LogReader, &OpenReport) -> Result<(), StartError> + 'l;
 
-/// Opens the log, lets `look` judge it, folds it, and starts the thread.
+/// Opens the log, lets `look` judge it, folds it from the newest snapshot on, and starts the thread.
 ///
 /// # Errors
 /// When the log can't be opened or a record can't be read; nothing was changed then.
 pub fn start<A: Audience + 'static>(
     options: StartOptions,
+    ahead: Ahead<A::Copy>,
     mut audience: A,
     look: &mut Look<'_>,
     progress: &dyn Progress,
@@ -67,7 +69,7 @@ pub fn start<A: Audience + 'static>(
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
-    let snapshot_group = restore(&dir, &mut audience)?;
+    let snapshot_group = restore(&dir, ahead, &mut audience)?;
     let mut fold = Fold {
         snapshot_group,
         receipts_group: receipts.covered_group(),
@@ -133,39 +135,22 @@ fn subjects_used(tenants: &[Tenant]) -> u64 {
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
-fn restore<A: Audience>(dir: &Path, audience: &mut A) -> Result<u64, StartError> {
+fn restore<A: Audience>(dir: &Path, mut ahead: Ahead<A::Copy>, audience: &mut A) -> Result<u64, StartError> {
     for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
-        match usable(dir, &path) {
-            Ok(Some(group)) => {
-                match snapshot::open(&path).and_then(|(_, mut payload)| record::decode_cache(&mut payload)) {
-                    Ok(copy) => {
-                        audience.restore(copy);
-                        return Ok(group);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, path = %path.display(), "a snapshot can't be read; an older one or the log is used")
-                    }
-                }
+        match ahead.found(&path) {
+            Ok(Some((meta, copy))) if chain_at(dir, meta.group)?.is_some_and(|heads| heads == meta.heads) => {
+                audience.restore(copy);
+                return Ok(meta.group);
             }
-            Ok(None) => {
+            Ok(Some(_) | None) => {
                 tracing::warn!(path = %path.display(), "a snapshot is of another log or another version; it is not used")
             }
-            Err(StartError::Caches(error)) => {
-                tracing::warn!(%error, "a snapshot is damaged; an older one or the log is used")
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "a snapshot is damaged; an older one or the log is used")
             }
-            Err(error) => return Err(error),
         }
     }
     Ok(0)
-}
-
-fn usable(dir: &Path, path: &Path) -> Result<Option<u64>, StartError> {
-    let meta = snapshot::check(path).map_err(StartError::Caches)?;
-    if meta.schema != super::caches::SCHEMA {
-        return Ok(None);
-    }
-    let is_ours = chain_at(dir, meta.group)?.is_some_and(|heads| heads == meta.heads);
-    Ok(is_ours.then_some(meta.group))
 }
 
 struct Fold {
