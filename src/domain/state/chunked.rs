@@ -114,7 +114,7 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         }
         // before every other: into the first piece
         let place = self.place(&key).unwrap_or(0);
-        let Some(piece) = self.pieces.get_mut(place) else { return None };
+        let piece = self.pieces.get_mut(place)?;
         let at = match find(&piece.keys, &key) {
             Ok(at) => return Arc::make_mut(piece).values.get_mut(at).map(|old| std::mem::replace(old, value)),
             Err(at) => at,
