@@ -4,15 +4,16 @@
 use crate::crowd::{Crowd, Town};
 use crate::harness::{Said, Service, Tenant, call_of};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 const TOWN: Town = Town { people: 20, devices: 5, pools: 2, seats: 3 };
 const COMMANDS: usize = 60;
 const CALLS: &str = "trace=recvfrom,sendto,write,writev,pwrite64,pwritev,fdatasync";
 
-/// `strace`, looking at a running service.
-fn watch(service: &Service, into: &std::path::Path) -> Option<Child> {
+/// `strace`, looking at a running service, with the pipe into which it also says that it has seen a new thread: it would die of
+/// one that nobody holds.
+fn watch(service: &Service, into: &std::path::Path) -> Option<(Child, ChildStderr)> {
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-tt", "-s", "96", "-e", CALLS, "-o"]).arg(into).args(["-p", &service.pid().to_string()]);
     let Ok(mut child) = command.stderr(Stdio::piped()).spawn() else {
@@ -20,10 +21,10 @@ fn watch(service: &Service, into: &std::path::Path) -> Option<Child> {
         return None;
     };
     let mut said = String::new();
-    let stderr = child.stderr.take().expect("its words");
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+    let mut stderr = child.stderr.take().expect("its words");
+    for line in BufReader::new(&mut stderr).lines().map_while(Result::ok) {
         if line.contains("attached") {
-            return Some(child);
+            return Some((child, stderr));
         }
         said += &line;
     }
@@ -59,7 +60,7 @@ fn no_answer_goes_out_before_its_group_is_on_stable_storage() {
     TOWN.build(&t);
     let folder = tempfile::tempdir().expect("a folder for the trace");
     let path = folder.path().join("trace");
-    let Some(mut strace) = watch(&service, &path) else { return };
+    let Some((mut strace, _held)) = watch(&service, &path) else { return };
     let mut crowd = Crowd::new(TOWN, "traced".to_owned(), 7);
     // one connection, one command at a time: whatever lies between a request and its answer is that command's
     let t = Tenant::new(&service.root(), &t.name);
