@@ -2,28 +2,29 @@
 //! recorded behind that position and are placed at the instant or before it (`domain::placing`). Found by how late they were,
 //! so that what is read grows with what came late and not with what came since. Everything here is blocking.
 
+mod late;
+
+pub use late::{Late, LateFacts, late};
+
 use super::as_of::{AsOf, AsOfError, At};
+use super::each_pool_event;
 use super::part::{Wanted, part_in_hindsight};
-use super::{each_event_about, each_pool_event};
-use crate::domain::event::{Event, Recorded};
-use crate::domain::ids::{Holder, PoolId, TenantId};
-use crate::domain::placing::{Chain, Lateness, told_at};
-use crate::domain::subject::Subject;
+use crate::domain::event::Recorded;
+use crate::domain::ids::{PoolId, TenantId};
+use crate::domain::placing::{Chain, told_at};
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use parking_lot::Mutex;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::{ControlFlow, Range};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Views kept at hand, over all tenants.
 const VIEWS_MAX: usize = 3;
-/// So many positions are taken from the index at once.
+/// So many of the last facts of a chain are read at first, which most often say enough, and at most at once.
+const FEW: usize = 2;
 const CHUNK: usize = 256;
-/// The same where the last few most often say enough.
-const FEW: usize = 4;
 
 /// What is looked at: an instant, and how much of the log may tell of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,36 +66,6 @@ impl Moment {
             }
         };
         Ok(Self { position: position.min(known), known: Some(Known { position: known, before }) })
-    }
-}
-
-/// A fact that counts at an instant before which it was not recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Late {
-    pub recorded: Recorded,
-    pub placed_at: Time,
-}
-
-impl Late {
-    /// The pool that it is about.
-    #[must_use]
-    pub fn pool(&self) -> Option<PoolId> {
-        Chain::of(&self.recorded.event).map(Chain::pool)
-    }
-
-    /// Whose seats and installs it may change.
-    pub(super) fn holders(&self) -> Vec<Holder> {
-        let mut holders = match Chain::of(&self.recorded.event) {
-            Some(Chain::Seat { holder, .. }) => vec![holder],
-            Some(Chain::Install { device, user, .. }) => {
-                [Some(Holder::Device(device)), user.map(Holder::User)].into_iter().flatten().collect()
-            }
-            None => vec![],
-        };
-        if let Event::Installed { seat: Some(seat), .. } | Event::InstallLicensed { seat, .. } = &self.recorded.event {
-            holders.push(*seat);
-        }
-        holders
     }
 }
 
@@ -144,31 +115,17 @@ impl AsOf {
         if let Some(view) = self.looked_back.at_hand(tenant, moment) {
             return Ok(view);
         }
-        let late = late(ledger, tenant, moment, wanted.only_pool(ledger, tenant)?)?;
-        self.part_over(ledger, tenant, moment, wanted, &late)
-    }
-
-    /// The same with these facts laid over it, which are all that came later of what is wanted.
-    pub(super) fn part_over(
-        &self,
-        ledger: &Ledger,
-        tenant: TenantId,
-        moment: Moment,
-        wanted: &Wanted,
-        of_it: &[Late],
-    ) -> Result<Arc<View>, AsOfError> {
-        let at = At::Position(moment.position);
-        if of_it.is_empty() && *wanted != Wanted::Everything {
-            // what was recorded by then may be placed earlier
-            return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
-        }
-        match part_in_hindsight(ledger, tenant, moment.position, wanted, of_it) {
-            Ok(Some(view)) => return Ok(Arc::new(view)),
-            Ok(None) => {}
-            Err(error) => self.part_failed(&error),
-        }
-        if let Some(view) = self.looked_back.at_hand(tenant, moment) {
-            return Ok(view);
+        if *wanted != Wanted::Everything {
+            let mut facts = LateFacts::of(ledger, tenant, moment)?;
+            if facts.are_none() {
+                // what was recorded by then may be placed earlier
+                return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
+            }
+            match part_in_hindsight(ledger, tenant, moment.position, wanted, &mut facts) {
+                Ok(Some(view)) => return Ok(Arc::new(view)),
+                Ok(None) => {}
+                Err(error) => self.part_failed(&error),
+            }
         }
         let mut view = self.view_at(ledger, tenant, at)?.in_hindsight();
         for Late { recorded, placed_at } in late(ledger, tenant, moment, None)? {
@@ -178,104 +135,6 @@ impl AsOf {
         self.looked_back.keep(tenant, moment, Arc::clone(&view));
         Ok(view)
     }
-}
-
-/// The facts behind the moment's position that count at it, of one pool or of all, in the order of their positions.
-///
-/// # Errors
-/// When there is no such tenant or position, or the log can't be read.
-pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment, only: Option<PoolId>) -> Result<Vec<Late>, ReadError> {
-    let Some(known) = moment.known else { return Ok(Vec::new()) };
-    let behind = moment.position.saturating_add(1)..known.position.saturating_add(1);
-    if behind.is_empty() {
-        return Ok(Vec::new());
-    }
-    // of a pool that was not listed yet nothing is shown
-    let pools = ledger.read(tenant, |view| view.courses.listed_by(moment.position))?;
-    let mut touched: BTreeMap<Subject, Touched> = BTreeMap::new();
-    each_candidate(ledger, tenant, &behind, known.before, |chain, position| {
-        if chain.pool().index() >= pools || only.is_some_and(|only| only != chain.pool()) {
-            return;
-        }
-        let entry = touched.entry(chain.subject()).or_default();
-        entry.open.insert(chain);
-        entry.last = entry.last.max(position);
-    })?;
-    let mut found = Vec::new();
-    for (subject, Touched { mut open, last }) in touched {
-        let mut placed: BTreeMap<Chain, Time> = BTreeMap::new();
-        let mut broken = None;
-        each_event_about(ledger, tenant, subject, behind.start..last + 1, |recorded| {
-            let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else {
-                return ControlFlow::Continue(());
-            };
-            let placed_at = match placed.entry(chain) {
-                Entry::Occupied(entry) => {
-                    let latest = entry.into_mut();
-                    *latest = told_at(recorded).max(*latest);
-                    *latest
-                }
-                Entry::Vacant(entry) => match placed_by(ledger, tenant, chain, moment.position) {
-                    Ok(before) => {
-                        *entry.insert(before.map_or(told_at(recorded), |before| told_at(recorded).max(before)))
-                    }
-                    Err(error) => {
-                        broken = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                },
-            };
-            if placed_at < known.before {
-                found.push(Late { recorded: recorded.clone(), placed_at });
-            } else {
-                // nothing of a chain counts behind what does not
-                open.remove(&chain);
-            }
-            if open.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if let Some(error) = broken {
-            return Err(error);
-        }
-    }
-    found.sort_unstable_by_key(|late| late.recorded.position);
-    Ok(found)
-}
-
-/// Chains with late facts about one subject.
-#[derive(Default)]
-struct Touched {
-    open: BTreeSet<Chain>,
-    /// Where the last of those facts stands.
-    last: u64,
-}
-
-/// Each fact within these positions that says of itself that it was so before that time.
-fn each_candidate(
-    ledger: &Ledger,
-    tenant: TenantId,
-    within: &Range<u64>,
-    before: Time,
-    mut each: impl FnMut(Chain, u64),
-) -> Result<(), ReadError> {
-    for lateness in Lateness::ALL {
-        // whatever was recorded from then on was not that late
-        let end = Time(before.0.saturating_add(lateness.micros_max()));
-        let mut next = within.start;
-        'step: while next < within.end {
-            let positions = ledger.positions(tenant, Subject::Late(lateness), next..within.end, CHUNK, false)?;
-            let Some(last) = positions.last() else { break };
-            next = last + 1;
-            for recorded in ledger.events_at(tenant, &positions)? {
-                if recorded.envelope.recorded_at >= end {
-                    break 'step;
-                }
-                if let Some(chain) = Chain::of(&recorded.event).filter(|_| told_at(&recorded) < before) {
-                    each(chain, recorded.position);
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The events about a pool that count at a moment, in the order of their positions, until the callback has enough.
@@ -316,13 +175,16 @@ pub fn placed_by(ledger: &Ledger, tenant: TenantId, chain: Chain, position: u64)
         count = (count * 4).min(CHUNK);
         let Some(first) = positions.last() else { return Ok(latest) };
         end = *first;
-        for recorded in ledger.events_at(tenant, &positions)? {
+        for recorded in ledger.facts_at(tenant, &positions)? {
             // nothing before it can be placed later
             if latest.is_some_and(|latest| recorded.envelope.recorded_at <= latest) {
                 return Ok(latest);
             }
             if Chain::of(&recorded.event) == Some(chain) {
                 latest = latest.max(Some(told_at(&recorded)));
+                if latest >= Some(recorded.envelope.recorded_at) {
+                    return Ok(latest);
+                }
             }
         }
     }

@@ -4,13 +4,16 @@
 
 mod deficit;
 mod holders;
+mod later;
 mod people;
 mod pile;
 mod reviews;
 pub(in crate::audit) mod seats;
 mod small;
 
-use super::hindsight::Late;
+pub(super) use later::part_in_hindsight;
+
+use super::hindsight::LateFacts;
 use crate::domain::command::{GroupRef, HolderRef, PoolRef};
 use crate::domain::ids::{AppId, AssignmentId, DeviceId, Holder, PoolId, ReviewId, TenantId};
 use crate::domain::state::{Assignment, Dense, Pool, QueuePlace, Tenant};
@@ -18,7 +21,6 @@ use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::tallies::{Passes, Tally};
 use seats::Of;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a question looks at.
@@ -140,13 +142,6 @@ impl Wanted {
     }
 }
 
-impl Wanted {
-    /// The pool that alone is looked at, with its seats.
-    pub(super) fn only_pool(&self, ledger: &Ledger, tenant: TenantId) -> Result<Option<PoolId>, ReadError> {
-        if let Self::Seats { pool, .. } = self { pool_of(ledger, tenant, pool) } else { Ok(None) }
-    }
-}
-
 /// The place behind one in a list of dense ids.
 fn behind(after: Option<&str>) -> usize {
     after.and_then(|after| after.parse::<usize>().ok()).map_or(0, |after| after.saturating_add(1))
@@ -190,21 +185,26 @@ pub(super) fn part(
             let Some(only) = only else { return Ok(Some(view)) };
             match deficit::seats(ledger, (tenant, position), only)? {
                 Some(view) => Ok(Some(named(view, only))),
-                None => of_pool(ledger, tenant, position, pool, &Of::Seats(None, usize::MAX)),
+                None => of_pool(ledger, tenant, position, pool, &Of::Seats(None, usize::MAX), None),
             }
         }
-        Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder),
+        Wanted::Holder(holder) => holders::holder(ledger, tenant, position, *holder, None),
         Wanted::Seat(pool, asked) => {
             let Some(holder) = holders::candidate(ledger, tenant, *asked)? else { return Ok(None) };
-            let view = of_pool(ledger, tenant, position, pool, &Of::One(holder))?;
-            let is_told = |view: &View| view.state.pools.is_empty() || holders::is_named(&view.state, *asked, holder);
-            Ok(view.filter(is_told))
+            let view = of_pool(ledger, tenant, position, pool, &Of::One(holder), None)?;
+            Ok(view.filter(|view| is_told(view, *asked, holder)))
         }
-        Wanted::Seats { pool, after, limit } => of_pool(ledger, tenant, position, pool, &Of::Seats(*after, *limit)),
-        Wanted::Queue { pool, after, limit } => of_pool(ledger, tenant, position, pool, &Of::Queue(*after, *limit)),
-        Wanted::Installs { pool, from, limit } => of_pool(ledger, tenant, position, pool, &Of::Installs(*from, *limit)),
-        Wanted::Users { from, limit } => people::users(ledger, tenant, position, (*from, *limit)),
-        Wanted::Devices { from, limit } => people::devices(ledger, tenant, position, (*from, *limit)),
+        Wanted::Seats { pool, after, limit } => {
+            of_pool(ledger, tenant, position, pool, &Of::Seats(*after, *limit), None)
+        }
+        Wanted::Queue { pool, after, limit } => {
+            of_pool(ledger, tenant, position, pool, &Of::Queue(*after, *limit), None)
+        }
+        Wanted::Installs { pool, from, limit } => {
+            of_pool(ledger, tenant, position, pool, &Of::Installs(*from, *limit), None)
+        }
+        Wanted::Users { from, limit } => people::users(ledger, tenant, position, (*from, *limit), None),
+        Wanted::Devices { from, limit } => people::devices(ledger, tenant, position, (*from, *limit), None),
         Wanted::Assignment(assignment) => {
             let mut view = bare(ledger, tenant, position)?;
             view.state.pools = Listed::by(ledger, tenant, position)?.terms(position);
@@ -217,37 +217,22 @@ pub(super) fn part(
     }
 }
 
-/// The same with facts laid over it that became known later; `None` also where nobody has looked at how that is done.
-pub(super) fn part_in_hindsight(
-    ledger: &Ledger,
-    tenant: TenantId,
-    position: u64,
-    wanted: &Wanted,
-    late: &[Late],
-) -> Result<Option<View>, ReadError> {
-    let Wanted::Seats { pool, after, limit } = wanted else { return Ok(None) };
-    let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
-    let of_it: Vec<&Late> = late.iter().filter(|late| late.pool() == Some(pool)).collect();
-    let touched: BTreeSet<Holder> = of_it.iter().flat_map(|late| late.holders()).collect();
-    let found = seats::seats(ledger, (tenant, position), pool, &Of::Seats(*after, *limit), &touched)?;
-    let Some(view) = found else { return Ok(None) };
-    let mut view = named(view, pool).in_hindsight();
-    for Late { recorded, placed_at } in of_it {
-        view.take_late(recorded, *placed_at);
-    }
-    Ok(Some(view))
-}
-
 fn of_pool(
     ledger: &Ledger,
     tenant: TenantId,
     position: u64,
     pool: &PoolRef,
     of: &Of,
+    late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let Some(pool) = pool_of(ledger, tenant, pool)? else { return bare(ledger, tenant, position).map(Some) };
-    let found = seats::seats(ledger, (tenant, position), pool, of, &BTreeSet::new())?;
+    let found = seats::seats(ledger, (tenant, position), pool, of, late)?;
     Ok(found.map(|view| named(view, pool)))
+}
+
+/// The pool was not listed, or the holder bore the name that is asked for.
+fn is_told(view: &View, asked: HolderRef, holder: Holder) -> bool {
+    view.state.pools.is_empty() || holders::is_named(&view.state, asked, holder)
 }
 
 /// Lets a pool be found by its key, if it is there.

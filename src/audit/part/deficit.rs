@@ -11,7 +11,7 @@ use crate::domain::seat_step::{SeatStep, seat_after, telling};
 use crate::domain::state::SeatState;
 use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// `None` where it takes more, or where the index does not say it.
 pub(super) fn seats(
@@ -26,10 +26,10 @@ pub(super) fn seats(
     // who is covered by an install on somebody's device
     let is_by_installs = terms.is_user_only();
     let pile = Pile::new(ledger, tenant, EVENTS_MAX).without_names();
-    let mut reader = Reader { ledger, tenant, position, pool, pile, still: BTreeSet::new() };
+    let mut reader = Reader::new(ledger, (tenant, position), pool, pile);
     let mut held: BTreeMap<Holder, (SeatState, u64)> = BTreeMap::new();
     let (mut is_told, mut installs) = (true, Vec::new());
-    reader.each(behind(None), |holder, steps| {
+    reader.each(behind(None), |holder, steps, _| {
         match seat_after(steps) {
             Ok(None) => {}
             Ok(Some(seat)) => {

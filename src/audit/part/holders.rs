@@ -1,6 +1,7 @@
 //! The part of a tenant that is about one holder: folded from the events that name it, and from those of the devices or people
 //! whose seats its installs may use. A lifetime of them is read, and nothing of anybody else.
 
+use super::super::hindsight::LateFacts;
 use super::pile::Pile;
 use super::{Listed, as_of, bare, made_by};
 use crate::domain::command::{DeviceRef, HolderRef, UserRef};
@@ -17,33 +18,46 @@ const EVENTS_MAX: usize = 4096;
 /// The same where so many others have to do with it.
 pub(super) const OTHERS_MAX: usize = 32;
 
-/// The part that is about a holder, or about nobody where there was none of this id; `None` where it takes more.
+/// The part that is about a holder, or about nobody where there was none of this id; `None` where it takes more. Of whom something
+/// became known later is told besides: it is for the caller to lay it over.
 pub(super) fn holder(
     ledger: &Ledger,
     tenant: TenantId,
     position: u64,
     asked: HolderRef,
+    mut late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let Some(holder) = candidate(ledger, tenant, asked)? else { return Ok(None) };
     let mut pile = Pile::new(ledger, tenant, EVENTS_MAX);
-    let about = |holder: Holder| {
-        let until = 0..position.saturating_add(1);
-        ledger.positions(tenant, holder.into(), until, EVENTS_MAX + 1, false)
-    };
-    if !pile.add(about(holder)?)? {
-        return Ok(None);
-    }
-    let others = others(holder, pile.events());
-    if others.len() > OTHERS_MAX {
-        return Ok(None);
-    }
-    for other in &others {
-        if !pile.add(about(*other)?)? {
+    let mut holders = BTreeSet::new();
+    let mut touched = BTreeSet::from([holder]);
+    while !touched.is_empty() {
+        let mut places = BTreeSet::new();
+        let mut add = |of: &BTreeSet<Holder>, pile: &mut Pile<'_>| {
+            for holder in of {
+                let until = 0..position.saturating_add(1);
+                if !pile.add(ledger.positions(tenant, (*holder).into(), until, EVENTS_MAX + 1, false)?)? {
+                    return Ok(false);
+                }
+                if let Some(late) = late.as_deref() {
+                    places.extend(late.places_about((*holder).into())?);
+                }
+            }
+            Ok::<_, ReadError>(true)
+        };
+        if !add(&touched, &mut pile)? {
             return Ok(None);
         }
+        let mut others = others_of(&touched, pile.events()).into_values().flatten().collect::<BTreeSet<_>>();
+        holders.extend(touched);
+        others.retain(|other| !holders.contains(other));
+        if holders.len() + others.len() > OTHERS_MAX + 1 || !add(&others, &mut pile)? {
+            return Ok(None);
+        }
+        holders.extend(others);
+        touched = late.as_deref_mut().map_or_else(|| Ok(BTreeSet::new()), |late| late.look_at(&places))?;
+        touched.retain(|holder| !holders.contains(holder));
     }
-    let mut holders = others;
-    holders.insert(holder);
     let told = Told { holders, ..Told::default() };
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -110,11 +124,6 @@ pub(super) fn others_of<'e>(
         }
     }
     found
-}
-
-/// The same of one holder.
-pub(super) fn others<'e>(holder: Holder, events: impl Iterator<Item = &'e Recorded>) -> BTreeSet<Holder> {
-    others_of(&BTreeSet::from([holder]), events).remove(&holder).unwrap_or_default()
 }
 
 fn granted_in(event: &Event) -> Option<PoolId> {

@@ -1,6 +1,7 @@
 //! The part of a tenant that is about some users, or some devices, in the order in which they were first known: what they are
 //! and belong to from the events that say it, what hangs on them from the steps that the index keeps.
 
+use super::super::hindsight::LateFacts;
 use super::holders::{fold, others_of};
 use super::pile::Pile;
 use super::seats::{place_still, stretches};
@@ -24,9 +25,10 @@ pub(super) fn users(
     tenant: TenantId,
     position: u64,
     (from, limit): (usize, usize),
+    late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let id = |at: usize| Holder::User(UserId(u32::try_from(at).unwrap_or(u32::MAX)));
-    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))))
+    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))), late)
 }
 
 /// The same of devices.
@@ -35,9 +37,10 @@ pub(super) fn devices(
     tenant: TenantId,
     position: u64,
     (from, limit): (usize, usize),
+    late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let id = |at: usize| Holder::Device(DeviceId(u32::try_from(at).unwrap_or(u32::MAX)));
-    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))))
+    people(ledger, tenant, position, (id(from), id(from.saturating_add(limit))), late)
 }
 
 fn people(
@@ -45,6 +48,7 @@ fn people(
     tenant: TenantId,
     position: u64,
     between: (Holder, Holder),
+    late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -74,10 +78,17 @@ fn people(
     let Folding { pile, told, .. } = folding;
     fold(&mut view.state, pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
-    for (holder, pool, steps) in ledger.held_between(tenant, between, position)? {
-        if chosen.contains(&holder) {
-            hang(&mut view.state, (holder, pool), &steps, (&told, &pile));
-        }
+    let until = late.as_deref().map_or(position, LateFacts::last_place);
+    let mut held = ledger.held_between(tenant, between, until)?;
+    held.retain(|(holder, ..)| chosen.contains(holder));
+    if let Some(late) = late {
+        let steps = held.iter().flat_map(|(.., steps)| steps);
+        late.look_at(&steps.map(|(at, _)| *at).filter(|at| late.may_stand_at(*at)).collect())?;
+        // a step of what is known later is a step like any other
+        held.iter_mut().for_each(|(.., steps)| steps.retain(|(at, _)| *at <= position || late.counts_at(*at)));
+    }
+    for (holder, pool, steps) in held {
+        hang(&mut view.state, (holder, pool), &steps, (&told, &pile));
     }
     view.state.assignments = made_by(ledger, tenant, position)?;
     target(&mut view.state, position, &chosen);

@@ -36,7 +36,7 @@ pub(super) fn seats(
     let reviews = all.state.reviews;
     let pile = Pile::new(ledger, tenant, EVENTS_MAX);
     let first = review.pools.first().copied().unwrap_or(PoolId(0));
-    let reader = Reader { ledger, tenant, position, pool: first, pile, still: BTreeSet::new() };
+    let reader = Reader::new(ledger, (tenant, position), first, pile);
     let mut frozen = Frozen { reader, review, decided_at: BTreeSet::new(), closings: closings(ledger, tenant)? };
     let decided = ledger.positions(tenant, Subject::Review(id), 0..position.saturating_add(1), usize::MAX, false)?;
     frozen.decided_at.extend(decided);
@@ -116,7 +116,7 @@ impl Frozen<'_> {
     /// Who held a seat when the review was opened.
     fn of_pool(&self, from: Option<Holder>, count: usize) -> Result<Vec<(Holder, Vec<Step>)>, ReadError> {
         let mut found = Vec::new();
-        self.reader.each(from, |holder, steps| {
+        self.reader.each(from, |holder, steps, _| {
             let before = steps.partition_point(|(at, _)| *at < self.review.opened_at);
             if Standing::after(steps.get(..before).unwrap_or_default()).holds_seat {
                 found.push((holder, steps.to_vec()));

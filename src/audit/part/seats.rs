@@ -1,6 +1,7 @@
 //! The part of a tenant that is about some of a pool's seats, places in its queue, or installs: which they are is told by the
 //! index, and what they are by the few events that tell of what is still there, with what their holders are and belong to.
 
+use super::super::hindsight::{Late, LateFacts};
 use super::holders::{OTHERS_MAX, assignments, fold, others_of};
 use super::pile::Pile;
 use super::{Listed, bare};
@@ -9,8 +10,9 @@ use crate::domain::evolve::Told;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
 use crate::domain::seat_step::{SeatStep, Standing, telling};
 use crate::domain::state::{QueuePlace, Tenant};
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
+use crate::projection::figures::Figures;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For a longer way the whole state is made.
@@ -33,13 +35,14 @@ pub(super) enum Of {
     Installs(DeviceId, usize),
 }
 
-/// `None` where it takes more. Those who are `touched` by what became known later are told of besides.
+/// `None` where it takes more. Those of whom something became known later are told of besides, and those whom that touches: it
+/// is for the caller to lay it over.
 pub(super) fn seats(
     ledger: &Ledger,
     (tenant, position): (TenantId, u64),
     pool: PoolId,
     of: &Of,
-    touched: &BTreeSet<Holder>,
+    mut late: Option<&mut LateFacts<'_>>,
 ) -> Result<Option<View>, ReadError> {
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -53,20 +56,24 @@ pub(super) fn seats(
         Of::One(_) => pile,
         Of::Seats(..) | Of::Queue(..) | Of::Installs(..) => pile.without_names(),
     };
-    let mut reader = Reader { ledger, tenant, position, pool, pile, still: BTreeSet::new() };
-    // each of the touched may turn out to be none of those who are asked for
-    let count = |limit: &usize| limit.saturating_add(1).saturating_add(touched.len());
-    let mut chosen = match of {
+    let mut reader = Reader::new(ledger, (tenant, position), pool, pile);
+    reader.until = late.as_deref().map_or(position, LateFacts::last_place);
+    let chosen = match of {
         Of::One(holder) => reader.one(*holder)?,
-        Of::Seats(after, limit) => reader.holding(*after, count(limit))?,
-        Of::Queue(after, limit) => reader.waiting(*after, count(limit))?,
-        Of::Installs(from, limit) => reader.carrying(*from, count(limit))?,
+        Of::Seats(after, limit) => reader.holding(*after, limit.saturating_add(1), late.as_deref())?,
+        Of::Queue(after, limit) => reader.waiting(*after, limit.saturating_add(1), late.as_deref())?,
+        Of::Installs(from, limit) => reader.carrying(*from, limit.saturating_add(1), late.as_deref())?,
     };
-    if !reader.pile.add(chosen.values().flatten().copied())? || !reader.seats_of(touched)? {
+    if !reader.pile.add(chosen.values().flatten().copied())? {
         return Ok(None);
     }
-    chosen.extend(touched.iter().map(|holder| (*holder, Vec::new())));
-    let Some(holders) = reader.around(&chosen.into_keys().collect(), &mut view.state)? else { return Ok(None) };
+    let chosen: BTreeSet<Holder> = chosen.into_keys().collect();
+    let Some(mut holders) = reader.around(&chosen, &mut view.state)? else { return Ok(None) };
+    if let Some(late) = &mut late
+        && !reader.told_late(late, &mut holders, &mut view.state)?
+    {
+        return Ok(None);
+    }
     let told = Told { holders, still: reader.still };
     fold(&mut view.state, reader.pile.events(), &told, &listed);
     view.state.next_position = position.saturating_add(1);
@@ -81,25 +88,51 @@ pub(super) struct Reader<'l> {
     pub(super) ledger: &'l Ledger,
     pub(super) tenant: TenantId,
     pub(super) position: u64,
+    /// Up to where steps are looked up: behind the position what came late may stand.
+    pub(super) until: u64,
+    /// Where something stands behind the position about those who were looked up.
+    behind: BTreeSet<u64>,
     pub(super) pool: PoolId,
     pub(super) pile: Pile<'l>,
     /// Who was put in place as it is today.
     pub(super) still: BTreeSet<Holder>,
 }
 
+/// Whether something may have come late of what stands behind the position: it is noted where.
+fn touches(late: Option<&LateFacts<'_>>, behind: &[Step], places: &mut BTreeSet<u64>) -> bool {
+    let Some(late) = late else { return false };
+    let mut touches = false;
+    for (at, _) in behind.iter().filter(|(at, _)| late.may_stand_at(*at)) {
+        places.insert(*at);
+        touches = true;
+    }
+    touches
+}
+
+impl<'l> Reader<'l> {
+    pub(super) fn new(ledger: &'l Ledger, (tenant, position): (TenantId, u64), pool: PoolId, pile: Pile<'l>) -> Self {
+        let (behind, still) = (BTreeSet::new(), BTreeSet::new());
+        Self { ledger, tenant, position, until: position, behind, pool, pile, still }
+    }
+}
+
 impl Reader<'_> {
-    /// Goes through the holders from one on, until there is enough.
+    /// Goes through the holders from one on, until there is enough: with the steps up to the position, and those behind it.
     pub(super) fn each(
         &self,
         from: Option<Holder>,
-        mut each: impl FnMut(Holder, &[(u64, SeatStep)]) -> bool,
+        mut each: impl FnMut(Holder, &[Step], &[Step]) -> bool,
     ) -> Result<(), ReadError> {
         let (mut next, mut batch) = (from, BATCH);
         while let Some(first) = next {
             let between = (first, Holder::Device(DeviceId(u32::MAX)));
-            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, batch)?;
+            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.until, batch)?;
             next = found.last().filter(|_| found.len() == batch).and_then(|(last, _)| behind(Some(*last)));
-            if found.iter().any(|(holder, steps)| !each(*holder, steps)) {
+            let is_enough = |(holder, steps): &(Holder, Vec<Step>)| {
+                let (by_then, behind) = self.split(steps);
+                !each(*holder, by_then, behind)
+            };
+            if found.iter().any(is_enough) {
                 return Ok(());
             }
             batch = (batch * 2).min(BATCH_MAX);
@@ -107,68 +140,133 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn one(&self, holder: Holder) -> Result<Chosen, ReadError> {
-        let found = self.ledger.seats_between(self.tenant, self.pool, (holder, holder), self.position, 1)?;
-        let steps = found.first().map(|(_, steps)| telling(steps));
-        Ok(Chosen::from([(holder, steps.unwrap_or_default())]))
+    fn split<'s>(&self, steps: &'s [Step]) -> (&'s [Step], &'s [Step]) {
+        steps.split_at(steps.partition_point(|(at, _)| *at <= self.position))
     }
 
-    fn holding(&self, after: Option<Holder>, count: usize) -> Result<Chosen, ReadError> {
-        let mut chosen = Chosen::new();
-        self.each(behind(after), |holder, steps| {
-            if Standing::after(steps).holds_seat {
+    fn one(&mut self, holder: Holder) -> Result<Chosen, ReadError> {
+        let found = self.ledger.seats_between(self.tenant, self.pool, (holder, holder), self.until, 1)?;
+        let steps = found.into_iter().next().map_or_else(Vec::new, |(_, steps)| steps);
+        Ok(Chosen::from([(holder, self.take(&steps))]))
+    }
+
+    /// Notes what stands behind the position, and answers what tells of what is there.
+    fn take(&mut self, steps: &[Step]) -> Vec<u64> {
+        let (by_then, behind) = self.split(steps);
+        let telling = telling(by_then);
+        self.behind.extend(behind.iter().map(|(at, _)| *at));
+        telling
+    }
+
+    // each of those of whom something may have come late may turn out to be none of those who are asked for, or one of them
+
+    fn holding(
+        &mut self,
+        after: Option<Holder>,
+        count: usize,
+        late: Option<&LateFacts<'_>>,
+    ) -> Result<Chosen, ReadError> {
+        let (mut chosen, mut places, mut certain) = (Chosen::new(), BTreeSet::new(), 0);
+        self.each(behind(after), |holder, steps, behind| {
+            let (is_touched, holds_seat) = (touches(late, behind, &mut places), Standing::after(steps).holds_seat);
+            if is_touched || holds_seat {
                 chosen.insert(holder, telling(steps));
             }
-            chosen.len() < count
+            certain += usize::from(holds_seat && !is_touched);
+            certain < count
         })?;
+        self.behind.extend(places);
         Ok(chosen)
     }
 
-    fn waiting(&self, after: Option<QueuePlace>, count: usize) -> Result<Chosen, ReadError> {
+    fn waiting(
+        &mut self,
+        after: Option<QueuePlace>,
+        count: usize,
+        late: Option<&LateFacts<'_>>,
+    ) -> Result<Chosen, ReadError> {
         let queued = self.ledger.read(self.tenant, |now| {
             let tally = now.tallies.pool(self.pool);
             tally.map_or(0, |tally| tally.queued_at(self.position))
         })?;
-        let (mut waiting, mut moved) = (Vec::new(), Vec::new());
+        let (mut waiting, mut moved, mut places) = (Vec::new(), Vec::new(), BTreeSet::new());
         if queued > 0 {
-            self.each(behind(None), |holder, steps| {
+            self.each(behind(None), |holder, steps, behind| {
                 if Standing::after(steps).is_queued {
                     let is_entry = |step: SeatStep| matches!(step, SeatStep::Queued | SeatStep::Requeued);
+                    let found = (holder, telling(steps), touches(late, behind, &mut places));
                     match steps.iter().rfind(|(_, step)| is_entry(*step)) {
-                        Some((at, SeatStep::Requeued)) => moved.push((*at, holder, telling(steps))),
-                        Some((at, _)) => waiting.push((*at, holder, telling(steps))),
+                        Some((at, SeatStep::Requeued)) => moved.push((*at, found)),
+                        Some((at, _)) => waiting.push((*at, found)),
                         None => {}
                     }
                 }
                 ((waiting.len() + moved.len()) as u64) < queued
             })?;
         }
+        self.behind.extend(places);
         // whoever came back to an old place
-        for (at, holder, telling) in moved {
+        for (at, found) in moved {
             let event = self.ledger.events(self.tenant, at, 1)?.pop().map(|recorded| recorded.event);
             if let Some(Event::Requeued { place, .. }) = event {
-                waiting.push((place, holder, telling));
+                waiting.push((place, found));
             }
         }
         waiting.sort_unstable();
+        let mut certain = 0;
         let rest = waiting.into_iter().filter(|(place, ..)| after.is_none_or(|after| *place > after));
-        Ok(rest.take(count).map(|(_, holder, telling)| (holder, telling)).collect())
+        let enough = rest.take_while(|(_, (.., is_touched))| {
+            let is_wanted = certain < count;
+            certain += usize::from(!is_touched);
+            is_wanted
+        });
+        Ok(enough.map(|(_, (holder, telling, _))| (holder, telling)).collect())
     }
 
-    fn carrying(&self, from: DeviceId, count: usize) -> Result<Chosen, ReadError> {
-        let (mut chosen, mut installs) = (Chosen::new(), 0);
-        self.each(Some(from.into()), |holder, steps| {
-            let found = Standing::after(steps).installs;
-            if found > 0 {
+    fn carrying(&mut self, from: DeviceId, count: usize, late: Option<&LateFacts<'_>>) -> Result<Chosen, ReadError> {
+        let (mut chosen, mut places, mut installs) = (Chosen::new(), BTreeSet::new(), 0);
+        self.each(Some(from.into()), |holder, steps, behind| {
+            let (is_touched, found) = (touches(late, behind, &mut places), Standing::after(steps).installs);
+            if is_touched || found > 0 {
                 chosen.insert(holder, telling(steps));
-                // what of the first device was on the page before is not known here
-                if holder != Holder::Device(from) {
-                    installs += found as usize;
-                }
+            }
+            // what of the first device was on the page before is not known here
+            if holder != Holder::Device(from) && !is_touched {
+                installs += found as usize;
             }
             installs < count
         })?;
+        self.behind.extend(places);
         Ok(chosen)
+    }
+
+    /// Of those who were looked up it is looked which facts came late; answers whom these touch besides.
+    fn touched(&mut self, late: &mut LateFacts<'_>, holders: &BTreeSet<Holder>) -> Result<BTreeSet<Holder>, ReadError> {
+        let places = std::mem::take(&mut self.behind).into_iter().filter(|at| late.may_stand_at(*at)).collect();
+        let mut touched = late.look_at(&places)?;
+        touched.retain(|holder| !holders.contains(holder));
+        Ok(touched)
+    }
+
+    /// Adds those whose seats and installs what came late may change, of these holders and of whoever is added; `false` where
+    /// it takes more.
+    fn told_late(
+        &mut self,
+        late: &mut LateFacts<'_>,
+        holders: &mut BTreeSet<Holder>,
+        state: &mut Tenant,
+    ) -> Result<bool, ReadError> {
+        loop {
+            let touched = self.touched(late, holders)?;
+            if touched.is_empty() {
+                return Ok(true);
+            }
+            if !self.seats_of(&touched)? {
+                return Ok(false);
+            }
+            let Some(around) = self.around(&touched, state)? else { return Ok(false) };
+            holders.extend(around);
+        }
     }
 
     /// These and everybody whose facts say something of their seats: put in place, or their events are noted.
@@ -229,14 +327,51 @@ impl Reader<'_> {
 
     fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
         for between in stretches(of) {
-            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.position, usize::MAX)?;
-            let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
-            if !self.pile.add(wanted.flat_map(|(_, steps)| telling(&steps)))? {
+            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.until, usize::MAX)?;
+            let wanted = found.iter().filter(|(holder, _)| of.contains(holder));
+            let telling: Vec<u64> = wanted.flat_map(|(_, steps)| self.take(steps)).collect();
+            if !self.pile.add(telling)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// A pool's counts, as far as they are about some holders and whoever has to do with them, before and after what came late of
+/// them is laid over; `None` where it takes more.
+pub(super) fn counts(
+    ledger: &Ledger,
+    (tenant, position): (TenantId, u64),
+    (listed, pool): (&Listed, PoolId),
+    mut touched: BTreeSet<Holder>,
+    late: &mut LateFacts<'_>,
+) -> Result<Option<[Figures; 2]>, ReadError> {
+    let mut reader =
+        Reader::new(ledger, (tenant, position), pool, Pile::new(ledger, tenant, EVENTS_MAX).without_names());
+    reader.until = late.last_place();
+    let mut holders = BTreeSet::new();
+    while !touched.is_empty() {
+        if !reader.seats_of(&touched)? {
+            return Ok(None);
+        }
+        let mut others: BTreeSet<Holder> = others_of(&touched, reader.pile.events()).into_values().flatten().collect();
+        holders.extend(touched);
+        others.retain(|other| !holders.contains(other));
+        if !reader.seats_of(&others)? {
+            return Ok(None);
+        }
+        holders.extend(others);
+        touched = reader.touched(late, &holders)?;
+    }
+    let mut view = View { state: Tenant { pools: listed.terms(position), ..Tenant::default() }, ..View::default() };
+    holders.iter().for_each(|holder| view.state.place_anybody(*holder));
+    fold(&mut view.state, reader.pile.events(), &Told { holders, still: BTreeSet::new() }, listed);
+    let before = Figures::of(view.state.pool(pool));
+    for Late { recorded, placed_at } in late.found().filter(|late| late.pool() == Some(pool)) {
+        view.take_late(recorded, *placed_at);
+    }
+    Ok(Some([before, Figures::of(view.state.pool(pool))]))
 }
 
 /// Puts those in place who are today what they were just after a position; answers the others.

@@ -108,12 +108,8 @@ impl Source<'_> {
         limit: usize,
     ) -> Result<Arc<View>, ReportError> {
         let wanted = Wanted::Seats { pool: PoolRef::Id(pool), after, limit };
-        match &self.hindsight {
-            Some(hindsight) if !hindsight.late.is_empty() => {
-                Ok(self.as_of.part_over(self.ledger, self.tenant, hindsight.moment, &wanted, &hindsight.late)?)
-            }
-            Some(_) | None => Ok(self.as_of.part_at(self.ledger, self.tenant, At::Position(self.position), &wanted)?),
-        }
+        let moment = self.hindsight.as_ref().map_or(Moment::at(self.position), |hindsight| hindsight.moment);
+        Ok(self.as_of.moment(self.ledger, self.tenant, moment, &wanted)?)
     }
 
     /// A page of the past, of which no state is at hand: none is made for it.

@@ -5,14 +5,14 @@ use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
 use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Flat, Pool, User};
+use crate::domain::state::{Flat, InstallKey, Pool, User};
 use crate::projection::View;
 use crate::projection::figures::{Figures, holders_without_seat};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt::Write as _;
 
-fn shown(view: &View, pool: &Pool) -> String {
+pub(super) fn shown(view: &View, pool: &Pool) -> String {
     let stated = (pool.store_used, pool.store_seen_at);
     format!("{:?} {:?} {stated:?}", pool.without_holders(), view.figures(pool))
 }
@@ -63,7 +63,7 @@ async fn pools_are_what_they_were_at_every_position() {
 }
 
 /// Everything that reads show of a holder.
-fn told(view: &View, holder: Holder) -> String {
+pub(super) fn told(view: &View, holder: Holder) -> String {
     let state = &view.state;
     let mut told = match holder {
         Holder::User(user) => {
@@ -90,7 +90,7 @@ fn told(view: &View, holder: Holder) -> String {
 }
 
 /// Everything that reads show of one seat; nothing of whom nobody knows.
-fn told_of_seat(view: &View, id: PoolId, holder: Holder) -> Option<String> {
+pub(super) fn told_of_seat(view: &View, id: PoolId, holder: Holder) -> Option<String> {
     let (state, pool) = (&view.state, view.state.pool(id));
     let is_in_grace = match holder {
         Holder::User(user) => state.users.get(user.index())?.is_in_grace(),
@@ -219,6 +219,34 @@ pub(super) fn page_of_seats(view: &View, id: PoolId, after: Option<Holder>, limi
     shown.collect()
 }
 
+pub(super) fn page_of_queue(view: &View, id: PoolId, after: Option<u64>, limit: usize) -> Vec<String> {
+    let pool = view.state.pool(id);
+    let rest = pool.queue.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
+    let shown = rest.take(limit).map(|(place, holder)| {
+        let (installs, lapsed) = (pool.installs_of(*holder), pool.lapsed.contains(holder));
+        format!("{place} {holder} {installs:?} {lapsed} {:?}", view.state.assignments_of(id, *holder))
+    });
+    shown.collect()
+}
+
+pub(super) fn page_of_installs(view: &View, id: PoolId, after: Option<InstallKey>, limit: usize) -> Vec<String> {
+    let installs = view.state.pool(id).installs.iter();
+    let rest = installs.filter(|(key, _)| after.is_none_or(|after| **key > after));
+    rest.take(limit).map(|shown| format!("{shown:?}")).collect()
+}
+
+pub(super) fn page_of_users(view: &View, from: usize, limit: usize) -> Vec<String> {
+    let users = view.state.users.iter().take(view.users_known()).skip(from).take(limit);
+    let user = |user: &User| User { remembered: Flat::default(), ..user.clone() };
+    let name = |user: &User| format!("{:?}", view.state.names.user_profile(user.id));
+    users.map(|found| format!("{:?} {}", user(found), name(found))).collect()
+}
+
+pub(super) fn page_of_devices(view: &View, from: usize, limit: usize) -> Vec<String> {
+    let devices = view.state.devices.iter().take(view.devices_known()).skip(from).take(limit);
+    devices.map(|found| format!("{found:?} {:?}", view.state.names.device_names(found.id))).collect()
+}
+
 fn shown_terms(view: &View, pool: PoolId) -> String {
     let key = &view.state.pool(pool).key;
     assert_eq!(view.state.pool_keys.get(key), Some(&pool));
@@ -246,15 +274,7 @@ async fn queues_and_installs_of_a_pool_are_what_they_were_at_every_position() {
                 AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap()
             };
             let after = random.random_bool(0.4).then(|| now.queue.iter().next().map(|(place, _)| *place)).flatten();
-            let queue = |view: &View| -> Vec<String> {
-                let pool = view.state.pool(id);
-                let rest = pool.queue.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
-                let shown = rest.take(limit + 1).map(|(place, holder)| {
-                    let (installs, lapsed) = (pool.installs_of(*holder), pool.lapsed.contains(holder));
-                    format!("{place} {holder} {installs:?} {lapsed} {:?}", view.state.assignments_of(id, *holder))
-                });
-                shown.collect()
-            };
+            let queue = |view: &View| page_of_queue(view, id, after, limit + 1);
             let wanted = Wanted::Queue { pool: PoolRef::Id(id), after: None, limit: 0 };
             let part = of(wanted, after.map(|after| format!("{after}:1")).as_deref());
             assert_eq!(queue(&part), queue(&whole), "{id} at {}", recorded.position);
@@ -262,11 +282,7 @@ async fn queues_and_installs_of_a_pool_are_what_they_were_at_every_position() {
 
             let keys: Vec<_> = now.installs.iter().map(|(key, _)| *key).collect();
             let after = random.random_bool(0.5).then(|| keys.get(random.random_range(0..6)).copied()).flatten();
-            let installs = |view: &View| -> Vec<String> {
-                let installs = view.state.pool(id).installs.iter();
-                let rest = installs.filter(|(key, _)| after.is_none_or(|after| **key > after));
-                rest.take(limit + 1).map(|shown| format!("{shown:?}")).collect()
-            };
+            let installs = |view: &View| page_of_installs(view, id, after, limit + 1);
             let wanted = Wanted::Installs { pool: PoolRef::Id(id), from: DeviceId(0), limit: 0 };
             let part = of(wanted, after.map(|after| format!("{} -", after.device)).as_deref());
             assert_eq!(installs(&part), installs(&whole), "{id} at {}", recorded.position);
@@ -296,18 +312,10 @@ async fn lists_of_people_and_devices_are_what_they_were_at_every_position() {
                 let wanted = wanted.on_page(after.as_deref(), limit);
                 AsOf::new().part_at(ledger, tenant, At::Position(recorded.position), &wanted).unwrap()
             };
-            let users = |view: &View| -> Vec<String> {
-                let users = view.state.users.iter().skip(from).take(limit + 1);
-                let user = |user: &User| User { remembered: Flat::default(), ..user.clone() };
-                let name = |user: &User| format!("{:?}", view.state.names.user_profile(user.id));
-                users.map(|found| format!("{:?} {}", user(found), name(found))).collect()
-            };
+            let users = |view: &View| page_of_users(view, from, limit + 1);
             let part = of(Wanted::Users { from: 0, limit: 0 });
             assert_eq!(users(&part), users(&whole), "from {from} at {}", recorded.position);
-            let devices = |view: &View| -> Vec<String> {
-                let devices = view.state.devices.iter().skip(from).take(limit + 1);
-                devices.map(|found| format!("{found:?} {:?}", view.state.names.device_names(found.id))).collect()
-            };
+            let devices = |view: &View| page_of_devices(view, from, limit + 1);
             let part = of(Wanted::Devices { from: 0, limit: 0 });
             assert_eq!(devices(&part), devices(&whole), "from {from} at {}", recorded.position);
         }

@@ -189,7 +189,7 @@ fn of_assignments(state: &Tenant) -> String {
     format!("{:?} {:?} {living:?}", state.assignments, state.pool_keys)
 }
 
-fn of_apps(view: &View, from: AppId, count: usize) -> String {
+pub(super) fn of_apps(view: &View, from: AppId, count: usize) -> String {
     let apps = Apps::of(&view.state);
     let pool = |id: &PoolId| {
         let pool = view.state.pool(*id);

@@ -275,6 +275,14 @@ impl Tenant {
         }
     }
 
+    /// Puts a holder in its place of whom nothing is told but what hangs on it.
+    pub fn place_anybody(&mut self, holder: Holder) {
+        match holder {
+            Holder::User(user) => self.place_user(user),
+            Holder::Device(device) => self.place_device(device),
+        }
+    }
+
     /// Hangs devices that were put in their places on whose they are, once every fact was taken.
     pub fn hang_still(&mut self, still: &BTreeSet<Holder>) {
         for holder in still {
