@@ -26,8 +26,7 @@ pub fn report(
 ) -> Result<(), ReportError> {
     let names: Vec<&str> = report.columns.iter().map(|column| column.name).collect();
     let mut sheet = super::parquet::Sheet::begin(&names, out)?;
-    let mut row = |row: super::reports::Row| sheet.row(&row.0);
-    report.read(source, asked, &mut super::reports::Output::all(&mut row))?;
+    report.read(source, asked, &mut super::reports::Output::all(&mut sheet))?;
     Ok(sheet.end()?)
 }
 

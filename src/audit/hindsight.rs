@@ -13,7 +13,7 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::placing::{Chain, told_at};
 use crate::domain::time::Time;
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -169,13 +169,21 @@ pub(super) fn each_pool_event_at(
 /// # Errors
 /// When there is no such tenant, or the log can't be read.
 pub fn placed_by(ledger: &Ledger, tenant: TenantId, chain: Chain, position: u64) -> Result<Option<Time>, ReadError> {
-    let (mut latest, mut end, mut count) = (None, position.saturating_add(1), FEW);
-    loop {
-        let positions = ledger.positions(tenant, chain.subject(), 0..end, count, true)?;
-        count = (count * 4).min(CHUNK);
-        let Some(first) = positions.last() else { return Ok(latest) };
-        end = *first;
-        for recorded in ledger.facts_at(tenant, &positions)? {
+    let (pool, holder) = chain.told_of();
+    let steps = ledger.seats_between(tenant, pool, (holder, holder), position, 1)?.pop();
+    placed_last(ledger, tenant, chain, &steps.map(|(_, steps)| steps).unwrap_or_default())
+}
+
+/// The same of these steps, among which are all that tell of it.
+fn placed_last(ledger: &Ledger, tenant: TenantId, chain: Chain, steps: &[Step]) -> Result<Option<Time>, ReadError> {
+    let is_install = matches!(chain, Chain::Install { .. });
+    let of_it = steps.iter().filter(|(_, step)| step.is_of_an_install() == is_install);
+    let of_it: Vec<u64> = of_it.rev().map(|(at, _)| *at).collect();
+    let (mut latest, mut rest, mut count) = (None, of_it.as_slice(), FEW);
+    while !rest.is_empty() {
+        let (some, behind) = rest.split_at(count.min(rest.len()));
+        (rest, count) = (behind, (count * 4).min(CHUNK));
+        for recorded in ledger.facts_at(tenant, some)? {
             // nothing before it can be placed later
             if latest.is_some_and(|latest| recorded.envelope.recorded_at <= latest) {
                 return Ok(latest);
@@ -188,6 +196,7 @@ pub fn placed_by(ledger: &Ledger, tenant: TenantId, chain: Chain, position: u64)
             }
         }
     }
+    Ok(latest)
 }
 
 /// The time of a state that was entered at a position, as it stands in a view of a moment: where its fact is placed. A time

@@ -1,7 +1,7 @@
 //! Rows as Apache Parquet, for tools that read columns: each group of rows is gathered, written and forgotten. Built with the
 //! feature `parquet` alone. Not here: what is in the rows.
 
-use super::reports::Cell;
+use super::reports::{Cell, Row, Rows};
 use crate::domain::facts::Owned;
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type};
@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// A group of rows has no more of them.
 const GROUP_ROWS_MAX: usize = 16_384;
+/// Nor fewer, where more rows come: but for the first group, which goes out as soon as somebody may wait for it.
+const GROUP_ROWS_MIN: usize = 4096;
 /// Nor, but for its last row, more bytes of text.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
@@ -222,6 +224,7 @@ pub(crate) struct Sheet<'w> {
     fields: Vec<Field>,
     rows: usize,
     bytes: usize,
+    is_begun: bool,
 }
 
 impl<'w> Sheet<'w> {
@@ -238,7 +241,7 @@ impl<'w> Sheet<'w> {
             WriterProperties::builder().set_compression(Compression::SNAPPY).set_created_by(made_by).build();
         let writer = SerializedFileWriter::new(out, schema, Arc::new(properties)).map_err(broken)?;
         let fields = columns.iter().map(|name| Field::new(name)).collect();
-        Ok(Self { writer, fields, rows: 0, bytes: 0 })
+        Ok(Self { writer, fields, rows: 0, bytes: 0, is_begun: false })
     }
 
     /// Takes a row, its cells in the order of the columns.
@@ -277,8 +280,21 @@ impl<'w> Sheet<'w> {
             column.clear();
         }
         group.close().map_err(broken)?;
-        (self.rows, self.bytes) = (0, 0);
+        (self.rows, self.bytes, self.is_begun) = (0, 0, true);
         Ok(())
+    }
+}
+
+impl Rows for Sheet<'_> {
+    fn row(&mut self, row: Row) -> io::Result<()> {
+        Sheet::row(self, &row.0)
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        if self.rows >= if self.is_begun { GROUP_ROWS_MIN } else { 1 } {
+            self.write_group()?;
+        }
+        self.writer.flush()
     }
 }
 

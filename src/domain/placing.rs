@@ -19,9 +19,16 @@ impl Chain {
     /// A subject that all facts of the chain name, with few others: those of the same holder in the same pool.
     #[must_use]
     pub fn subject(self) -> Subject {
+        let (pool, holder) = self.told_of();
+        Subject::Seat(pool, holder)
+    }
+
+    /// The holder in a pool among whose steps are all of the chain.
+    #[must_use]
+    pub fn told_of(self) -> (PoolId, Holder) {
         match self {
-            Self::Seat { pool, holder } => Subject::Seat(pool, holder),
-            Self::Install { pool, device, .. } => Subject::Seat(pool, device.into()),
+            Self::Seat { pool, holder } => (pool, holder),
+            Self::Install { pool, device, .. } => (pool, device.into()),
         }
     }
 

@@ -188,7 +188,8 @@ impl SeatStep {
         matches!(self, Self::Granted | Self::GrantedInUse)
     }
 
-    fn is_of_an_install(self) -> bool {
+    #[must_use]
+    pub fn is_of_an_install(self) -> bool {
         matches!(self, Self::Installed | Self::Licensed | Self::Uninstalled)
     }
 

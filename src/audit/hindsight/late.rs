@@ -1,17 +1,15 @@
 //! Which facts count at a moment though they were recorded behind its position. The index says where they may stand, by how
 //! late they were; whoever looks at little takes of these places those that are about it, and only there events are read.
 
-use super::{Moment, placed_by};
-use crate::audit::each_event_about;
+use super::{Moment, placed_last};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::placing::{Chain, Lateness, told_at};
 use crate::domain::subject::Subject;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 /// So many positions are taken from the index at once.
 const CHUNK: usize = if cfg!(test) { 3 } else { 512 };
@@ -158,23 +156,23 @@ impl<'l> LateFacts<'l> {
     /// # Errors
     /// When the log can't be read.
     pub fn look_at(&mut self, places: &BTreeSet<u64>) -> Result<BTreeSet<Holder>, ReadError> {
-        let mut touched: BTreeMap<Subject, Touched> = BTreeMap::new();
+        let mut touched: BTreeMap<(PoolId, Holder), Touched> = BTreeMap::new();
         let places: Vec<u64> = places.iter().copied().collect();
         for chunk in places.chunks(CHUNK) {
             for recorded in self.ledger.facts_at(self.tenant, chunk)? {
                 let Some(chain) = Chain::of(&recorded.event) else { continue };
                 let is_shown = chain.pool().index() < self.pools && told_at(&recorded) < self.before;
                 if is_shown && !self.judged.contains(&chain) {
-                    let entry = touched.entry(chain.subject()).or_default();
+                    let entry = touched.entry(chain.told_of()).or_default();
                     entry.open.insert(chain);
                     entry.last = entry.last.max(recorded.position);
                 }
             }
         }
         let mut holders = BTreeSet::new();
-        for (subject, of_it) in touched {
+        for (told_of, of_it) in touched {
             self.judged.extend(&of_it.open);
-            for late in self.judge(subject, of_it)? {
+            for late in self.judge(told_of, of_it)? {
                 holders.extend(late.holders());
                 self.found.insert(late.recorded.position, late);
             }
@@ -182,39 +180,36 @@ impl<'l> LateFacts<'l> {
         Ok(holders)
     }
 
-    fn judge(&self, subject: Subject, Touched { mut open, last }: Touched) -> Result<Vec<Late>, ReadError> {
+    fn judge(&self, (pool, holder): (PoolId, Holder), of_it: Touched) -> Result<Vec<Late>, ReadError> {
+        let Touched { mut open, last } = of_it;
+        let (ledger, tenant) = (self.ledger, self.tenant);
+        let steps = ledger.seats_between(tenant, pool, (holder, holder), last, 1)?.pop();
+        let steps = steps.map(|(_, steps)| steps).unwrap_or_default();
+        let (by_then, behind) = steps.split_at(steps.partition_point(|(at, _)| *at < self.behind.start));
         let mut found = Vec::new();
         let mut placed: BTreeMap<Chain, Time> = BTreeMap::new();
-        let mut broken = None;
-        each_event_about(self.ledger, self.tenant, subject, self.behind.start..last + 1, |recorded| {
-            let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else {
-                return ControlFlow::Continue(());
-            };
-            let placed_at = match placed.entry(chain) {
-                Entry::Occupied(entry) => {
-                    let latest = entry.into_mut();
-                    *latest = told_at(recorded).max(*latest);
-                    *latest
+        for chunk in behind.chunks(CHUNK) {
+            let positions: Vec<u64> = chunk.iter().map(|(at, _)| *at).collect();
+            for recorded in ledger.facts_at(tenant, &positions)? {
+                let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else { continue };
+                let before = match placed.get(&chain) {
+                    Some(before) => Some(*before),
+                    None => placed_last(ledger, tenant, chain, by_then)?,
+                };
+                let placed_at = before.map_or(told_at(&recorded), |before| told_at(&recorded).max(before));
+                placed.insert(chain, placed_at);
+                if placed_at < self.before {
+                    found.push(Late { recorded, placed_at });
+                } else {
+                    // nothing of a chain counts behind what does not
+                    open.remove(&chain);
                 }
-                Entry::Vacant(entry) => match placed_by(self.ledger, self.tenant, chain, self.moment.position) {
-                    Ok(before) => {
-                        *entry.insert(before.map_or(told_at(recorded), |before| told_at(recorded).max(before)))
-                    }
-                    Err(error) => {
-                        broken = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                },
-            };
-            if placed_at < self.before {
-                found.push(Late { recorded: recorded.clone(), placed_at });
-            } else {
-                // nothing of a chain counts behind what does not
-                open.remove(&chain);
+                if open.is_empty() {
+                    return Ok(found);
+                }
             }
-            if open.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        broken.map_or(Ok(found), Err)
+        }
+        Ok(found)
     }
 
     /// Those that count of what was looked at, in the order of their positions.
@@ -233,7 +228,7 @@ impl<'l> LateFacts<'l> {
     }
 }
 
-/// Chains with late facts about one subject.
+/// Chains with late facts about one holder in a pool.
 #[derive(Default)]
 struct Touched {
     open: BTreeSet<Chain>,

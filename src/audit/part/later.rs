@@ -2,9 +2,13 @@
 //! a pool's counts it is counted what that changes. Not here: which facts these are (`hindsight/late.rs`).
 
 use super::super::hindsight::{Late, LateFacts};
-use super::seats::{self, Of};
+use super::holders::{fold, others_of};
+use super::pile::Pile;
+use super::seats::{Of, Reader};
 use super::{Listed, Wanted, holders, is_told, of_pool, part, people, pool_of, small};
+use crate::domain::evolve::Told;
 use crate::domain::ids::{Holder, PoolId, TenantId};
+use crate::domain::state::Tenant;
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
@@ -13,6 +17,8 @@ use crate::projection::figures::Figures;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// For more of them the whole state is made.
+const COUNTED_EVENTS_MAX: usize = 65_536;
 /// Of so many pools what came late is looked for in the index one by one.
 const POOLS_FEW: usize = 4;
 
@@ -125,14 +131,57 @@ fn counted(
     for (pool, holders) in late.found().filter_map(|late| Some((late.pool()?, late.holders()))) {
         touched.entry(pool).or_default().extend(holders);
     }
-    let listed = Listed::by(ledger, tenant, position)?;
-    for (pool, touched) in touched.into_iter().filter(|(pool, _)| pools.contains(pool)) {
-        match seats::counts(ledger, (tenant, position), (&listed, pool), touched, late)? {
-            Some([before, after]) => recount(&mut view, pool, &before, &after),
-            None => return Ok(None),
-        }
+    touched.retain(|pool, _| pools.contains(pool));
+    let Some(changes) = changes(ledger, (tenant, position), touched, late)? else { return Ok(None) };
+    for (pool, [before, after]) in changes {
+        recount(&mut view, pool, &before, &after);
     }
     Ok(Some(view))
+}
+
+/// The counts of pools, as far as they are about some of their holders and whoever has to do with them, before and after what
+/// came late is laid over; `None` where it takes more.
+fn changes(
+    ledger: &Ledger,
+    (tenant, position): (TenantId, u64),
+    of: BTreeMap<PoolId, BTreeSet<Holder>>,
+    late: &mut LateFacts<'_>,
+) -> Result<Option<Vec<(PoolId, [Figures; 2])>>, ReadError> {
+    let pile = Pile::new(ledger, tenant, COUNTED_EVENTS_MAX).without_names();
+    let mut reader = Reader::new(ledger, (tenant, position), PoolId(0), pile);
+    reader.until = late.last_place();
+    let (mut all, mut pools) = (BTreeSet::new(), Vec::new());
+    for (pool, mut touched) in of {
+        reader.pool = pool;
+        let mut holders = BTreeSet::new();
+        while !touched.is_empty() {
+            if !reader.seats_of(&touched)? {
+                return Ok(None);
+            }
+            let others = others_of(&touched, reader.pile.events()).into_values().flatten();
+            holders.extend(touched);
+            let others: BTreeSet<Holder> = others.filter(|other| !holders.contains(other)).collect();
+            if !reader.seats_of(&others)? {
+                return Ok(None);
+            }
+            holders.extend(others);
+            touched = reader.touched(late, &holders)?;
+        }
+        all.extend(holders);
+        pools.push(pool);
+    }
+    let listed = Listed::by(ledger, tenant, position)?;
+    let mut view = View { state: Tenant { pools: listed.terms(position), ..Tenant::default() }, ..View::default() };
+    all.iter().for_each(|holder| view.state.place_anybody(*holder));
+    fold(&mut view.state, reader.pile.events(), &Told { holders: all, still: BTreeSet::new() }, &listed);
+    let before: Vec<Figures> = pools.iter().map(|pool| Figures::of(view.state.pool(*pool))).collect();
+    for Late { recorded, placed_at } in
+        late.found().filter(|late| late.pool().is_some_and(|pool| pools.contains(&pool)))
+    {
+        view.take_late(recorded, *placed_at);
+    }
+    let both = |(pool, before): (PoolId, Figures)| (pool, [before, Figures::of(view.state.pool(pool))]);
+    Ok(Some(pools.iter().copied().zip(before).map(both).collect()))
 }
 
 /// What came late changes the counts of a pool by what it changes those of the holders whom it touches.

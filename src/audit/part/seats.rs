@@ -1,7 +1,7 @@
 //! The part of a tenant that is about some of a pool's seats, places in its queue, or installs: which they are is told by the
 //! index, and what they are by the few events that tell of what is still there, with what their holders are and belong to.
 
-use super::super::hindsight::{Late, LateFacts};
+use super::super::hindsight::LateFacts;
 use super::holders::{OTHERS_MAX, assignments, fold, others_of};
 use super::pile::Pile;
 use super::{Listed, bare};
@@ -12,7 +12,6 @@ use crate::domain::seat_step::{SeatStep, Standing, telling};
 use crate::domain::state::{QueuePlace, Tenant};
 use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
-use crate::projection::figures::Figures;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For a longer way the whole state is made.
@@ -241,7 +240,11 @@ impl Reader<'_> {
     }
 
     /// Of those who were looked up it is looked which facts came late; answers whom these touch besides.
-    fn touched(&mut self, late: &mut LateFacts<'_>, holders: &BTreeSet<Holder>) -> Result<BTreeSet<Holder>, ReadError> {
+    pub(super) fn touched(
+        &mut self,
+        late: &mut LateFacts<'_>,
+        holders: &BTreeSet<Holder>,
+    ) -> Result<BTreeSet<Holder>, ReadError> {
         let places = std::mem::take(&mut self.behind).into_iter().filter(|at| late.may_stand_at(*at)).collect();
         let mut touched = late.look_at(&places)?;
         touched.retain(|holder| !holders.contains(holder));
@@ -325,7 +328,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
+    pub(super) fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
         for between in stretches(of) {
             let found = self.ledger.seats_between(self.tenant, self.pool, between, self.until, usize::MAX)?;
             let wanted = found.iter().filter(|(holder, _)| of.contains(holder));
@@ -336,42 +339,6 @@ impl Reader<'_> {
         }
         Ok(true)
     }
-}
-
-/// A pool's counts, as far as they are about some holders and whoever has to do with them, before and after what came late of
-/// them is laid over; `None` where it takes more.
-pub(super) fn counts(
-    ledger: &Ledger,
-    (tenant, position): (TenantId, u64),
-    (listed, pool): (&Listed, PoolId),
-    mut touched: BTreeSet<Holder>,
-    late: &mut LateFacts<'_>,
-) -> Result<Option<[Figures; 2]>, ReadError> {
-    let mut reader =
-        Reader::new(ledger, (tenant, position), pool, Pile::new(ledger, tenant, EVENTS_MAX).without_names());
-    reader.until = late.last_place();
-    let mut holders = BTreeSet::new();
-    while !touched.is_empty() {
-        if !reader.seats_of(&touched)? {
-            return Ok(None);
-        }
-        let mut others: BTreeSet<Holder> = others_of(&touched, reader.pile.events()).into_values().flatten().collect();
-        holders.extend(touched);
-        others.retain(|other| !holders.contains(other));
-        if !reader.seats_of(&others)? {
-            return Ok(None);
-        }
-        holders.extend(others);
-        touched = reader.touched(late, &holders)?;
-    }
-    let mut view = View { state: Tenant { pools: listed.terms(position), ..Tenant::default() }, ..View::default() };
-    holders.iter().for_each(|holder| view.state.place_anybody(*holder));
-    fold(&mut view.state, reader.pile.events(), &Told { holders, still: BTreeSet::new() }, listed);
-    let before = Figures::of(view.state.pool(pool));
-    for Late { recorded, placed_at } in late.found().filter(|late| late.pool() == Some(pool)) {
-        view.take_late(recorded, *placed_at);
-    }
-    Ok(Some([before, Figures::of(view.state.pool(pool))]))
 }
 
 /// Puts those in place who are today what they were just after a position; answers the others.

@@ -1,6 +1,5 @@
 //! Seats that are reserved and were never used.
 
-use super::holders::seats;
 use super::{
     Asked, Asking, Cell, Column, EVIDENCE, Key, Label, Output, POOL, POOL_KEY, Report, ReportError, Source, column,
     may, must,
@@ -14,10 +13,8 @@ use crate::domain::state::SeatState;
 use crate::domain::subject::Subject;
 use crate::domain::time::{DAY_MICROS, Time};
 use crate::ledger::{ReadError, Step};
-use crate::projection::View;
 use crate::projection::holders::{HeldSeat, Holders, seats_from};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 pub(super) const REPORT: Report = Report {
     name: ReportName::IdleSeats,
@@ -42,15 +39,15 @@ const HOLDERS_AT_ONCE: usize = if cfg!(test) { 3 } else { 4096 };
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
     let days = i64::from(asked.days.unwrap_or(0));
     let latest = Time(source.until.0.saturating_sub(days.saturating_mul(DAY_MICROS)));
-    if source.is_told_in_parts(out)? {
+    if source.is_told_in_parts()? {
         return read_by_steps(source, asked, latest, out);
     }
-    let view = source.view_unless_one_pool(asked)?;
+    let view = source.view()?;
     for label in source.pools(asked, out.after.map_or(0, |after| after.0)) {
         let label = label?;
         let pool = u64::from(label.pool.0);
         let after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
-        for (holder, seat) in of_pool(source, view.as_ref(), &label, after)? {
+        for (holder, seat) in seats_from(view.state.pool(label.pool), after) {
             let key = Key::of_holder(pool, holder);
             let is_old = seat.state == SeatState::Reserved && seat.since <= latest;
             if is_old
@@ -184,18 +181,6 @@ fn idle(
     let state = SeatState::Reserved;
     let was_in_use = Some(false);
     Ok(Some(HeldSeat { state, granted_position, since, since_position: granted_position, was_in_use }))
-}
-
-fn of_pool<'v>(
-    source: &Source<'_>,
-    view: Option<&'v Arc<View>>,
-    label: &Label,
-    after: Option<Holder>,
-) -> Result<Box<dyn Iterator<Item = (Holder, HeldSeat)> + 'v>, ReportError> {
-    Ok(match view {
-        Some(view) => Box::new(seats_from(view.state.pool(label.pool), after)),
-        None => Box::new(seats(source, label, after, None)?.0.into_iter()),
-    })
 }
 
 /// What the state of a seat does not say, the holder's own events do.

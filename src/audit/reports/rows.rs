@@ -14,6 +14,8 @@ use std::str::FromStr;
 
 /// A page ends where so many events or seats were looked at, also when it is short: the next one goes on from there.
 const WORK_MAX: u64 = 100_000;
+/// Where all rows are wanted, those that were taken go on after so many events or seats.
+const PAUSE_WORK: u64 = 20_000;
 
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,25 +149,61 @@ impl Row {
     }
 }
 
+/// Who takes rows.
+pub trait Rows {
+    /// # Errors
+    /// When no more are taken.
+    fn row(&mut self, row: Row) -> io::Result<()>;
+
+    /// The next row may take a while: whoever waits for those before it can have them.
+    ///
+    /// # Errors
+    /// When no more are taken.
+    fn pause(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(Row) -> io::Result<()>> Rows for F {
+    fn row(&mut self, row: Row) -> io::Result<()> {
+        self(row)
+    }
+}
+
+/// Rows as lines of a CSV, which goes out as it grows.
+pub struct CsvRows<'w>(pub &'w mut dyn io::Write);
+
+impl Rows for CsvRows<'_> {
+    fn row(&mut self, row: Row) -> io::Result<()> {
+        csv_line(&row, self.0)
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Where rows go to, and when there are enough.
 pub struct Output<'a> {
     pub after: Option<Key>,
     limit: Option<usize>,
     work_left: u64,
+    work_since_pause: u64,
     last: Option<Key>,
     rows: usize,
     next_after: Option<Key>,
     failure: Option<io::Error>,
-    sink: &'a mut dyn FnMut(Row) -> io::Result<()>,
+    sink: &'a mut dyn Rows,
 }
 
 impl<'a> Output<'a> {
     /// All rows, from the first one on.
-    pub fn all(sink: &'a mut dyn FnMut(Row) -> io::Result<()>) -> Self {
+    pub fn all(sink: &'a mut dyn Rows) -> Self {
         Self {
             after: None,
             limit: None,
             work_left: u64::MAX,
+            work_since_pause: 0,
             last: None,
             rows: 0,
             next_after: None,
@@ -175,7 +213,7 @@ impl<'a> Output<'a> {
     }
 
     /// At most so many, from behind a key on; fewer where finding them takes long.
-    pub fn page(after: Option<Key>, limit: usize, sink: &'a mut dyn FnMut(Row) -> io::Result<()>) -> Self {
+    pub fn page(after: Option<Key>, limit: usize, sink: &'a mut dyn Rows) -> Self {
         Self { after, limit: Some(limit), work_left: WORK_MAX, last: after, ..Self::all(sink) }
     }
 
@@ -202,22 +240,35 @@ impl<'a> Output<'a> {
         }
         self.rows += 1;
         self.last = Some(key);
-        if let Err(error) = (self.sink)(Row(cells)) {
-            self.failure = Some(error);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
+        let taken = self.sink.row(Row(cells));
+        self.went_on(taken)
     }
 
     /// So much was looked at up to a key: a page that took long ends here, and the next one goes on.
     pub(super) fn looked(&mut self, work: u64, up_to: Key) -> ControlFlow<()> {
         self.work_left = self.work_left.saturating_sub(work);
         self.last = self.last.max(Some(up_to));
-        if self.work_left == 0 {
+        if self.limit.is_some() && self.work_left == 0 {
             self.next_after = self.last;
             return ControlFlow::Break(());
         }
-        ControlFlow::Continue(())
+        self.work_since_pause = self.work_since_pause.saturating_add(work);
+        if self.work_since_pause < PAUSE_WORK {
+            return ControlFlow::Continue(());
+        }
+        self.work_since_pause = 0;
+        let taken = self.sink.pause();
+        self.went_on(taken)
+    }
+
+    fn went_on(&mut self, taken: io::Result<()>) -> ControlFlow<()> {
+        match taken {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
     }
 
     pub(super) fn taken(&mut self) -> Result<(), ReportError> {
@@ -235,14 +286,15 @@ pub fn csv_header(columns: &[Column], out: &mut dyn io::Write) -> io::Result<()>
 
 /// # Errors
 /// When the output takes no more.
-pub fn csv_line(row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
+fn csv_line(row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
     line(row.0.iter().map(Cell::to_csv), out)
 }
 
 fn line(cells: impl Iterator<Item = String>, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(cells).map_err(io::Error::other)?;
-    writer.flush()
+    // its own flush would send each line by itself
+    out.write_all(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where a report takes its facts from: one tenant up to one position. The published state where that is the head, the index
 //! and the marks of the courses elsewhere, a state of the past only where nothing less says enough.
 
-use super::{Asked, Output, ReportError};
+use super::{Asked, ReportError};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
 use crate::audit::hindsight::{Late, Moment, placed_since};
@@ -112,18 +112,9 @@ impl Source<'_> {
         Ok(self.as_of.moment(self.ledger, self.tenant, moment, &wanted)?)
     }
 
-    /// A page of the past, of which no state is at hand: none is made for it.
-    pub(super) fn is_told_in_parts(&self, out: &Output<'_>) -> Result<bool, ReportError> {
-        Ok(out.limit().is_some() && self.at_hand().is_none() && !self.is_head()?)
-    }
-
-    /// The same for a report that can do without it where one pool is asked for: of the past that is folded from its events.
-    pub(super) fn view_unless_one_pool(&self, asked: &Asked) -> Result<Option<Arc<View>>, ReportError> {
-        match self.at_hand() {
-            None if asked.pool.is_some() && !self.is_head()? => Ok(None),
-            None => self.view().map(Some),
-            at_hand => Ok(at_hand),
-        }
+    /// The past, of which no state is at hand: none is made for it.
+    pub(super) fn is_told_in_parts(&self) -> Result<bool, ReportError> {
+        Ok(self.at_hand().is_none() && !self.is_head()?)
     }
 
     /// How much was read since this was last asked; never nothing.

@@ -39,7 +39,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    let view = if out.limit().is_some() { source.at_hand() } else { source.view_unless_one_pool(asked)? };
+    let view = source.at_hand();
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);

@@ -35,7 +35,7 @@ const SEATS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
 const SEAT_WORK: u64 = 200;
 
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    let is_in_parts = source.is_told_in_parts(out)?;
+    let is_in_parts = source.is_told_in_parts()?;
     let whole = if is_in_parts { None } else { Some(source.view()?) };
     for label in source.pools(asked, out.after.map_or(0, |after| after.0)) {
         let label = label?;

@@ -3,7 +3,7 @@
 use super::life::{World, life};
 use super::naive::{Look, Naive, Rows};
 use crate::audit::as_of::AsOf;
-use crate::audit::reports::{Asked, Asking, Key, Output, REPORTS, Report, Source};
+use crate::audit::reports::{Asked, Asking, CsvRows, Key, Output, REPORTS, Report, Row, Rows as _, Source};
 use crate::domain::ids::{PoolId, UserId};
 use crate::domain::report::ReportName;
 use crate::domain::time::Time;
@@ -38,6 +38,22 @@ fn paged(report: &Report, source: &Source<'_>, asked: &Asked, limit: usize) -> R
         assert!(Some(next) > after, "{}: a page goes on behind the one before", report.name);
         after = Some(next);
     }
+}
+
+/// All rows as a file has them, which goes out in several pieces.
+fn file(report: &Report, source: &Source<'_>, asked: &Asked) -> String {
+    let mut bytes = Vec::new();
+    report.read(source, asked, &mut Output::all(&mut CsvRows(&mut bytes))).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn csv_of(report: &Report, rows: &Rows) -> String {
+    let mut bytes = Vec::new();
+    for row in rows {
+        assert_eq!(row.len(), report.columns.len());
+        CsvRows(&mut bytes).row(Row(row.clone())).unwrap();
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn expected(naive: &Naive, report: &Report, look: &Look) -> Rows {
@@ -91,7 +107,12 @@ pub(super) fn any_look(random: &mut SmallRng, naive: &Naive, report: &Report) ->
     Look { at, until, asked }
 }
 
-fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, usize>) {
+fn check(
+    world: &World,
+    random: &mut SmallRng,
+    seen: &mut BTreeMap<ReportName, usize>,
+    in_parts: &mut BTreeMap<ReportName, usize>,
+) {
     let naive = Naive::of(world.ledger.events(world.tenant, 0, usize::MAX).unwrap());
     let as_of = AsOf::new();
     for report in REPORTS {
@@ -118,10 +139,15 @@ fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, u
                 assert_eq!(found, truth, "{what}");
             }
             let limit = random.random_range(1..5);
-            // nothing is at hand: a page of the past is told in parts
+            // nothing is at hand: the past is told in parts, a page as a file
             let nothing = AsOf::new();
             let source = Source { as_of: &nothing, ..source };
             assert_eq!(paged(report, &source, &look.asked, limit), truth, "{what}, {limit} rows a page");
+            assert_eq!(file(report, &source, &look.asked), csv_of(report, &truth), "{what}, as a file");
+            if look.at + 1 < naive.events.len() {
+                assert_eq!(nothing.folds(), (0, 0), "{what}: a whole state was made");
+                *in_parts.entry(report.name).or_default() += truth.len();
+            }
             *seen.entry(report.name).or_default() += truth.len();
         }
     }
@@ -129,14 +155,15 @@ fn check(world: &World, random: &mut SmallRng, seen: &mut BTreeMap<ReportName, u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_report_says_what_a_fold_over_all_events_says() {
-    let (mut seen, mut random) = (BTreeMap::new(), SmallRng::seed_from_u64(20));
+    let (mut seen, mut in_parts, mut random) = (BTreeMap::new(), BTreeMap::new(), SmallRng::seed_from_u64(20));
     for seed in 0..8 {
         let world = life(500 + seed, 500).await;
-        check(&world, &mut random, &mut seen);
+        check(&world, &mut random, &mut seen, &mut in_parts);
         world.ledger.stop().await;
     }
     // the lives are rich enough to mean something
     for report in REPORTS {
+        assert!(in_parts.get(&report.name).is_some_and(|rows| *rows > 5), "{}: {in_parts:?}", report.name);
         assert!(
             seen.get(&report.name).is_some_and(|rows| *rows > 10),
             "{} said next to nothing: {seen:?}",

@@ -5,7 +5,7 @@ use crate::audit::as_of::{AsOfError, At};
 use crate::audit::columns::{self, ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::hindsight::{Moment, late};
 use crate::audit::part::Wanted;
-use crate::audit::reports::{Asked, Asking, Hindsight, Key, Output, Report, Source, csv_header, csv_line};
+use crate::audit::reports::{Asked, Asking, CsvRows, Hindsight, Key, Output, Report, Source, csv_header};
 use crate::domain::ids::{PoolId, UserId};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::cell::Cell;
+use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -205,9 +206,10 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format
             return columns::report(report, &looked_up.source(&reader), &asked, sink)
                 .map_err(|error| error.to_string());
         }
-        csv_header(report.columns, sink).map_err(|error| error.to_string())?;
-        let mut line = |row: crate::audit::reports::Row| csv_line(&row, sink);
-        let mut out = Output::all(&mut line);
+        // who waits sees that it has begun
+        csv_header(report.columns, sink).and_then(|()| sink.flush()).map_err(|error| error.to_string())?;
+        let mut lines = CsvRows(sink);
+        let mut out = Output::all(&mut lines);
         report.read(&looked_up.source(&reader), &asked, &mut out).map_err(|error| error.to_string())
     });
     let headers = [
