@@ -103,6 +103,12 @@ impl Problem {
         self
     }
 
+    /// For the log, where an answer that has begun can't say it any more.
+    #[must_use]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     #[must_use]
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -61,9 +61,10 @@ pub(super) fn write_seat(out: &mut dyn io::Write, seat: &ReviewSeatBody) -> io::
 }
 
 fn write_record(out: &mut dyn io::Write, cells: &[impl AsRef<[u8]>]) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
+    let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(cells).map_err(io::Error::other)?;
-    writer.flush()
+    // its own flush would send each line by itself
+    out.write_all(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
 }
 
 fn word(value: &impl Serialize) -> String {

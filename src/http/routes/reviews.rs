@@ -29,11 +29,14 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// So many decisions are handed to the writer at once: others get their turn between two runs.
 const RUN_DECISIONS_MAX: usize = 2000;
+/// So many seats of a review of the past are told at once for its file.
+const SEATS_AT_ONCE: usize = 500;
 
 /// Freezes who holds the pools, for people to decide seat by seat. The name is not for personal data.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/reviews", tag = "reviews",
@@ -232,6 +235,11 @@ fn page_of(
     ))
 }
 
+/// Some seats of a review of the past, behind one.
+fn a_part(review: ReviewId, after: Option<(PoolId, Holder)>) -> Wanted {
+    Wanted::ReviewSeats { review, after, limit: SEATS_AT_ONCE }
+}
+
 async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let look = move || {
@@ -244,25 +252,40 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
         })??;
         if let Some(view) = now {
             let position = view.state.next_position.saturating_sub(1);
-            return Ok((caller, view, position));
+            return Ok((caller, view, position, true));
         }
         let position = reading.moment()?.position;
-        let view = state_of(&caller, id, position, &Wanted::Everything)?;
+        let view = state_of(&caller, id, position, &a_part(id, None))?;
         found(&view.state, id).map_err(|problem| problem.at(position))?;
-        Ok::<_, Problem>((caller, view, position))
+        Ok::<_, Problem>((caller, view, position, false))
     };
-    let (caller, view, position) =
+    let (caller, view, position, is_now) =
         tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))??;
     let name = format!("{}-{id}-{position}.csv", view.state.slug);
-    let ledger = caller.service.ledger.clone();
+    let reader = caller.clone();
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
         sheet::write_header(sink).map_err(|error| error.to_string())?;
-        let Some(review) = view.state.reviews.get(id.index()) else { return Ok(()) };
-        for seat in view.state.seats_of_review(review, None) {
-            let seat = SealedSeat::of(&view.state, review, seat).opened(&ledger);
-            sheet::write_seat(sink, &seat).map_err(|error| error.to_string())?;
+        let (mut view, mut after) = (view, None);
+        loop {
+            let Some(review) = view.state.reviews.get(id.index()) else { return Ok(()) };
+            let mut left = if is_now { usize::MAX } else { SEATS_AT_ONCE };
+            for seat in view.state.seats_of_review(review, after) {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                after = Some((seat.pool, seat.holder));
+                let seat = SealedSeat::of(&view.state, review, seat).opened(&reader.service.ledger);
+                sheet::write_seat(sink, &seat).map_err(|error| error.to_string())?;
+            }
+            if left > 0 {
+                return Ok(());
+            }
+            // what there is goes out while the next part is made
+            sink.flush().map_err(|error| error.to_string())?;
+            view =
+                state_of(&reader, id, position, &a_part(id, after)).map_err(|problem| problem.detail().to_owned())?;
         }
-        Ok(())
     });
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
