@@ -383,9 +383,21 @@ impl Asked<'_> {
                 json!([holder, if seat.in_use { "in_use" } else { "reserved" }, seat.since])
             });
             self.same("holders", shown.collect::<Vec<_>>(), truth.collect::<Vec<_>>());
+            let listed: Vec<_> = rows.iter().map(|row| row["holder"].as_str().expect("an id").to_owned()).collect();
+            assert_eq!(self.holders_in_file(&format!("holders?pool=pool_{at}")), listed, "{}", self.query);
         }
         let untargeted = self.list("/reports/untargeted-seats");
+        let listed: Vec<_> = untargeted.iter().map(|row| row["holder"].as_str().expect("an id").to_owned()).collect();
+        assert_eq!(self.holders_in_file("untargeted-seats"), listed, "{}", self.query);
         assert!(untargeted.len() <= self.truth.pools.iter().map(|pool| pool.seats.len()).sum(), "{}", self.query);
+    }
+
+    /// The same report as a CSV.
+    fn holders_in_file(&self, report: &str) -> Vec<String> {
+        let file = self.get(&format!("/reports/{report}{}format=csv", joint(report)));
+        let mut reader = csv::Reader::from_reader(file.text.as_bytes());
+        let column = reader.headers().expect("a header").iter().position(|name| name == "holder").expect("a column");
+        reader.records().map(|row| row.expect("a row")[column].to_owned()).collect()
     }
 }
 
