@@ -139,6 +139,9 @@ fn counted(
     Ok(Some(view))
 }
 
+/// Of each pool the counts before and after.
+type Changes = Vec<(PoolId, [Figures; 2])>;
+
 /// The counts of pools, as far as they are about some of their holders and whoever has to do with them, before and after what
 /// came late is laid over; `None` where it takes more.
 fn changes(
@@ -146,7 +149,7 @@ fn changes(
     (tenant, position): (TenantId, u64),
     of: BTreeMap<PoolId, BTreeSet<Holder>>,
     late: &mut LateFacts<'_>,
-) -> Result<Option<Vec<(PoolId, [Figures; 2])>>, ReadError> {
+) -> Result<Option<Changes>, ReadError> {
     let pile = Pile::new(ledger, tenant, COUNTED_EVENTS_MAX).without_names();
     let mut reader = Reader::new(ledger, (tenant, position), PoolId(0), pile);
     reader.until = late.last_place();
