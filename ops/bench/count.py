@@ -3,11 +3,13 @@
 move. Standard library and valgrind only.
 
     ops/bench/count.py count PROGRAM FOLDER [--singles 8000] [--lines 32000]
+    ops/bench/count.py noop PROGRAM FOLDER [--singles 8000]
     ops/bench/count.py show FOLDER [TOP]
 
 `count` makes FOLDER anew: a service with 200 apps and 1,000 people who have 25 assignments each, then single assignments on
-64 connections, then assignments in bulk on 8. `show` prints what each took a command, and of each thread the functions that
-took most themselves. SHA-256 is counted as software does it: valgrind knows no instructions for it.
+64 connections, then assignments in bulk on 8, then as many reads of a pool on 16 as there were single assignments. `noop`
+sends the same single assignments to the handler of `bench` that does nothing. `show` prints what each took a command, and of
+each thread the functions that took most themselves. SHA-256 is counted as software does it: valgrind knows no instructions for it.
 """
 
 import argparse
@@ -41,18 +43,19 @@ def assign(at):
     }
 
 
-class Service:
-    def __init__(self, program, folder):
-        self.folder, data = folder, folder / "ledger"
+class Counted:
+    """A process under callgrind that listens; nothing is counted yet."""
+
+    def __init__(self, program, folder, *args):
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes"]
         command += ["--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={folder}/out"]
-        command += [program, "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+        command += [program, *args]
         env = {name: value for name, value in os.environ.items() if not name.startswith("SEATLEDGER_")}
         log = (folder / "service.log").open("w")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
         lines = (re.match(r"listening on http://127.0.0.1:(\d+)", line) for line in self.process.stdout)
         self.port = next(int(found.group(1)) for found in lines if found)
-        self.token = (data / "root.token").read_text().strip()
+        self.token = "0" * 64
 
     def control(self, *what):
         command = ["callgrind_control", *what, str(self.process.pid)]
@@ -61,20 +64,16 @@ class Service:
     async def connect(self):
         return await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
 
-    async def call(self, connection, method, path, body, kind="application/json"):
+    async def ask(self, connection, method, path, body, kind="application/json"):
         reader, writer = connection
         body = body.encode()
-        head = f"{method} {TENANT}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token}\r\n"
         head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         head = await reader.readuntil(b"\r\n\r\n")
         answer = await reader.readexactly(int(re.search(rb"content-length: (\d+)", head, re.I).group(1)))
         assert head[9:10] == b"2", answer
         return answer
-
-    async def bulk(self, connection, commands):
-        text = "".join(json.dumps(command, separators=(",", ":")) + "\n" for command in commands)
-        await self.call(connection, "POST", "/commands", text, "application/x-ndjson")
 
     async def many(self, connections, calls, send):
         calls = iter(calls)
@@ -86,6 +85,36 @@ class Service:
             connection[1].close()
 
         await asyncio.gather(*(one() for _ in range(connections)))
+
+
+class Noop(Counted):
+    def __init__(self, program, folder):
+        super().__init__(program, folder, "bench", "--noop-server")
+
+    async def run(self, singles, lines):
+        async def single(connection, at):
+            await self.ask(connection, "POST", "/noop", json.dumps(assign(at), separators=(",", ":")))
+
+        self.control("-i", "on")
+        await self.many(64, range(500), single)
+        self.control("-z")
+        await self.many(64, range(singles), single)
+        self.control("-d")
+        self.control("-i", "off")
+
+
+class Service(Counted):
+    def __init__(self, program, folder):
+        data = folder / "ledger"
+        super().__init__(program, folder, "serve", "--data", str(data), "--listen", "127.0.0.1:0")
+        self.token = (data / "root.token").read_text().strip()
+
+    async def call(self, connection, method, path, body, kind="application/json"):
+        return await self.ask(connection, method, TENANT + path, body, kind)
+
+    async def bulk(self, connection, commands):
+        text = "".join(json.dumps(command, separators=(",", ":")) + "\n" for command in commands)
+        await self.call(connection, "POST", "/commands", text, "application/x-ndjson")
 
     async def run(self, singles, lines):
         connection = await self.connect()
@@ -102,6 +131,9 @@ class Service:
         async def single(connection, at):
             await self.call(connection, "POST", "/assignments", json.dumps(assign(at), separators=(",", ":")))
 
+        async def read(connection, at):
+            await self.call(connection, "GET", f"/pools/declared:app{at % POOLS}", "")
+
         await self.many(4, range(0, BEFORE, BATCH), batch)
         self.control("-i", "on")
         at = BEFORE
@@ -116,19 +148,23 @@ class Service:
         await self.many(8, range(at, at + lines, BATCH), batch)
         await asyncio.sleep(0.5)
         self.control("-d")
+        await self.many(16, range(500), read)
+        self.control("-z")
+        await self.many(16, range(singles), read)
+        self.control("-d")
         self.control("-i", "off")
 
 
-def count(program, folder, singles, lines):
+def count(what, program, folder, singles, lines):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    service = Service(program, folder)
+    service = what(program, folder)
     try:
         asyncio.run(service.run(singles, lines))
     finally:
         service.process.terminate()
         service.process.wait(timeout=300)
-    (folder / "counts.json").write_text(json.dumps({"1": singles, "2": lines}))
+    (folder / "counts.json").write_text(json.dumps({"1": singles, "2": lines, "3": singles}))
 
 
 def of_file(path):
@@ -148,7 +184,9 @@ def of_file(path):
 
 def show(folder, top):
     counts = json.loads((folder / "counts.json").read_text())
-    for dump, name in (("1", "single calls"), ("2", "lines in bulk")):
+    for dump, name in (("1", "single calls"), ("2", "lines in bulk"), ("3", "reads of a pool")):
+        if not any(folder.glob(f"out.{dump}-*")):
+            continue
         threads = collections.defaultdict(collections.Counter)
         for path in sorted(folder.glob(f"out.{dump}-*")):
             took = of_file(path)
@@ -166,17 +204,19 @@ def show(folder, top):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    counting = commands.add_parser("count")
-    counting.add_argument("program")
-    counting.add_argument("folder", type=pathlib.Path)
-    counting.add_argument("--singles", type=int, default=8_000)
-    counting.add_argument("--lines", type=int, default=32_000)
+    for name in ("count", "noop"):
+        counting = commands.add_parser(name)
+        counting.add_argument("program")
+        counting.add_argument("folder", type=pathlib.Path)
+        counting.add_argument("--singles", type=int, default=8_000)
+        counting.add_argument("--lines", type=int, default=32_000)
     showing = commands.add_parser("show")
     showing.add_argument("folder", type=pathlib.Path)
     showing.add_argument("top", type=int, nargs="?", default=0)
     args = parser.parse_args()
-    if args.command == "count":
-        count(args.program, args.folder, args.singles, args.lines)
+    if args.command != "show":
+        what = Service if args.command == "count" else Noop
+        count(what, args.program, args.folder, args.singles, args.lines)
     show(args.folder, getattr(args, "top", 0))
 
 

@@ -10,6 +10,7 @@ mod decisions;
 mod docs;
 mod door;
 mod examples;
+mod fields;
 mod files;
 mod frame;
 mod front;

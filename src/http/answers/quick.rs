@@ -5,6 +5,7 @@ use crate::domain::answer::{Answer, InstallAnswer, Status};
 use crate::domain::asked::About;
 use crate::domain::facts::SkipReason;
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
+use crate::http::fields::Fields;
 use crate::http::wire::kind::Kind;
 use serde::Serialize;
 
@@ -20,88 +21,6 @@ pub(in crate::http) struct Beside<'a> {
 pub(in crate::http) struct InList<'a> {
     pub(in crate::http) id: Option<&'a str>,
     pub(in crate::http) is_repeat: bool,
-}
-
-/// An object as it grows: field by field, each name plain ASCII.
-struct Fields<'o> {
-    out: &'o mut Vec<u8>,
-    is_empty: bool,
-}
-
-impl<'o> Fields<'o> {
-    fn of(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out, is_empty: true }
-    }
-
-    fn name(&mut self, name: &str) {
-        self.out.extend_from_slice(if self.is_empty { b"\"" } else { b",\"" });
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.is_empty = false;
-    }
-
-    fn number(&mut self, name: &str, number: u64) {
-        self.name(name);
-        digits(self.out, number);
-    }
-
-    /// A word of ours, of plain letters.
-    fn word(&mut self, name: &str, word: &str) {
-        self.name(name);
-        self.out.push(b'"');
-        self.out.extend_from_slice(word.as_bytes());
-        self.out.push(b'"');
-    }
-
-    fn flag(&mut self, name: &str, flag: bool) {
-        self.name(name);
-        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
-    }
-
-    fn null(&mut self, name: &str) {
-        self.name(name);
-        self.out.extend_from_slice(b"null");
-    }
-
-    /// An id of ours: its prefix, its number.
-    fn id(&mut self, name: &str, id: Option<(&str, u32)>) {
-        let Some((prefix, number)) = id else { return self.null(name) };
-        self.name(name);
-        id_text(self.out, prefix, number);
-    }
-
-    /// Anything, by the way that takes longer.
-    fn value(&mut self, name: &str, value: &impl Serialize) {
-        self.name(name);
-        serde_json::to_writer(&mut *self.out, value)
-            .expect("ids and words can be written, and a list takes every byte");
-    }
-
-    fn end(self) {
-        self.out.push(b'}');
-    }
-}
-
-fn digits(out: &mut Vec<u8>, mut number: u64) {
-    let begin = out.len();
-    loop {
-        out.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(begin..) {
-        digits.reverse();
-    }
-}
-
-fn id_text(out: &mut Vec<u8>, prefix: &str, number: u32) {
-    out.push(b'"');
-    out.extend_from_slice(prefix.as_bytes());
-    digits(out, number.into());
-    out.push(b'"');
 }
 
 fn user(user: UserId) -> (&'static str, u32) {

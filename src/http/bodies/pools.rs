@@ -4,6 +4,7 @@ use crate::domain::facts::Policy;
 use crate::domain::key::LicenseType;
 use crate::domain::state::{Pool, PoolName, Tenant};
 use crate::domain::time::Time;
+use crate::http::fields::Fields;
 use crate::http::problem::owned_json;
 use crate::http::wire::text::OwnedWord;
 use crate::http::wire::words;
@@ -103,12 +104,44 @@ pub(in crate::http) fn shown_name(state: &Tenant, pool: &Pool) -> String {
 }
 
 impl PoolBody {
-    /// As text, with the position that it speaks of.
-    pub(in crate::http) fn written(mut self, position: u64) -> Result<Vec<u8>, serde_json::Error> {
-        self.position = Some(position);
+    /// As text, with the position that it speaks of: as serde has it, field for field.
+    pub(in crate::http) fn written(&self, position: u64) -> Vec<u8> {
         let mut text = Vec::with_capacity(BYTES_GUESS);
-        serde_json::to_writer(&mut text, &self)?;
-        Ok(text)
+        let mut fields = Fields::of(&mut text);
+        fields.value("distribution_policy", &self.distribution_policy);
+        fields.value("ends_on", &self.ends_on);
+        fields.number("foreign", self.foreign);
+        fields.value("free", &self.free);
+        fields.number("held", self.held);
+        fields.word("id", &self.id);
+        fields.number("in_use", self.in_use);
+        fields.number("installed", self.installed);
+        fields.value("installed_by", &self.installed_by);
+        fields.flag("irrevocable", self.irrevocable);
+        fields.text("key", &self.key);
+        fields.value("license_type", &self.license_type);
+        fields.text("name", &self.name);
+        fields.number("over_by", self.over_by);
+        fields.value("owned", &self.owned);
+        fields.value("policy", &self.policy);
+        fields.number("position", position);
+        fields.value("price", &self.price);
+        fields.flag("private_store_visible", self.private_store_visible);
+        fields.value("provider", &self.provider);
+        match &self.publisher {
+            Some(publisher) => fields.text("publisher", publisher),
+            None => fields.null("publisher"),
+        }
+        fields.number("queued", self.queued);
+        fields.number("refused", self.refused);
+        fields.number("releasing", self.releasing);
+        fields.number("reserved", self.reserved);
+        fields.value("state", &self.state);
+        fields.value("store_seen_at", &self.store_seen_at);
+        fields.number_or_null("store_used", self.store_used);
+        fields.number("unlicensed", self.unlicensed);
+        fields.end();
+        text
     }
 
     pub(in crate::http) fn of(view: &View, pool: &Pool) -> Self {
@@ -151,6 +184,60 @@ impl PoolBody {
                 .map(|price| PriceView { currency: price.currency.clone(), minor_units: price.minor_units }),
             ends_on: pool.ends_on,
             position: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::facts::{DeficitPolicy, DistributionPolicy, InstalledBy, KeepOrRelease, PoolState};
+    use crate::domain::key::Provider;
+
+    #[test]
+    fn what_is_written_is_what_serde_has() {
+        let policy = PolicyView {
+            deficit: DeficitPolicy::Reclaim,
+            on_device_retirement: Some(KeepOrRelease::Keep),
+            on_uninstall: KeepOrRelease::Release,
+            reservation_timeout_days: Some(7),
+            untargeted: KeepOrRelease::Keep,
+        };
+        let mut pool = PoolBody {
+            distribution_policy: DistributionPolicy::Restricted,
+            ends_on: "2026-11-26".parse().ok(),
+            foreign: 1,
+            free: 2.into(),
+            held: 3,
+            id: "pool_4".into(),
+            in_use: 5,
+            installed: 6,
+            installed_by: InstalledBy::Tool,
+            irrevocable: true,
+            key: "declared:a\"b".into(),
+            license_type: LicenseType::Offline,
+            name: "Büro (Offline)".into(),
+            over_by: 7,
+            owned: "unlimited".into(),
+            policy,
+            position: Some(18),
+            price: Some(PriceView { currency: "EUR".into(), minor_units: 8 }),
+            private_store_visible: false,
+            provider: Provider::Declared,
+            publisher: Some("A & B\\".into()),
+            queued: 9,
+            refused: 10,
+            releasing: 11,
+            reserved: 12,
+            state: PoolState::Active,
+            store_seen_at: Some(Time(1_790_000_000_000_000)),
+            store_used: Some(13),
+            unlicensed: 14,
+        };
+        for _ in 0..2 {
+            assert_eq!(String::from_utf8(pool.written(18)).unwrap(), serde_json::to_string(&pool).unwrap());
+            (pool.ends_on, pool.price, pool.publisher) = (None, None, None);
+            (pool.store_seen_at, pool.store_used, pool.policy.on_device_retirement) = (None, None, None);
         }
     }
 }

@@ -194,8 +194,5 @@ pub(in crate::http) fn pool_now(caller: &Caller, headers: &HeaderMap, pool: &str
         Ok((PoolBody::of(view, pool), pool.etag))
     };
     let ((body, etag), position) = caller.service.ledger.read(caller.tenant, |view| seen(view, look))??;
-    unless_had(headers, Some(etag), position, || {
-        let text = body.written(position).map_err(|error| Problem::internal(&error))?;
-        Ok(with_position(StatusCode::OK, position, text))
-    })
+    unless_had(headers, Some(etag), position, || Ok(with_position(StatusCode::OK, position, body.written(position))))
 }
