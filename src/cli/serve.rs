@@ -125,6 +125,9 @@ pub(crate) struct Args {
     config: Option<PathBuf>,
 }
 
+/// Accounts of stores are opened before anybody is served, unless what gives their credentials takes longer.
+const STORES_OPENED_MAX: Duration = Duration::from_secs(2);
+
 /// The allocator asks for pages of 2 MiB, and the one read that touches a new one first waits until the kernel has found and
 /// cleared it: 4 to 9 ms each were seen, where a read takes 4 altogether.
 fn without_huge_pages() {
@@ -166,6 +169,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     // whoever reads that we listen may tell us to stop
     let asked_to_stop =
         stop_signals().map_err(|error| Failure::File(format!("signals can't be listened for: {error}")))?;
+    if tokio::time::timeout(STORES_OPENED_MAX, stores.open_all()).await.is_err() {
+        tracing::warn!("opening the store accounts takes long; they are opened beside serving");
+    }
     let address_file = AddressFile::write(&config.data, &url)?;
     output::line(&format!("listening on {url}"))?;
     tracing::info!(%url, data = %config.data.display(), clock = ?config.clock, "ready");

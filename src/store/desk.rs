@@ -197,12 +197,17 @@ impl Stores {
         }
     }
 
+    /// Opens every linked account, so that whoever asks for a sync finds a connector there.
+    pub async fn open_all(&self) {
+        for (tenant, provider) in self.linked() {
+            self.look_at(tenant, provider).await;
+        }
+    }
+
     /// Opens accounts and keeps them open, until it is told to stop; then waits for what was begun.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
-            for (tenant, provider) in self.linked() {
-                self.look_at(tenant, provider).await;
-            }
+            self.open_all().await;
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
