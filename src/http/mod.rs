@@ -12,6 +12,8 @@ mod door;
 mod examples;
 mod fields;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod frame;
 mod front;
 mod health;

@@ -3,6 +3,7 @@
 
 use super::bodies::reviews::ReviewSeatBody;
 use super::problem::Problem;
+use crate::audit::reports::csv_record;
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -31,16 +32,15 @@ pub(super) const ROWS_MAX: usize = 100_000;
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 pub(super) fn write_header(out: &mut dyn io::Write) -> io::Result<()> {
-    write_record(out, &COLUMNS)
+    csv_record(COLUMNS, csv::Terminator::default(), out)
 }
 
 pub(super) fn write_seat(out: &mut dyn io::Write, seat: &ReviewSeatBody) -> io::Result<()> {
     let assignments: Vec<String> = seat.assignments.iter().map(ToString::to_string).collect();
     let text = |text: &Option<String>| defused(text.as_deref().unwrap_or_default());
     let time = |time: Option<crate::domain::time::Time>| time.map(|time| time.to_string()).unwrap_or_default();
-    write_record(
-        out,
-        &[
+    csv_record(
+        [
             seat.pool.to_string(),
             defused(&seat.pool_key),
             seat.holder.to_string(),
@@ -57,14 +57,9 @@ pub(super) fn write_seat(out: &mut dyn io::Write, seat: &ReviewSeatBody) -> io::
             word(&seat.outcome),
             word(&seat.reason),
         ],
+        csv::Terminator::default(),
+        out,
     )
-}
-
-fn write_record(out: &mut dyn io::Write, cells: &[impl AsRef<[u8]>]) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells).map_err(io::Error::other)?;
-    // its own flush would send each line by itself
-    out.write_all(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
 }
 
 fn word(value: &impl Serialize) -> String {

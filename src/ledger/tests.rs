@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::answer::Status;
 use crate::domain::command::{Command, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
 use crate::domain::facts::{Intent, Owned};
+use crate::domain::ids::AssignmentId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
@@ -201,4 +202,44 @@ async fn a_caller_that_is_alone_is_the_writer_for_a_moment() {
         let again = ledger.submit(tenant, submission(Some(name), assign(&ledger, tenant, name))).await.unwrap();
         assert_eq!(again, Outcome { position, answer: *answer, is_repeat: true });
     }
+}
+
+/// Enough people for a snapshot beside the work, far more than seats.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judge_goes_on_from_the_published_states_as_from_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    ledger.submit(tenant, submission(None, inventory(20))).await.unwrap();
+    let seat = |name: String| submission(Some(&name), assign(&ledger, tenant, &name));
+    let person = |name: String| submission(None, user(&ledger, tenant, &name));
+    let mut people = (0..).map(|n| format!("user{n}"));
+    let snapshots = || crate::log::snapshot::look(dir.path()).unwrap().len();
+    let begun = crate::clock::monotonic();
+    let (mut asked, mut granted) = (0, 0);
+    // two snapshots: whoever judges behind them has gone on twice
+    while snapshots() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{asked} people and no second snapshot");
+        let names: Vec<String> = people.by_ref().take(200).collect();
+        let batch: Vec<_> = names.iter().flat_map(|name| [person(name.clone()), seat(name.clone())]).collect();
+        let outcomes = ledger.submit_all(tenant, batch, false).await.unwrap();
+        granted += outcomes.iter().filter(|outcome| outcome.as_ref().unwrap().answer.reserved == 1).count();
+        asked += names.len();
+    }
+    assert_eq!((granted, ledger.read(tenant, |view| view.state.seats_held).unwrap()), (20, 20));
+    // the first one's seat is free again and goes to the next who asks, and to nobody else
+    let first = AssignmentId(0);
+    let back = submission(None, Ask::Intake(Intake::Command(Command::Unassign { assignment: first })));
+    assert_eq!(ledger.submit(tenant, back).await.unwrap().answer.status, Status::Done);
+    for (name, reserved) in [("zoe", 1), ("zac", 0)] {
+        ledger.submit(tenant, person(name.into())).await.unwrap();
+        assert_eq!(ledger.submit(tenant, seat(name.into())).await.unwrap().answer.reserved, reserved, "{name}");
+    }
+    assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
+    let (digest, again) = (ledger.digest(tenant).unwrap(), ledger.submit(tenant, seat("user3".into())).await.unwrap());
+    assert!(again.is_repeat && again.answer.reserved == 1);
+    ledger.stop().await;
+    let replayed = replay::replay(dir.path(), &replay::ReplayOptions::default(), &NoProgress).unwrap();
+    let told: Vec<_> = replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect();
+    assert_eq!(told, [digest]);
 }

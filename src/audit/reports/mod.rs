@@ -24,7 +24,7 @@ mod source;
 mod true_up;
 mod untargeted_seats;
 
-pub use rows::{Cell, CsvRows, Key, Output, Row, Rows, csv_header};
+pub use rows::{Cell, CsvRows, Key, Output, Row, Rows, csv_header, csv_record};
 pub use source::{Hindsight, Label, Source};
 
 use super::as_of::AsOfError;

@@ -281,17 +281,25 @@ impl<'a> Output<'a> {
 /// # Errors
 /// When the output takes no more.
 pub fn csv_header(columns: &[Column], out: &mut dyn io::Write) -> io::Result<()> {
-    line(columns.iter().map(|column| column.name.to_owned()), out)
+    csv_record(columns.iter().map(|column| column.name), csv::Terminator::CRLF, out)
 }
 
 /// # Errors
 /// When the output takes no more.
 fn csv_line(row: &Row, out: &mut dyn io::Write) -> io::Result<()> {
-    line(row.0.iter().map(Cell::to_csv), out)
+    csv_record(row.0.iter().map(Cell::to_csv), csv::Terminator::CRLF, out)
 }
 
-fn line(cells: impl Iterator<Item = String>, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+/// One record of a CSV, handed on in one piece.
+///
+/// # Errors
+/// When the output takes no more.
+pub fn csv_record(
+    cells: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    end: csv::Terminator,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().terminator(end).from_writer(Vec::new());
     writer.write_record(cells).map_err(io::Error::other)?;
     // its own flush would send each line by itself
     out.write_all(&writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?)

@@ -168,33 +168,14 @@ fn target(caller: &Caller, target: &Target<'_>) -> Option<TargetRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
     use crate::domain::command::Actor;
     use crate::domain::ids::TenantId;
-    use crate::domain::time::Time;
-    use crate::http::{RateLimits, RequestLimits, Service};
-    use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
-    use crate::store::credentials::CredentialSource;
-    use crate::store::desk::{StoreOptions, Stores};
+    use crate::http::fixture::service;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
-    use std::time::Duration;
 
     fn caller(dir: &std::path::Path) -> Caller {
-        let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
-        let clock = Clock::manual(Time(1_790_000_000_000_000));
-        let options =
-            LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: Signing::default() };
-        let ledger = Ledger::open(options, &NoProgress).unwrap();
-        let limits =
-            RequestLimits { body_bytes_max: 1 << 20, bulk_bytes_max: 1 << 20, request_max: Duration::from_secs(9) };
-        let rate = RateLimits { requests_per_s: 0, strangers_per_s: 0 };
-        let credentials = CredentialSource { folder: dir.join("credentials"), given: None, command: None };
-        let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));
-        let options = StoreOptions { credentials, client, urls: vec![], sync_every: Duration::ZERO };
-        let stores = Stores::new(ledger.clone(), options);
-        let service = Service::new(ledger, stores, "root", limits, rate, None, Duration::from_secs(9));
-        Caller { service, tenant: TenantId(0), actor: Actor::Root, role: None }
+        Caller { service: service(dir, 1 << 20), tenant: TenantId(0), actor: Actor::Root, role: None }
     }
 
     /// What a text comes to, both ways; `None` where it is left to the long way, which then may say anything.

@@ -14,8 +14,8 @@ use std::time::Instant;
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
 pub const SCHEMA: u32 = 15;
 
-/// A snapshot is taken when so many records were appended since the last one.
-const RECORDS_BETWEEN: u64 = 100_000;
+/// A snapshot is taken when so many records were appended since the last one; few in tests, whose histories are short.
+const RECORDS_BETWEEN: u64 = if cfg!(test) { 1000 } else { 100_000 };
 /// And at least so many times as long after a round as the round took: what a round costs grows with the state, and must
 /// not become a growing share of everything.
 const REST_ROUNDS: u32 = 10;
@@ -161,5 +161,34 @@ fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C) {
     match snapshot::write(dir, meta, &mut |mut out| record::encode_cache(copy, &mut out)) {
         Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
         Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn full_indexes_are_flushed_without_a_snapshot_which_stays_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::new(dir.path().to_owned(), 0);
+        let nothing = || Flush { receipts: None, subjects: None };
+        let snapshots = || snapshot::list(dir.path()).unwrap().len();
+        caches.count(40);
+        assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "a round that failed is not tried at once again");
+        caches.count(20);
+        assert_eq!((caches.due(ENTRIES_IN_MEMORY - 1), caches.due(ENTRIES_IN_MEMORY)), (None, Some(Round::Indexes)));
+        caches.count(900);
+        caches.begin::<(), ()>(nothing(), None, ());
+        assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "one round at a time");
+        assert!(caches.finished(true).is_some());
+        assert_eq!((snapshots(), caches.due(ENTRIES_IN_MEMORY)), (0, None));
+        caches.count(40);
+        assert_eq!(caches.due(0), Some(Round::All), "1,000 records since the last snapshot");
+        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
+        caches.begin(nothing(), Some((meta, ())), ());
+        assert!(caches.finished(true).is_some());
+        assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
     }
 }
