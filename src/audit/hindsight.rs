@@ -16,7 +16,7 @@ use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -116,7 +116,8 @@ impl AsOf {
             return Ok(view);
         }
         if *wanted != Wanted::Everything {
-            let mut facts = LateFacts::of(ledger, tenant, moment)?;
+            let only = wanted.pool(ledger, tenant)?.map(|pool| BTreeSet::from([pool]));
+            let mut facts = LateFacts::of(ledger, tenant, moment, only)?;
             if facts.are_none() {
                 // what was recorded by then may be placed earlier
                 return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));

@@ -113,6 +113,36 @@ impl Wanted {
 }
 
 impl Wanted {
+    /// The pool, if there is one and nothing of others is told.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub(super) fn pool(&self, ledger: &Ledger, tenant: TenantId) -> Result<Option<PoolId>, ReadError> {
+        match self {
+            Self::Pool(pool)
+            | Self::DeficitPlan(pool)
+            | Self::Seat(pool, _)
+            | Self::Seats { pool, .. }
+            | Self::Queue { pool, .. }
+            | Self::Installs { pool, .. } => pool_of(ledger, tenant, pool),
+            Self::Everything
+            | Self::Tenant
+            | Self::Syncs
+            | Self::Reviews
+            | Self::ReviewSeats { .. }
+            | Self::Assignments
+            | Self::Assignment(_)
+            | Self::Apps { .. }
+            | Self::App(_)
+            | Self::Groups { .. }
+            | Self::Group(_)
+            | Self::Pools
+            | Self::Holder(_)
+            | Self::Users { .. }
+            | Self::Devices { .. } => Ok(None),
+        }
+    }
+
     /// Whether seats and installs, which alone may be known of later, are looked at.
     #[must_use]
     pub fn is_about_seats(&self) -> bool {

@@ -150,12 +150,19 @@ pub fn told_at(recorded: &Recorded) -> Time {
     recorded.envelope.occurred_at.map_or(recorded_at, |occurred| occurred.min(recorded_at))
 }
 
-/// How late a fact of a chain was recorded, in steps of four times as long. So the few that can bear on an instant long past
-/// are found without the many that were a minute late.
+/// How late a fact of a chain was recorded: a step, and which of its equal parts. So the few that can bear on an instant long
+/// past are found without the many that were a minute late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lateness(u8);
+pub struct Lateness {
+    pub step: LateStep,
+    part: u8,
+}
 
-impl Lateness {
+/// One of the steps of lateness, each four times as long as the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LateStep(u8);
+
+impl LateStep {
     /// Less than a minute, about; and each step of four times as much, up to two years. The last has no end.
     pub const ALL: [Self; 13] = [
         Self(0),
@@ -176,6 +183,27 @@ impl Lateness {
     const FIRST_MICROS: i64 = 64_000_000;
     const LAST: Self = Self(12);
 
+    /// Every fact of this step was recorded less than so long after it occurred.
+    #[must_use]
+    pub fn micros_max(self) -> i64 {
+        if self == Self::LAST { i64::MAX } else { Self::FIRST_MICROS << (2 * u32::from(self.0)) }
+    }
+
+    /// And no fact less than so long.
+    fn micros_min(self) -> i64 {
+        self.0.checked_sub(1).map_or(0, |before| Self(before).micros_max())
+    }
+
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl Lateness {
+    /// Of a step.
+    pub const PARTS: u8 = 16;
+
     /// `None` for a fact that is placed where it was recorded, or stands in no chain.
     #[must_use]
     pub fn of(recorded: &Recorded) -> Option<Self> {
@@ -183,18 +211,27 @@ impl Lateness {
         if late <= 0 || Chain::of(&recorded.event).is_none() {
             return None;
         }
-        Some(Self::ALL.into_iter().find(|step| late < step.micros_max()).unwrap_or(Self::LAST))
+        let step = LateStep::ALL.into_iter().find(|step| late < step.micros_max()).unwrap_or(LateStep::LAST);
+        let part = (0..Self::PARTS).find(|part| late < Self { step, part: *part }.micros_max());
+        Some(Self { step, part: part.unwrap_or(Self::PARTS - 1) })
     }
 
-    /// Every fact of this step was recorded less than so long after it occurred.
+    /// The part of a step that has this number.
+    #[must_use]
+    pub fn of_part(step: LateStep, part: u8) -> Option<Self> {
+        (part < Self::PARTS).then_some(Self { step, part })
+    }
+
+    #[must_use]
+    pub fn part(self) -> u8 {
+        self.part
+    }
+
+    /// Every fact that is so late was recorded less than so long after it occurred.
     #[must_use]
     pub fn micros_max(self) -> i64 {
-        if self == Self::LAST { i64::MAX } else { Self::FIRST_MICROS << (2 * u32::from(self.0)) }
-    }
-
-    #[must_use]
-    pub fn number(self) -> u8 {
-        self.0
+        let (min, max) = (self.step.micros_min(), self.step.micros_max());
+        max - (max - min) / i64::from(Self::PARTS) * i64::from(Self::PARTS - 1 - self.part)
     }
 }
 
@@ -220,7 +257,7 @@ mod tests {
     #[test]
     fn what_is_told_of_the_future_is_placed_where_it_was_recorded() {
         let taken = || Event::SeatTaken { pool: PoolId(1), holder: Holder::User(UserId(2)) };
-        let late = |occurred_at| Lateness::of(&recorded(occurred_at, taken())).map(Lateness::number);
+        let late = |occurred_at| Lateness::of(&recorded(occurred_at, taken())).map(|late| late.step.number());
         assert_eq!(late(None), None);
         assert_eq!(late(Some(1_000_000_000_000)), None);
         assert_eq!(late(Some(1_000_000_000_001)), None);
@@ -233,8 +270,22 @@ mod tests {
 
     #[test]
     fn every_step_of_lateness_ends_where_the_next_begins() {
-        let ends: Vec<_> = Lateness::ALL.iter().map(|step| step.micros_max()).collect();
+        let ends: Vec<_> = LateStep::ALL.iter().map(|step| step.micros_max()).collect();
         assert!(ends.windows(2).all(|pair| pair[0] < pair[1]), "{ends:?}");
         assert_eq!(ends.last(), Some(&i64::MAX));
+    }
+
+    #[test]
+    fn a_fact_is_less_late_than_its_part_of_a_step_ends() {
+        let taken = || Event::SeatTaken { pool: PoolId(1), holder: Holder::User(UserId(2)) };
+        let parts = LateStep::ALL.into_iter().flat_map(|step| (0..Lateness::PARTS).map(move |part| (step, part)));
+        let parts: Vec<_> = parts.map(|(step, part)| Lateness::of_part(step, part).unwrap()).collect();
+        assert_eq!(Lateness::of_part(LateStep::LAST, Lateness::PARTS), None);
+        assert!(parts.windows(2).all(|pair| pair[0].micros_max() < pair[1].micros_max()), "{parts:?}");
+        for lateness in parts {
+            let late_by = |micros: i64| Lateness::of(&recorded(1_000_000_000_000_i64.checked_sub(micros), taken()));
+            assert_eq!(late_by(lateness.micros_max() - 1), Some(lateness));
+            assert!(late_by(lateness.micros_max()) > Some(lateness) || lateness.step == LateStep::LAST);
+        }
     }
 }

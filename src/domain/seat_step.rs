@@ -193,6 +193,13 @@ impl SeatStep {
         matches!(self, Self::Installed | Self::Licensed | Self::Uninstalled)
     }
 
+    /// Not of an install, and not of a place in a queue or of a lapse alone.
+    #[must_use]
+    pub fn is_of_a_seat(self) -> bool {
+        let is_of_a_queue = matches!(self, Self::Queued | Self::Requeued | Self::Dequeued | Self::LapseEnded);
+        !self.is_of_an_install() && !is_of_a_queue
+    }
+
     /// A seat that is offered to somebody who came back is not offered any more.
     #[must_use]
     pub fn takes_offer(self) -> bool {

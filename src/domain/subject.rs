@@ -5,7 +5,7 @@ use super::command::Actor;
 use super::event::{Event, Recorded, Target};
 use super::event_type::EventType;
 use super::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, ReviewId, UserId};
-use super::placing::Lateness;
+use super::placing::{Chain, LateStep, Lateness};
 
 /// Something whose history can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,9 @@ pub enum Subject {
     Type(EventType),
     Review(ReviewId),
     /// Facts about seats and installs that were recorded so late.
-    Late(Lateness),
+    Late(LateStep),
+    /// The same of a pool.
+    LateOf(PoolId, LateStep),
     /// A holder's seat of a pool, its place in the queue, and the installs of the app for this user, or on this device.
     Seat(PoolId, Holder),
     /// The same under the holder.
@@ -54,7 +56,9 @@ pub fn name_subjects(recorded: &Recorded, named: &mut Vec<Subject>) {
     named.clear();
     named.push(Subject::Actor(recorded.envelope.actor));
     named.push(Subject::Type(recorded.event.event_type()));
-    named.extend(Lateness::of(recorded).map(Subject::Late));
+    if let (Some(lateness), Some(chain)) = (Lateness::of(recorded), Chain::of(&recorded.event)) {
+        named.extend([Subject::Late(lateness.step), Subject::LateOf(chain.pool(), lateness.step)]);
+    }
     name_parts(&recorded.event, named);
     named.sort_unstable();
     named.dedup();

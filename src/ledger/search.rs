@@ -6,9 +6,11 @@ use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::event_type::EventType;
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, ReviewId, TenantId, UserId};
+use crate::domain::placing::{LateStep, Lateness};
 use crate::domain::subject::{Subject, subjects_of};
 use crate::log::record;
 use crate::vault::reveal;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The most events of one answer to a query.
@@ -136,6 +138,22 @@ impl Ledger {
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 
+    /// Positions within `range` of facts that came late by a step, of one pool or of all, with how late: at most so many, the
+    /// first ones ascending.
+    ///
+    /// # Errors
+    /// As [`Self::positions`].
+    pub fn late_facts(
+        &self,
+        tenant: TenantId,
+        late: (Option<PoolId>, LateStep),
+        range: &Range<u64>,
+        max: usize,
+    ) -> Result<Vec<(u64, Lateness)>, ReadError> {
+        let found = self.0.writer.subjects().late(tenant, late, range, max);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
     /// Holders from one to another with steps about their seats of a pool up to a position, at most so many.
     ///
     /// # Errors
@@ -166,17 +184,31 @@ impl Ledger {
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 
-    /// Where events say what users, or devices, are and belong to.
+    /// The steps up to a position about these holders' seats of these pools; nothing of those who had none.
     ///
     /// # Errors
     /// As [`Self::positions`].
-    pub fn own_facts_between(
+    pub fn seats_of(
         &self,
         tenant: TenantId,
-        between: (Holder, Holder),
+        of: &BTreeSet<(PoolId, Holder)>,
+        last_position: u64,
+    ) -> Result<Vec<((PoolId, Holder), Vec<Step>)>, ReadError> {
+        let found = self.0.writer.subjects().seats_of(tenant, of, last_position);
+        found.map_err(|error| ReadError::Log(error.to_string()))
+    }
+
+    /// Where events say what these are and belong to; nothing of those of whom nothing is said.
+    ///
+    /// # Errors
+    /// As [`Self::positions`].
+    pub fn own_facts_of(
+        &self,
+        tenant: TenantId,
+        of: &BTreeSet<Holder>,
         last_position: u64,
     ) -> Result<Vec<(Holder, Vec<u64>)>, ReadError> {
-        let found = self.0.writer.subjects().own_facts(tenant, between, last_position);
+        let found = self.0.writer.subjects().own_facts(tenant, of, last_position);
         found.map_err(|error| ReadError::Log(error.to_string()))
     }
 

@@ -36,7 +36,17 @@ impl<'a> Take<'a> {
     }
 
     /// A LEB128 number of at most ten bytes. A longer way to write the same number is refused: one number, one form.
+    #[inline]
     pub(crate) fn varint(&mut self) -> Option<u64> {
+        // most are short
+        if let [byte @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for at in 0..10u32 {
             let byte = self.u8()?;

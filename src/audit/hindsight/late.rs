@@ -4,15 +4,17 @@
 use super::{Moment, placed_last};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{Holder, PoolId, TenantId};
-use crate::domain::placing::{Chain, Lateness, told_at};
+use crate::domain::placing::{Chain, LateStep, Lateness, told_at};
 use crate::domain::subject::Subject;
 use crate::domain::time::Time;
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::{Ledger, ReadError, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// So many positions are taken from the index at once.
+/// So many positions are taken from the index, and events from the log, at once.
 const CHUNK: usize = if cfg!(test) { 3 } else { 512 };
+/// For more holders than these it is looked which facts by then can't be placed later than any that came late.
+const HOLDERS_FEW: usize = if cfg!(test) { 2 } else { 16 };
 
 /// A fact that counts at an instant before which it was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,62 +57,124 @@ pub struct LateFacts<'l> {
     before: Time,
     /// So many pools were listed; of one that was not nothing is shown.
     pools: usize,
+    /// Of these pools alone.
+    only: Option<BTreeSet<PoolId>>,
     /// In order.
     places: Vec<u64>,
+    /// When what stands at some positions was recorded: times ascend with them.
+    times: BTreeMap<u64, Time>,
     judged: BTreeSet<Chain>,
     found: BTreeMap<u64, Late>,
 }
 
 impl<'l> LateFacts<'l> {
-    /// Of a moment; of one that does not ask what was known later there are none.
+    /// Of a moment, about some pools or about all; of one that does not ask what was known later there are none.
     ///
     /// # Errors
     /// When there is no such tenant or position, or the log can't be read.
-    pub fn of(ledger: &'l Ledger, tenant: TenantId, moment: Moment) -> Result<Self, ReadError> {
+    pub fn of(
+        ledger: &'l Ledger,
+        tenant: TenantId,
+        moment: Moment,
+        only: Option<BTreeSet<PoolId>>,
+    ) -> Result<Self, ReadError> {
         let (known, before) = moment.known.map_or((0, Time(i64::MIN)), |known| (known.position, known.before));
         let behind = moment.position.saturating_add(1)..known.saturating_add(1);
         let pools = ledger.read(tenant, |view| view.courses.listed_by(moment.position))?;
         let (judged, found) = (BTreeSet::new(), BTreeMap::new());
-        let mut facts = Self { ledger, tenant, moment, behind, before, pools, places: Vec::new(), judged, found };
-        for lateness in Lateness::ALL {
-            facts.find(lateness)?;
+        let (places, times) = (Vec::new(), BTreeMap::new());
+        let asked = only.as_ref().map_or(vec![None], |only| only.iter().copied().map(Some).collect());
+        let mut facts = Self { ledger, tenant, moment, behind, before, pools, only, places, times, judged, found };
+        for (pool, step) in asked.into_iter().flat_map(|pool| LateStep::ALL.map(|step| (pool, step))) {
+            facts.find(pool, step)?;
         }
         facts.places.sort_unstable();
         Ok(facts)
     }
 
+    #[must_use]
+    pub fn is_only_of(&self, pools: &BTreeSet<PoolId>) -> bool {
+        self.only.as_ref() == Some(pools)
+    }
+
+    /// The same about some pools alone.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn only_of(&self, pools: &BTreeSet<PoolId>) -> Result<Self, ReadError> {
+        Self::of(self.ledger, self.tenant, self.moment, Some(pools.clone()))
+    }
+
     /// Takes the places of those that were so late, up to where whatever was recorded was not that late.
-    fn find(&mut self, lateness: Lateness) -> Result<(), ReadError> {
-        let end = Time(self.before.0.saturating_add(lateness.micros_max()));
+    fn find(&mut self, pool: Option<PoolId>, step: LateStep) -> Result<(), ReadError> {
         let mut next = self.behind.start;
         while next < self.behind.end {
             let within = next..self.behind.end;
-            let positions = self.ledger.positions(self.tenant, Subject::Late(lateness), within, CHUNK, false)?;
-            let Some(last) = positions.last() else { break };
+            let mut late = self.ledger.late_facts(self.tenant, (pool, step), &within, CHUNK)?;
+            let Some(last) = late.last().map(|(at, _)| *at) else { break };
             next = last + 1;
-            if self.recorded_at(*last)? < end {
-                self.places.extend(positions);
-                continue;
+            late.sort_unstable_by_key(|(at, lateness)| (*lateness, *at));
+            for of_part in late.chunk_by(|(_, one), (_, other)| one == other) {
+                self.take_part(of_part)?;
             }
-            let (mut low, mut high) = (0, positions.len());
-            while low < high {
-                let middle = low + (high - low) / 2;
-                let at = positions.get(middle).copied().unwrap_or(u64::MAX);
-                if self.recorded_at(at)? < end {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
+            if !self.is_recorded_before(last, self.end_of(step.micros_max()))? {
+                break;
             }
-            self.places.extend(positions.into_iter().take(low));
-            break;
         }
         Ok(())
     }
 
-    fn recorded_at(&self, position: u64) -> Result<Time, ReadError> {
+    /// What was recorded behind this was not late enough to count.
+    fn end_of(&self, micros_max: i64) -> Time {
+        Time(self.before.0.saturating_add(micros_max))
+    }
+
+    /// Of facts that were equally late, in their order, those that may count.
+    fn take_part(&mut self, facts: &[(u64, Lateness)]) -> Result<(), ReadError> {
+        let Some((last, lateness)) = facts.last() else { return Ok(()) };
+        let end = self.end_of(lateness.micros_max());
+        let (mut low, mut high) = (0, facts.len());
+        if self.is_recorded_before(*last, end)? {
+            low = high;
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let at = facts.get(middle).map_or(u64::MAX, |(at, _)| *at);
+            if self.is_recorded_before(at, end)? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.places.extend(facts.iter().take(low).map(|(at, _)| *at));
+        Ok(())
+    }
+
+    fn is_recorded_before(&mut self, position: u64, end: Time) -> Result<bool, ReadError> {
+        if self.times.range(position..).next().is_some_and(|(_, time)| *time < end) {
+            return Ok(true);
+        }
+        if self.times.range(..=position).next_back().is_some_and(|(_, time)| *time >= end) {
+            return Ok(false);
+        }
         let found = self.ledger.facts_at(self.tenant, &[position])?.pop();
-        Ok(found.ok_or(ReadError::NotReached(position))?.envelope.recorded_at)
+        let time = found.ok_or(ReadError::NotReached(position))?.envelope.recorded_at;
+        self.times.insert(position, time);
+        Ok(time < end)
+    }
+
+    /// Up to the moment, what stands before this was recorded at a time or before it.
+    fn recorded_by(&mut self, time: Time) -> Result<u64, ReadError> {
+        let (mut low, mut high) = (0, self.behind.start);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.is_recorded_before(middle, Time(time.0.saturating_add(1)))? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
     }
 
     /// No fact that came late can count.
@@ -165,14 +229,31 @@ impl<'l> LateFacts<'l> {
                 if is_shown && !self.judged.contains(&chain) {
                     let entry = touched.entry(chain.told_of()).or_default();
                     entry.open.insert(chain);
-                    entry.last = entry.last.max(recorded.position);
+                    entry.candidates.insert(recorded.position, recorded);
                 }
             }
         }
+        let told_of = touched.keys().copied().collect();
+        for (told_of, steps) in self.ledger.seats_of(self.tenant, &told_of, self.last_place())? {
+            if let Some(of_it) = touched.get_mut(&told_of) {
+                of_it.take(steps, self.behind.start);
+            }
+        }
+        let unclear: Vec<u64> = touched.values().flat_map(Touched::unclear).collect();
+        let mut others = BTreeMap::new();
+        for chunk in unclear.chunks(CHUNK) {
+            let read = self.ledger.facts_at(self.tenant, chunk)?;
+            others.extend(read.into_iter().filter_map(|read| Some((read.position, Chain::of(&read.event)?))));
+        }
+        let earliest = touched.values().flat_map(|of_it| of_it.candidates.values()).map(told_at).min();
+        let settled = match earliest.filter(|_| touched.len() > HOLDERS_FEW) {
+            Some(earliest) => self.recorded_by(earliest)?,
+            None => 0,
+        };
         let mut holders = BTreeSet::new();
-        for (told_of, of_it) in touched {
+        for of_it in touched.into_values() {
             self.judged.extend(&of_it.open);
-            for late in self.judge(told_of, of_it)? {
+            for late in self.judge(of_it, settled, &others)? {
                 holders.extend(late.holders());
                 self.found.insert(late.recorded.position, late);
             }
@@ -180,33 +261,34 @@ impl<'l> LateFacts<'l> {
         Ok(holders)
     }
 
-    fn judge(&self, (pool, holder): (PoolId, Holder), of_it: Touched) -> Result<Vec<Late>, ReadError> {
-        let Touched { mut open, last } = of_it;
-        let (ledger, tenant) = (self.ledger, self.tenant);
-        let steps = ledger.seats_between(tenant, pool, (holder, holder), last, 1)?.pop();
-        let steps = steps.map(|(_, steps)| steps).unwrap_or_default();
-        let (by_then, behind) = steps.split_at(steps.partition_point(|(at, _)| *at < self.behind.start));
+    /// What was recorded before `settled` is placed no later than any of these facts; `others` are installs in whose chains
+    /// none of them stand.
+    fn judge(&self, of_it: Touched, settled: u64, others: &BTreeMap<u64, Chain>) -> Result<Vec<Late>, ReadError> {
+        let Touched { mut open, mut candidates, by_then, behind } = of_it;
+        let by_then = by_then.get(by_then.partition_point(|(at, _)| *at < settled)..).unwrap_or_default();
         let mut found = Vec::new();
         let mut placed: BTreeMap<Chain, Time> = BTreeMap::new();
-        for chunk in behind.chunks(CHUNK) {
-            let positions: Vec<u64> = chunk.iter().map(|(at, _)| *at).collect();
-            for recorded in ledger.facts_at(tenant, &positions)? {
-                let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else { continue };
-                let before = match placed.get(&chain) {
-                    Some(before) => Some(*before),
-                    None => placed_last(ledger, tenant, chain, by_then)?,
-                };
-                let placed_at = before.map_or(told_at(&recorded), |before| told_at(&recorded).max(before));
-                placed.insert(chain, placed_at);
-                if placed_at < self.before {
-                    found.push(Late { recorded, placed_at });
-                } else {
-                    // nothing of a chain counts behind what does not
-                    open.remove(&chain);
+        for (at, step) in behind {
+            // nothing of a chain counts behind what does not
+            let Some(recorded) = candidates.remove(&at) else {
+                if step.is_of_a_seat() {
+                    open.retain(|chain| !matches!(chain, Chain::Seat { .. }));
+                } else if let Some(chain) = others.get(&at) {
+                    open.remove(chain);
                 }
-                if open.is_empty() {
-                    return Ok(found);
-                }
+                continue;
+            };
+            let Some(chain) = Chain::of(&recorded.event).filter(|chain| open.contains(chain)) else { continue };
+            let before = match placed.get(&chain) {
+                Some(before) => Some(*before),
+                None => placed_last(self.ledger, self.tenant, chain, by_then)?,
+            };
+            let placed_at = before.map_or(told_at(&recorded), |before| told_at(&recorded).max(before));
+            placed.insert(chain, placed_at);
+            if placed_at < self.before {
+                found.push(Late { recorded, placed_at });
+            } else {
+                open.remove(&chain);
             }
         }
         Ok(found)
@@ -232,8 +314,29 @@ impl<'l> LateFacts<'l> {
 #[derive(Default)]
 struct Touched {
     open: BTreeSet<Chain>,
-    /// Where the last of those facts stands.
-    last: u64,
+    /// Those facts.
+    candidates: BTreeMap<u64, Recorded>,
+    by_then: Vec<Step>,
+    /// Behind the moment's position, up to the last of those facts.
+    behind: Vec<Step>,
+}
+
+impl Touched {
+    fn take(&mut self, mut steps: Vec<Step>, first_behind: u64) {
+        let last = self.candidates.last_key_value().map_or(0, |(at, _)| *at);
+        steps.truncate(steps.partition_point(|(at, _)| *at <= last));
+        self.behind = steps.split_off(steps.partition_point(|(at, _)| *at < first_behind));
+        self.by_then = steps;
+    }
+
+    /// Where something is told of an install and it must be read of which.
+    fn unclear(&self) -> Vec<u64> {
+        if self.open.iter().all(|chain| matches!(chain, Chain::Seat { .. })) {
+            return Vec::new();
+        }
+        let of_installs = self.behind.iter().filter(|(_, step)| step.is_of_an_install()).map(|(at, _)| *at);
+        of_installs.filter(|at| !self.candidates.contains_key(at)).collect()
+    }
 }
 
 /// The facts behind the moment's position that count at it, of one pool or of all, in the order of their positions.
@@ -241,11 +344,7 @@ struct Touched {
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
 pub fn late(ledger: &Ledger, tenant: TenantId, moment: Moment, only: Option<PoolId>) -> Result<Vec<Late>, ReadError> {
-    let mut facts = LateFacts::of(ledger, tenant, moment)?;
-    let places = match only {
-        None => facts.places(),
-        Some(pool) => facts.places_about(Subject::Pool(pool))?,
-    };
-    facts.look_at(&places)?;
+    let mut facts = LateFacts::of(ledger, tenant, moment, only.map(|pool| BTreeSet::from([pool])))?;
+    facts.look_at(&facts.places())?;
     Ok(facts.into_found())
 }

@@ -2,19 +2,20 @@
 //! a pool's counts it is counted what that changes. Not here: which facts these are (`hindsight/late.rs`).
 
 use super::super::hindsight::{Late, LateFacts};
-use super::holders::{fold, others_of};
+use super::holders::fold;
 use super::pile::Pile;
-use super::seats::{Of, Reader};
+use super::seats::Of;
 use super::{Listed, Wanted, holders, is_told, of_pool, part, people, pool_of, small};
+use crate::domain::event::{Event, Recorded};
 use crate::domain::evolve::Told;
 use crate::domain::ids::{Holder, PoolId, TenantId};
+use crate::domain::seat_step::telling;
 use crate::domain::state::Tenant;
-use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::apps::Apps;
 use crate::projection::figures::Figures;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// For more of them the whole state is made.
@@ -118,20 +119,15 @@ fn counted(
         | Wanted::Users { .. }
         | Wanted::Devices { .. } => view.counted.keys().copied().collect(),
     };
-    let mut places = BTreeSet::new();
-    if pools.len() <= POOLS_FEW {
-        for pool in &pools {
-            places.extend(late.places_about(Subject::Pool(*pool))?);
-        }
-    } else {
-        places = late.places();
-    }
-    late.look_at(&places)?;
-    let mut touched: BTreeMap<PoolId, BTreeSet<Holder>> = BTreeMap::new();
+    let is_narrower = pools.len() <= POOLS_FEW && !late.is_only_of(&pools);
+    let mut of_few = is_narrower.then(|| late.only_of(&pools)).transpose()?;
+    let late = of_few.as_mut().unwrap_or(late);
+    late.look_at(&late.places())?;
+    let mut touched: BTreeSet<(PoolId, Holder)> = BTreeSet::new();
     for (pool, holders) in late.found().filter_map(|late| Some((late.pool()?, late.holders()))) {
-        touched.entry(pool).or_default().extend(holders);
+        touched.extend(holders.into_iter().map(|holder| (pool, holder)));
     }
-    touched.retain(|pool, _| pools.contains(pool));
+    touched.retain(|(pool, _)| pools.contains(pool));
     let Some(changes) = changes(ledger, (tenant, position), touched, late)? else { return Ok(None) };
     for (pool, [before, after]) in changes {
         recount(&mut view, pool, &before, &after);
@@ -147,36 +143,28 @@ type Changes = Vec<(PoolId, [Figures; 2])>;
 fn changes(
     ledger: &Ledger,
     (tenant, position): (TenantId, u64),
-    of: BTreeMap<PoolId, BTreeSet<Holder>>,
-    late: &mut LateFacts<'_>,
+    mut of: BTreeSet<(PoolId, Holder)>,
+    late: &LateFacts<'_>,
 ) -> Result<Option<Changes>, ReadError> {
-    let pile = Pile::new(ledger, tenant, COUNTED_EVENTS_MAX).without_names();
-    let mut reader = Reader::new(ledger, (tenant, position), PoolId(0), pile);
-    reader.until = late.last_place();
-    let (mut all, mut pools) = (BTreeSet::new(), Vec::new());
-    for (pool, mut touched) in of {
-        reader.pool = pool;
-        let mut holders = BTreeSet::new();
-        while !touched.is_empty() {
-            if !reader.seats_of(&touched)? {
-                return Ok(None);
-            }
-            let others = others_of(&touched, reader.pile.events()).into_values().flatten();
-            holders.extend(touched);
-            let others: BTreeSet<Holder> = others.filter(|other| !holders.contains(other)).collect();
-            if !reader.seats_of(&others)? {
-                return Ok(None);
-            }
-            holders.extend(others);
-            touched = reader.touched(late, &holders)?;
-        }
-        all.extend(holders);
-        pools.push(pool);
+    let mut pile = Pile::new(ledger, tenant, COUNTED_EVENTS_MAX).without_names();
+    let told = |of: &BTreeSet<(PoolId, Holder)>| {
+        let found = ledger.seats_of(tenant, of, position)?;
+        Ok::<_, ReadError>(found.into_iter().flat_map(|(_, steps)| telling(&steps)))
+    };
+    if !pile.add(told(&of)?)? {
+        return Ok(None);
     }
+    let others = sharing(&of, pile.events());
+    if !pile.add(told(&others)?)? {
+        return Ok(None);
+    }
+    let pools: BTreeSet<PoolId> = of.iter().map(|(pool, _)| *pool).collect();
+    of.extend(others);
+    let all: BTreeSet<Holder> = of.into_iter().map(|(_, holder)| holder).collect();
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = View { state: Tenant { pools: listed.terms(position), ..Tenant::default() }, ..View::default() };
     all.iter().for_each(|holder| view.state.place_anybody(*holder));
-    fold(&mut view.state, reader.pile.events(), &Told { holders: all, still: BTreeSet::new() }, &listed);
+    fold(&mut view.state, pile.events(), &Told { holders: all, still: BTreeSet::new() }, &listed);
     let before: Vec<Figures> = pools.iter().map(|pool| Figures::of(view.state.pool(*pool))).collect();
     for Late { recorded, placed_at } in
         late.found().filter(|late| late.pool().is_some_and(|pool| pools.contains(&pool)))
@@ -185,6 +173,23 @@ fn changes(
     }
     let both = |(pool, before): (PoolId, Figures)| (pool, [before, Figures::of(view.state.pool(pool))]);
     Ok(Some(pools.iter().copied().zip(before).map(both).collect()))
+}
+
+/// Of the installs of some holders in pools, whose they are or on which devices, as far as these are not among them.
+fn sharing<'e>(
+    of: &BTreeSet<(PoolId, Holder)>,
+    events: impl Iterator<Item = &'e Recorded>,
+) -> BTreeSet<(PoolId, Holder)> {
+    let mut others = BTreeSet::new();
+    for recorded in events {
+        if let Event::Installed { pool, device, user: Some(user), .. } = &recorded.event {
+            let both: [(PoolId, Holder); 2] = [(*pool, (*device).into()), (*pool, (*user).into())];
+            if both.iter().any(|one| of.contains(one)) {
+                others.extend(both.into_iter().filter(|one| !of.contains(one)));
+            }
+        }
+    }
+    others
 }
 
 /// What came late changes the counts of a pool by what it changes those of the holders whom it touches.

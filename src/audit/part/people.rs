@@ -4,7 +4,7 @@
 use super::super::hindsight::LateFacts;
 use super::holders::{fold, others_of};
 use super::pile::Pile;
-use super::seats::{place_still, stretches};
+use super::seats::place_still;
 use super::{Listed, as_of, bare, made_by};
 use crate::domain::event::{Event, Recorded, Target};
 use crate::domain::evolve::Told;
@@ -124,16 +124,9 @@ impl Folding<'_> {
         let moved = place_still(self.ledger, (self.tenant, self.position), of, state)?;
         self.told.still.extend(of.difference(&moved));
         self.told.holders.extend(of.difference(&moved));
-        for between in stretches(&moved) {
-            let own = self.ledger.own_facts_between(self.tenant, between, self.position)?;
-            for (holder, positions) in own.into_iter().filter(|(holder, _)| moved.contains(holder)) {
-                self.told.holders.insert(holder);
-                if !self.pile.add(positions)? {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
+        let own = self.ledger.own_facts_of(self.tenant, &moved, self.position)?;
+        self.told.holders.extend(own.iter().map(|(holder, _)| *holder));
+        self.pile.add(own.into_iter().flat_map(|(_, positions)| positions))
     }
 }
 

@@ -16,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// For a longer way the whole state is made.
 pub(super) const EVENTS_MAX: usize = 16_384;
-/// Those who are so near to each other are looked up in one go.
-const GAP: u32 = 400;
 /// So many holders are looked up at once at first, and at most.
 const BATCH: usize = 256;
 const BATCH_MAX: usize = 16_384;
@@ -318,26 +316,15 @@ impl Reader<'_> {
     }
 
     fn own_facts(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
-        for between in stretches(of) {
-            let found = self.ledger.own_facts_between(self.tenant, between, self.position)?;
-            let wanted = found.into_iter().filter(|(holder, _)| of.contains(holder));
-            if !self.pile.add(wanted.flat_map(|(_, positions)| positions))? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let found = self.ledger.own_facts_of(self.tenant, of, self.position)?;
+        self.pile.add(found.into_iter().flat_map(|(_, positions)| positions))
     }
 
     pub(super) fn seats_of(&mut self, of: &BTreeSet<Holder>) -> Result<bool, ReadError> {
-        for between in stretches(of) {
-            let found = self.ledger.seats_between(self.tenant, self.pool, between, self.until, usize::MAX)?;
-            let wanted = found.iter().filter(|(holder, _)| of.contains(holder));
-            let telling: Vec<u64> = wanted.flat_map(|(_, steps)| self.take(steps)).collect();
-            if !self.pile.add(telling)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let of = of.iter().map(|holder| (self.pool, *holder)).collect();
+        let found = self.ledger.seats_of(self.tenant, &of, self.until)?;
+        let telling: Vec<u64> = found.iter().flat_map(|(_, steps)| self.take(steps)).collect();
+        self.pile.add(telling)
     }
 }
 
@@ -354,24 +341,6 @@ pub(super) fn place_still(
         still.into_iter().for_each(|holder| state.place_still(&now.state, holder));
         moved.into_iter().collect()
     })
-}
-
-/// From one to another of each kind, without long gaps.
-pub(super) fn stretches(of: &BTreeSet<Holder>) -> Vec<(Holder, Holder)> {
-    let (users, devices): (Vec<Holder>, Vec<Holder>) = of.iter().partition(|one| matches!(one, Holder::User(_)));
-    let near = users.chunk_by(are_near).chain(devices.chunk_by(are_near));
-    near.filter_map(|near| Some((*near.first()?, *near.last()?))).collect()
-}
-
-fn are_near(a: &Holder, b: &Holder) -> bool {
-    number(*b) - number(*a) <= GAP
-}
-
-fn number(holder: Holder) -> u32 {
-    match holder {
-        Holder::User(user) => user.0,
-        Holder::Device(device) => device.0,
-    }
 }
 
 /// The first holder behind one.

@@ -12,10 +12,12 @@ use super::runs::{self, Run as _};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
+use crate::domain::placing::{LateStep, Lateness};
 use crate::domain::seat_step::SeatStep;
 use crate::domain::subject::{Subject, name_subjects, subjects_of};
 use parking_lot::RwLock;
 use run::Run;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -76,6 +78,10 @@ const POOL_MAX: u64 = (1 << 29) - 1;
 const HELD: u64 = 1 << 62;
 const HOLDER_BITS: u32 = 29;
 const STEP_BITS: u32 = 5;
+/// What came late of one pool, by how late; of such an entry the lowest bits say which part of the step.
+const LATE_KIND: u64 = 10;
+const LATE_OF_KIND: u64 = 32;
+const LATE_BITS: u32 = 4;
 
 /// By kind, then by id; stands in files.
 fn code(subject: Subject) -> u64 {
@@ -91,7 +97,8 @@ fn code(subject: Subject) -> u64 {
         Subject::Refusals => (7, 0),
         Subject::Type(event_type) => (8, u32::from(event_type.number())),
         Subject::Review(review) => (9, review.0),
-        Subject::Late(lateness) => (10, u32::from(lateness.number())),
+        Subject::Late(step) => (LATE_KIND, u32::from(step.number())),
+        Subject::LateOf(pool, step) => (LATE_OF_KIND + u64::from(step.number()), pool.0),
         Subject::Own(Holder::User(user)) => (20, user.0),
         Subject::Own(Holder::Device(device)) => (21, device.0),
         Subject::Seat(pool, holder) => {
@@ -115,18 +122,50 @@ fn holder_at(place: u64) -> Holder {
     if place >> 32 & 1 == 0 { Holder::User(UserId(id)) } else { Holder::Device(DeviceId(id)) }
 }
 
+/// What an entry may say of an event beside where it stands.
+#[derive(Clone, Copy)]
+struct Marks {
+    step: u8,
+    late_part: u8,
+}
+
+impl Marks {
+    fn of(recorded: &Recorded) -> Self {
+        let step = SeatStep::of(&recorded.event).map_or(0, SeatStep::number);
+        Self { step, late_part: Lateness::of(recorded).map_or(0, Lateness::part) }
+    }
+}
+
+/// So many of the lowest bits of what stands for an event are no position.
+fn mark_bits(code: u64) -> u32 {
+    match code >> 32 {
+        _ if code >= HELD => STEP_BITS,
+        LATE_KIND | LATE_OF_KIND.. => LATE_BITS,
+        _ => 0,
+    }
+}
+
 /// What stands for an event in the entry of a code.
-fn stamp(code: u64, position: u64, step: Option<SeatStep>) -> u64 {
-    if code < HELD { position } else { position << STEP_BITS | u64::from(step.map_or(0, SeatStep::number)) }
+fn stamp(code: u64, position: u64, marks: Marks) -> u64 {
+    let mark = match mark_bits(code) {
+        STEP_BITS => marks.step,
+        LATE_BITS => marks.late_part,
+        _ => 0,
+    };
+    position << mark_bits(code) | u64::from(mark)
 }
 
 /// The first stamp of a position.
 fn first_stamp(code: u64, position: u64) -> u64 {
-    if code < HELD { position } else { position.min(u64::MAX >> STEP_BITS) << STEP_BITS }
+    position.min(u64::MAX >> mark_bits(code)) << mark_bits(code)
 }
 
 fn position_in(code: u64, stamp: u64) -> u64 {
-    if code < HELD { stamp } else { stamp >> STEP_BITS }
+    stamp >> mark_bits(code)
+}
+
+fn holder_in_seat(code: u64) -> Holder {
+    holder_at(code & ((1 << POOL_BITS) - 1))
 }
 
 /// `None` for a number that no program of this version writes.
@@ -170,10 +209,10 @@ impl Subjects {
         for (tenant, recorded) in records {
             name_subjects(recorded, &mut held.named);
             held.fresh_entries += held.named.len();
-            let step = SeatStep::of(&recorded.event);
+            let marks = Marks::of(recorded);
             for subject in &held.named {
                 let code = code(*subject);
-                held.fresh.push((tenant.0, code), stamp(code, recorded.position, step));
+                held.fresh.push((tenant.0, code), stamp(code, recorded.position, marks));
             }
         }
     }
@@ -191,7 +230,35 @@ impl Subjects {
         max: usize,
         newest_first: bool,
     ) -> Result<Vec<u64>, NotWhole> {
-        let key = (tenant.0, code(subject));
+        let code = code(subject);
+        let mut found = self.stamps((tenant.0, code), &range, max, newest_first)?;
+        found.iter_mut().for_each(|stamp| *stamp = position_in(code, *stamp));
+        Ok(found)
+    }
+
+    /// Positions within `range` of facts that came late by a step, of one pool or of all, with how late; the first ones in
+    /// ascending order. Blocking.
+    ///
+    /// # Errors
+    /// When a run that may hold some can't be read.
+    pub fn late(
+        &self,
+        tenant: TenantId,
+        (pool, step): (Option<PoolId>, LateStep),
+        range: &Range<u64>,
+        max: usize,
+    ) -> Result<Vec<(u64, Lateness)>, NotWhole> {
+        let code = code(pool.map_or(Subject::Late(step), |pool| Subject::LateOf(pool, step)));
+        let of_stamp = |stamp: u64| {
+            let part = u8::try_from(stamp & ((1 << LATE_BITS) - 1)).ok()?;
+            Some((position_in(code, stamp), Lateness::of_part(step, part)?))
+        };
+        let found = self.stamps((tenant.0, code), range, max, false)?;
+        found.into_iter().map(|stamp| of_stamp(stamp).ok_or(NotWhole)).collect()
+    }
+
+    /// What stands for the events of a key within a range of positions.
+    fn stamps(&self, key: Key, range: &Range<u64>, max: usize, newest_first: bool) -> Result<Vec<u64>, NotWhole> {
         let range = first_stamp(key.1, range.start)..first_stamp(key.1, range.end);
         // Positions ascend from the oldest run to the newest, from there to what is on its way, and to what is fresh.
         let mut in_memory = Vec::new();
@@ -215,7 +282,6 @@ impl Subjects {
         }
         let wanted = max.saturating_sub(found.len());
         found.extend(behind.into_iter().take(wanted));
-        found.iter_mut().for_each(|stamp| *stamp = position_in(key.1, *stamp));
         Ok(found)
     }
 
@@ -234,8 +300,26 @@ impl Subjects {
     ) -> Result<Vec<(Holder, Vec<Step>)>, NotWhole> {
         let between = (Subject::Seat(pool, first), Subject::Seat(pool, last));
         let found = self.scan(tenant, between, last_position, max)?;
-        let of_holder = |of: &[(Key, u64)]| Some((holder_at(of.first()?.0.1 & ((1 << POOL_BITS) - 1)), steps_in(of)?));
+        let of_holder = |of: &[(Key, u64)]| Some((holder_in_seat(of.first()?.0.1), steps_in(of)?));
         found.chunk_by(|a, b| a.0 == b.0).map(|of| of_holder(of).ok_or(NotWhole)).collect()
+    }
+
+    /// The steps up to a position about these holders' seats of these pools, each as it was asked for; nothing of those who
+    /// had none. Blocking.
+    ///
+    /// # Errors
+    /// As [`Self::seats`].
+    pub fn seats_of(
+        &self,
+        tenant: TenantId,
+        of: &BTreeSet<(PoolId, Holder)>,
+        last_position: u64,
+    ) -> Result<Vec<((PoolId, Holder), Vec<Step>)>, NotWhole> {
+        let by_code = |(pool, holder): &(PoolId, Holder)| (code(Subject::Seat(*pool, *holder)), (*pool, *holder));
+        let asked: BTreeMap<u64, (PoolId, Holder)> = of.iter().map(by_code).collect();
+        let found = self.scan_each(tenant, asked.keys().copied(), last_position)?;
+        let of_seat = |of: &[(Key, u64)]| Some((*asked.get(&of.first()?.0.1)?, steps_in(of)?));
+        found.chunk_by(|a, b| a.0 == b.0).map(|of| of_seat(of).ok_or(NotWhole)).collect()
     }
 
     /// The same of the pools of each holder from one to another, who are of one kind.
@@ -259,22 +343,20 @@ impl Subjects {
         found.chunk_by(|a, b| a.0 == b.0).map(|of| of_pool(of).ok_or(NotWhole)).collect()
     }
 
-    /// Where events say what users, or devices, from one to another are and belong to.
+    /// Where events say what these are and belong to; nothing of those of whom nothing is said.
     ///
     /// # Errors
     /// As [`Self::seats`].
     pub fn own_facts(
         &self,
         tenant: TenantId,
-        (first, last): (Holder, Holder),
+        of: &BTreeSet<Holder>,
         last_position: u64,
     ) -> Result<Vec<(Holder, Vec<u64>)>, NotWhole> {
-        let found = self.scan(tenant, (Subject::Own(first), Subject::Own(last)), last_position, usize::MAX)?;
-        let is_device = matches!(first, Holder::Device(_));
+        let asked: BTreeMap<u64, Holder> = of.iter().map(|holder| (code(Subject::Own(*holder)), *holder)).collect();
+        let found = self.scan_each(tenant, asked.keys().copied(), last_position)?;
         let of_holder = |of: &[(Key, u64)]| {
-            let id = of.first()?.0.1 & u64::from(u32::MAX);
-            let holder = holder_at(u64::from(is_device) << 32 | id);
-            Some((holder, of.iter().map(|(_, position)| *position).collect()))
+            Some((*asked.get(&of.first()?.0.1)?, of.iter().map(|(_, position)| *position).collect()))
         };
         found.chunk_by(|a, b| a.0 == b.0).map(|of| of_holder(of).ok_or(NotWhole)).collect()
     }
@@ -289,33 +371,68 @@ impl Subjects {
         max: usize,
     ) -> Result<Vec<(Key, u64)>, NotWhole> {
         let keys: RangeInclusive<Key> = (tenant.0, code(first))..=(tenant.0, code(last));
-        let end = first_stamp(keys.start().1, last_position.saturating_add(1));
+        let mut found = self.gather(
+            &keys,
+            last_position,
+            |look, each| look.scan(&keys, each),
+            |run, end, each| run.scan(&keys, end, max, each),
+        )?;
+        let past_max = found.chunk_by(|a, b| a.0 == b.0).take(max).map(<[_]>::len).sum();
+        found.truncate(past_max);
+        Ok(found)
+    }
+
+    /// The same of these codes of one kind, which ascend.
+    fn scan_each(
+        &self,
+        tenant: TenantId,
+        codes: impl Iterator<Item = u64>,
+        last_position: u64,
+    ) -> Result<Vec<(Key, u64)>, NotWhole> {
+        let keys: Vec<Key> = codes.map(|code| (tenant.0, code)).collect();
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+        self.gather(
+            &(*first..=*last),
+            last_position,
+            |look, each| look.scan_each(&keys, each),
+            |run, end, each| run.scan_each(&keys, end, each),
+        )
+    }
+
+    /// What memory and runs hold up to a position of some keys that lie between two of one kind, in order.
+    fn gather(
+        &self,
+        between: &RangeInclusive<Key>,
+        last_position: u64,
+        from_memory: impl Fn(&mut Look, &mut dyn FnMut(Key, u64)),
+        from_run: impl Fn(&Run, u64, &mut dyn FnMut(Key, u64)) -> io::Result<()>,
+    ) -> Result<Vec<(Key, u64)>, NotWhole> {
+        let end = first_stamp(between.start().1, last_position.saturating_add(1));
         let mut found: Vec<(Key, u64)> = Vec::new();
         let (mut look, runs) = {
             let held = self.held.read();
             if !held.is_whole {
                 return Err(NotWhole);
             }
-            (held.look(&keys), Arc::clone(&held.runs))
+            (held.look(between), Arc::clone(&held.runs))
         };
-        look.scan(&keys, |key, stamp| {
-            if stamp < end {
-                found.push((key, stamp));
-            }
-        });
         for run in runs.iter() {
-            if let Err(error) = run.scan(&keys, end, max, |key, stamp| found.push((key, stamp))) {
+            if let Err(error) = from_run(run, end, &mut |key, stamp| found.push((key, stamp))) {
                 tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
                 self.give_up(run);
                 return Err(NotWhole);
             }
-            if run.reaches(tenant.0).is_some_and(|reached| reached >= last_position) {
+            if run.reaches(between.start().0).is_some_and(|reached| reached >= last_position) {
                 break;
             }
         }
-        found.sort_unstable();
-        let past_max = found.chunk_by(|a, b| a.0 == b.0).take(max).map(<[_]>::len).sum();
-        found.truncate(past_max);
+        from_memory(&mut look, &mut |key, stamp| {
+            if stamp < end {
+                found.push((key, stamp));
+            }
+        });
+        // of ordered stretches
+        found.sort();
         Ok(found)
     }
 
@@ -386,10 +503,10 @@ impl Flush {
 impl Tally {
     /// What an event adds to the index.
     pub fn add_subjects_of(&mut self, tenant: TenantId, recorded: &Recorded) {
-        let step = SeatStep::of(&recorded.event);
+        let marks = Marks::of(recorded);
         for subject in subjects_of(recorded) {
             let code = code(subject);
-            self.add_position((tenant.0, code), stamp(code, recorded.position, step));
+            self.add_position((tenant.0, code), stamp(code, recorded.position, marks));
         }
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! block  count:u16, then varints: 0 for another key, tenant - previous tenant,
 //!        code (- previous code, if the tenant is the same), position; or position - previous position, which is not 0
-//!        for a seat, what stands as its position is 32 times that with the number of what was done
+//!        for a seat, what stands as its position is 32 times that with the number of what was done; for what came late,
+//!        16 times that with how late
 //! tail   tenant:u32 code:u64 position:u64 of the first entry of each block
 //! ```
 
@@ -12,7 +13,7 @@ use crate::log::bytes::{Take, put_varint};
 use crate::log::runs::{self, BODY_BYTES, Run as _, RunFile, RunWriter, merged};
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::{Range, RangeInclusive};
+use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::Path;
 
 /// A subject of a tenant and one of its positions.
@@ -22,6 +23,22 @@ const COUNT_BYTES: usize = 2;
 /// Four varints, the longest that there are.
 const ENTRY_BYTES_MAX: usize = 1 + 5 + 10 + 10;
 const FENCE_BYTES: usize = 20;
+
+/// Keys that are looked for, in order.
+pub(super) struct Wanted<'k>(pub(super) &'k [Key]);
+
+impl Wanted<'_> {
+    /// Whether a key is one of them; asked in order, and broken off behind the last one.
+    pub(super) fn has(&mut self, key: Key) -> ControlFlow<(), bool> {
+        loop {
+            match self.0.split_first() {
+                None => return ControlFlow::Break(()),
+                Some((first, rest)) if *first < key => self.0 = rest,
+                Some((first, _)) => return ControlFlow::Continue(*first == key),
+            }
+        }
+    }
+}
 
 pub(super) struct Run {
     file: RunFile,
@@ -57,21 +74,30 @@ impl Run {
                 break;
             }
             let block = if newest_first { end - 1 - step } else { first + step };
-            let mut within = self.block(block)?;
-            within.retain(|(of, position)| *of == key && range.contains(position));
-            let positions = within.iter().map(|(_, position)| *position);
-            let wanted = max - found.len();
-            if newest_first {
-                found.extend(positions.rev().take(wanted));
-            } else {
-                found.extend(positions.take(wanted));
+            let before = found.len();
+            self.each_entry(block, |of, position| {
+                if (of, position) >= (key, range.end) || (!newest_first && found.len() == max) {
+                    return ControlFlow::Break(());
+                }
+                if (of, position) >= (key, range.start) {
+                    found.push(position);
+                }
+                ControlFlow::Continue(())
+            })?;
+            if newest_first && let Some(of_block) = found.get_mut(before..) {
+                of_block.reverse();
+                found.truncate(max);
             }
         }
         Ok(())
     }
-}
 
-impl Run {
+    /// The entries of a block in their order, until there is enough.
+    fn each_entry(&self, block: usize, each: impl FnMut(Key, u64) -> ControlFlow<()>) -> io::Result<()> {
+        let body = self.file.block(block)?;
+        each_entry_in(&body, each).ok_or_else(|| self.file.damaged(&format!("block {block} can't be read")))
+    }
+
     /// A position that a tenant reaches in this run at least; the runs behind it begin later.
     pub(super) fn reaches(&self, tenant: u32) -> Option<u64> {
         self.reached.get(&tenant).copied()
@@ -87,20 +113,45 @@ impl Run {
     ) -> io::Result<()> {
         let first = self.fences.partition_point(|(key, _)| key < keys.start()).saturating_sub(1);
         let behind = self.fences.partition_point(|(key, _)| key <= keys.end());
-        let (mut last, mut count) = (None, 0);
+        let (mut last, mut count, mut is_enough) = (None, 0, false);
         for block in first..behind {
-            for (key, position) in self.block(block)? {
-                if !keys.contains(&key) || position >= end {
-                    continue;
+            self.each_entry(block, |key, position| {
+                is_enough = key > *keys.end() || (count == max && last != Some(key));
+                if is_enough {
+                    return ControlFlow::Break(());
                 }
-                if last != Some(key) {
-                    if count == max {
-                        return Ok(());
-                    }
-                    (last, count) = (Some(key), count + 1);
+                if key >= *keys.start() && position < end {
+                    count += usize::from(last != Some(key));
+                    last = Some(key);
+                    each(key, position);
                 }
-                each(key, position);
+                ControlFlow::Continue(())
+            })?;
+            if is_enough {
+                break;
             }
+        }
+        Ok(())
+    }
+
+    /// Hands out the entries of these keys, which ascend, below a stamp, in order. Each block is read once.
+    pub(super) fn scan_each(&self, keys: &[Key], end: u64, mut each: impl FnMut(Key, u64)) -> io::Result<()> {
+        let (mut rest, mut next) = (keys, 0);
+        while let Some(first) = rest.first() {
+            let block = self.fences.partition_point(|(key, _)| key < first).saturating_sub(1).max(next);
+            next = block + 1;
+            let behind = self.fences.get(next).map(|(key, _)| *key);
+            // what begins in the block behind may have begun in this one
+            let last = behind.map_or(rest.len(), |behind| rest.partition_point(|key| *key <= behind));
+            let mut wanted = Wanted(rest.get(..last).unwrap_or_default());
+            self.each_entry(block, |key, position| {
+                if wanted.has(key)? && position < end {
+                    each(key, position);
+                }
+                ControlFlow::Continue(())
+            })?;
+            let Some(behind) = behind else { break };
+            rest = rest.get(rest.partition_point(|key| *key < behind)..).unwrap_or_default();
         }
         Ok(())
     }
@@ -109,7 +160,7 @@ impl Run {
 impl runs::Run for Run {
     type Entry = Entry;
 
-    const MAGIC: &[u8; 8] = b"SLSUBJ04";
+    const MAGIC: &[u8; 8] = b"SLSUBJ05";
 
     fn open(file: RunFile, tail: &[u8]) -> Option<Self> {
         let mut take = Take(tail);
@@ -128,8 +179,12 @@ impl runs::Run for Run {
     }
 
     fn block(&self, block: usize) -> io::Result<Vec<Entry>> {
-        let body = self.file.block(block)?;
-        read_block(&body).ok_or_else(|| self.file.damaged(&format!("block {block} can't be read")))
+        let mut entries = Vec::new();
+        self.each_entry(block, |key, position| {
+            entries.push((key, position));
+            ControlFlow::Continue(())
+        })?;
+        Ok(entries)
     }
 
     fn merge(folder: &Path, left: &Self, right: &Self) -> io::Result<Self> {
@@ -137,11 +192,10 @@ impl runs::Run for Run {
     }
 }
 
-/// `None` where the bytes are none that [`write()`] wrote.
-fn read_block(body: &[u8]) -> Option<Vec<Entry>> {
+/// `None` where the bytes, as far as they are looked at, are none that [`write()`] wrote.
+fn each_entry_in(body: &[u8], mut each: impl FnMut(Key, u64) -> ControlFlow<()>) -> Option<()> {
     let mut take = Take(body);
     let count = u16::from_be_bytes(*take.array()?);
-    let mut entries = Vec::with_capacity(usize::from(count));
     let (mut key, mut position): Entry = ((0, 0), 0);
     for _ in 0..count {
         let step = take.varint()?;
@@ -153,9 +207,11 @@ fn read_block(body: &[u8]) -> Option<Vec<Entry>> {
         } else {
             position = position.checked_add(step)?;
         }
-        entries.push((key, position));
+        if each(key, position).is_break() {
+            break;
+        }
     }
-    Some(entries)
+    Some(())
 }
 
 /// Writes a run from sorted entries, each of which is there once.

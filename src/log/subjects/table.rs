@@ -2,9 +2,9 @@
 //! block of them is sorted by who first looks for something in it, or by the flush. Not here: the lock around it.
 
 use super::Key;
-use super::run::Entry;
+use super::run::{Entry, Wanted};
 use parking_lot::Mutex;
-use std::ops::{Range, RangeInclusive};
+use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
 
 /// Few enough to go through them one by one while the writer waits.
@@ -140,6 +140,22 @@ impl Look {
         self.blocks.extend(rest);
         for (key, position) in self.blocks.iter().flat_map(|block| block.within(keys)) {
             each(*key, *position);
+        }
+    }
+
+    /// The same of these keys, which ascend.
+    pub(super) fn scan_each(&mut self, keys: &[Key], mut each: impl FnMut(Key, u64)) {
+        let rest = self.end();
+        self.blocks.extend(rest);
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return };
+        for block in &self.blocks {
+            let mut wanted = Wanted(keys);
+            let _behind_the_last = block.within(&(*first..=*last)).iter().try_for_each(|(key, position)| {
+                if wanted.has(*key)? {
+                    each(*key, *position);
+                }
+                ControlFlow::Continue(())
+            });
         }
     }
 }

@@ -6,14 +6,20 @@ use crate::domain::event::Event;
 use crate::domain::ids::{PoolId, TokenId, UserId};
 use crate::domain::time::Time;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Plain = BTreeMap<(TenantId, Subject), Vec<u64>>;
+
+/// Some came late, each by another time.
+fn occurred_at(position: u64) -> Option<Time> {
+    let late = i64::try_from(position).unwrap().checked_pow(3)?;
+    position.is_multiple_of(7).then_some(Time(-late))
+}
 
 fn recorded(position: u64, pool: u32, user: u32) -> Recorded {
     let envelope = Envelope {
         recorded_at: Time(0),
-        occurred_at: None,
+        occurred_at: occurred_at(position),
         actor: Actor::Token(TokenId(pool % 2)),
         door: Door::Http,
         command_id: None,
@@ -50,7 +56,7 @@ fn tally(plain: &Plain) -> Tally {
     let mut tally = Tally::default();
     for ((tenant, subject), positions) in plain {
         let code = code(*subject);
-        let stamp = |position| stamp(code, position, Some(SeatStep::Taken));
+        let stamp = |position| stamp(code, position, Marks::of(&recorded(position, 0, 0)));
         positions.iter().for_each(|position| tally.add_position((tenant.0, code), stamp(*position)));
     }
     tally
@@ -80,6 +86,31 @@ fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
             (is_asked_for && !steps.is_empty()).then_some((*holder, *pool, steps))
         });
         assert_eq!(found, of_holder.collect::<Vec<_>>());
+    }
+    let is_some = |of: &TenantId, user: UserId| (user.0 + of.0) % 5 != 1;
+    for tenant in [TenantId(0), TenantId(1)] {
+        let users = (0..70).map(UserId).filter(|user| is_some(&tenant, *user));
+        let asked: BTreeSet<_> = users.flat_map(|user| (0..9).map(move |pool| (PoolId(pool), user.into()))).collect();
+        let found = subjects.seats_of(tenant, &asked, range.end).unwrap();
+        let of_seat = plain.iter().filter_map(|((of, subject), positions)| {
+            let Subject::Seat(pool, holder) = subject else { return None };
+            let until = positions.iter().copied().filter(|position| *position <= range.end);
+            let steps: Vec<_> = until.map(|at| (at, SeatStep::Taken)).collect();
+            let is_asked_for = *of == tenant && asked.contains(&(*pool, *holder));
+            (is_asked_for && !steps.is_empty()).then_some(((*pool, *holder), steps))
+        });
+        assert_eq!(found, of_seat.collect::<Vec<_>>());
+        assert_eq!(subjects.seats_of(tenant, &BTreeSet::new(), range.end), Ok(vec![]));
+        let pools = (0..8).step_by(3).map(|pool| Some(PoolId(pool))).chain([None]);
+        for (pool, step) in pools.flat_map(|pool| LateStep::ALL.map(|step| (pool, step))) {
+            let subject = pool.map_or(Subject::Late(step), |pool| Subject::LateOf(pool, step));
+            let within = plain.get(&(tenant, subject)).into_iter().flatten().copied();
+            let late = |at| (at, Lateness::of(&recorded(at, 0, 0)).unwrap());
+            let within = within.filter(|at| range.contains(at)).map(late).take(max);
+            let found = subjects.late(tenant, (pool, step), range, max).unwrap();
+            assert!(found.iter().all(|(_, lateness)| lateness.step == step));
+            assert_eq!(found, within.collect::<Vec<_>>());
+        }
     }
     for ((tenant, subject), positions) in plain {
         let within: Vec<u64> = positions.iter().copied().filter(|position| range.contains(position)).collect();
