@@ -11,6 +11,7 @@ mod reviews;
 pub(in crate::audit) mod seats;
 mod small;
 
+pub(super) use deficit::coverage;
 pub(super) use later::part_in_hindsight;
 
 use super::hindsight::LateFacts;

@@ -1,5 +1,5 @@
-//! The part of a tenant that is about a pool above its cap: its seats in which state they are and since which grant, as the
-//! index says it, with who is covered. Of the events about seats none is read but those that say on which device an app is.
+//! The part of a tenant that is about some of a pool's seats, in which state they are and since which grant, as the index says
+//! it, with who is covered. Of the events about seats none is read but those that say on which device an app is.
 
 use super::holders::{assignments, fold};
 use super::pile::Pile;
@@ -13,11 +13,33 @@ use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
 use std::collections::BTreeMap;
 
-/// `None` where it takes more, or where the index does not say it.
+/// For who asks what it takes to get a pool back under its cap; `None` where it takes more, or where the index does not say in
+/// which state a seat is.
 pub(super) fn seats(
+    ledger: &Ledger,
+    at: (TenantId, u64),
+    pool: PoolId,
+) -> Result<Option<View>, ReadError> {
+    told(ledger, at, pool, (None, usize::MAX), None)
+}
+
+/// Seats behind a holder, so many, for who asks whether they are ours and covered: one that was taken back is reserved or in use,
+/// and is told as the latter. `None` where it takes more.
+pub(in crate::audit) fn coverage(
+    ledger: &Ledger,
+    at: (TenantId, u64),
+    pool: PoolId,
+    some: (Option<Holder>, usize),
+) -> Result<Option<View>, ReadError> {
+    told(ledger, at, pool, some, Some((SeatState::InUse, 0)))
+}
+
+fn told(
     ledger: &Ledger,
     (tenant, position): (TenantId, u64),
     pool: PoolId,
+    (after, count): (Option<Holder>, usize),
+    taken_back: Option<(SeatState, u64)>,
 ) -> Result<Option<View>, ReadError> {
     let listed = Listed::by(ledger, tenant, position)?;
     let mut view = bare(ledger, tenant, position)?;
@@ -29,18 +51,16 @@ pub(super) fn seats(
     let mut reader = Reader::new(ledger, (tenant, position), pool, pile);
     let mut held: BTreeMap<Holder, (SeatState, u64)> = BTreeMap::new();
     let (mut is_told, mut installs) = (true, Vec::new());
-    reader.each(behind(None), |holder, steps, _| {
-        match seat_after(steps) {
-            Ok(None) => {}
-            Ok(Some(seat)) => {
-                held.insert(holder, seat);
-                if is_by_installs {
-                    installs.extend(installs_in(steps));
-                }
+    reader.each(behind(after), |holder, steps, _| {
+        let seat = seat_after(steps).or(taken_back.map(Some).ok_or(()));
+        is_told = seat.is_ok();
+        if let Ok(Some(seat)) = seat {
+            held.insert(holder, seat);
+            if is_by_installs {
+                installs.extend(installs_in(steps));
             }
-            Err(_) => is_told = false,
         }
-        is_told
+        is_told && held.len() < count
     })?;
     if !is_told || !reader.pile.add(installs)? {
         return Ok(None);

@@ -5,18 +5,19 @@ use super::{Asked, ReportError};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
 use crate::audit::hindsight::{Late, Moment, placed_since};
-use crate::audit::part::Wanted;
+use crate::audit::part::{Wanted, coverage};
 use crate::domain::command::PoolRef;
 use crate::domain::event::Recorded;
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::key::PoolKey;
 use crate::domain::placing::Chain;
+use crate::domain::state::SeatState;
 use crate::domain::subject::Subject;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use crate::projection::courses::PoolCourse;
-use crate::projection::holders::HeldSeat;
+use crate::projection::holders::{HeldSeat, seats_from};
 use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -39,6 +40,14 @@ pub struct Source<'a> {
     pub hindsight: Option<Hindsight>,
     /// Events that were read since it was last asked for.
     pub work: Cell<u64>,
+}
+
+/// How far the holders of a pool's seats are covered.
+pub(super) struct Covered {
+    /// The last one who is, of those who follow each other.
+    pub last: Option<Holder>,
+    /// There is no seat behind it.
+    pub is_end: bool,
 }
 
 /// What became known later.
@@ -110,6 +119,28 @@ impl Source<'_> {
         let wanted = Wanted::Seats { pool: PoolRef::Id(pool), after, limit };
         let moment = self.hindsight.as_ref().map_or(Moment::at(self.position), |hindsight| hindsight.moment);
         Ok(self.as_of.moment(self.ledger, self.tenant, moment, &wanted)?)
+    }
+
+    /// How far, of so many of a pool's seats behind a holder, all are covered that were granted here, and nothing came late about
+    /// their holders. Less far than it is so where that takes much.
+    pub(super) fn covered_behind(&self, pool: PoolId, after: Option<Holder>, count: usize) -> Covered {
+        let found = coverage(self.ledger, (self.tenant, self.position), pool, (after, count));
+        let found = found.inspect_err(|error| self.as_of.part_failed(error)).ok().flatten();
+        let Some(view) = found else { return Covered { last: after, is_end: false } };
+        let late = self.hindsight.iter().flat_map(|hindsight| hindsight.late.iter());
+        let touched = late.filter(|late| late.pool() == Some(pool)).flat_map(Late::holders);
+        let first_touched = touched.filter(|holder| after.is_none_or(|after| *holder > after)).min();
+        let is_ours = |seat: &HeldSeat| matches!(seat.state, SeatState::Reserved | SeatState::InUse);
+        let is_covered = |(holder, seat): &(Holder, HeldSeat)| {
+            first_touched.is_none_or(|touched| *holder < touched)
+                && (!is_ours(seat) || view.state.coverage(pool, *holder).is_covered())
+        };
+        let (mut last, mut covered) = (after, 0);
+        for (holder, _) in seats_from(view.state.pool(pool), after).take(count).take_while(is_covered) {
+            (last, covered) = (Some(holder), covered + 1);
+        }
+        let seats = seats_from(view.state.pool(pool), after).take(count).count();
+        Covered { last, is_end: covered == seats && seats < count && first_touched.is_none() }
     }
 
     /// The past, of which no state is at hand: none is made for it.

@@ -31,6 +31,11 @@ const COLUMNS: &[Column] = &[
 
 /// So many seats are told at once where no state is at hand.
 const SEATS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
+/// So many are looked over at once for whether all of them are covered: of each that is as much work as of so many of a state.
+const COVERED_AT_ONCE_MAX: usize = if cfg!(test) { 8 } else { 2048 };
+const COVERED_WORK: u64 = 3;
+/// In a key: no holder of the pool.
+const NO_HOLDER: u64 = 2;
 /// Then a seat is as much work as so many of a state: its events are read, and those that say who covers its holder.
 const SEAT_WORK: u64 = 200;
 
@@ -41,7 +46,27 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         let label = label?;
         let pool = u64::from(label.pool.0);
         let mut after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
+        let mut at_once = SEATS_AT_ONCE;
         loop {
+            if is_in_parts {
+                let covered = source.covered_behind(label.pool, after, at_once);
+                let is_moved = covered.last != after;
+                if is_moved || covered.is_end {
+                    // of a pool without seats nothing is left behind this
+                    let up_to = covered.last.map_or(Key(pool, NO_HOLDER, 0), |last| Key::of_holder(pool, last));
+                    if out.looked(COVERED_WORK * at_once as u64, up_to).is_break() {
+                        return Ok(());
+                    }
+                }
+                if covered.is_end {
+                    break;
+                }
+                after = covered.last;
+                at_once = if is_moved { (at_once * 2).min(COVERED_AT_ONCE_MAX) } else { SEATS_AT_ONCE };
+                if is_moved {
+                    continue;
+                }
+            }
             let some = match &whole {
                 Some(whole) => Arc::clone(whole),
                 None => source.seats_behind(label.pool, after, SEATS_AT_ONCE)?,
