@@ -46,7 +46,27 @@ impl<'a> Take<'a> {
         self.long_varint()
     }
 
+    /// Of two bytes or more: up to eight at once, where there are as many.
     fn long_varint(&mut self) -> Option<u64> {
+        const GOES_ON: u64 = 0x8080_8080_8080_8080;
+        let Some((eight, _)) = self.0.split_first_chunk::<8>() else { return self.slow_varint() };
+        let eight = u64::from_le_bytes(*eight);
+        let ends = !eight & GOES_ON;
+        if ends == 0 {
+            return self.slow_varint();
+        }
+        let bits = ends.trailing_zeros() + 1;
+        // seven bits of each byte, two, four and eight bytes moved together
+        let bytes = eight & u64::MAX >> (64 - bits) & !GOES_ON;
+        let pairs = bytes & 0x007f_007f_007f_007f | (bytes & 0x7f00_7f00_7f00_7f00) >> 1;
+        let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+        let value = fours & 0x0000_0000_0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+        self.bytes(size(u64::from(bits / 8)))?;
+        let is_shortest = bits == 8 || value >> (bits / 8 * 7 - 7) != 0;
+        is_shortest.then_some(value)
+    }
+
+    fn slow_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for at in 0..10u32 {
             let byte = self.u8()?;
@@ -122,6 +142,23 @@ mod tests {
             let mut take = Take(&bytes);
             assert_eq!(take.varint(), Some(value));
             assert!(take.is_empty());
+        }
+        // with bytes behind it and without, each number of bits, from both ends of it
+        for (bits, behind) in (0..64).flat_map(|bits| [0, 1, 3, 8, 9].map(|behind| (bits, behind))) {
+            for value in [1 << bits, u64::MAX >> (63 - bits), (1 << bits) | 0x55] {
+                let mut bytes = vec![];
+                put_varint(&mut bytes, value);
+                let len = bytes.len();
+                bytes.resize(len + behind, 0xff);
+                let mut take = Take(&bytes);
+                assert_eq!((take.varint(), take.0.len()), (Some(value), behind), "{value}, {behind} bytes behind it");
+                // the same number in a byte more
+                bytes.truncate(len);
+                *bytes.last_mut().unwrap() |= 0x80;
+                bytes.resize(len + 1, 0);
+                bytes.resize(len + 1 + behind, 0xff);
+                assert_eq!(Take(&bytes).varint(), None, "an overlong {value}");
+            }
         }
         assert_eq!(Take(&[0x80, 0x00]).varint(), None, "an overlong zero");
         assert_eq!(Take(&[0xff; 10]).varint(), None, "more than 64 bits");

@@ -64,6 +64,8 @@ pub struct LateFacts<'l> {
     /// When what stands at some positions was recorded: times ascend with them.
     times: BTreeMap<u64, Time>,
     judged: BTreeSet<Chain>,
+    /// Of holders in pools who were looked at, the steps up to the moment.
+    by_then: BTreeMap<(PoolId, Holder), Vec<Step>>,
     found: BTreeMap<u64, Late>,
 }
 
@@ -81,10 +83,11 @@ impl<'l> LateFacts<'l> {
         let (known, before) = moment.known.map_or((0, Time(i64::MIN)), |known| (known.position, known.before));
         let behind = moment.position.saturating_add(1)..known.saturating_add(1);
         let pools = ledger.read(tenant, |view| view.courses.listed_by(moment.position))?;
-        let (judged, found) = (BTreeSet::new(), BTreeMap::new());
-        let (places, times) = (Vec::new(), BTreeMap::new());
         let asked = only.as_ref().map_or(vec![None], |only| only.iter().copied().map(Some).collect());
-        let mut facts = Self { ledger, tenant, moment, behind, before, pools, only, places, times, judged, found };
+        let (places, times, judged) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let (by_then, found) = (BTreeMap::new(), BTreeMap::new());
+        let mut facts =
+            Self { ledger, tenant, moment, behind, before, pools, only, places, times, judged, by_then, found };
         for (pool, step) in asked.into_iter().flat_map(|pool| LateStep::ALL.map(|step| (pool, step))) {
             facts.find(pool, step)?;
         }
@@ -251,20 +254,41 @@ impl<'l> LateFacts<'l> {
             None => 0,
         };
         let mut holders = BTreeSet::new();
-        for of_it in touched.into_values() {
+        for (told_of, mut of_it) in touched {
             self.judged.extend(&of_it.open);
-            for late in self.judge(of_it, settled, &others)? {
+            let by_then = std::mem::take(&mut of_it.by_then);
+            for late in self.judge(of_it, &by_then, settled, &others)? {
                 holders.extend(late.holders());
                 self.found.insert(late.recorded.position, late);
             }
+            self.by_then.insert(told_of, by_then);
         }
         Ok(holders)
     }
 
+    /// The steps up to the moment about these holders' seats of these pools; nothing of those who had none.
+    ///
+    /// # Errors
+    /// When the index can't be read.
+    pub fn steps_by_then(&self, of: &BTreeSet<(PoolId, Holder)>) -> Result<Vec<Vec<Step>>, ReadError> {
+        let at_hand = of.iter().filter_map(|one| self.by_then.get(one).cloned());
+        let mut found: Vec<Vec<Step>> = at_hand.collect();
+        let rest = of.iter().copied().filter(|one| !self.by_then.contains_key(one)).collect();
+        let read = self.ledger.seats_of(self.tenant, &rest, self.moment.position)?;
+        found.extend(read.into_iter().map(|(_, steps)| steps));
+        Ok(found)
+    }
+
     /// What was recorded before `settled` is placed no later than any of these facts; `others` are installs in whose chains
     /// none of them stand.
-    fn judge(&self, of_it: Touched, settled: u64, others: &BTreeMap<u64, Chain>) -> Result<Vec<Late>, ReadError> {
-        let Touched { mut open, mut candidates, by_then, behind } = of_it;
+    fn judge(
+        &self,
+        of_it: Touched,
+        by_then: &[Step],
+        settled: u64,
+        others: &BTreeMap<u64, Chain>,
+    ) -> Result<Vec<Late>, ReadError> {
+        let Touched { mut open, mut candidates, behind, .. } = of_it;
         let by_then = by_then.get(by_then.partition_point(|(at, _)| *at < settled)..).unwrap_or_default();
         let mut found = Vec::new();
         let mut placed: BTreeMap<Chain, Time> = BTreeMap::new();

@@ -15,11 +15,7 @@ use std::collections::BTreeMap;
 
 /// For who asks what it takes to get a pool back under its cap; `None` where it takes more, or where the index does not say in
 /// which state a seat is.
-pub(super) fn seats(
-    ledger: &Ledger,
-    at: (TenantId, u64),
-    pool: PoolId,
-) -> Result<Option<View>, ReadError> {
+pub(super) fn seats(ledger: &Ledger, at: (TenantId, u64), pool: PoolId) -> Result<Option<View>, ReadError> {
     told(ledger, at, pool, (None, usize::MAX), None)
 }
 

@@ -148,8 +148,8 @@ fn changes(
 ) -> Result<Option<Changes>, ReadError> {
     let mut pile = Pile::new(ledger, tenant, COUNTED_EVENTS_MAX).without_names();
     let told = |of: &BTreeSet<(PoolId, Holder)>| {
-        let found = ledger.seats_of(tenant, of, position)?;
-        Ok::<_, ReadError>(found.into_iter().flat_map(|(_, steps)| telling(&steps)))
+        let found = late.steps_by_then(of)?;
+        Ok::<_, ReadError>(found.into_iter().flat_map(|steps| telling(&steps)))
     };
     if !pile.add(told(&of)?)? {
         return Ok(None);

@@ -3,18 +3,19 @@
 //! What is new is in memory; the rest lies in sorted runs on disk, like the receipts. Runs are caches: a damaged one is
 //! set aside and made anew from the log at the next start.
 
+mod code;
 mod run;
 mod table;
 
 pub use super::runs::Tally;
 
 use super::runs::{self, Run as _};
-use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
-use crate::domain::ids::{DeviceId, Holder, PoolId, TenantId, UserId};
+use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::placing::{LateStep, Lateness};
 use crate::domain::seat_step::SeatStep;
 use crate::domain::subject::{Subject, name_subjects, subjects_of};
+use code::{Marks, code, first_stamp, held_in, holder_in_seat, last_pool, late_in, position_in, stamp, steps_in};
 use parking_lot::RwLock;
 use run::Run;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,111 +69,6 @@ pub struct Flush {
 
 /// What a flush made: the runs that now stand.
 pub struct Flushed(Vec<Arc<Run>>);
-
-/// The codes of seats: of one pool together, its users by their ids and then its devices.
-const SEATS: u64 = 1 << 63;
-const POOL_BITS: u32 = 33;
-/// Seats of a pool beyond so many are not told apart from each other; no tenant has as many.
-const POOL_MAX: u64 = (1 << 29) - 1;
-/// The same of one holder together. From here on an entry says what was done, in the lowest bits of what is its position else.
-const HELD: u64 = 1 << 62;
-const HOLDER_BITS: u32 = 29;
-const STEP_BITS: u32 = 5;
-/// What came late of one pool, by how late; of such an entry the lowest bits say which part of the step.
-const LATE_KIND: u64 = 10;
-const LATE_OF_KIND: u64 = 32;
-const LATE_BITS: u32 = 4;
-
-/// By kind, then by id; stands in files.
-fn code(subject: Subject) -> u64 {
-    let (kind, id) = match subject {
-        Subject::Pool(pool) => (0, pool.0),
-        Subject::User(user) => (1, user.0),
-        Subject::Device(device) => (2, device.0),
-        Subject::Group(group) => (3, group.0),
-        Subject::Assignment(assignment) => (4, assignment.0),
-        Subject::Actor(Actor::Ledger) => (5, 0),
-        Subject::Actor(Actor::Root) => (5, 1),
-        Subject::Actor(Actor::Token(token)) => (6, token.0),
-        Subject::Refusals => (7, 0),
-        Subject::Type(event_type) => (8, u32::from(event_type.number())),
-        Subject::Review(review) => (9, review.0),
-        Subject::Late(step) => (LATE_KIND, u32::from(step.number())),
-        Subject::LateOf(pool, step) => (LATE_OF_KIND + u64::from(step.number()), pool.0),
-        Subject::Own(Holder::User(user)) => (20, user.0),
-        Subject::Own(Holder::Device(device)) => (21, device.0),
-        Subject::Seat(pool, holder) => {
-            return SEATS | u64::from(pool.0).min(POOL_MAX) << POOL_BITS | place_of(holder);
-        }
-        Subject::Held(holder, pool) => return HELD | place_of(holder) << HOLDER_BITS | u64::from(pool.0).min(POOL_MAX),
-    };
-    kind << 32 | u64::from(id)
-}
-
-/// Users by their ids, then devices by theirs.
-fn place_of(holder: Holder) -> u64 {
-    match holder {
-        Holder::User(user) => user.0.into(),
-        Holder::Device(device) => 1 << 32 | u64::from(device.0),
-    }
-}
-
-fn holder_at(place: u64) -> Holder {
-    let id = u32::try_from(place & u64::from(u32::MAX)).expect("the lower half of a place");
-    if place >> 32 & 1 == 0 { Holder::User(UserId(id)) } else { Holder::Device(DeviceId(id)) }
-}
-
-/// What an entry may say of an event beside where it stands.
-#[derive(Clone, Copy)]
-struct Marks {
-    step: u8,
-    late_part: u8,
-}
-
-impl Marks {
-    fn of(recorded: &Recorded) -> Self {
-        let step = SeatStep::of(&recorded.event).map_or(0, SeatStep::number);
-        Self { step, late_part: Lateness::of(recorded).map_or(0, Lateness::part) }
-    }
-}
-
-/// So many of the lowest bits of what stands for an event are no position.
-fn mark_bits(code: u64) -> u32 {
-    match code >> 32 {
-        _ if code >= HELD => STEP_BITS,
-        LATE_KIND | LATE_OF_KIND.. => LATE_BITS,
-        _ => 0,
-    }
-}
-
-/// What stands for an event in the entry of a code.
-fn stamp(code: u64, position: u64, marks: Marks) -> u64 {
-    let mark = match mark_bits(code) {
-        STEP_BITS => marks.step,
-        LATE_BITS => marks.late_part,
-        _ => 0,
-    };
-    position << mark_bits(code) | u64::from(mark)
-}
-
-/// The first stamp of a position.
-fn first_stamp(code: u64, position: u64) -> u64 {
-    position.min(u64::MAX >> mark_bits(code)) << mark_bits(code)
-}
-
-fn position_in(code: u64, stamp: u64) -> u64 {
-    stamp >> mark_bits(code)
-}
-
-fn holder_in_seat(code: u64) -> Holder {
-    holder_at(code & ((1 << POOL_BITS) - 1))
-}
-
-/// `None` for a number that no program of this version writes.
-fn steps_in(stamps: &[(Key, u64)]) -> Option<Vec<Step>> {
-    let step = |stamp: u64| SeatStep::from_number(u8::try_from(stamp & ((1 << STEP_BITS) - 1)).ok()?);
-    stamps.iter().map(|(_, stamp)| Some((stamp >> STEP_BITS, step(*stamp)?))).collect()
-}
 
 impl Subjects {
     /// Opens the runs in a data folder, whose log ends with `last_group`. They cover the log up to
@@ -249,12 +145,8 @@ impl Subjects {
         max: usize,
     ) -> Result<Vec<(u64, Lateness)>, NotWhole> {
         let code = code(pool.map_or(Subject::Late(step), |pool| Subject::LateOf(pool, step)));
-        let of_stamp = |stamp: u64| {
-            let part = u8::try_from(stamp & ((1 << LATE_BITS) - 1)).ok()?;
-            Some((position_in(code, stamp), Lateness::of_part(step, part)?))
-        };
         let found = self.stamps((tenant.0, code), range, max, false)?;
-        found.into_iter().map(|stamp| of_stamp(stamp).ok_or(NotWhole)).collect()
+        found.into_iter().map(|stamp| late_in(code, step, stamp).ok_or(NotWhole)).collect()
     }
 
     /// What stands for the events of a key within a range of positions.
@@ -332,13 +224,11 @@ impl Subjects {
         (first, last): (Holder, Holder),
         last_position: u64,
     ) -> Result<Vec<(Holder, PoolId, Vec<Step>)>, NotWhole> {
-        let pool_max = u32::try_from(POOL_MAX).map(PoolId).expect("fewer bits than an id has");
-        let between = (Subject::Held(first, PoolId(0)), Subject::Held(last, pool_max));
+        let between = (Subject::Held(first, PoolId(0)), Subject::Held(last, last_pool()));
         let found = self.scan(tenant, between, last_position, usize::MAX)?;
         let of_pool = |of: &[(Key, u64)]| {
-            let code = of.first()?.0.1 & !HELD;
-            let pool = PoolId(u32::try_from(code & POOL_MAX).ok()?);
-            Some((holder_at(code >> HOLDER_BITS), pool, steps_in(of)?))
+            let (holder, pool) = held_in(of.first()?.0.1)?;
+            Some((holder, pool, steps_in(of)?))
         };
         found.chunk_by(|a, b| a.0 == b.0).map(|of| of_pool(of).ok_or(NotWhole)).collect()
     }

@@ -1,9 +1,9 @@
 //! The index against a plain table, over flushes, merges, restarts, damage and kills between steps.
 
 use super::*;
-use crate::domain::command::{Door, Envelope};
+use crate::domain::command::{Actor, Door, Envelope};
 use crate::domain::event::Event;
-use crate::domain::ids::{PoolId, TokenId, UserId};
+use crate::domain::ids::{DeviceId, PoolId, TokenId, UserId};
 use crate::domain::time::Time;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
