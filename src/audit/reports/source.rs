@@ -48,6 +48,8 @@ pub(super) struct Covered {
     pub last: Option<Holder>,
     /// There is no seat behind it.
     pub is_end: bool,
+    /// Of the holder behind it something came late; whether there is a seat, and a covered one, is another question.
+    pub is_late: bool,
 }
 
 /// What became known later.
@@ -126,7 +128,7 @@ impl Source<'_> {
     pub(super) fn covered_behind(&self, pool: PoolId, after: Option<Holder>, count: usize) -> Covered {
         let found = coverage(self.ledger, (self.tenant, self.position), pool, (after, count));
         let found = found.inspect_err(|error| self.as_of.part_failed(error)).ok().flatten();
-        let Some(view) = found else { return Covered { last: after, is_end: false } };
+        let Some(view) = found else { return Covered { last: after, is_end: false, is_late: false } };
         let late = self.hindsight.iter().flat_map(|hindsight| hindsight.late.iter());
         let touched = late.filter(|late| late.pool() == Some(pool)).flat_map(Late::holders);
         let first_touched = touched.filter(|holder| after.is_none_or(|after| *holder > after)).min();
@@ -135,12 +137,13 @@ impl Source<'_> {
             first_touched.is_none_or(|touched| *holder < touched)
                 && (!is_ours(seat) || view.state.coverage(pool, *holder).is_covered())
         };
-        let (mut last, mut covered) = (after, 0);
-        for (holder, _) in seats_from(view.state.pool(pool), after).take(count).take_while(is_covered) {
-            (last, covered) = (Some(holder), covered + 1);
-        }
-        let seats = seats_from(view.state.pool(pool), after).take(count).count();
-        Covered { last, is_end: covered == seats && seats < count && first_touched.is_none() }
+        let seats: Vec<_> = seats_from(view.state.pool(pool), after).take(count).collect();
+        let covered = seats.iter().take_while(|seat| is_covered(seat)).count();
+        let last = covered.checked_sub(1).and_then(|last| seats.get(last)).map_or(after, |(holder, _)| Some(*holder));
+        let next = seats.get(covered).map(|(holder, _)| *holder);
+        let is_past = next.is_none() && seats.len() < count;
+        let is_late = first_touched.is_some_and(|touched| next.map_or(is_past, |next| touched <= next));
+        Covered { last, is_end: is_past && !is_late, is_late }
     }
 
     /// The past, of which no state is at hand: none is made for it.

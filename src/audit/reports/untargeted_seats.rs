@@ -34,6 +34,8 @@ const SEATS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
 /// So many are looked over at once for whether all of them are covered: of each that is as much work as of so many of a state.
 const COVERED_AT_ONCE_MAX: usize = if cfg!(test) { 8 } else { 2048 };
 const COVERED_WORK: u64 = 3;
+/// And so many where something came late about one of them.
+const LATE_AT_ONCE: usize = if cfg!(test) { 2 } else { 4 };
 /// In a key: no holder of the pool.
 const NO_HOLDER: u64 = 2;
 /// Then a seat is as much work as so many of a state: its events are read, and those that say who covers its holder.
@@ -48,6 +50,7 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         let mut after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
         let mut at_once = SEATS_AT_ONCE;
         loop {
+            let mut count = if is_in_parts { SEATS_AT_ONCE } else { usize::MAX };
             if is_in_parts {
                 let covered = source.covered_behind(label.pool, after, at_once);
                 let is_moved = covered.last != after;
@@ -62,16 +65,20 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                     break;
                 }
                 after = covered.last;
-                at_once = if is_moved { (at_once * 2).min(COVERED_AT_ONCE_MAX) } else { SEATS_AT_ONCE };
-                if is_moved {
+                if is_moved && !covered.is_late {
+                    at_once = (at_once * 2).min(COVERED_AT_ONCE_MAX);
                     continue;
+                }
+                if covered.is_late {
+                    count = LATE_AT_ONCE;
+                } else {
+                    at_once = SEATS_AT_ONCE;
                 }
             }
             let some = match &whole {
                 Some(whole) => Arc::clone(whole),
-                None => source.seats_behind(label.pool, after, SEATS_AT_ONCE)?,
+                None => source.seats_behind(label.pool, after, count)?,
             };
-            let count = if is_in_parts { SEATS_AT_ONCE } else { usize::MAX };
             let work = if is_in_parts { SEAT_WORK } else { 1 };
             let seats: Vec<_> = seats_from(some.state.pool(label.pool), after).take(count).collect();
             let is_last = seats.len() < count;

@@ -17,4 +17,5 @@ mod parts_late;
 mod parts_small;
 mod past;
 mod reports;
+mod reports_late;
 mod stories;

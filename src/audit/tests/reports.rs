@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 
-fn whole(report: &Report, source: &Source<'_>, asked: &Asked) -> Rows {
+pub(super) fn whole(report: &Report, source: &Source<'_>, asked: &Asked) -> Rows {
     let mut rows = Rows::new();
     let mut sink = |row: crate::audit::reports::Row| {
         assert_eq!(row.0.len(), report.columns.len(), "{} has as many cells as columns", report.name);
@@ -22,7 +22,7 @@ fn whole(report: &Report, source: &Source<'_>, asked: &Asked) -> Rows {
     rows
 }
 
-fn paged(report: &Report, source: &Source<'_>, asked: &Asked, limit: usize) -> Rows {
+pub(super) fn paged(report: &Report, source: &Source<'_>, asked: &Asked, limit: usize) -> Rows {
     let (mut rows, mut after): (Rows, Option<Key>) = (Rows::new(), None);
     loop {
         let before = rows.len();
@@ -41,13 +41,13 @@ fn paged(report: &Report, source: &Source<'_>, asked: &Asked, limit: usize) -> R
 }
 
 /// All rows as a file has them, which goes out in several pieces.
-fn file(report: &Report, source: &Source<'_>, asked: &Asked) -> String {
+pub(super) fn file(report: &Report, source: &Source<'_>, asked: &Asked) -> String {
     let mut bytes = Vec::new();
     report.read(source, asked, &mut Output::all(&mut CsvRows(&mut bytes))).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
-fn csv_of(report: &Report, rows: &Rows) -> String {
+pub(super) fn csv_of(report: &Report, rows: &Rows) -> String {
     let mut bytes = Vec::new();
     for row in rows {
         assert_eq!(row.len(), report.columns.len());
