@@ -6,7 +6,7 @@ use crate::audit::as_of::{AsOf, At};
 use crate::audit::each_event_about;
 use crate::audit::hindsight::{Late, Moment, placed_since};
 use crate::audit::part::{Wanted, coverage};
-use crate::domain::command::PoolRef;
+use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
 use crate::domain::event::Recorded;
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::key::PoolKey;
@@ -19,6 +19,7 @@ use crate::projection::View;
 use crate::projection::courses::PoolCourse;
 use crate::projection::holders::{HeldSeat, seats_from};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -43,13 +44,16 @@ pub struct Source<'a> {
 }
 
 /// How far the holders of a pool's seats are covered.
+#[derive(Default)]
 pub(super) struct Covered {
-    /// The last one who is, of those who follow each other.
+    /// The last one of those up to whom all are, but for who is in `late`.
     pub last: Option<Holder>,
+    /// Of whom something came late, up to there: who of them holds a seat and is covered is another question.
+    pub late: Vec<Holder>,
+    /// Whoever is behind the last one may not be.
+    pub is_broken: bool,
     /// There is no seat behind it.
     pub is_end: bool,
-    /// Of the holder behind it something came late; whether there is a seat, and a covered one, is another question.
-    pub is_late: bool,
 }
 
 /// What became known later.
@@ -118,32 +122,43 @@ impl Source<'_> {
         after: Option<Holder>,
         limit: usize,
     ) -> Result<Arc<View>, ReportError> {
-        let wanted = Wanted::Seats { pool: PoolRef::Id(pool), after, limit };
-        let moment = self.hindsight.as_ref().map_or(Moment::at(self.position), |hindsight| hindsight.moment);
-        Ok(self.as_of.moment(self.ledger, self.tenant, moment, &wanted)?)
+        self.moment_of(&Wanted::Seats { pool: PoolRef::Id(pool), after, limit })
     }
 
-    /// How far, of so many of a pool's seats behind a holder, all are covered that were granted here, and nothing came late about
-    /// their holders. Less far than it is so where that takes much.
+    /// One holder's seat of a pool, if there is one, with who is covered.
+    pub(super) fn seat_of(&self, pool: PoolId, holder: Holder) -> Result<Arc<View>, ReportError> {
+        let asked = match holder {
+            Holder::User(user) => HolderRef::User(UserRef::Id(user)),
+            Holder::Device(device) => HolderRef::Device(DeviceRef::Id(device)),
+        };
+        self.moment_of(&Wanted::Seat(PoolRef::Id(pool), asked))
+    }
+
+    fn moment_of(&self, wanted: &Wanted) -> Result<Arc<View>, ReportError> {
+        let moment = self.hindsight.as_ref().map_or(Moment::at(self.position), |hindsight| hindsight.moment);
+        Ok(self.as_of.moment(self.ledger, self.tenant, moment, wanted)?)
+    }
+
+    /// How far, of so many of a pool's seats behind a holder, all are covered that were granted here. Less far than it is so
+    /// where that takes much.
     pub(super) fn covered_behind(&self, pool: PoolId, after: Option<Holder>, count: usize) -> Covered {
         let found = coverage(self.ledger, (self.tenant, self.position), pool, (after, count));
         let found = found.inspect_err(|error| self.as_of.part_failed(error)).ok().flatten();
-        let Some(view) = found else { return Covered { last: after, is_end: false, is_late: false } };
+        let Some(view) = found else { return Covered { last: after, is_broken: true, ..Covered::default() } };
         let late = self.hindsight.iter().flat_map(|hindsight| hindsight.late.iter());
-        let touched = late.filter(|late| late.pool() == Some(pool)).flat_map(Late::holders);
-        let first_touched = touched.filter(|holder| after.is_none_or(|after| *holder > after)).min();
+        let late = late.filter(|late| late.pool() == Some(pool)).flat_map(Late::holders);
+        let mut late: BTreeSet<Holder> = late.filter(|holder| after.is_none_or(|after| *holder > after)).collect();
         let is_ours = |seat: &HeldSeat| matches!(seat.state, SeatState::Reserved | SeatState::InUse);
-        let is_covered = |(holder, seat): &(Holder, HeldSeat)| {
-            first_touched.is_none_or(|touched| *holder < touched)
-                && (!is_ours(seat) || view.state.coverage(pool, *holder).is_covered())
+        let is_covered = |(holder, seat): &&(Holder, HeldSeat)| {
+            !is_ours(seat) || late.contains(holder) || view.state.coverage(pool, *holder).is_covered()
         };
         let seats: Vec<_> = seats_from(view.state.pool(pool), after).take(count).collect();
-        let covered = seats.iter().take_while(|seat| is_covered(seat)).count();
+        let covered = seats.iter().take_while(is_covered).count();
         let last = covered.checked_sub(1).and_then(|last| seats.get(last)).map_or(after, |(holder, _)| Some(*holder));
-        let next = seats.get(covered).map(|(holder, _)| *holder);
-        let is_past = next.is_none() && seats.len() < count;
-        let is_late = first_touched.is_some_and(|touched| next.map_or(is_past, |next| touched <= next));
-        Covered { last, is_end: is_past && !is_late, is_late }
+        let is_broken = covered < seats.len();
+        let is_end = !is_broken && seats.len() < count;
+        late.retain(|holder| is_end || Some(*holder) <= last);
+        Covered { last, late: late.into_iter().collect(), is_broken, is_end }
     }
 
     /// The past, of which no state is at hand: none is made for it.

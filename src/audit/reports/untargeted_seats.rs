@@ -9,7 +9,6 @@ use crate::domain::state::SeatState;
 use crate::projection::View;
 use crate::projection::holders::{HeldSeat, seats_from};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 pub(super) const REPORT: Report = Report {
     name: ReportName::UntargetedSeats,
@@ -34,68 +33,91 @@ const SEATS_AT_ONCE: usize = if cfg!(test) { 3 } else { 256 };
 /// So many are looked over at once for whether all of them are covered: of each that is as much work as of so many of a state.
 const COVERED_AT_ONCE_MAX: usize = if cfg!(test) { 8 } else { 2048 };
 const COVERED_WORK: u64 = 3;
-/// And so many where something came late about one of them.
-const LATE_AT_ONCE: usize = if cfg!(test) { 2 } else { 4 };
-/// In a key: no holder of the pool.
+/// In a key: behind every holder of the pool.
 const NO_HOLDER: u64 = 2;
 /// Then a seat is as much work as so many of a state: its events are read, and those that say who covers its holder.
 const SEAT_WORK: u64 = 200;
 
 fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), ReportError> {
-    let is_in_parts = source.is_told_in_parts()?;
-    let whole = if is_in_parts { None } else { Some(source.view()?) };
-    for label in source.pools(asked, out.after.map_or(0, |after| after.0)) {
+    let whole = if source.is_told_in_parts()? { None } else { Some(source.view()?) };
+    let first = out.after.map_or(0, |after| after.0 + u64::from(after.1 == NO_HOLDER));
+    for label in source.pools(asked, first) {
         let label = label?;
-        let pool = u64::from(label.pool.0);
-        let mut after = out.after.filter(|after| after.0 == pool).and_then(Key::holder);
-        let mut at_once = SEATS_AT_ONCE;
-        loop {
-            let mut count = if is_in_parts { SEATS_AT_ONCE } else { usize::MAX };
-            if is_in_parts {
-                let covered = source.covered_behind(label.pool, after, at_once);
-                let is_moved = covered.last != after;
-                if is_moved || covered.is_end {
-                    // of a pool without seats nothing is left behind this
-                    let up_to = covered.last.map_or(Key(pool, NO_HOLDER, 0), |last| Key::of_holder(pool, last));
-                    if out.looked(COVERED_WORK * at_once as u64, up_to).is_break() {
-                        return Ok(());
-                    }
-                }
-                if covered.is_end {
-                    break;
-                }
-                after = covered.last;
-                if is_moved && !covered.is_late {
-                    at_once = (at_once * 2).min(COVERED_AT_ONCE_MAX);
-                    continue;
-                }
-                if covered.is_late {
-                    count = LATE_AT_ONCE;
-                } else {
-                    at_once = SEATS_AT_ONCE;
-                }
-            }
-            let some = match &whole {
-                Some(whole) => Arc::clone(whole),
-                None => source.seats_behind(label.pool, after, count)?,
-            };
-            let work = if is_in_parts { SEAT_WORK } else { 1 };
-            let seats: Vec<_> = seats_from(some.state.pool(label.pool), after).take(count).collect();
-            let is_last = seats.len() < count;
-            for (holder, seat) in seats {
-                if row(source, &label, &some, (holder, &seat), out)?.is_break()
-                    || out.looked(work, Key::of_holder(pool, holder)).is_break()
-                {
-                    return Ok(());
-                }
-                after = Some(holder);
-            }
-            if is_last {
-                break;
-            }
+        let after = out.after.filter(|after| after.0 == u64::from(label.pool.0)).and_then(Key::holder);
+        let flow = match &whole {
+            Some(whole) => seats(source, &label, whole, (after, usize::MAX), out)?.map_continue(|_| ()),
+            None => in_parts(source, &label, after, out)?,
+        };
+        if flow.is_break() {
+            break;
         }
     }
     Ok(())
+}
+
+/// Skips the stretches in which everybody is covered.
+fn in_parts(
+    source: &Source<'_>,
+    label: &Label,
+    mut after: Option<Holder>,
+    out: &mut Output<'_>,
+) -> Result<ControlFlow<()>, ReportError> {
+    let pool = u64::from(label.pool.0);
+    let mut at_once = SEATS_AT_ONCE;
+    loop {
+        let covered = source.covered_behind(label.pool, after, at_once);
+        for holder in covered.late {
+            let some = source.seat_of(label.pool, holder)?;
+            let found = seats_from(some.state.pool(label.pool), None).find(|(found, _)| *found == holder);
+            let flow = found.map(|(_, seat)| row(source, label, &some, (holder, &seat), out)).transpose()?;
+            if flow.is_some_and(|flow| flow.is_break())
+                || out.looked(SEAT_WORK, Key::of_holder(pool, holder)).is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if covered.is_end {
+            let up_to = Key(pool, NO_HOLDER, 0);
+            return Ok(out.looked(COVERED_WORK * at_once as u64, up_to));
+        }
+        if let Some(last) = covered.last.filter(|last| Some(*last) != after)
+            && out.looked(COVERED_WORK * at_once as u64, Key::of_holder(pool, last)).is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        after = covered.last;
+        if !covered.is_broken {
+            at_once = (at_once * 2).min(COVERED_AT_ONCE_MAX);
+            continue;
+        }
+        at_once = SEATS_AT_ONCE;
+        let some = source.seats_behind(label.pool, after, SEATS_AT_ONCE)?;
+        match seats(source, label, &some, (after, SEATS_AT_ONCE), out)? {
+            ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+            ControlFlow::Continue((_, told)) if told < SEATS_AT_ONCE => return Ok(ControlFlow::Continue(())),
+            ControlFlow::Continue((last, _)) => after = last,
+        }
+    }
+}
+
+/// So many of the seats behind a holder; answers the last of them and how many there were.
+fn seats(
+    source: &Source<'_>,
+    label: &Label,
+    view: &View,
+    (mut after, count): (Option<Holder>, usize),
+    out: &mut Output<'_>,
+) -> Result<ControlFlow<(), (Option<Holder>, usize)>, ReportError> {
+    let work = if count == usize::MAX { 1 } else { SEAT_WORK };
+    let mut told = 0;
+    for (holder, seat) in seats_from(view.state.pool(label.pool), after).take(count) {
+        let key = Key::of_holder(label.pool.0.into(), holder);
+        if row(source, label, view, (holder, &seat), out)?.is_break() || out.looked(work, key).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        (after, told) = (Some(holder), told + 1);
+    }
+    Ok(ControlFlow::Continue((after, told)))
 }
 
 fn row(
