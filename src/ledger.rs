@@ -192,6 +192,16 @@ impl Ledger {
         self.outcome(tenant, verdict, id).await
     }
 
+    /// Somebody asks for something while, or soon after, somebody else does: for a while no caller's thread waits for a sync.
+    pub fn in_company(&self) {
+        self.0.writer.in_company();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn company_until_micros(&self) -> u64 {
+        self.0.writer.company_until_micros()
+    }
+
     /// Judges a batch in its order, within one group.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Everything the service answers. Clones are one.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ struct Inside {
     service: Arc<Service>,
     frame: Frame,
     router: Router,
+    /// On which connection the last request came.
+    last: AtomicU64,
 }
 
 impl Answers for Front {
@@ -39,7 +42,7 @@ impl Answers for Front {
 
 impl Front {
     pub(super) fn new(service: Arc<Service>, frame: Frame, router: Router) -> Self {
-        Self(Arc::new(Inside { service, frame, router }))
+        Self(Arc::new(Inside { service, frame, router, last: AtomicU64::new(0) }))
     }
 
     async fn framed<B>(self, request: Request<B>, on: Connection) -> Answer
@@ -47,7 +50,10 @@ impl Front {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Inside { frame, .. } = &*self.0;
+        let Inside { frame, service, last, .. } = &*self.0;
+        if last.swap(on.number, Ordering::Relaxed) != on.number {
+            service.ledger.in_company();
+        }
         let id = frame.id_of(request.headers());
         // where it is it stays: what stands around it takes a pointer
         let answer = pin!(self.0.answer(request, on.peer));
@@ -132,6 +138,7 @@ mod tests {
     use crate::http::fixture::service;
     use axum::body;
     use axum::http::header;
+    use std::time::Duration;
 
     fn front(dir: &std::path::Path) -> Front {
         crate::http::front(service(dir, 2000))
@@ -218,7 +225,7 @@ mod tests {
             ("HEAD", "/v1/tenants/acme/pools/pool_0", &[root], ""),
             ("POST", "/nowhere", &[root], ""),
         ];
-        let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), alarm: Alarm::default() };
+        let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), number: 1, alarm: Alarm::default() };
         let mut statuses = std::collections::BTreeSet::new();
         for (method, path, headers, sent) in all {
             let Ok(ours) = straight.clone().framed(request(method, path, headers, sent), on.clone()).await;
@@ -231,6 +238,24 @@ mod tests {
             assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {sent}");
         }
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 201, 304, 400, 401, 404, 405, 409, 413, 415, 422]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_between_the_requests_of_somebody_else_keeps_company() {
+        let dir = tempfile::tempdir().unwrap();
+        let front = front(dir.path());
+        let ledger = front.0.service.ledger.clone();
+        let asked_on = async |number| {
+            let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), number, alarm: Alarm::default() };
+            let Ok(_) = front.clone().framed(request("GET", "/v1/tenants/acme/pools/pool_0", &[], ""), on).await;
+        };
+        asked_on(1).await;
+        let before = ledger.company_until_micros();
+        std::thread::sleep(Duration::from_millis(1));
+        asked_on(1).await;
+        assert_eq!(ledger.company_until_micros(), before, "nobody else was there");
+        asked_on(2).await;
+        assert!(ledger.company_until_micros() > before);
     }
 
     #[test]

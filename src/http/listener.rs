@@ -33,6 +33,8 @@ pub struct ListenerLimits {
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub(super) peer: SocketAddr,
+    /// No other one has it.
+    pub(super) number: u64,
     pub(super) alarm: Alarm,
 }
 
@@ -74,6 +76,7 @@ pub async fn serve(
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(limits.head_max);
     tokio::pin!(stop);
+    let mut taken = 0;
     loop {
         // a connection is taken only when there is a place for it; until then it waits in the system's own queue
         let place = tokio::select! {
@@ -94,7 +97,8 @@ pub async fn serve(
             }
         };
         let _slower_without = stream.set_nodelay(true);
-        let connection = Connection { peer, alarm: Alarm::default() };
+        taken += 1;
+        let connection = Connection { peer, number: taken, alarm: Alarm::default() };
         builder.timer(connection.alarm.clone());
         let answers = answers.clone();
         let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));

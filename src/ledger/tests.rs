@@ -191,6 +191,15 @@ async fn a_caller_that_is_alone_is_the_writer_for_a_moment() {
         verdicts.push(judged.expect("nobody else asks for anything").unwrap());
     }
     assert!(alone(submission(None, user(&ledger, tenant, "zoe"))).is_err(), "a person may be of any size");
+    let asked = || submission(Some("user0"), assign(&ledger, tenant, "user0"));
+    let is_refused_in_company = || {
+        ledger.in_company();
+        alone(asked()).is_err()
+    };
+    // once may be after a long while
+    assert!((0..9).any(|_| is_refused_in_company()), "somebody else asked for something just now");
+    std::thread::sleep(Duration::from_millis(110));
+    assert!(alone(asked()).is_ok());
     let digest = ledger.digest(tenant).unwrap();
     ledger.stop().await;
     drop(ledger);

@@ -10,17 +10,25 @@ use crate::domain::ids::TenantId;
 use crate::log::submission::{Ask, Submission, SubmitError};
 use parking_lot::Mutex;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// So many groups in a row were of one command before the next caller may be the writer.
 const GROUPS_OF_ONE: u32 = 16;
 /// And syncs are so fast: whoever waits for one keeps a thread that serves others.
 const SYNC_MICROS_MAX: u64 = 1000;
 
+/// Nobody is alone for so long after somebody else asked for something, whatever it was: a read that comes during a sync would
+/// wait for it where the threads that answer are busy.
+const COMPANY: Duration = Duration::from_millis(100);
+
 /// Where the writer is between two groups. Whoever holds the lock is the writer: its thread, or a caller that is alone.
 pub(super) struct Place<A> {
     writer: Mutex<Option<Writer<A>>>,
     groups_of_one: AtomicU32,
+    opened: Instant,
+    /// Until so long after `opened` nobody is alone.
+    company_until_micros: AtomicU64,
 }
 
 /// A submission that is not judged here and goes the way of all others.
@@ -30,13 +38,28 @@ pub(super) struct NotAlone(pub(super) Box<Submission>);
 pub(super) trait Alone: Send + Sync {
     fn may_be_alone(&self) -> bool;
 
+    /// Somebody else asked for something.
+    fn in_company(&self);
+
+    fn company_until_micros(&self) -> u64;
+
     /// Judges and answers. Blocking: one sync.
     fn judge(&self, tenant: TenantId, submission: Box<Submission>) -> Result<Result<Verdict, SubmitError>, NotAlone>;
 }
 
 impl<A: Audience> Place<A> {
     pub(super) fn new(writer: Writer<A>) -> Self {
-        Self { writer: Mutex::new(Some(writer)), groups_of_one: AtomicU32::new(0) }
+        let company_until_micros = AtomicU64::new(0);
+        Self {
+            writer: Mutex::new(Some(writer)),
+            groups_of_one: AtomicU32::new(0),
+            opened: monotonic(),
+            company_until_micros,
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The writer's thread: a group whenever something waits, until it is told to stop or nobody is left to ask.
@@ -66,7 +89,16 @@ impl<A: Audience> Place<A> {
 
 impl<A: Audience> Alone for Place<A> {
     fn may_be_alone(&self) -> bool {
-        self.groups_of_one.load(Ordering::Relaxed) >= GROUPS_OF_ONE
+        self.groups_of_one.load(Ordering::Relaxed) >= GROUPS_OF_ONE && self.micros() >= self.company_until_micros()
+    }
+
+    fn company_until_micros(&self) -> u64 {
+        self.company_until_micros.load(Ordering::Relaxed)
+    }
+
+    fn in_company(&self) {
+        let until = self.micros().saturating_add(u64::try_from(COMPANY.as_micros()).unwrap_or(u64::MAX));
+        self.company_until_micros.store(until, Ordering::Relaxed);
     }
 
     fn judge(&self, tenant: TenantId, submission: Box<Submission>) -> Result<Result<Verdict, SubmitError>, NotAlone> {

@@ -167,6 +167,16 @@ impl WriterHandle {
         }
     }
 
+    /// Who asks next is not alone, for a while.
+    pub fn in_company(&self) {
+        self.place.in_company();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn company_until_micros(&self) -> u64 {
+        self.place.company_until_micros()
+    }
+
     #[must_use]
     pub fn reader(&self) -> &LogReader {
         &self.reader
