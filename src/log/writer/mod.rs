@@ -46,7 +46,7 @@ pub use subjects::trial_intake;
 /// Jobs that may wait for the writer; more are turned away as busy.
 pub const QUEUE_JOBS_MAX: usize = 16_384;
 /// A group takes no further job once it holds so many commands or bytes of records.
-const GROUP_COMMANDS_MAX: usize = 4096;
+const GROUP_COMMANDS_MAX: usize = 1024;
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Timers are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
