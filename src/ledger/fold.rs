@@ -7,6 +7,7 @@ use crate::domain::time::Time;
 use crate::log::ReplayedFrame;
 use crate::log::panics::caught;
 use crate::log::record::{self, RecordError};
+use std::borrow::Borrow;
 use std::ops::ControlFlow;
 
 /// How far a history is folded.
@@ -54,10 +55,10 @@ pub(super) fn decoded(frame: ReplayedFrame<'_>) -> impl Iterator<Item = Result<R
 }
 
 /// As [`fold_frame`], of records that were read before.
-pub(super) fn fold_records(
+pub(super) fn fold_records<R: Borrow<Recorded>, E: Borrow<RecordError>>(
     state: &mut Tenant,
     first_position: u64,
-    records: impl Iterator<Item = Result<Recorded, RecordError>>,
+    records: impl Iterator<Item = Result<R, E>>,
     to: To,
     seen: &mut dyn FnMut(&Recorded) -> Result<(), String>,
 ) -> Result<ControlFlow<()>, Misfit> {
@@ -65,11 +66,12 @@ pub(super) fn fold_records(
     let outcome = caught(|| {
         for (position, recorded) in (first_position..).zip(records) {
             at = position;
-            let recorded = recorded.map_err(|error| format!("its record can't be read: {error}"))?;
-            if to.is_beyond(&recorded) {
+            let recorded = recorded.map_err(|error| format!("its record can't be read: {}", error.borrow()))?;
+            let recorded = recorded.borrow();
+            if to.is_beyond(recorded) {
                 return Ok(ControlFlow::Break(()));
             }
-            seen(&recorded)?;
+            seen(recorded)?;
             state.evolve(&recorded.event, &recorded.meta());
         }
         Ok(ControlFlow::Continue(()))

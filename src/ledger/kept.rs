@@ -6,6 +6,7 @@ use crate::domain::ids::TenantId;
 use crate::log::writer::SNAPSHOT_SCHEMA;
 use crate::log::{Head, record, snapshot};
 use crate::projection::View;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,11 @@ impl Ledger {
         match read(path, tenant) {
             Ok(view) => view.filter(|view| view.state.next_position == head.next_position),
             // it made room for newer ones meanwhile
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+                tracing::warn!(%error, "a snapshot of the past can't be read now; the past is folded from farther back");
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, "a snapshot of the past can't be read and is removed; the past is folded from farther back");
                 let _made_anew_by_nobody = std::fs::remove_file(path);
@@ -47,13 +52,11 @@ impl Ledger {
 
 /// Where a tenant stood, as the snapshot says of itself; `None` where it is none that this program reads.
 fn head_in(path: &Path, tenant: TenantId) -> Option<Head> {
-    let (meta, _) = snapshot::open(path).ok()?;
+    let meta = snapshot::head(path).ok()?;
     meta.heads.get(&tenant.0).copied().filter(|_| meta.schema == SNAPSHOT_SCHEMA)
 }
 
 fn read(path: &Path, tenant: TenantId) -> std::io::Result<Option<View>> {
-    snapshot::check(path)?;
-    let (_, mut payload) = snapshot::open(path)?;
-    let views: Vec<View> = record::decode_cache(&mut payload)?;
+    let (_, views) = snapshot::read(path, |_, payload| record::decode_cache::<Vec<View>>(payload))?;
     Ok(views.into_iter().nth(tenant.index()))
 }

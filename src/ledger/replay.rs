@@ -5,10 +5,10 @@ pub use super::fold::To;
 use super::fold::{Misfit, decoded, fold_records, name_of};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::state::Tenant;
+use crate::domain::state::{LOOK_AHEAD_EVENTS, Tenant};
 use crate::log::record::{self, RecordError};
 use crate::log::{OpenError, Progress, checkpointed_group, replay_groups};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -52,9 +52,14 @@ pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> R
     let mut states: BTreeMap<u32, Tenant> = BTreeMap::new();
     std::thread::scope(|scope| {
         let (give, read) = bounded(BATCHES_AHEAD_MAX);
-        let reading = scope.spawn(move || read_ahead(dir, &give, total, progress));
+        let (give_back, spent) = bounded(BATCHES_AHEAD_MAX);
+        let reading = scope.spawn(move || read_ahead(dir, &give, &spent, total, progress));
         // whoever stops here lets go of the batches, and the reading ends
-        let folded = read.into_iter().flatten().try_for_each(|frame| fold(&mut states, frame, options));
+        let folded = read.into_iter().try_for_each(|mut batch| {
+            fold(&mut states, &mut batch, options)?;
+            let _enough_are_there = give_back.try_send(batch);
+            Ok(())
+        });
         let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         folded.and(read)
     })?;
@@ -78,35 +83,46 @@ pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> R
     }
 }
 
-/// So many records are read ahead of the fold in one batch, and so many batches.
-const BATCH_RECORDS: usize = 2048;
-const BATCHES_AHEAD_MAX: usize = 4;
+/// So many records are read ahead of the fold in one batch, and so many batches; few, so that they stay near the processors.
+const BATCH_RECORDS: usize = 256;
+const BATCHES_AHEAD_MAX: usize = 3;
 
-/// A frame's records, read.
-struct Frame {
-    tenant: u32,
-    first_position: u64,
+/// Records in the order of the journal, read.
+#[derive(Default)]
+struct Batch {
+    frames: Vec<Frame>,
     records: Vec<Result<Recorded, RecordError>>,
 }
 
-/// Checks and reads the journal on a thread of its own, so that the fold does nothing else.
-fn read_ahead(dir: &Path, give: &Sender<Vec<Frame>>, total: u64, progress: &dyn Progress) -> Result<(), ReplayError> {
-    let (mut batch, mut records) = (Vec::new(), 0);
+/// How many of a batch's records are of one frame.
+struct Frame {
+    tenant: u32,
+    first_position: u64,
+    records: usize,
+}
+
+/// Checks and reads the journal on a thread of its own, so that the fold does nothing else. Batches that were folded come back.
+fn read_ahead(
+    dir: &Path,
+    give: &Sender<Batch>,
+    spent: &Receiver<Batch>,
+    total: u64,
+    progress: &dyn Progress,
+) -> Result<(), ReplayError> {
+    let mut batch = Batch::default();
     let ended = replay_groups(dir, 1, &mut |group| {
         if group.number.is_multiple_of(4096) {
             progress.step("folding the history", group.number, total.max(group.number));
         }
         for frame in group.frames() {
-            let (tenant, first_position) = (frame.tenant, frame.first_position);
-            let mut read = Vec::with_capacity(usize::try_from(frame.count).unwrap_or(0));
-            read.extend(decoded(frame));
-            records += read.len();
-            batch.push(Frame { tenant, first_position, records: read });
-        }
-        if records >= BATCH_RECORDS {
-            records = 0;
-            if give.send(std::mem::take(&mut batch)).is_err() {
-                return ControlFlow::Break(());
+            let (tenant, first_position, before) = (frame.tenant, frame.first_position, batch.records.len());
+            batch.records.extend(decoded(frame));
+            batch.frames.push(Frame { tenant, first_position, records: batch.records.len() - before });
+            if batch.records.len() >= BATCH_RECORDS {
+                let full = std::mem::replace(&mut batch, spent.try_recv().unwrap_or_default());
+                if give.send(full).is_err() {
+                    return ControlFlow::Break(());
+                }
             }
         }
         ControlFlow::Continue(())
@@ -116,18 +132,43 @@ fn read_ahead(dir: &Path, give: &Sender<Vec<Frame>>, total: u64, progress: &dyn 
     ended.map(|_| ()).map_err(ReplayError::Log)
 }
 
-fn fold(states: &mut BTreeMap<u32, Tenant>, frame: Frame, options: &ReplayOptions) -> Result<(), ReplayError> {
-    let Frame { tenant, first_position, records } = frame;
+/// Folds a batch, and leaves it empty.
+fn fold(states: &mut BTreeMap<u32, Tenant>, batch: &mut Batch, options: &ReplayOptions) -> Result<(), ReplayError> {
+    let mut records = batch.records.as_slice();
+    for frame in &batch.frames {
+        let (of_frame, rest) = records.split_at_checked(frame.records).expect("a batch holds its frames' records");
+        records = rest;
+        fold_frame(states, frame, of_frame, options)?;
+    }
+    batch.frames.clear();
+    batch.records.clear();
+    Ok(())
+}
+
+fn fold_frame(
+    states: &mut BTreeMap<u32, Tenant>,
+    frame: &Frame,
+    records: &[Result<Recorded, RecordError>],
+    options: &ReplayOptions,
+) -> Result<(), ReplayError> {
+    let Frame { tenant, first_position, .. } = *frame;
     let state = states.entry(tenant).or_default();
     let is_wanted = state.next_position == first_position
         && (state.slug.is_empty() || options.tenant.as_ref().is_none_or(|slug| *slug == state.slug));
     if !is_wanted {
         return Ok(()); // another tenant's, or behind the last position that counts
     }
-    match fold_records(state, first_position, records.into_iter(), options.to, &mut |_| Ok(())) {
-        Ok(_enough) => Ok(()),
-        Err(Misfit { position, what }) => Err(ReplayError::Misfit { tenant: name_of(tenant, state), position, what }),
+    for next in records.chunks(LOOK_AHEAD_EVENTS) {
+        state.look_ahead(next.iter().flatten().map(|recorded| &recorded.event));
+        match fold_records(state, state.next_position, next.iter().map(Result::as_ref), options.to, &mut |_| Ok(())) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
+            Err(Misfit { position, what }) => {
+                return Err(ReplayError::Misfit { tenant: name_of(tenant, state), position, what });
+            }
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -272,8 +272,7 @@ fn look_at_snapshots(
 }
 
 fn digests_of(path: &Path) -> std::io::Result<Vec<[u8; 32]>> {
-    let (_, mut payload) = snapshot::open(path)?;
-    let views: Vec<View> = record::decode_cache(&mut payload)?;
+    let (_, views) = snapshot::read(path, |_, payload| record::decode_cache::<Vec<View>>(payload))?;
     Ok(views.iter().map(|view| record::digest(&view.state)).collect())
 }
 

@@ -57,9 +57,7 @@ impl Journal {
     pub(crate) fn new(medium: Arc<dyn Medium>, live: LiveSegment, segment_bytes_max: u64, total_bytes: u64) -> Journal {
         let sealer = live.header.sealer();
         let preparer = Preparer::start(Arc::clone(&medium));
-        let mut journal = Journal { medium, live, sealer, segment_bytes_max, total_bytes, preparer };
-        journal.order_next();
-        journal
+        Journal { medium, live, sealer, segment_bytes_max, total_bytes, preparer }
     }
 
     /// Makes the encoded group durable: write, sync. The segment is changed first if the group does not fit.
@@ -73,6 +71,8 @@ impl Journal {
         self.live.file.sync().map_err(JournalError::fatal("syncing the journal"))?;
         self.live.offset += group.len();
         self.total_bytes += group.len();
+        // not before the first group: a start has other things to do
+        self.order_next();
         Ok(Place { segment: self.live.header.id, end: self.live.offset, is_new_segment })
     }
 
@@ -105,7 +105,6 @@ impl Journal {
             .map_err(JournalError::fatal("changing to the next segment"))?;
         self.sealer = header.sealer();
         self.live = LiveSegment { header, file, offset: wide(HEADER_BYTES), len };
-        self.order_next();
         Ok(())
     }
 
@@ -150,6 +149,7 @@ impl Preparer {
         Preparer { orders: thread.is_some().then_some(orders), made, is_ordered: false, thread }
     }
 
+    /// Unless one was ordered already.
     fn order(&mut self, len: u64) {
         if let Some(orders) = self.orders.as_ref().filter(|_| !self.is_ordered) {
             self.is_ordered = orders.try_send(len).is_ok();

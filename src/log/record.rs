@@ -1,4 +1,6 @@
-//! One event with its envelope as bytes: the only file that knows bincode, so that leaving it is a change to this file.
+//! One event with its envelope as bytes: the only file that knows bincode, so that leaving it is a change to this file. What
+//! is read by the million, and written by the million without being recorded, goes through `record/read.rs` and
+//! `record/write.rs`, which know the same bytes.
 //!
 //! `schemas/log-format.md` describes the bytes for programs in other languages; `schemas/events/` holds golden ones. The
 //! bytes that are stored are the ones that are hashed: nothing is ever encoded again to be compared.
@@ -7,16 +9,18 @@ use crate::domain::command::{Actor, Door, Envelope};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::state::Tenant;
 use crate::domain::time::Time;
+use crate::log::snapshot::Payload;
+use crossbeam_channel::bounded;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::io::{BufWriter, Read, Write};
+use std::io;
+
+mod read;
+mod write;
 
 /// The version of every record written today; the first byte of each.
 pub const RECORD_VERSION: u8 = 1;
-
-/// A record is never longer; `decide` cuts lists so that none would be.
-const DECODED_BYTES_MAX: usize = super::RECORD_BYTES_MAX;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +61,8 @@ enum WireId<'a> {
     Text(&'a str),
 }
 
+/// A record's fields in their order.
+#[cfg(test)]
 #[derive(Deserialize)]
 #[serde(rename = "Record")]
 struct OwnedWire {
@@ -115,26 +121,29 @@ pub fn decode(position: u64, bytes: &[u8]) -> Result<Recorded, RecordError> {
     if *version != RECORD_VERSION {
         return Err(RecordError::Version(*version));
     }
-    let config = bincode::config::standard().with_limit::<DECODED_BYTES_MAX>();
-    let (wire, used): (OwnedWire, usize) =
-        bincode::serde::decode_from_slice(body, config).map_err(|error| RecordError::Malformed(error.to_string()))?;
-    if used != body.len() {
-        return Err(RecordError::Trailing(body.len() - used));
+    if body.len() > super::RECORD_BYTES_MAX {
+        return Err(RecordError::TooLong(bytes.len()));
     }
-    let (command_id, content_hash) = match wire.command {
+    let mut source = read::Slice(body);
+    let recorded = read_recorded(position, &mut source).map_err(|flaw| RecordError::Malformed(flaw.to_string()))?;
+    if !source.0.is_empty() {
+        return Err(RecordError::Trailing(source.0.len()));
+    }
+    Ok(recorded)
+}
+
+/// The fields of [`OwnedWire`] in their order, each put where it stays.
+fn read_recorded(position: u64, source: &mut read::Slice<'_>) -> Result<Recorded, read::Flaw> {
+    let recorded_at = Time(read::read(source)?);
+    let occurred_at = read::read::<Option<i64>, _>(source)?.map(Time);
+    let (actor, door) = (read::read(source)?, read::read(source)?);
+    let (command_id, content_hash) = match read::read::<Option<OwnedCommand>, _>(source)? {
         Some(command) => (Some(command.id.into_text()), u64::from_be_bytes(command.content_hash)),
         None => (None, 0),
     };
-    let envelope = Envelope {
-        recorded_at: Time(wire.recorded_at),
-        occurred_at: wire.occurred_at.map(Time),
-        actor: wire.actor,
-        door: wire.door,
-        command_id,
-        content_hash,
-        reason: wire.reason,
-    };
-    Ok(Recorded { position, envelope, event: wire.event })
+    let reason = read::read(source)?;
+    let envelope = Envelope { recorded_at, occurred_at, actor, door, command_id, content_hash, reason };
+    Ok(Recorded { position, envelope, event: read::read(source)? })
 }
 
 impl OwnedId {
@@ -192,42 +201,81 @@ fn uuid_text(bytes: [u8; 16]) -> String {
     text
 }
 
-/// The digest of a tenant's state: ids and figures, no outside name, so that an erasure leaves it as it was.
+/// The digest of a tenant's state: ids and figures, no outside name, so that an erasure leaves it as it was. What is hashed
+/// of a large one is hashed on a thread beside.
+///
+/// # Panics
+/// If no thread can be had.
 #[must_use]
 pub fn digest(tenant: &Tenant) -> [u8; 32] {
-    let mut hasher = HashWriter(Sha256::new());
-    encode_cache(&tenant.without_names(), &mut hasher)
-        .expect("a state of plain data encodes, and a hasher takes every byte");
-    hasher.0.finalize().into()
+    let tenant = tenant.without_names();
+    std::thread::scope(|scope| {
+        let (mut hasher, mut beside) = (Sha256::new(), None);
+        let encoded = encode_in_blocks(&tenant, BLOCK_BYTES, &mut |block| {
+            if block.len() < BLOCK_BYTES / 2 && beside.is_none() {
+                hasher.update(&*block);
+                block.clear();
+                return Ok(());
+            }
+            let (give, _) = beside.get_or_insert_with(|| {
+                let (give, blocks) = bounded::<Vec<u8>>(BLOCKS_AHEAD_MAX);
+                let mut hasher = std::mem::take(&mut hasher);
+                let hash = move || {
+                    blocks.into_iter().for_each(|block| hasher.update(block));
+                    hasher
+                };
+                (give, scope.spawn(hash))
+            });
+            give.send(std::mem::take(block)).map_err(io::Error::other)
+        });
+        encoded.expect("a state of plain data encodes, and a hasher takes every byte");
+        if let Some((give, hashing)) = beside {
+            drop(give);
+            hasher = hashing.join().expect("hashing does not panic");
+        }
+        hasher.finalize().into()
+    })
 }
 
-struct HashWriter(Sha256);
+/// What is hashed beside goes there in blocks of so many bytes, so many of which wait.
+const BLOCK_BYTES: usize = 256 << 10;
+const BLOCKS_AHEAD_MAX: usize = 4;
 
-impl Write for HashWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
+/// A cache's contents as bytes, for snapshots, whose file has its own hash.
+///
+/// # Errors
+/// What whoever takes them said.
+pub fn encode_cache<T: Serialize + ?Sized>(value: &T, into: &mut dyn io::Write) -> io::Result<()> {
+    let mut away = |block: &mut Vec<u8>| {
+        into.write_all(block)?;
+        block.clear();
         Ok(())
-    }
+    };
+    encode_in_blocks(value, 64 << 10, &mut away)
 }
 
-/// A cache's contents as bytes: for snapshots, whose file has its own hash.
-pub fn encode_cache<T: Serialize>(value: &T, into: &mut impl Write) -> std::io::Result<()> {
-    // most numbers are a byte or two: each would be a call of a hash or a file
-    let mut gathered = BufWriter::with_capacity(64 << 10, into);
-    bincode::serde::encode_into_std_write(value, &mut gathered, bincode::config::standard())
-        .map_err(std::io::Error::other)?;
-    gathered.flush()
+/// Each call takes a block and leaves it empty.
+fn encode_in_blocks<T: Serialize + ?Sized>(
+    value: &T,
+    block_bytes: usize,
+    away: &mut impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut gathered = write::Gathered::new(block_bytes, away);
+    write::write(value, &mut gathered)?;
+    Ok(gathered.finish()?)
 }
 
-/// Reads a cache's contents back, from bytes whose hash was checked.
-pub fn decode_cache<T: DeserializeOwned>(from: &mut impl Read) -> std::io::Result<T> {
-    bincode::serde::decode_from_std_read(from, bincode::config::standard()).map_err(std::io::Error::other)
+/// Reads a cache's contents back. The hash of the bytes need not be known yet: whoever reads believes what comes of them when
+/// it is.
+///
+/// # Errors
+/// When the bytes are no such contents.
+pub fn decode_cache<T: DeserializeOwned>(payload: &mut Payload) -> io::Result<T> {
+    Ok(read::read(&mut read::Blocks::new(|block| payload.next(block)))?)
 }
 
+#[cfg(test)]
+mod both;
 #[cfg(test)]
 mod golden;
 

@@ -46,7 +46,7 @@ fn nearest(kept: &[Kept], after: u64) -> Option<usize> {
 
 fn look_at(path: PathBuf) -> io::Result<Kept> {
     let bytes = std::fs::metadata(&path)?.len();
-    let (meta, _) = snapshot::open(&path)?;
+    let meta = snapshot::head(&path)?;
     let events = meta.heads.values().map(|head| head.next_position).sum();
     Ok(Kept { path, schema: meta.schema, bytes, events })
 }

@@ -7,6 +7,8 @@
 //! Numbers are big-endian; the hash covers everything before it.
 
 use super::Head;
+use super::panics::caught;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -99,40 +101,152 @@ fn only_whole(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
 /// # Errors
 /// When it can't be read or is not what was written.
 pub fn check(path: &Path) -> io::Result<SnapshotMeta> {
-    let length = std::fs::metadata(path)?.len().checked_sub(32).ok_or_else(|| damaged(path))?;
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let mut hash = Sha256::new();
-    io::copy(&mut (&mut file).take(length), &mut HashOnly(&mut hash))?;
-    let mut stated = [0; 32];
-    file.read_exact(&mut stated)?;
-    if stated != <[u8; 32]>::from(hash.finalize()) {
+    let mut hashed = Hashed::open(path)?;
+    let mut block = Vec::new();
+    while hashed.next(&mut block)? {}
+    if !hashed.is_whole()? {
         return Err(damaged(path));
     }
-    open(path).map(|(meta, _)| meta)
+    head(path)
 }
 
-/// A snapshot's payload, behind its head. The caller has checked it.
+/// What a snapshot says of itself. Nothing of it was checked.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn open(path: &Path) -> io::Result<(SnapshotMeta, impl Read + use<>)> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
-    if read::<8>(&mut file)? != *MAGIC {
-        return Err(damaged(path));
-    }
-    let schema = u32::from_be_bytes(read(&mut file)?);
-    let group = u64::from_be_bytes(read(&mut file)?);
-    let tenants = u32::from_be_bytes(read(&mut file)?);
-    let mut heads = BTreeMap::new();
-    for _ in 0..tenants {
-        let tenant = u32::from_be_bytes(read(&mut file)?);
-        let next_position = u64::from_be_bytes(read(&mut file)?);
-        heads.insert(tenant, Head { next_position, chain: read(&mut file)? });
-    }
-    Ok((SnapshotMeta { schema, group, heads }, file))
+pub fn head(path: &Path) -> io::Result<SnapshotMeta> {
+    read_head(&mut BufReader::with_capacity(4 << 10, File::open(path)?))
 }
 
-fn read<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+/// Reads a snapshot once. A thread beside reads and hashes it, while `take` makes something of what stands behind the head:
+/// of bytes that may be anything, since their hash is known only at the end. What it made is given out if the hash is right.
+///
+/// # Errors
+/// When it can't be read or is not what was written, and what `take` said.
+pub fn read<T>(
+    path: &Path,
+    take: impl FnOnce(&SnapshotMeta, &mut Payload) -> io::Result<T>,
+) -> io::Result<(SnapshotMeta, T)> {
+    let mut hashed = Hashed::open(path)?;
+    std::thread::scope(|scope| {
+        let (give, blocks) = bounded(BLOCKS_AHEAD_MAX);
+        let (spent, empty) = bounded(BLOCKS_AHEAD_MAX);
+        let hash = move || {
+            let mut block = Vec::new();
+            while hashed.next(&mut block)? {
+                // whoever takes may have stopped; the hash is wanted anyway
+                if give.send(block).is_ok() {
+                    block = empty.try_recv().unwrap_or_default();
+                } else {
+                    block = Vec::new();
+                }
+            }
+            drop(give);
+            hashed.is_whole()
+        };
+        let hashing = std::thread::Builder::new().name("hash".into()).spawn_scoped(scope, hash)?;
+        let taken = caught(|| {
+            let mut payload = Payload { blocks, spent, block: Vec::new(), at: 0 };
+            let meta = read_head(&mut payload)?;
+            let taken = take(&meta, &mut payload)?;
+            Ok((meta, taken))
+        });
+        let is_whole = hashing.join().unwrap_or_else(|_| Err(io::Error::other("hashing it panicked")))?;
+        if !is_whole {
+            return Err(damaged(path));
+        }
+        taken.map_err(io::Error::other)?
+    })
+}
+
+/// A snapshot is read in blocks of so many bytes, so many of which wait for whoever takes them.
+const BLOCK_BYTES: u64 = 256 << 10;
+const BLOCKS_AHEAD_MAX: usize = 4;
+
+/// What stands behind a snapshot's head, block by block.
+pub struct Payload {
+    blocks: Receiver<Vec<u8>>,
+    spent: Sender<Vec<u8>>,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl Payload {
+    /// Puts the next block in the place of one that was read; nothing behind the last.
+    pub fn next(&mut self, into: &mut Vec<u8>) {
+        let (block, at) = (std::mem::take(&mut self.block), std::mem::take(&mut self.at));
+        if at < block.len() {
+            *into = block;
+            into.drain(..at);
+            return;
+        }
+        let old = std::mem::replace(into, self.blocks.recv().unwrap_or_default());
+        let _enough_are_there = self.spent.try_send(old);
+    }
+}
+
+impl Read for Payload {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.block.len() {
+            (self.block, self.at) = (self.blocks.recv().unwrap_or_default(), 0);
+        }
+        let got = self.block.get(self.at..).unwrap_or_default().read(into)?;
+        self.at += got;
+        Ok(got)
+    }
+}
+
+/// A snapshot's bytes as they are hashed, without the hash that it states.
+struct Hashed {
+    file: File,
+    left: u64,
+    hash: Sha256,
+}
+
+impl Hashed {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let left = file.metadata()?.len().checked_sub(32).ok_or_else(|| damaged(path))?;
+        Ok(Self { file, left, hash: Sha256::new() })
+    }
+
+    /// Puts the next block in the place of another; `false` behind the last.
+    fn next(&mut self, block: &mut Vec<u8>) -> io::Result<bool> {
+        block.clear();
+        let wanted = self.left.min(BLOCK_BYTES);
+        // room for the whole block at once, so that no byte is looked for behind it
+        block.reserve_exact(usize::try_from(wanted).map_err(io::Error::other)?);
+        if (&mut self.file).take(wanted).read_to_end(block)? as u64 != wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= wanted;
+        self.hash.update(&*block);
+        Ok(wanted > 0)
+    }
+
+    /// Whether the hash that stands behind everything is that of everything.
+    fn is_whole(mut self) -> io::Result<bool> {
+        Ok(read_array::<32>(&mut self.file)? == <[u8; 32]>::from(self.hash.finalize()))
+    }
+}
+
+fn read_head(file: &mut impl Read) -> io::Result<SnapshotMeta> {
+    if read_array::<8>(file)? != *MAGIC {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not begin as a snapshot"));
+    }
+    let schema = u32::from_be_bytes(read_array(file)?);
+    let group = u64::from_be_bytes(read_array(file)?);
+    let tenants = u32::from_be_bytes(read_array(file)?);
+    let mut heads = BTreeMap::new();
+    for _ in 0..tenants {
+        let tenant = u32::from_be_bytes(read_array(file)?);
+        let next_position = u64::from_be_bytes(read_array(file)?);
+        heads.insert(tenant, Head { next_position, chain: read_array(file)? });
+    }
+    Ok(SnapshotMeta { schema, group, heads })
+}
+
+fn read_array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
@@ -159,19 +273,6 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-struct HashOnly<'a>(&'a mut Sha256);
-
-impl Write for HashOnly<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,16 +286,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), &meta(5), &mut |out| out.write_all(b"everything")).unwrap();
         assert_eq!(check(&path).unwrap(), meta(5));
-        let mut payload = [0; 10];
-        open(&path).unwrap().1.read_exact(&mut payload).unwrap();
-        assert_eq!(&payload, b"everything");
+        let all = |_: &SnapshotMeta, payload: &mut Payload| {
+            let mut all = Vec::new();
+            payload.read_to_end(&mut all).map(|_| all)
+        };
+        assert_eq!(read(&path, all).unwrap(), (meta(5), b"everything".to_vec()));
+        assert_eq!(head(&path).unwrap(), meta(5));
         let whole = std::fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut bad = whole.clone();
             bad[at] ^= 16;
             std::fs::write(&path, bad).unwrap();
-            assert!(check(&path).is_err(), "byte {at}");
+            assert!(check(&path).is_err() && read(&path, all).is_err(), "byte {at}");
+            assert!(read(&path, |_, _| Ok(())).is_err(), "whatever was made of it: byte {at}");
         }
+        std::fs::write(&path, whole).unwrap();
+        assert!(read::<()>(&path, |_, _| Err(io::Error::other("no such contents"))).is_err());
+        assert!(read::<()>(&path, |_, _| panic!("no such contents at all")).is_err());
+    }
+
+    #[test]
+    fn a_payload_of_many_blocks_comes_whole_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let contents: Vec<u8> = (0..3 * BLOCK_BYTES + 11).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let path = write(dir.path(), &meta(5), &mut |out| out.write_all(&contents)).unwrap();
+        let blocks = |_: &SnapshotMeta, payload: &mut Payload| {
+            let (mut all, mut block) = (Vec::new(), Vec::new());
+            loop {
+                payload.next(&mut block);
+                if block.is_empty() {
+                    return Ok(all);
+                }
+                all.extend_from_slice(&block);
+            }
+        };
+        assert!(read(&path, blocks).unwrap().1 == contents);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::reviews::Parting;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Install, InstallKey, Meta, RecentEnding, Seat, SeatState, Tenant};
+use crate::domain::state::{Install, InstallKey, Meta, Pool, RecentEnding, Seat, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 
 impl Tenant {
@@ -117,12 +117,13 @@ impl Tenant {
         self.pool_mut(pool).seats.get_mut(&holder).expect("the fact is about a seat that is held")
     }
 
-    fn insert_seat(&mut self, pool: PoolId, holder: Holder, seat: Seat) {
+    fn insert_seat(&mut self, pool: PoolId, holder: Holder, seat: Seat) -> &mut Pool {
+        self.links_mut(holder).seats.insert(pool);
+        self.seats_held += 1;
         let entry = self.pool_mut(pool);
         *entry.count_mut(seat.state) += 1;
         assert!(entry.seats.insert(holder, seat).is_none(), "{holder} held a seat of {pool} already");
-        self.links_mut(holder).seats.insert(pool);
-        self.seats_held += 1;
+        entry
     }
 
     /// Law 1, from the side of the facts.
@@ -134,8 +135,8 @@ impl Tenant {
         self.leave_queue(pool, holder);
         self.lapse(pool, holder, false);
         let state = if in_use { SeatState::InUse } else { SeatState::Reserved };
-        self.pool_mut(pool).last_free_position = meta.position;
-        self.insert_seat(pool, holder, new_seat(state, meta, place, is_confirmed));
+        let seat = new_seat(state, meta, place, is_confirmed);
+        self.insert_seat(pool, holder, seat).last_free_position = meta.position;
         if in_use {
             self.attach_installs(pool, holder);
         }

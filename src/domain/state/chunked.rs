@@ -1,6 +1,9 @@
 //! An ordered map in shared pieces: a copy of it shares every piece until one of the two changes there. So a snapshot, a
 //! trial or a state of the past costs a copy of what changes meanwhile, not of a pool with a million seats.
 
+mod filling;
+
+use filling::Filling;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::fmt;
@@ -94,6 +97,12 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         let piece = self.pieces.get(self.place(key)?)?;
         let at = find(&piece.keys, key).ok()?;
         piece.values.get(at)
+    }
+
+    /// The entries among which a key is or would be put. Nothing of them is read for that.
+    #[must_use]
+    pub fn around(&self, key: &K) -> Around<'_, K, V> {
+        Around(self.place(key).and_then(|place| self.pieces.get(place)).map(Arc::as_ref))
     }
 
     #[must_use]
@@ -211,6 +220,26 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     }
 }
 
+/// Some neighbouring entries of a map.
+#[derive(Debug)]
+pub struct Around<'m, K, V>(Option<&'m Piece<K, V>>);
+
+impl<K, V> Around<'_, K, V> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.map_or(0, |piece| piece.keys.len() & piece.values.len())
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.into_iter().flat_map(|piece| piece.iter())
+    }
+}
+
 impl<K, V> Piece<K, V> {
     fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.keys.iter().zip(&self.values)
@@ -280,11 +309,11 @@ impl<'de, K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Deseri
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-                let mut map = Chunked::default();
+                let mut filling = Filling::of(entries.size_hint());
                 while let Some((key, value)) = entries.next_entry()? {
-                    map.insert(key, value);
+                    filling.push(key, value);
                 }
-                Ok(map)
+                Ok(filling.finish())
             }
         }
         d.deserialize_map(Entries(PhantomData))
@@ -360,11 +389,11 @@ impl<'de, K: Ord + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> 
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut keys: A) -> Result<Self::Value, A::Error> {
-                let mut set = ChunkedSet::default();
+                let mut filling = Filling::of(keys.size_hint());
                 while let Some(key) = keys.next_element()? {
-                    set.insert(key);
+                    filling.push(key, ());
                 }
-                Ok(set)
+                Ok(ChunkedSet(filling.finish()))
             }
         }
         d.deserialize_seq(Keys(PhantomData))
@@ -401,6 +430,10 @@ mod tests {
                         if let Some(at) = plain.get_mut(&key) { *at = value; }
                     }
                 }
+                let around: Vec<_> = map.around(&key).iter().map(|(near, value)| (*near, *value)).collect();
+                prop_assert_eq!((map.around(&key).len(), map.around(&key).is_empty()), (around.len(), around.is_empty()));
+                prop_assert!(around.iter().all(|(near, value)| plain.get(near) == Some(value)));
+                prop_assert_eq!(around.iter().any(|(near, _)| *near == key), plain.contains_key(&key));
                 prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
             }
             copies.push((map, plain));

@@ -118,8 +118,21 @@ impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for Dense<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
                 let mut list = Dense::default();
+                let mut left = entries.size_hint().unwrap_or(0);
+                let mut piece = Vec::new();
                 while let Some(entry) = entries.next_element()? {
-                    list.push(entry);
+                    if piece.is_empty() {
+                        // a length that was told is believed for one piece
+                        piece = Vec::with_capacity(left.clamp(1, PIECE_ENTRIES));
+                    }
+                    left = left.saturating_sub(1);
+                    piece.push(entry);
+                    if piece.len() == PIECE_ENTRIES {
+                        list.pieces.push(Arc::new(std::mem::take(&mut piece)));
+                    }
+                }
+                if !piece.is_empty() {
+                    list.pieces.push(Arc::new(piece));
                 }
                 Ok(list)
             }

@@ -32,6 +32,11 @@ impl<K> Flat<K> {
         self.0.clear();
     }
 
+    #[must_use]
+    pub fn last(&self) -> Option<&K> {
+        self.0.last()
+    }
+
     /// In order.
     pub fn iter(&self) -> std::slice::Iter<'_, K> {
         self.0.iter()
@@ -138,6 +143,12 @@ impl ByPool {
     /// The pool of each, in order; once for each assignment.
     pub fn pools(&self) -> impl Iterator<Item = PoolId> + '_ {
         self.0.iter().map(|(pool, _)| *pool)
+    }
+
+    /// The last of those pools.
+    #[must_use]
+    pub fn last_pool(&self) -> Option<&PoolId> {
+        self.0.last().map(|(pool, _)| pool)
     }
 
     /// All of them, oldest first.

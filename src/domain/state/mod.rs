@@ -7,6 +7,7 @@ mod chunked;
 mod dense;
 mod flat;
 mod holder;
+mod near;
 mod pool;
 mod review;
 mod tables;
@@ -15,6 +16,7 @@ pub use chunked::{Chunked, ChunkedSet};
 pub use dense::Dense;
 pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
+pub use near::LOOK_AHEAD_EVENTS;
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{

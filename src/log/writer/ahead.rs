@@ -28,6 +28,11 @@ impl<C: DeserializeOwned + Send + 'static> Ahead<C> {
         Self(begun)
     }
 
+    /// The group of the snapshot that is being read, as it says itself.
+    pub(super) fn group(&self) -> Option<u64> {
+        self.0.as_ref().and_then(|(path, _)| snapshot::head(path).ok()).map(|meta| meta.group)
+    }
+
     /// What a snapshot holds; waits if that is the one being read, and else reads it.
     pub(super) fn found(&mut self, path: &Path) -> Found<C> {
         match self.0.take_if(|(of, _)| of == path) {
@@ -38,10 +43,8 @@ impl<C: DeserializeOwned + Send + 'static> Ahead<C> {
 }
 
 fn read<C: DeserializeOwned>(path: &Path) -> Found<C> {
-    let meta = snapshot::check(path)?;
-    if meta.schema != SCHEMA {
-        return Ok(None);
-    }
-    let (_, mut payload) = snapshot::open(path)?;
-    record::decode_cache(&mut payload).map(|copy| Some((meta, copy)))
+    let (meta, copy) = snapshot::read(path, |meta, payload| {
+        (meta.schema == SCHEMA).then(|| record::decode_cache(payload)).transpose()
+    })?;
+    Ok(copy.map(|copy| (meta, copy)))
 }

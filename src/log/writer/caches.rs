@@ -158,7 +158,7 @@ impl Caches {
 }
 
 fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C) {
-    match snapshot::write(dir, meta, &mut |mut out| record::encode_cache(copy, &mut out)) {
+    match snapshot::write(dir, meta, &mut |out| record::encode_cache(copy, out)) {
         Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
         Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
     }

@@ -69,7 +69,7 @@ pub fn start<A: Audience + 'static>(
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
-    let snapshot_group = restore(&dir, ahead, &mut audience)?;
+    let snapshot_group = restore(&dir, &log, ahead, &mut audience)?;
     let mut fold = Fold {
         snapshot_group,
         receipts_group: receipts.covered_group(),
@@ -83,12 +83,15 @@ pub fn start<A: Audience + 'static>(
     };
     let last = log.last_group();
     let from = fold.snapshot_group.min(fold.receipts_group).min(fold.subjects_group) + 1;
-    replay_groups(&dir, from, &mut |group| {
-        if group.number % 4096 == 0 {
-            progress.step("folding the history", group.number, last);
-        }
-        fold.take(&group, &mut audience)
-    })?;
+    // what the caches hold was checked when the log was opened
+    if from <= last {
+        replay_groups(&dir, from, &mut |group| {
+            if group.number % 4096 == 0 {
+                progress.step("folding the history", group.number, last);
+            }
+            fold.take(&group, &mut audience)
+        })?;
+    }
     if let Some(error) = fold.error {
         return Err(error);
     }
@@ -135,10 +138,24 @@ fn subjects_used(tenants: &[Tenant]) -> u64 {
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
-fn restore<A: Audience>(dir: &Path, mut ahead: Ahead<A::Copy>, audience: &mut A) -> Result<u64, StartError> {
+fn restore<A: Audience>(dir: &Path, log: &Log, mut ahead: Ahead<A::Copy>, audience: &mut A) -> Result<u64, StartError> {
+    let chain_at = |group| if group == log.last_group() { Ok(Some(log.heads())) } else { chain_at(dir, group) };
+    // looked at while the snapshot is being read
+    let mut looked = ahead.group().map(|group| Ok::<_, StartError>((group, chain_at(group)?))).transpose()?;
     for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
-        match ahead.found(&path) {
-            Ok(Some((meta, copy))) if chain_at(dir, meta.group)?.is_some_and(|heads| heads == meta.heads) => {
+        let found = ahead.found(&path);
+        let is_ours = match &found {
+            Ok(Some((meta, _))) => {
+                let chain = match looked.take_if(|(group, _)| *group == meta.group) {
+                    Some((_, chain)) => chain,
+                    None => chain_at(meta.group)?,
+                };
+                chain.is_some_and(|heads| heads == meta.heads)
+            }
+            Ok(None) | Err(_) => false,
+        };
+        match found {
+            Ok(Some((meta, copy))) if is_ours => {
                 audience.restore(copy);
                 return Ok(meta.group);
             }
