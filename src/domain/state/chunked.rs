@@ -224,7 +224,7 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
 #[derive(Debug)]
 pub struct Around<'m, K, V>(Option<&'m Piece<K, V>>);
 
-impl<K, V> Around<'_, K, V> {
+impl<K: Ord, V> Around<'_, K, V> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.map_or(0, |piece| piece.keys.len() & piece.values.len())
@@ -235,8 +235,10 @@ impl<K, V> Around<'_, K, V> {
         self.len() == 0
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.0.into_iter().flat_map(|piece| piece.iter())
+    /// Those from a key on: what makes room where one is put in.
+    pub fn iter_from(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
+        let at = |piece: &Piece<K, V>| find(&piece.keys, key).unwrap_or_else(|at| at);
+        self.0.into_iter().flat_map(move |piece| piece.iter_from(at(piece)))
     }
 }
 
@@ -430,10 +432,11 @@ mod tests {
                         if let Some(at) = plain.get_mut(&key) { *at = value; }
                     }
                 }
-                let around: Vec<_> = map.around(&key).iter().map(|(near, value)| (*near, *value)).collect();
-                prop_assert_eq!((map.around(&key).len(), map.around(&key).is_empty()), (around.len(), around.is_empty()));
-                prop_assert!(around.iter().all(|(near, value)| plain.get(near) == Some(value)));
-                prop_assert_eq!(around.iter().any(|(near, _)| *near == key), plain.contains_key(&key));
+                let around = map.around(&key);
+                let from: Vec<_> = around.iter_from(&key).collect();
+                prop_assert!(from.len() <= around.len() && around.len() <= map.len());
+                prop_assert!(plain.range(key..).take(from.len()).eq(from), "the entries from there on");
+                prop_assert_eq!(around.is_empty(), map.is_empty());
                 prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
             }
             copies.push((map, plain));
