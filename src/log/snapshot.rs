@@ -104,7 +104,7 @@ pub fn check(path: &Path) -> io::Result<SnapshotMeta> {
     let mut hashed = Hashed::open(path)?;
     let mut block = Vec::new();
     while hashed.next(&mut block)? {}
-    if !hashed.is_whole()? {
+    if !hashed.finish()? {
         return Err(damaged(path));
     }
     head(path)
@@ -142,7 +142,7 @@ pub fn read<T>(
                 }
             }
             drop(give);
-            hashed.is_whole()
+            hashed.finish()
         };
         let hashing = std::thread::Builder::new().name("hash".into()).spawn_scoped(scope, hash)?;
         let taken = caught(|| {
@@ -225,7 +225,7 @@ impl Hashed {
     }
 
     /// Whether the hash that stands behind everything is that of everything.
-    fn is_whole(mut self) -> io::Result<bool> {
+    fn finish(mut self) -> io::Result<bool> {
         Ok(read_array::<32>(&mut self.file)? == <[u8; 32]>::from(self.hash.finalize()))
     }
 }

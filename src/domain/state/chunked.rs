@@ -224,7 +224,7 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
 #[derive(Debug)]
 pub struct Around<'m, K, V>(Option<&'m Piece<K, V>>);
 
-impl<K: Ord, V> Around<'_, K, V> {
+impl<K, V> Around<'_, K, V> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.map_or(0, |piece| piece.keys.len() & piece.values.len())
@@ -235,10 +235,8 @@ impl<K: Ord, V> Around<'_, K, V> {
         self.len() == 0
     }
 
-    /// Those from a key on: what makes room where one is put in.
-    pub fn iter_from(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
-        let at = |piece: &Piece<K, V>| find(&piece.keys, key).unwrap_or_else(|at| at);
-        self.0.into_iter().flat_map(move |piece| piece.iter_from(at(piece)))
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.into_iter().flat_map(|piece| &piece.values)
     }
 }
 
@@ -433,9 +431,8 @@ mod tests {
                     }
                 }
                 let around = map.around(&key);
-                let from: Vec<_> = around.iter_from(&key).collect();
-                prop_assert!(from.len() <= around.len() && around.len() <= map.len());
-                prop_assert!(plain.range(key..).take(from.len()).eq(from), "the entries from there on");
+                prop_assert!(around.len() <= map.len() && around.values().count() == around.len());
+                prop_assert!(plain.get(&key).is_none_or(|value| around.values().any(|near| near == value)));
                 prop_assert_eq!(around.is_empty(), map.is_empty());
                 prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
             }

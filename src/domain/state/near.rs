@@ -15,24 +15,21 @@ impl Tenant {
     /// Looks at what the most frequent events are about to change, so that it is near when they do: of the first
     /// [`LOOK_AHEAD_EVENTS`] of them. Also where an event is one that no history has: nothing is asserted.
     pub fn look_ahead<'e>(&self, events: impl Iterator<Item = &'e Event>) {
-        let mut seats: [Option<(Around<'_, Holder, Seat>, Holder)>; LOOK_AHEAD_EVENTS] =
-            [const { None }; LOOK_AHEAD_EVENTS];
+        let mut seats: [Option<Around<'_, Holder, Seat>>; LOOK_AHEAD_EVENTS] = [const { None }; LOOK_AHEAD_EVENTS];
         let mut links: [Option<&Links>; LOOK_AHEAD_EVENTS] = [None; LOOK_AHEAD_EVENTS];
         for (event, (seats, links)) in events.zip(seats.iter_mut().zip(&mut links)) {
             if let Event::SeatGranted { pool, holder, .. } = event {
-                *seats = self.pools.get(pool.index()).map(|pool| (pool.seats.around(holder), *holder));
+                *seats = self.pools.get(pool.index()).map(|pool| pool.seats.around(holder));
                 *links = self.links_at(*holder);
             }
             if let Event::AssignmentMade { target: Target::User(user), .. } = event {
                 *links = self.links_at((*user).into());
             }
         }
-        let lengths = seats.iter().flatten().fold(0, |seen, (seats, _)| seen ^ seats.len());
+        let lengths = seats.iter().flatten().fold(0, |seen, seats| seen ^ seats.len());
         let lengths = links.iter().flatten().fold(lengths, |seen, links| seen ^ links.seats.len());
-        let mut granted = 0;
-        for (seats, holder) in seats.iter().flatten() {
-            granted = seats.iter_from(holder).fold(granted, |seen, (_, seat)| seen ^ seat.granted_at);
-        }
+        let granted = seats.iter().flatten().flat_map(Around::values);
+        let granted = granted.fold(0, |seen, seat| seen ^ seat.granted_at);
         let last = links.iter().flatten().map(|links| links.seats.last().max(links.assignments.last_pool()));
         black_box((lengths, granted, last.max()));
     }

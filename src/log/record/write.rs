@@ -251,7 +251,7 @@ impl<S: Sink> Serializer for &mut Writer<'_, S> {
         self,
         _name: &'static str,
         variant: u32,
-        _variant: &'static str,
+        _: &'static str,
         value: &T,
     ) -> Result<(), Flaw> {
         self.number(u64::from(variant))?;
@@ -278,7 +278,7 @@ impl<S: Sink> Serializer for &mut Writer<'_, S> {
         self,
         _name: &'static str,
         variant: u32,
-        _variant: &'static str,
+        _: &'static str,
         _length: usize,
     ) -> Result<Self, Flaw> {
         self.number(u64::from(variant))?;
@@ -300,7 +300,7 @@ impl<S: Sink> Serializer for &mut Writer<'_, S> {
         self,
         _name: &'static str,
         variant: u32,
-        _variant: &'static str,
+        _: &'static str,
         _length: usize,
     ) -> Result<Self, Flaw> {
         self.number(u64::from(variant))?;
