@@ -84,7 +84,7 @@ pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> R
 }
 
 /// So many records are read ahead of the fold in one batch, and so many batches; few, so that they stay near the processors.
-const BATCH_RECORDS: usize = 512;
+const BATCH_RECORDS: usize = 256;
 const BATCHES_AHEAD_MAX: usize = 3;
 
 /// Records in the order of the journal, read.

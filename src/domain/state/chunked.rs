@@ -235,6 +235,16 @@ impl<K, V> Around<'_, K, V> {
         self.len() == 0
     }
 
+    #[must_use]
+    pub fn first_key(&self) -> Option<&K> {
+        self.0?.keys.first()
+    }
+
+    #[must_use]
+    pub fn last_key(&self) -> Option<&K> {
+        self.0?.keys.last()
+    }
+
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.into_iter().flat_map(|piece| &piece.values)
     }
@@ -433,6 +443,7 @@ mod tests {
                 let around = map.around(&key);
                 prop_assert!(around.len() <= map.len() && around.values().count() == around.len());
                 prop_assert!(plain.get(&key).is_none_or(|value| around.values().any(|near| near == value)));
+                prop_assert!(around.first_key() <= around.last_key() && around.first_key().is_some() != map.is_empty());
                 prop_assert_eq!(around.is_empty(), map.is_empty());
                 prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
             }

@@ -28,10 +28,11 @@ impl Tenant {
         }
         let lengths = seats.iter().flatten().fold(0, |seen, seats| seen ^ seats.len());
         let lengths = links.iter().flatten().fold(lengths, |seen, links| seen ^ links.seats.len());
+        let keys = seats.iter().flatten().map(|seats| seats.first_key().max(seats.last_key())).max();
         let granted = seats.iter().flatten().flat_map(Around::values);
         let granted = granted.fold(0, |seen, seat| seen ^ seat.granted_at);
         let last = links.iter().flatten().map(|links| links.seats.last().max(links.assignments.last_pool()));
-        black_box((lengths, granted, last.max()));
+        black_box((lengths, keys, granted, last.max()));
     }
 
     fn links_at(&self, holder: Holder) -> Option<&Links> {
