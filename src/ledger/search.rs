@@ -188,7 +188,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Self::positions`].
-    #[allow(clippy::type_complexity, reason = "seats with what was done to each are asked for in one place")]
+    #[expect(clippy::type_complexity, reason = "seats with what was done to each are asked for in one place")]
     pub fn seats_of(
         &self,
         tenant: TenantId,

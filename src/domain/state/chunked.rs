@@ -102,7 +102,8 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     /// The entries among which a key is or would be put. Nothing of them is read for that.
     #[must_use]
     pub fn around(&self, key: &K) -> Around<'_, K, V> {
-        Around(self.place(key).and_then(|place| self.pieces.get(place)).map(Arc::as_ref))
+        // before every other: into the first piece
+        Around(self.pieces.get(self.place(key).unwrap_or(0)).map(Arc::as_ref))
     }
 
     #[must_use]
