@@ -5,7 +5,7 @@ pub use super::fold::To;
 use super::fold::{Misfit, decoded, fold_records, name_of};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::state::{LOOK_AHEAD_EVENTS, Tenant};
+use crate::domain::state::{LOOK_AHEAD, Tenant};
 use crate::log::record::{self, RecordError};
 use crate::log::{OpenError, Progress, checkpointed_group, replay_groups};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -158,7 +158,7 @@ fn fold_frame(
     if !is_wanted {
         return Ok(()); // another tenant's, or behind the last position that counts
     }
-    for next in records.chunks(LOOK_AHEAD_EVENTS) {
+    for next in records.chunks(LOOK_AHEAD) {
         state.look_ahead(next.iter().flatten().map(|recorded| &recorded.event));
         match fold_records(state, state.next_position, next.iter().map(Result::as_ref), options.to, &mut |_| Ok(())) {
             Ok(ControlFlow::Continue(())) => {}

@@ -4,7 +4,7 @@
 use super::ReadError;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::state::Tenant;
+use crate::domain::state::{LOOK_AHEAD, Tenant};
 use crate::log::writer::Audience;
 use crate::projection::View;
 use parking_lot::RwLock;
@@ -54,8 +54,9 @@ impl Audience for Arc<Shelf> {
             let desk = self.desk_or_new(*tenant);
             let slug = {
                 let mut view = desk.view.write();
-                for (_, recorded) in part {
-                    view.take(recorded);
+                for next in part.chunks(LOOK_AHEAD) {
+                    view.state.look_ahead(next.iter().map(|(_, recorded)| &recorded.event));
+                    next.iter().for_each(|(_, recorded)| view.take(recorded));
                 }
                 view.state.slug.clone()
             };

@@ -16,7 +16,7 @@ pub use chunked::{Chunked, ChunkedSet};
 pub use dense::Dense;
 pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
-pub use near::LOOK_AHEAD_EVENTS;
+pub use near::LOOK_AHEAD;
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{

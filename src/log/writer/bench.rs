@@ -8,7 +8,7 @@ use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Settings;
 use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::personal::Personal;
-use crate::domain::state::{Meta, Tenant};
+use crate::domain::state::{LOOK_AHEAD, Meta, Tenant};
 use crate::domain::time::Time;
 use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
@@ -215,7 +215,15 @@ impl Bench {
         now: Time,
         room: Room,
     ) -> Vec<Result<Judgement, SubmitError>> {
-        batch.into_iter().map(|submission| self.judge(tenant, submission, now, room)).collect()
+        let mut judged = Vec::with_capacity(batch.len());
+        let mut batch = batch.into_iter();
+        while !batch.as_slice().is_empty() {
+            if let Some(state) = self.tenant(tenant) {
+                state.look_ahead_of(batch.as_slice().iter().take(LOOK_AHEAD).filter_map(command_in));
+            }
+            judged.extend(batch.by_ref().take(LOOK_AHEAD).map(|submission| self.judge(tenant, submission, now, room)));
+        }
+        judged
     }
 
     fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
@@ -418,4 +426,8 @@ fn timer_envelope(now: Time) -> Envelope {
         content_hash: 0,
         reason: None,
     }
+}
+
+fn command_in(submission: &Submission) -> Option<&Command> {
+    if let Ask::Intake(Intake::Command(command)) = &submission.ask { Some(command) } else { None }
 }
