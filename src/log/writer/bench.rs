@@ -218,12 +218,17 @@ impl Bench {
         let mut judged = Vec::with_capacity(batch.len());
         let mut batch = batch.into_iter();
         while !batch.as_slice().is_empty() {
-            if let Some(state) = self.tenant(tenant) {
-                state.look_ahead_of(batch.as_slice().iter().take(LOOK_AHEAD).filter_map(command_in));
-            }
+            self.look_ahead(tenant, batch.as_slice().iter().take(LOOK_AHEAD));
             judged.extend(batch.by_ref().take(LOOK_AHEAD).map(|submission| self.judge(tenant, submission, now, room)));
         }
         judged
+    }
+
+    /// So that what the next submissions are about is near when they are judged.
+    pub(super) fn look_ahead<'s>(&self, tenant: TenantId, submissions: impl Iterator<Item = &'s Submission>) {
+        if let Some(state) = self.tenant(tenant) {
+            state.look_ahead_of(submissions.filter_map(command_in));
+        }
     }
 
     fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {

@@ -25,7 +25,7 @@ use crate::clock::{Clock, monotonic};
 use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::state::Tenant;
+use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
 use bench::{Bench, Judgement};
 use caches::{Caches, Round};
@@ -227,7 +227,14 @@ impl<A: Audience> Writer<A> {
         next_tick: &mut Instant,
     ) -> (usize, Option<oneshot::Sender<()>>) {
         let mut stopping = None;
-        while stopping.is_none() && self.bench.commands() < GROUP_COMMANDS_MAX && self.bench.bytes() < GROUP_BYTES_MAX {
+        for at in 0_usize.. {
+            let is_full = self.bench.commands() >= GROUP_COMMANDS_MAX || self.bench.bytes() >= GROUP_BYTES_MAX;
+            if stopping.is_some() || is_full {
+                break;
+            }
+            if at.is_multiple_of(LOOK_AHEAD) {
+                self.look_ahead(jobs);
+            }
             let Some(job) = jobs.next() else { break };
             self.take(job, owed, &mut stopping);
         }
@@ -243,6 +250,18 @@ impl<A: Audience> Writer<A> {
         self.answer(owed);
         self.look_after_caches();
         (answered, stopping)
+    }
+
+    /// At what the next jobs that are one command are about, of the tenant that is the first one's.
+    fn look_ahead(&self, jobs: &mut Waiting<Job>) {
+        let single = |job| {
+            if let &Job::Submit { tenant, ref submission, .. } = job { Some((tenant, &**submission)) } else { None }
+        };
+        let mut ahead = jobs.ahead().take(LOOK_AHEAD).map_while(single).peekable();
+        if let Some((first, _)) = ahead.peek().copied() {
+            self.bench
+                .look_ahead(first, ahead.filter(|(tenant, _)| *tenant == first).map(|(_, submission)| submission));
+        }
     }
 
     fn take(&mut self, job: Job, owed: &mut Vec<Owed>, stopping: &mut Option<oneshot::Sender<()>>) {

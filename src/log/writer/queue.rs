@@ -99,6 +99,14 @@ impl<T> Waiting<T> {
         self.taken.pop_front()
     }
 
+    /// Those that come next, as far as they were taken over; never waits.
+    pub(super) fn ahead(&mut self) -> impl Iterator<Item = &T> {
+        if self.taken.is_empty() {
+            self.take_staged();
+        }
+        self.taken.iter()
+    }
+
     /// Waits until there is a job, and a little for others if `expected` more are likely to come at once; until `end` at
     /// most. `false` when none will ever come.
     pub(super) fn wait(&mut self, expected: usize, end: Instant) -> bool {
