@@ -11,7 +11,7 @@ pub mod verify;
 
 pub use crate::clock::Clock;
 pub use crate::log::record::{RECORD_VERSION, RecordError, decode as decode_record};
-pub use crate::log::subjects::Step;
+pub use crate::log::subjects::{SeatSteps, Step};
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
 pub use crate::vault::{MasterKeySource, VaultError};

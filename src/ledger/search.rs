@@ -1,7 +1,7 @@
 //! Finding events: by subject, by command, by both. Everything here is blocking, bounded, and shows durable positions only.
 //! Not here: reading on from a position (`Ledger::events`).
 
-use super::{Ledger, ReadError, Step};
+use super::{Ledger, ReadError, SeatSteps, Step};
 use crate::domain::command::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::event_type::EventType;
@@ -188,13 +188,12 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Self::positions`].
-    #[expect(clippy::type_complexity, reason = "seats with what was done to each are asked for in one place")]
     pub fn seats_of(
         &self,
         tenant: TenantId,
         of: &BTreeSet<(PoolId, Holder)>,
         last_position: u64,
-    ) -> Result<Vec<((PoolId, Holder), Vec<Step>)>, ReadError> {
+    ) -> Result<Vec<SeatSteps>, ReadError> {
         let found = self.0.writer.subjects().seats_of(tenant, of, last_position);
         found.map_err(|error| ReadError::Log(error.to_string()))
     }

@@ -38,7 +38,6 @@ mod segment;
 mod shared;
 mod sled;
 pub mod snapshot;
-#[expect(clippy::type_complexity, reason = "seats with what was done to each are asked for in one place")]
 pub mod subjects;
 pub mod submission;
 mod sync_file_range;

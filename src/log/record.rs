@@ -132,7 +132,7 @@ pub fn decode(position: u64, bytes: &[u8]) -> Result<Recorded, RecordError> {
     Ok(recorded)
 }
 
-/// The fields of [`OwnedWire`] in their order, each put where it stays.
+/// The fields of `OwnedWire` in their order, each put where it stays.
 fn read_recorded(position: u64, source: &mut read::Slice<'_>) -> Result<Recorded, read::Flaw> {
     let recorded_at = Time(read::read(source)?);
     let occurred_at = read::read::<Option<i64>, _>(source)?.map(Time);

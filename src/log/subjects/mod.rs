@@ -39,6 +39,9 @@ const FOLDER: &str = "subjects";
 /// What is done to a seat at a position.
 pub type Step = (u64, SeatStep);
 
+/// What was done to a holder's seat of a pool, in order.
+pub type SeatSteps = ((PoolId, Holder), Vec<Step>);
+
 /// Clones are one index: the writer's, and those of who reads beside it.
 #[derive(Clone)]
 pub struct Subjects {
@@ -206,7 +209,7 @@ impl Subjects {
         tenant: TenantId,
         of: &BTreeSet<(PoolId, Holder)>,
         last_position: u64,
-    ) -> Result<Vec<((PoolId, Holder), Vec<Step>)>, NotWhole> {
+    ) -> Result<Vec<SeatSteps>, NotWhole> {
         let by_code = |(pool, holder): &(PoolId, Holder)| (code(Subject::Seat(*pool, *holder)), (*pool, *holder));
         let asked: BTreeMap<u64, (PoolId, Holder)> = of.iter().map(by_code).collect();
         let found = self.scan_each(tenant, asked.keys().copied(), last_position)?;
