@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::io;
 
+mod flaw;
 mod read;
 mod write;
 
@@ -133,7 +134,7 @@ pub fn decode(position: u64, bytes: &[u8]) -> Result<Recorded, RecordError> {
 }
 
 /// The fields of `OwnedWire` in their order, each put where it stays.
-fn read_recorded(position: u64, source: &mut read::Slice<'_>) -> Result<Recorded, read::Flaw> {
+fn read_recorded(position: u64, source: &mut read::Slice<'_>) -> Result<Recorded, flaw::Flaw> {
     let recorded_at = Time(read::read(source)?);
     let occurred_at = read::read::<Option<i64>, _>(source)?.map(Time);
     let (actor, door) = (read::read(source)?, read::read(source)?);

@@ -5,62 +5,11 @@
 //! Nothing is believed of a length: what is taken ahead of the bytes themselves is bounded, so bytes may be read whose hash
 //! is not known yet.
 
+use super::flaw::{Flaw, What};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use std::fmt;
-use std::io;
-
-/// Why bytes are not what was asked for.
-#[derive(Debug)]
-pub(super) struct Flaw(Box<What>);
-
-#[derive(Debug)]
-enum What {
-    Ends,
-    Number(u8),
-    Tag { of: &'static str, found: u8 },
-    Text,
-    Length(u64),
-    Unsupported(&'static str),
-    Said(String),
-}
-
-impl From<What> for Flaw {
-    #[cold]
-    fn from(what: What) -> Self {
-        Self(Box::new(what))
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_ref() {
-            What::Ends => f.write_str("it ends too early"),
-            What::Number(first) => write!(f, "{first} begins no number of this width"),
-            What::Tag { of, found } => write!(f, "{found} is no {of}"),
-            What::Text => f.write_str("a text is not UTF-8"),
-            What::Length(length) => write!(f, "a length of {length} goes beyond the end"),
-            What::Unsupported(what) => write!(f, "{what} has no form in these bytes"),
-            What::Said(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for Flaw {}
-
-impl serde::de::Error for Flaw {
-    fn custom<T: fmt::Display>(what: T) -> Self {
-        What::Said(what.to_string()).into()
-    }
-}
-
-impl From<Flaw> for io::Error {
-    fn from(flaw: Flaw) -> Self {
-        Self::new(io::ErrorKind::InvalidData, flaw)
-    }
-}
 
 /// Where bytes come from.
 pub(super) trait Source {

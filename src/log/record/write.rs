@@ -2,58 +2,13 @@
 //! number; a digest and a snapshot write some ten million. A property test holds the two against each other. Records are
 //! written by bincode itself. Not here: what a snapshot is.
 
+use super::flaw::{Flaw, What};
 use serde::Serialize;
 use serde::ser::{
     SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
     SerializeTupleVariant, Serializer,
 };
-use std::fmt;
 use std::io;
-
-/// Why a value has no bytes.
-#[derive(Debug)]
-pub(super) struct Flaw(Box<What>);
-
-#[derive(Debug)]
-enum What {
-    Unsupported(&'static str),
-    Written(io::Error),
-    Said(String),
-}
-
-impl From<What> for Flaw {
-    #[cold]
-    fn from(what: What) -> Self {
-        Self(Box::new(what))
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_ref() {
-            What::Unsupported(what) => write!(f, "{what} has no form in these bytes"),
-            What::Written(error) => error.fmt(f),
-            What::Said(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for Flaw {}
-
-impl serde::ser::Error for Flaw {
-    fn custom<T: fmt::Display>(what: T) -> Self {
-        What::Said(what.to_string()).into()
-    }
-}
-
-impl From<Flaw> for io::Error {
-    fn from(flaw: Flaw) -> Self {
-        match *flaw.0 {
-            What::Written(error) => error,
-            what @ (What::Unsupported(_) | What::Said(_)) => Self::other(Flaw(Box::new(what))),
-        }
-    }
-}
 
 /// Where bytes go.
 pub(super) trait Sink {

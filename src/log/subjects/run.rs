@@ -137,7 +137,8 @@ impl Run {
     /// Hands out the entries of these keys, which ascend, below a stamp, in order. Each block is read once.
     pub(super) fn scan_each(&self, keys: &[Key], end: u64, mut each: impl FnMut(Key, u64)) -> io::Result<()> {
         let (mut rest, mut next) = (keys, 0);
-        while let Some(first) = rest.first() {
+        // a run of groups that were about nothing has no block
+        while let Some(first) = rest.first().filter(|_| next < self.fences.len()) {
             let block = self.fences.partition_point(|(key, _)| key < first).saturating_sub(1).max(next);
             next = block + 1;
             let behind = self.fences.get(next).map(|(key, _)| *key);

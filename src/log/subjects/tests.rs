@@ -201,6 +201,13 @@ fn an_empty_run_covers_its_groups() {
     let subjects = Subjects::open(dir.path(), 9).unwrap();
     assert_eq!(subjects.covered_group(), 4);
     assert_eq!(subjects.positions(TenantId(0), Subject::Refusals, 0..9, 9, true), Ok(vec![]));
+    let (pool, holder) = (PoolId(0), Holder::User(UserId(0)));
+    assert_eq!(subjects.seats(TenantId(0), pool, (holder, holder), 9, 9), Ok(vec![]));
+    assert_eq!(subjects.held(TenantId(0), (holder, holder), 9), Ok(vec![]));
+    assert_eq!(subjects.seats_of(TenantId(0), &BTreeSet::from([(pool, holder)]), 9), Ok(vec![]));
+    assert_eq!(subjects.own_facts(TenantId(0), &BTreeSet::from([holder]), 9), Ok(vec![]));
+    let late = subjects.late(TenantId(0), (None, LateStep::ALL[0]), &(0..9), 9);
+    assert_eq!(late, Ok(vec![]));
     assert_eq!(verify(dir.path()).unwrap(), Ok((4, Tally::default())));
 }
 
