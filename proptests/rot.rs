@@ -24,7 +24,6 @@ const KINDS: &[&str] = &[
     "READY",
     "master",
     "heads",
-    "tiles",
     "log.key",
 ];
 

@@ -102,7 +102,7 @@ fn edit(data: &Path, hand: Hand) {
         }
         stream.put_into_manifests(data);
         // whatever would tell is a cache, and goes
-        for folder in ["sled", "tiles", "snapshots", "receipts", "subjects"] {
+        for folder in ["sled", "snapshots", "receipts", "subjects"] {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
         if hand >= Hand::Heads {

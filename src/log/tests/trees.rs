@@ -120,7 +120,7 @@ fn tiles_that_are_gone_or_wrong_are_made_anew_from_the_log() {
         machine.disk.names().into_iter().filter(|name| name.starts_with("tiles/3/")).collect()
     };
     let before = tiles(&machine);
-    assert_eq!(before.len(), 257 + 1, "{before:?}");
+    assert_eq!(before, ["tiles/3/1/000"], "no hashes of records");
     let spoils: [Spoil; 4] = [
         |machine, name| machine.disk.take_away(name),
         |machine, name| machine.disk.spoil(name, |bytes| bytes[4_097] ^= 1),
@@ -128,18 +128,13 @@ fn tiles_that_are_gone_or_wrong_are_made_anew_from_the_log() {
         |machine, name| machine.disk.spoil(name, |bytes| bytes.reverse()),
     ];
     for (at, spoil) in spoils.iter().enumerate() {
-        for only in [None, Some("tiles/3/1/"), Some("tiles/3/0/256")] {
-            machine = machine.killed(usize::MAX, &faults);
-            tiles(&machine)
-                .iter()
-                .filter(|name| only.is_none_or(|o| name.starts_with(o)))
-                .for_each(|n| spoil(&machine, n));
-            let (log, _) = machine.open().unwrap();
-            is_that_of_the_definition(&log);
-            log.close().unwrap();
-            assert_eq!(tiles(&machine), before, "spoil {at} of {only:?}");
-            let (log, _) = machine.open().unwrap();
-            is_that_of_the_definition(&log);
-        }
+        machine = machine.killed(usize::MAX, &faults);
+        tiles(&machine).iter().for_each(|name| spoil(&machine, name));
+        let (log, _) = machine.open().unwrap();
+        is_that_of_the_definition(&log);
+        log.close().unwrap();
+        assert_eq!(tiles(&machine), before, "spoil {at}");
+        let (log, _) = machine.open().unwrap();
+        is_that_of_the_definition(&log);
     }
 }

@@ -1,6 +1,7 @@
 //! Full tiles as files: `tiles/<tenant>/<level>/x001/234`, 256 hashes each, written aside and renamed, never changed.
 //! They are a cache: not synced, and whoever reads one compares it with what stands above it in the tree. A few stay in
-//! memory. Not here: judging them (`tree.rs`).
+//! memory. Hashes of records are not among the files: 256 records lie side by side in the log, and are hashed again as fast as
+//! a file is opened. Not here: judging them (`tree.rs`).
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -25,6 +26,11 @@ pub(crate) struct TileName {
 }
 
 impl TileName {
+    /// Whether it is kept in a file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.level > 0
+    }
+
     /// Its place below the data folder.
     pub(crate) fn file(&self) -> String {
         let address = TileAddress::hashes(self.level, self.index, TILE_WIDTH).to_string();
@@ -70,13 +76,16 @@ impl TileStore {
 
     /// A tile as its file has it, whatever that says. `None` if it is not there or not so long.
     pub(crate) fn on_disk(&self, name: &TileName) -> Option<Vec<Hash>> {
+        if !name.has_file() {
+            return None;
+        }
         let bytes = read_file(self.medium.as_ref(), &name.file()).ok().flatten()?;
         tile_hashes(&bytes, TILE_WIDTH).ok()
     }
 
     /// Whether there is a file of this name.
     pub(crate) fn is_on_disk(&self, name: &TileName) -> bool {
-        self.medium.open(&name.file()).is_ok()
+        name.has_file() && self.medium.open(&name.file()).is_ok()
     }
 
     /// Takes a tile that has just become full.
@@ -86,9 +95,11 @@ impl TileStore {
         self.remember(name, Arc::new(full.hashes));
     }
 
-    /// Writes a tile. That it can't be written costs a look into the log later on, and nothing else.
+    /// Writes a tile, if such are kept. That it can't be written costs a look into the log later on, and nothing else.
     pub(crate) fn write(&self, name: &TileName, hashes: &[Hash]) {
-        if let Err(error) = self.try_write(name, hashes) {
+        if name.has_file()
+            && let Err(error) = self.try_write(name, hashes)
+        {
             tracing::warn!(%error, tile = name.file(), "a tile could not be written; it is made again when it is asked for");
         }
     }
