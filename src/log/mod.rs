@@ -22,6 +22,7 @@ mod manifest;
 mod medium;
 #[cfg(test)]
 mod memory;
+mod packed;
 pub mod panics;
 mod read_log;
 mod reader;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::frame::FRAME_BYTES_MAX;
+use parking_lot::Mutex;
+
+use super::packed::{Packer, unpacked};
 use super::panics::caught;
 use super::read_log::{Entry, Key, ReadLog, ReadLogError, ReadLogPlace, Seeing};
 use super::sync_file_range;
@@ -105,7 +107,7 @@ impl ReadLogPlace for SledPlace {
         fs::remove_file(&marker).map_err(ReadLogError::Io)?;
         let (db, tree) = opened?;
         let data = File::open(self.folder().join("db")).map_err(ReadLogError::Io)?;
-        let log = SledLog { db, tree, data, folder: self.folder() };
+        let log = SledLog { db, tree, data, folder: self.folder(), packer: Mutex::default() };
         if is_new {
             log.flush()?;
             log.sync()?;
@@ -149,6 +151,7 @@ struct SledLog {
     /// A handle of our own on sled's data file, to sync it with.
     data: File,
     folder: PathBuf,
+    packer: Mutex<Packer>,
 }
 
 impl ReadLog for SledLog {
@@ -157,23 +160,24 @@ impl ReadLog for SledLog {
         for key in removes {
             batch.remove(key.as_slice());
         }
+        let mut packer = self.packer.lock();
         for (key, value) in puts {
-            // sixteen larger ones would make a leaf that sled puts into `blobs/`, which nobody syncs
-            assert!(value.len() <= FRAME_BYTES_MAX, "a value of {} bytes for sled", value.len());
-            batch.insert(key.as_slice(), *value);
+            batch.insert(key.as_slice(), packer.pack(value));
         }
+        drop(packer);
         guarded(|| self.tree.apply_batch(batch))
     }
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadLogError> {
-        guarded(|| Ok(self.tree.get(key)?.map(|value| value.to_vec())))
+        guarded(|| Ok(self.tree.get(key)?.map(|value| unpacked(&value, &mut vec![]).to_vec())))
     }
 
     fn scan(&self, from: &Key, to: &Key, visit: &mut Seeing<'_>) -> Result<(), ReadLogError> {
         guarded(|| {
+            let mut room = vec![];
             for entry in self.tree.range(from.as_slice()..to.as_slice()) {
                 let (key, value) = entry?;
-                if visit(&key, &value).is_break() {
+                if visit(&key, unpacked(&value, &mut room)).is_break() {
                     break;
                 }
             }
@@ -182,7 +186,8 @@ impl ReadLog for SledLog {
     }
 
     fn last_before(&self, key: &Key) -> Result<Option<Entry>, ReadLogError> {
-        guarded(|| Ok(self.tree.get_lt(key.as_slice())?.map(|(key, value)| (key.to_vec(), value.to_vec()))))
+        let found = guarded(|| self.tree.get_lt(key.as_slice()))?;
+        Ok(found.map(|(key, value)| (key.to_vec(), unpacked(&value, &mut vec![]).to_vec())))
     }
 
     fn flush(&self) -> Result<(), ReadLogError> {
