@@ -287,6 +287,9 @@ impl Tenant {
 
     /// Installs whose seat goes stay on record as unlicensed.
     fn orphan_installs(&mut self, pool: PoolId, holder: Holder) {
+        if self.seat(pool, holder).installs == 0 {
+            return;
+        }
         for key in self.pool(pool).installs_of(holder) {
             let entry = self.pool_mut(pool);
             if let Some(install) = entry.installs.get_mut(&key).filter(|install| install.seat == Some(holder)) {
@@ -307,7 +310,7 @@ impl Tenant {
         if let Some(user) = key.user {
             self.unlink_user_install(pool, key.device, user);
         }
-        if self.pool(pool).installs_on(key.device).is_empty() {
+        if !self.pool(pool).is_installed_on(key.device) {
             self.device_mut(key.device).links.installed.remove(&pool);
         }
     }

@@ -363,6 +363,12 @@ impl<K: Ord + Clone> ChunkedSet<K> {
         self.0.contains_key(key)
     }
 
+    /// As of the map.
+    #[must_use]
+    pub fn around(&self, key: &K) -> Around<'_, K, ()> {
+        self.0.around(key)
+    }
+
     /// Whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()

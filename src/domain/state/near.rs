@@ -3,14 +3,45 @@
 //! changes what comes of it.
 
 use super::chunked::Around;
-use super::{Links, Seat, Tenant};
+use super::{Install, InstallKey, Links, Seat, Tenant};
 use crate::domain::command::{Command, DeviceRef, PoolRef, TargetRef, UserRef};
 use crate::domain::event::{Event, Target};
-use crate::domain::ids::{Holder, PoolId};
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use std::hint::black_box;
 
 /// So many events, or commands, are looked ahead at once.
 pub const LOOK_AHEAD: usize = 16;
+
+/// What an event or a command is going to touch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Touched {
+    pool: Option<PoolId>,
+    holder: Option<Holder>,
+    /// Of an install.
+    device: Option<DeviceId>,
+}
+
+impl Touched {
+    fn seat(pool: PoolId, holder: Holder) -> Self {
+        Self { pool: Some(pool), holder: Some(holder), device: None }
+    }
+
+    fn install(pool: Option<PoolId>, device: Option<DeviceId>, holder: Option<Holder>) -> Self {
+        Self { pool, holder, device }
+    }
+}
+
+/// Where that lies.
+struct Places<'t> {
+    seats: Option<Around<'t, Holder, Seat>>,
+    installs: Option<Around<'t, InstallKey, Install>>,
+    by_user: Option<Around<'t, (UserId, DeviceId), ()>>,
+    links: [Option<&'t Links>; 2],
+}
+
+impl Places<'_> {
+    const NONE: Self = Self { seats: None, installs: None, by_user: None, links: [None; 2] };
+}
 
 impl Tenant {
     /// Looks at what the most frequent events are about to change, so that it is near when they do: of the first
@@ -18,9 +49,18 @@ impl Tenant {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not looked at costs time and nothing else")]
     pub fn look_ahead<'e>(&self, events: impl Iterator<Item = &'e Event>) {
         self.look_at(events.map(|event| match event {
-            Event::SeatGranted { pool, holder, .. } => (Some(*pool), Some(*holder)),
-            Event::AssignmentMade { target: Target::User(user), .. } => (None, Some((*user).into())),
-            _ => (None, None),
+            Event::SeatGranted { pool, holder, .. }
+            | Event::SeatTaken { pool, holder }
+            | Event::SeatIdle { pool, holder }
+            | Event::SeatReleasing { pool, holder, .. }
+            | Event::SeatReleased { pool, holder, .. } => Touched::seat(*pool, *holder),
+            Event::AssignmentMade { target: Target::User(user), .. } => {
+                Touched { holder: Some((*user).into()), ..Touched::default() }
+            }
+            Event::Installed { pool, device, user, .. } | Event::Uninstalled { pool, device, user } => {
+                Touched::install(Some(*pool), Some(*device), user.map(Holder::User))
+            }
+            _ => Touched::default(),
         }));
     }
 
@@ -28,11 +68,14 @@ impl Tenant {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not looked at costs time and nothing else")]
     pub fn look_ahead_of<'c>(&self, commands: impl Iterator<Item = &'c Command>) {
         self.look_at(commands.map(|command| match command {
-            Command::Assign { pool, target, .. } => (self.pool_at(pool), self.target_at(target)),
-            Command::Install { pool, user: Some(user), .. } | Command::Uninstall { pool, user: Some(user), .. } => {
-                (self.pool_at(pool), self.user_at(*user))
+            Command::Assign { pool, target, .. } => {
+                Touched { pool: self.pool_at(pool), holder: self.target_at(target), device: None }
             }
-            _ => (None, None),
+            Command::Install { pool, device, user, .. } | Command::Uninstall { pool, device, user, .. } => {
+                let user = user.and_then(|user| self.user_at(user));
+                Touched::install(self.pool_at(pool), self.device_at(device), user)
+            }
+            _ => Touched::default(),
         }));
     }
 
@@ -53,26 +96,54 @@ impl Tenant {
     fn target_at(&self, target: &TargetRef) -> Option<Holder> {
         match target {
             TargetRef::User(user) => self.user_at(*user),
-            TargetRef::Device(DeviceRef::Id(device)) => Some((*device).into()),
-            TargetRef::Device(DeviceRef::Name { .. }) | TargetRef::Group { .. } => None,
+            TargetRef::Device(device) => self.device_at(device).map(Holder::Device),
+            TargetRef::Group { .. } => None,
         }
     }
 
-    fn look_at(&self, all: impl Iterator<Item = (Option<PoolId>, Option<Holder>)>) {
-        let mut seats: [Option<Around<'_, Holder, Seat>>; LOOK_AHEAD] = [const { None }; LOOK_AHEAD];
-        let mut links: [Option<&Links>; LOOK_AHEAD] = [None; LOOK_AHEAD];
-        for ((pool, holder), (seats, links)) in all.zip(seats.iter_mut().zip(&mut links)) {
-            let Some(holder) = holder else { continue };
-            *seats = pool.and_then(|pool| self.pools.get(pool.index())).map(|pool| pool.seats.around(&holder));
-            *links = self.links_at(holder);
+    fn device_at(&self, device: &DeviceRef) -> Option<DeviceId> {
+        match device {
+            DeviceRef::Id(device) => Some(*device),
+            DeviceRef::Name { .. } => None,
         }
-        let lengths = seats.iter().flatten().fold(0, |seen, seats| seen ^ seats.len());
-        let lengths = links.iter().flatten().fold(lengths, |seen, links| seen ^ links.seats.len());
-        let keys = seats.iter().flatten().map(|seats| seats.first_key().max(seats.last_key())).max();
-        let granted = seats.iter().flatten().flat_map(Around::values);
-        let granted = granted.fold(0, |seen, seat| seen ^ seat.granted_at);
-        let last = links.iter().flatten().map(|links| links.seats.last().max(links.assignments.last_pool()));
-        black_box((lengths, keys, granted, last.max()));
+    }
+
+    fn look_at(&self, all: impl Iterator<Item = Touched>) {
+        let mut places: [Places<'_>; LOOK_AHEAD] = [const { Places::NONE }; LOOK_AHEAD];
+        for (touched, places) in all.zip(&mut places) {
+            *places = self.places_of(touched);
+        }
+        let seats = || places.iter().filter_map(|places| places.seats.as_ref());
+        let installs = || places.iter().filter_map(|places| places.installs.as_ref());
+        let users = || places.iter().filter_map(|places| places.by_user.as_ref());
+        let links = || places.iter().flat_map(|places| &places.links).flatten();
+        let lengths = seats().fold(0, |seen, seats| seen ^ seats.len());
+        let lengths = installs().fold(lengths, |seen, installs| seen ^ installs.len());
+        let lengths = users().fold(lengths, |seen, users| seen ^ users.len());
+        let lengths = links().fold(lengths, |seen, links| seen ^ links.seats.len());
+        let keys = seats().map(|seats| seats.first_key().max(seats.last_key())).max();
+        let installed = installs().map(|installs| installs.first_key().max(installs.last_key())).max();
+        let of_users = users().map(|users| users.first_key().max(users.last_key())).max();
+        let granted = seats().flat_map(Around::values).fold(0, |seen, seat| seen ^ seat.granted_at);
+        let since = installs().flat_map(Around::values).fold(0, |seen, install| seen ^ install.since_position);
+        let last =
+            links().map(|links| links.seats.last().max(links.assignments.last_pool()).max(links.installed.last()));
+        black_box((lengths, keys, installed, of_users, granted, since, last.max()));
+    }
+
+    fn places_of(&self, touched: Touched) -> Places<'_> {
+        let Touched { pool, holder, device } = touched;
+        let pool = pool.and_then(|pool| self.pools.get(pool.index()));
+        let links = [holder, device.map(Holder::Device)].map(|holder| holder.and_then(|holder| self.links_at(holder)));
+        let seats = pool.zip(holder).map(|(pool, holder)| pool.seats.around(&holder));
+        let user = match holder {
+            Some(Holder::User(user)) => Some(user),
+            Some(Holder::Device(_)) | None => None,
+        };
+        let install = pool.zip(device);
+        let installs = install.map(|(pool, device)| pool.installs.around(&InstallKey { device, user }));
+        let by_user = install.zip(user).map(|((pool, device), user)| pool.installs_by_user.around(&(user, device)));
+        Places { seats, installs, by_user, links }
     }
 
     fn links_at(&self, holder: Holder) -> Option<&Links> {

@@ -249,6 +249,12 @@ impl Pool {
         self.installs.range(first..=last).map(|(key, _)| *key).collect()
     }
 
+    #[must_use]
+    pub fn is_installed_on(&self, device: DeviceId) -> bool {
+        let first = InstallKey { device, user: None };
+        self.installs.range(first..).next().is_some_and(|(key, _)| key.device == device)
+    }
+
     /// Whether an install without a seat is on record that a seat of this holder would license.
     #[must_use]
     pub fn has_unlicensed_install_of(&self, holder: Holder) -> bool {
