@@ -1,11 +1,13 @@
 //! Counts in steps: how many events farther, and which counts went up or down. So they are told at any position, in two or
-//! three bytes a step. Not here: what is counted.
+//! three bytes a step where more may come, and in half of that behind ([`packed`]). Not here: what is counted.
 //!
 //! ```text
 //! step   positions since the step before:varint, then one byte: two nibbles, each twice the place of a count, plus one if
 //!        it went down by one; the same nibble twice where one count changed. Or ANYHOW, which would be one count up and
 //!        down: then a bit for each count that changed and, for each of them, by how much (zigzag varint)
 //! ```
+
+mod packed;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,82 +59,154 @@ struct Chunk {
     steps: u32,
     last: u64,
     before: Counts,
-    bytes: Vec<u8>,
+    kept: Kept,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Kept {
+    Open(Vec<u8>),
+    /// No step comes to it any more.
+    Packed(Vec<u8>),
+}
+
+/// What a step does to the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// One count or two, each by one.
+    ByOne(u8),
+    Anyhow {
+        /// A bit for each that changed.
+        mask: u8,
+        by: [i64; 8],
+    },
 }
 
 impl Chunk {
     fn new(first: u64, before: Counts) -> Self {
-        Self { first, steps: 0, last: first, before, bytes: Vec::new() }
+        Self { first, steps: 0, last: first, before, kept: Kept::Open(Vec::new()) }
     }
 
     fn push(&mut self, position: u64, before: &Counts, after: &Counts) {
-        put(&mut self.bytes, position - self.last);
+        if let Kept::Open(bytes) = &mut self.kept {
+            put(bytes, position - self.last);
+            Change::between(before, after).put(bytes);
+        }
         self.last = position;
         self.steps += 1;
-        let changes = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
-        let by = |(place, (before, after)): (usize, (&u64, &u64))| (place, after.wrapping_sub(*before).cast_signed());
-        let changes: Vec<(usize, i64)> = changes.map(by).collect();
-        let nibble = |place: usize, by: i64| u8::try_from(place).unwrap_or(0) << 1 | u8::from(by < 0);
-        match changes.as_slice() {
-            [(place, by @ (-1 | 1))] => self.bytes.push(nibble(*place, *by) * 0x11),
-            [(a, by_a @ (-1 | 1)), (b, by_b @ (-1 | 1))] => {
-                self.bytes.push(nibble(*a, *by_a) | nibble(*b, *by_b) << 4);
-            }
-            any => {
-                self.bytes.push(ANYHOW);
-                self.bytes.push(any.iter().fold(0, |mask, (place, _)| mask | 1 << place));
-                for (_, by) in any {
-                    put(&mut self.bytes, (by << 1 ^ by >> 63).cast_unsigned());
-                }
-            }
-        }
     }
 
-    /// No step comes to it any more.
     fn close(&mut self) {
-        self.bytes.shrink_to_fit();
+        if let Kept::Open(bytes) = &self.kept {
+            self.kept = Kept::Packed(packed::pack(&opened(bytes).collect::<Vec<_>>()));
+        }
     }
 
     /// The last step up to a position that is not before the first one, and the counts after it.
     fn at(&self, position: u64) -> (u64, Counts) {
-        let (mut counts, mut at, mut rest) = (self.before, self.first, self.bytes.as_slice());
-        while let Some(farther) = take(&mut rest) {
-            if at + farther > position {
+        match &self.kept {
+            Kept::Open(bytes) => self.after(position, opened(bytes)),
+            Kept::Packed(bytes) => self.after(position, packed::Unpacking::of(bytes, self.steps)),
+        }
+    }
+
+    fn after(&self, position: u64, steps: impl Iterator<Item = (u64, Change)>) -> (u64, Counts) {
+        let (mut counts, mut at) = (self.before, self.first);
+        for (farther, change) in steps {
+            if farther > position.saturating_sub(at) {
                 break;
             }
             at += farther;
-            step(&mut counts, &mut rest);
+            change.apply(&mut counts);
         }
         (at, counts)
     }
 }
 
-fn step(counts: &mut Counts, rest: &mut &[u8]) -> Option<()> {
-    let (code, behind) = rest.split_first()?;
-    *rest = behind;
-    let mut add = |place: usize, by: i64| {
-        if let Some(count) = counts.get_mut(place) {
-            *count = count.wrapping_add(by.cast_unsigned());
+impl Change {
+    fn between(before: &Counts, after: &Counts) -> Self {
+        let mut by = [0; 8];
+        let mut mask = 0;
+        for (place, (by, (before, after))) in by.iter_mut().zip(before.iter().zip(after)).enumerate() {
+            *by = after.wrapping_sub(*before).cast_signed();
+            mask |= u8::from(*by != 0) << place;
         }
-    };
-    if *code == ANYHOW {
+        let mut changed = (0..).zip(by).filter(|(_, by)| *by != 0);
+        let nibble = |place: u8, by: i64| place << 1 | u8::from(by < 0);
+        match (changed.next(), changed.next(), changed.next()) {
+            (Some((place, by @ (-1 | 1))), None, None) => Self::ByOne(nibble(place, by) * 0x11),
+            (Some((a, by_a @ (-1 | 1))), Some((b, by_b @ (-1 | 1))), None) => {
+                Self::ByOne(nibble(a, by_a) | nibble(b, by_b) << 4)
+            }
+            (_, _, _) => Self::Anyhow { mask, by },
+        }
+    }
+
+    fn apply(self, counts: &mut Counts) {
+        let mut add = |place: usize, by: i64| {
+            if let Some(count) = counts.get_mut(place) {
+                *count = count.wrapping_add(by.cast_unsigned());
+            }
+        };
+        match self {
+            Self::ByOne(code) => {
+                let one = |nibble: u8| (usize::from(nibble >> 1), if nibble & 1 == 1 { -1 } else { 1 });
+                let (first, second) = (code & 0x0f, code >> 4);
+                let (place, by) = one(first);
+                add(place, by);
+                if second != first {
+                    let (place, by) = one(second);
+                    add(place, by);
+                }
+            }
+            Self::Anyhow { by, .. } => by.into_iter().enumerate().for_each(|(place, by)| add(place, by)),
+        }
+    }
+
+    fn put(self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::ByOne(code) => bytes.push(code),
+            Self::Anyhow { mask, by } => {
+                bytes.extend([ANYHOW, mask]);
+                by.into_iter().filter(|by| *by != 0).for_each(|by| put(bytes, zigzag(by)));
+            }
+        }
+    }
+
+    fn take(rest: &mut &[u8]) -> Option<Self> {
+        let (code, behind) = rest.split_first()?;
+        *rest = behind;
+        if *code != ANYHOW {
+            return Some(Self::ByOne(*code));
+        }
         let (mask, behind) = rest.split_first()?;
         *rest = behind;
-        for place in (0..8).filter(|place| mask >> place & 1 == 1) {
-            let by = take(rest)?;
-            add(place, (by >> 1).cast_signed() ^ -(by & 1).cast_signed());
+        Self::anyhow(*mask, || take(rest))
+    }
+
+    /// With what comes next for each count that changed.
+    fn anyhow(mask: u8, mut next: impl FnMut() -> Option<u64>) -> Option<Self> {
+        let mut by = [0; 8];
+        for (place, by) in by.iter_mut().enumerate() {
+            if mask >> place & 1 == 1 {
+                *by = unzigzag(next()?);
+            }
         }
-        return Some(());
+        Some(Self::Anyhow { mask, by })
     }
-    let one = |nibble: u8| (usize::from(nibble >> 1), if nibble & 1 == 1 { -1 } else { 1 });
-    let (first, second) = (code & 0x0f, code >> 4);
-    let (place, by) = one(first);
-    add(place, by);
-    if second != first {
-        let (place, by) = one(second);
-        add(place, by);
-    }
-    Some(())
+}
+
+/// The steps of a chunk to which more may come: each how many positions farther, and what it does.
+fn opened(bytes: &[u8]) -> impl Iterator<Item = (u64, Change)> + '_ {
+    let mut rest = bytes;
+    std::iter::from_fn(move || Some((take(&mut rest)?, Change::take(&mut rest)?)))
+}
+
+fn zigzag(by: i64) -> u64 {
+    (by << 1 ^ by >> 63).cast_unsigned()
+}
+
+fn unzigzag(by: u64) -> i64 {
+    (by >> 1).cast_signed() ^ -(by & 1).cast_signed()
 }
 
 fn put(bytes: &mut Vec<u8>, mut value: u64) {
