@@ -17,6 +17,7 @@ use crate::log::snapshot;
 use crate::log::subjects::Subjects;
 use crate::log::{Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
 use crate::vault::{Vault, VaultError, reveal};
+use crossbeam_channel::{Sender, bounded};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -81,20 +82,7 @@ pub fn start<A: Audience + 'static>(
         in_memory_max: ENTRIES_IN_MEMORY,
         error: None,
     };
-    let last = log.last_group();
-    let from = fold.snapshot_group.min(fold.receipts_group).min(fold.subjects_group) + 1;
-    // what the caches hold was checked when the log was opened
-    if from <= last {
-        replay_groups(&dir, from, &mut |group| {
-            if group.number % 4096 == 0 {
-                progress.step("folding the history", group.number, last);
-            }
-            fold.take(&group, &mut audience)
-        })?;
-    }
-    if let Some(error) = fold.error {
-        return Err(error);
-    }
+    fold.run(&dir, log.last_group(), &mut audience, progress)?;
     let mut tenants = audience.states();
     vault.settle(subjects_used(&tenants))?;
     if let Some(newest) = tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
@@ -170,6 +158,8 @@ fn restore<A: Audience>(dir: &Path, log: &Log, mut ahead: Ahead<A::Copy>, audien
     Ok(0)
 }
 
+type Records = Vec<(TenantId, Recorded)>;
+
 struct Fold {
     snapshot_group: u64,
     receipts_group: u64,
@@ -183,9 +173,42 @@ struct Fold {
     error: Option<StartError>,
 }
 
+/// So many groups are read ahead of the audience.
+const GROUPS_AHEAD_MAX: usize = 4;
+
 impl Fold {
-    fn take(&mut self, group: &ReplayedGroup<'_>, audience: &mut impl Audience) -> ControlFlow<()> {
-        let mut records: Vec<(TenantId, Recorded)> = Vec::new();
+    /// Takes what the caches lack. The log is read and the indexes are filled on a thread beside the audience.
+    fn run(
+        &mut self,
+        dir: &Path,
+        last: u64,
+        audience: &mut impl Audience,
+        progress: &dyn Progress,
+    ) -> Result<(), StartError> {
+        let from = self.snapshot_group.min(self.receipts_group).min(self.subjects_group) + 1;
+        // what the caches hold was checked when the log was opened
+        if from > last {
+            return Ok(());
+        }
+        let (give, given) = bounded(GROUPS_AHEAD_MAX);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let give = give;
+                replay_groups(dir, from, &mut |group| {
+                    if group.number % 4096 == 0 {
+                        progress.step("folding the history", group.number, last);
+                    }
+                    self.take(&group, &give)
+                })
+            });
+            given.into_iter().for_each(|(group, records): (u64, Records)| audience.take(group, &records));
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    fn take(&mut self, group: &ReplayedGroup<'_>, give: &Sender<(u64, Records)>) -> ControlFlow<()> {
+        let mut records = Records::new();
         for frame in group.frames() {
             let tenant = TenantId(frame.tenant);
             for (position, bytes) in (frame.first_position..).zip(frame.records) {
@@ -216,8 +239,8 @@ impl Fold {
         if group.number <= self.snapshot_group {
             return ControlFlow::Continue(());
         }
-        audience.take(group.number, &records);
-        ControlFlow::Continue(())
+        // an audience that is gone has panicked, which is heard of there
+        if give.send((group.number, records)).is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn in_memory(&self) -> usize {
