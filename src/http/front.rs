@@ -6,21 +6,24 @@ use super::Service;
 use super::auth::Caller;
 use super::door::Door;
 use super::frame::Frame;
-use super::inputs::Body;
+use super::inputs;
 use super::listener::{Answer, Answers, Connection, routed};
 use super::problem::Problem;
+use super::request_id;
 use super::routes::pools;
 use super::wire::kind::Kind;
 use axum::Router;
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, Method, Request, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Everything the service answers. Clones are one.
 #[derive(Clone)]
@@ -56,13 +59,13 @@ impl Front {
         }
         let id = frame.id_of(request.headers());
         // where it is it stays: what stands around it takes a pointer
-        let answer = pin!(self.0.answer(request, on.peer));
+        let answer = pin!(self.0.answer(request, &on));
         frame.around(id, &on.alarm, answer).await
     }
 }
 
 impl Inside {
-    async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Answer
+    async fn answer<B>(&self, request: Request<B>, on: &Connection) -> Answer
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -70,10 +73,20 @@ impl Inside {
         let (parts, body) = request.into_parts();
         match call(&parts.method, &parts.uri) {
             Some((call, tenant)) => {
-                Ok(self.answer_straight(call, tenant, &parts.headers, body, peer).await.into_response())
+                Ok(self.answer_straight(call, tenant, &parts.headers, body, on.peer).await.into_response())
             }
-            // in a box: what comes here takes more room than what goes straight
-            None => Box::pin(routed(&self.router, Request::from_parts(parts, axum::body::Body::new(body)), peer)).await,
+            None => self.answer_elsewhere(Request::from_parts(parts, Body::new(body)), on).await,
+        }
+    }
+
+    /// By the router, away from the connection's thread: it may take long, and others wait there. Ends with who waits for it.
+    async fn answer_elsewhere(&self, request: Request<Body>, on: &Connection) -> Answer {
+        let answer = request_id::carried(routed(&self.router, request, on.peer));
+        match AbortOnDropHandle::new(on.home.spawn(answer)).await {
+            Ok(answer) => answer,
+            // said by whoever stands around it
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) => Ok(Problem::internal(&error).into_response()),
         }
     }
 
@@ -94,7 +107,7 @@ impl Inside {
             Call::Pool(pool) => return pools::pool_now(&caller, headers, pool),
         };
         let door = Door::of(caller, headers)?;
-        let body = Body::of(headers, body, &self.service).await?;
+        let body = inputs::Body::of(headers, body, &self.service).await?;
         door.command(kind, [], body).await
     }
 }
@@ -225,7 +238,12 @@ mod tests {
             ("HEAD", "/v1/tenants/acme/pools/pool_0", &[root], ""),
             ("POST", "/nowhere", &[root], ""),
         ];
-        let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), number: 1, alarm: Alarm::default() };
+        let on = Connection {
+            peer: SocketAddr::from(([127, 0, 0, 1], 9)),
+            number: 1,
+            alarm: Alarm::default(),
+            home: tokio::runtime::Handle::current(),
+        };
         let mut statuses = std::collections::BTreeSet::new();
         for (method, path, headers, sent) in all {
             let Ok(ours) = straight.clone().framed(request(method, path, headers, sent), on.clone()).await;
@@ -246,7 +264,12 @@ mod tests {
         let front = front(dir.path());
         let ledger = front.0.service.ledger.clone();
         let asked_on = async |number| {
-            let on = Connection { peer: SocketAddr::from(([127, 0, 0, 1], 9)), number, alarm: Alarm::default() };
+            let on = Connection {
+                peer: SocketAddr::from(([127, 0, 0, 1], 9)),
+                number,
+                alarm: Alarm::default(),
+                home: tokio::runtime::Handle::current(),
+            };
             let Ok(_) = front.clone().framed(request("GET", "/v1/tenants/acme/pools/pool_0", &[], ""), on).await;
         };
         asked_on(1).await;

@@ -1,6 +1,7 @@
 //! Connections: taken up to a bound, each with a time for its head, and let go in order at the end. Not here: answers.
 
 use super::alarm::Alarm;
+use super::lanes::Lanes;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -15,7 +16,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
@@ -36,6 +38,8 @@ pub struct Connection {
     /// No other one has it.
     pub(super) number: u64,
     pub(super) alarm: Alarm,
+    /// Where what may take longer is done: others are on this one's thread.
+    pub(super) home: Handle,
 }
 
 /// There is always one.
@@ -75,6 +79,7 @@ pub async fn serve(
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(limits.head_max);
+    let (lanes, home) = (Lanes::start(), Handle::current());
     tokio::pin!(stop);
     let mut taken = 0;
     loop {
@@ -98,12 +103,18 @@ pub async fn serve(
         };
         let _slower_without = stream.set_nodelay(true);
         taken += 1;
-        let connection = Connection { peer, number: taken, alarm: Alarm::default() };
+        let connection = Connection { peer, number: taken, alarm: Alarm::default(), home: home.clone() };
         builder.timer(connection.alarm.clone());
-        let answers = answers.clone();
-        let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        let (answers, builder, watcher) = (answers.clone(), builder.clone(), graceful.watcher());
+        // it leaves the runtime that took it
+        let stream = stream.into_std();
+        lanes.spawn(async move {
+            let stream = match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "a connection could not be taken over"),
+            };
+            let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
+            let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended badly");
             }

@@ -19,6 +19,7 @@ mod front;
 mod health;
 mod history;
 mod inputs;
+mod lanes;
 mod lines;
 mod listener;
 mod problem;

@@ -51,6 +51,17 @@ pub(super) fn under<F: Future>(id: RequestId, answer: F) -> impl Future<Output =
     CURRENT.scope(id, answer)
 }
 
+/// Answers under the id of the request that this task answers, on whatever other task.
+pub(super) fn carried<F: Future>(answer: F) -> impl Future<Output = F::Output> {
+    let id = CURRENT.try_with(|id| *id).ok();
+    async move {
+        match id {
+            Some(id) => under(id, answer).await,
+            None => answer.await,
+        }
+    }
+}
+
 /// Where ids of this process begin, so that two starts do not share one.
 pub(super) struct Source {
     start: String,

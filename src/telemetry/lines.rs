@@ -67,7 +67,13 @@ struct Gathered<W> {
     lines: Mutex<Lines>,
     has_some: Condvar,
     /// Taken before `lines`, and held while they are written, so that they stay in order.
-    out: Mutex<W>,
+    out: Mutex<Out<W>>,
+}
+
+struct Out<W> {
+    to: W,
+    /// What was written last, emptied: lines are put where there is room, while others wait to put theirs.
+    spare: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -79,18 +85,19 @@ struct Lines {
 
 impl<W: Write> Gathered<W> {
     fn new(out: W) -> Self {
-        Self { lines: Mutex::default(), has_some: Condvar::new(), out: Mutex::new(out) }
+        Self { lines: Mutex::default(), has_some: Condvar::new(), out: Mutex::new(Out { to: out, spare: Vec::new() }) }
     }
 
     fn put(&self, bytes: &[u8], is_urgent: bool) {
-        let is_due = {
+        let (is_first, is_due) = {
             let mut lines = self.lines.lock();
-            if lines.bytes.is_empty() {
-                self.has_some.notify_one();
-            }
+            let is_first = lines.bytes.is_empty();
             lines.bytes.extend_from_slice(bytes);
-            is_urgent || !lines.is_written || lines.bytes.len() > BYTES_MAX
+            (is_first, is_urgent || !lines.is_written || lines.bytes.len() > BYTES_MAX)
         };
+        if is_first {
+            self.has_some.notify_one();
+        }
         if is_due {
             self.flush();
         }
@@ -98,9 +105,11 @@ impl<W: Write> Gathered<W> {
 
     fn flush(&self) {
         let mut out = self.out.lock();
-        let bytes = std::mem::take(&mut self.lines.lock().bytes);
+        let Out { to, spare } = &mut *out;
+        std::mem::swap(&mut self.lines.lock().bytes, spare);
         // whoever reads standard error may have gone
-        let _gone = out.write_all(&bytes).and_then(|()| out.flush());
+        let _gone = to.write_all(spare).and_then(|()| to.flush());
+        spare.clear();
     }
 
     fn write_on(&self) {
