@@ -8,6 +8,7 @@ use super::pieces::Tally;
 use super::rounds;
 use super::store::{Store, copy, files_below, scratch};
 use rand::RngExt as _;
+use seatledger::ledger::replay::{ReplayError, ReplayOptions, replay};
 use seatledger::ledger::verify::{Kept, verify_against};
 use seatledger::ledger::{MasterKeySource, NoProgress};
 use seatledger::merkle::{Checkpoint, Note, Peaks, Signer};
@@ -200,6 +201,10 @@ pub(crate) fn edits(store: &Store, times: usize) -> Tally {
                 Hand::Checksum | Hand::Chain | Hand::Chains | Hand::Manifests | Hand::Heads => is_named(names, &[]),
             };
             tally.seen(word, is_seen, &format!("{:?}", found.findings));
+            if hand == Hand::Chains {
+                let replayed = replay(&data, &ReplayOptions::default(), &NoProgress);
+                assert!(matches!(replayed, Err(ReplayError::OtherTree { .. })), "{word}: {:?}", replayed.map(|_| ()));
+            }
         }
     }
     tally

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads the journal only: no snapshot, no sled, no key. The digest is the one that GET /v1/tenants/TENANT/digest answers at
-the same position. Changes nothing; beside a running service it reads up to the last checkpoint.
+the same position; the root, of a whole history, is the one that signed heads of its size name (GET
+/v1/tenants/TENANT/log/checkpoint has it in base64). Changes nothing; beside a running service it reads up to the last checkpoint.
 
 Examples:
   seatledger replay --data ledger-data
@@ -73,7 +74,9 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
 impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::Log(_) | ReplayError::Misfit { .. } => Self::File(error.to_string()),
+            ReplayError::Log(_) | ReplayError::Misfit { .. } | ReplayError::OtherTree { .. } => {
+                Self::File(error.to_string())
+            }
             ReplayError::NoTenant(_) | ReplayError::NotReached { .. } => Self::Refused(error.to_string()),
         }
     }
@@ -109,13 +112,14 @@ fn text(replayed: &Replayed) -> String {
     let rows = state.pools.iter().map(|pool| row(pool)).collect();
     let header = ["pool", "owned", "held", "reserved", "in use", "free", "over by", "queued"];
     format!(
-        "{}: {} events, position {}, last recorded at {}\n{}\ndigest {}",
+        "{}: {} events, position {}, last recorded at {}\n{}\ndigest {}{}",
         state.slug,
         grouped(state.next_position),
         position(state),
         state.last_recorded_at,
         output::table(&header, rows, 1),
-        hex::encode(replayed.digest)
+        hex::encode(replayed.digest),
+        replayed.root.map(|root| format!("\nroot   {}", hex::encode(root))).unwrap_or_default()
     )
 }
 
@@ -144,5 +148,6 @@ fn as_json(replayed: &Replayed) -> Value {
         "held": state.seats_held,
         "pools": state.pools.iter().map(|each| pool(each)).collect::<Vec<_>>(),
         "digest": hex::encode(replayed.digest),
+        "root": replayed.root.map(hex::encode),
     })
 }

@@ -1,5 +1,6 @@
 //! The history folded from nothing, for people: what every figure is at the end, at a position, or at an instant. Reads
-//! the journal only and changes nothing; beside a running service it reads up to the last checkpoint.
+//! the journal only and changes nothing; beside a running service it reads up to the last checkpoint. A whole history is also
+//! hashed into its trees.
 
 pub use super::fold::To;
 use super::fold::{Misfit, decoded, fold_records, name_of};
@@ -7,7 +8,8 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
 use crate::log::record::{self, RecordError};
-use crate::log::{OpenError, Progress, checkpointed_group, replay_groups};
+use crate::log::{Checkpointed, OpenError, Progress, ReplayedFrame, checkpointed, replay_groups};
+use crate::merkle::{Hash, Peaks};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -28,6 +30,8 @@ pub struct Replayed {
     pub state: Tenant,
     /// What `GET /digest` says of the same position.
     pub digest: [u8; 32],
+    /// The root of the tree over all records, if all were folded: what signed heads of that size name.
+    pub root: Option<Hash>,
 }
 
 /// Why a history could not be folded.
@@ -37,6 +41,10 @@ pub enum ReplayError {
     Log(#[from] OpenError),
     #[error("the history of tenant {tenant} stops at position {position}: {what}")]
     Misfit { tenant: String, position: u64, what: String },
+    #[error(
+        "the records of tenant number {tenant} up to group {group} do not hash to the tree that the checkpoint there names: one of them, or the manifest, was changed"
+    )]
+    OtherTree { tenant: u32, group: u64 },
     #[error("there is no tenant {0}")]
     NoTenant(String),
     #[error("position {position} has not been reached: the last one of {tenant} is {last}")]
@@ -48,12 +56,14 @@ pub enum ReplayError {
 /// # Errors
 /// See [`ReplayError`]; nothing was changed.
 pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> Result<Vec<Replayed>, ReplayError> {
-    let total = checkpointed_group(dir)?;
+    let mut trees = (options.to == To::End).then(Trees::default);
+    let checkpointed = checkpointed(dir)?;
     let mut states: BTreeMap<u32, Tenant> = BTreeMap::new();
     std::thread::scope(|scope| {
         let (give, read) = bounded(BATCHES_AHEAD_MAX);
         let (give_back, spent) = bounded(BATCHES_AHEAD_MAX);
-        let reading = scope.spawn(move || read_ahead(dir, &give, &spent, total, progress));
+        let trees = trees.as_mut();
+        let reading = scope.spawn(move || read_ahead(dir, &give, &spent, trees, &checkpointed, progress));
         // whoever stops here lets go of the batches, and the reading ends
         let folded = read.into_iter().try_for_each(|mut batch| {
             fold(&mut states, &mut batch, options)?;
@@ -75,7 +85,8 @@ pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> R
             return Err(ReplayError::NotReached { tenant: state.slug, position, last });
         }
         let digest = record::digest(&state);
-        found.push(Replayed { tenant: TenantId(tenant), state, digest });
+        let root = trees.as_ref().and_then(|trees| trees.0.get(&tenant)).map(Peaks::root);
+        found.push(Replayed { tenant: TenantId(tenant), state, digest, root });
     }
     match &options.tenant {
         Some(slug) if found.is_empty() => Err(ReplayError::NoTenant(slug.clone())),
@@ -101,18 +112,46 @@ struct Frame {
     records: usize,
 }
 
-/// Checks and reads the journal on a thread of its own, so that the fold does nothing else. Batches that were folded come back.
+/// Every tenant's tree, as far as it was read.
+#[derive(Default)]
+struct Trees(BTreeMap<u32, Peaks>);
+
+impl Trees {
+    fn take(&mut self, frame: &ReplayedFrame<'_>) {
+        let tree = self.0.entry(frame.tenant).or_default();
+        frame.records.for_each(|record| tree.push(record));
+    }
+
+    /// A tenant whose tree is not the one of the checkpoint, just after that group.
+    fn other_than(&self, checkpointed: &Checkpointed) -> Option<u32> {
+        let differs = |tenant: &&u32| self.0.get(tenant) != checkpointed.trees.get(tenant);
+        self.0.keys().chain(checkpointed.trees.keys()).find(differs).copied()
+    }
+}
+
+/// Checks, reads and hashes the journal on a thread of its own, so that the fold does nothing else. Batches that were folded come back.
 fn read_ahead(
     dir: &Path,
     give: &Sender<Batch>,
     spent: &Receiver<Batch>,
-    total: u64,
+    mut trees: Option<&mut Trees>,
+    checkpointed: &Checkpointed,
     progress: &dyn Progress,
 ) -> Result<(), ReplayError> {
     let mut batch = Batch::default();
+    let mut other = None;
     let ended = replay_groups(dir, 1, &mut |group| {
         if group.number.is_multiple_of(4096) {
-            progress.step("folding the history", group.number, total.max(group.number));
+            progress.step("folding the history", group.number, checkpointed.group.max(group.number));
+        }
+        if let Some(trees) = trees.as_mut() {
+            group.frames().for_each(|frame| trees.take(&frame));
+            if group.number == checkpointed.group {
+                other = trees.other_than(checkpointed);
+            }
+        }
+        if other.is_some() {
+            return ControlFlow::Break(());
         }
         for frame in group.frames() {
             let (tenant, first_position, before) = (frame.tenant, frame.first_position, batch.records.len());
@@ -129,7 +168,8 @@ fn read_ahead(
     });
     // also what stands before a bad place; whoever folds may have stopped
     let _gone = give.send(batch);
-    ended.map(|_| ()).map_err(ReplayError::Log)
+    ended?;
+    other.map_or(Ok(()), |tenant| Err(ReplayError::OtherTree { tenant, group: checkpointed.group }))
 }
 
 /// Folds a batch, and leaves it empty.

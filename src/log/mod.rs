@@ -72,7 +72,7 @@ pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
-pub use replay::{ReplayEnd, Still, chain_at, checkpointed_group, hold_still, replay_groups};
+pub use replay::{Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups};
 pub use restored::RestoredMark;
 pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk};

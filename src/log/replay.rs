@@ -13,6 +13,7 @@ use super::group::ReplayedGroup;
 use super::medium::{FileMedium, Medium};
 use super::recovery::{checked_segments, read_anchor};
 use super::scan::{Extent, read_groups};
+use crate::merkle::Peaks;
 
 /// Where a replay ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,12 +81,22 @@ pub fn hold_still(dir: &Path) -> io::Result<Option<Still>> {
     }
 }
 
-/// The last group that a finished checkpoint covers: how far a walk of the folder goes at least.
+/// What the last finished checkpoint covers: how far a walk of the folder goes at least.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpointed {
+    pub group: u64,
+    /// Every tenant's tree just after that group.
+    pub trees: BTreeMap<u32, Peaks>,
+}
+
+/// Reads what the last finished checkpoint covers.
 ///
 /// # Errors
 /// When the anchor can't be read.
-pub fn checkpointed_group(dir: &Path) -> Result<u64, OpenError> {
-    Ok(read_anchor(&FileMedium::new(dir))?.group)
+pub fn checkpointed(dir: &Path) -> Result<Checkpointed, OpenError> {
+    let manifest = read_anchor(&FileMedium::new(dir))?.manifest;
+    let trees = manifest.tenants.into_iter().map(|(tenant, mark)| (tenant, mark.tree)).collect();
+    Ok(Checkpointed { group: manifest.group, trees })
 }
 
 /// Every tenant's head after `group`, from the journal; `None` if the journal does not reach that group. Reads from that

@@ -24,6 +24,23 @@ async fn a_replay_from_nothing_has_the_digest_of_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_history_is_hashed_into_the_trees_that_the_service_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = lived_in(dir.path()).await;
+    let replayed = replay(dir.path(), &ReplayOptions::default(), &NoProgress).unwrap();
+    let ledger = open(dir.path());
+    for (replayed, (slug, position, _)) in replayed.iter().zip(&expected) {
+        let (tenant, reader) = (replayed.tenant.0, ledger.0.writer.reader());
+        assert!(reader.reach_tree(tenant, position + 1, std::time::Duration::from_secs(20)));
+        assert_eq!((position + 1, replayed.root.unwrap()), reader.tree(tenant).head(), "{slug}");
+    }
+    ledger.stop().await;
+    let part = ReplayOptions { to: To::Position(0), ..ReplayOptions::default() };
+    let roots = replay(dir.path(), &part, &NoProgress).unwrap().into_iter().map(|replayed| replayed.root);
+    assert!(roots.len() > 0 && roots.into_iter().all(|root| root.is_none()), "of a part there is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replay_to_a_position_or_an_instant_shows_what_was_true_there() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;

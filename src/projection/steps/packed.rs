@@ -1,12 +1,14 @@
 //! The steps of a chunk to which none comes any more, as bits. Steps come at random, so the distances between them are best told as
 //! Golomb and Rice do: the high part as so many ones, the low part as it is. The same of what a step does, which is one of a
-//! few kinds. Not here: what a step is.
+//! few kinds, some of which follow close upon others. Not here: what a step is.
 //!
 //! ```text
-//! k:u8 c:u8 kinds:u8 kind:u8 ...   then bits, the lowest of a byte first. For each step
-//! distance   Rice k: a number of ones, a zero, and the k lowest bits; or MANY ones, and 64 bits
-//! kind       which of the kinds, the most frequent one first: Rice c. If that is ANYHOW, then 8 bits, one for each count that
-//!            changed, and for each of them by how much, zigzag: 7 bits say how many bits follow
+//! c:u8 kinds - 1:u8 (kind:u8 k:u8) ...   then bits, the lowest of a byte first. For each step
+//! kind       which of the kinds, the most frequent one first, in Rice's way with c: so many ones as its high part says, a zero,
+//!            and the c lowest bits; or MANY ones, and 64 bits
+//! distance   the same with the kind's k
+//! by         if the kind is ANYHOW: 8 bits, one for each count that changed, and for each of them by how much, zigzag: 7 bits
+//!            say how many bits follow
 //! ```
 
 use super::{ANYHOW, Change, zigzag};
@@ -19,15 +21,16 @@ pub(super) fn pack(steps: &[(u64, Change)]) -> Vec<u8> {
     let kinds = kinds(steps);
     let place = |change: &Change| {
         let kind = kind_of(change);
-        kinds.iter().position(|known| *known == kind).map_or(0, |place| place as u64)
+        kinds.iter().position(|[known, _]| *known == kind).unwrap_or(0)
     };
-    let k = best(steps.iter().map(|(farther, _)| *farther));
-    let c = best(steps.iter().map(|(_, change)| place(change)));
-    let mut bits = Bits { bytes: vec![k, c, u8::try_from(kinds.len() - 1).expect("a kind is a byte")], filled: 8 };
-    bits.bytes.extend_from_slice(&kinds);
+    let c = best(steps.iter().map(|(_, change)| place(change) as u64));
+    let mut bits = Bits { bytes: vec![c, u8::try_from(kinds.len() - 1).expect("a kind is a byte")], filled: 8 };
+    bits.bytes.extend(kinds.as_flattened());
     for (farther, change) in steps {
+        let place = place(change);
+        let k = kinds.get(place).map_or(0, |[_, k]| *k);
+        bits.put_rice(place as u64, c);
         bits.put_rice(*farther, k);
-        bits.put_rice(place(change), c);
         if let Change::Anyhow { mask, by } = change {
             bits.put(u64::from(*mask), 8);
             for by in by.iter().filter(|by| **by != 0) {
@@ -49,17 +52,18 @@ fn kind_of(change: &Change) -> u8 {
     }
 }
 
-/// Those that there are, the most frequent one first.
-fn kinds(steps: &[(u64, Change)]) -> Vec<u8> {
-    let mut all: Vec<u8> = steps.iter().map(|(_, change)| kind_of(change)).collect();
+/// Those that there are, the most frequent one first, each with how many low bits tell how far its steps are from the one before.
+fn kinds(steps: &[(u64, Change)]) -> Vec<[u8; 2]> {
+    let mut all: Vec<(u8, u64)> = steps.iter().map(|(farther, change)| (kind_of(change), *farther)).collect();
     all.sort_unstable();
-    let mut counted: Vec<(usize, u8)> = Vec::new();
-    for of_kind in all.chunk_by(|a, b| a == b) {
-        counted.extend(of_kind.first().map(|kind| (of_kind.len(), *kind)));
-    }
-    counted.sort_by_key(|(count, kind)| (std::cmp::Reverse(*count), *kind));
-    let kinds: Vec<u8> = counted.into_iter().map(|(_, kind)| kind).collect();
-    if kinds.is_empty() { vec![ANYHOW] } else { kinds }
+    let mut of_kinds: Vec<&[(u8, u64)]> = all.chunk_by(|(a, _), (b, _)| a == b).collect();
+    of_kinds.sort_by_key(|steps| std::cmp::Reverse(steps.len()));
+    let kind = |steps: &&[(u8, u64)]| {
+        let (kind, _) = steps.first()?;
+        Some([*kind, best(steps.iter().map(|(_, farther)| *farther))])
+    };
+    let kinds: Vec<[u8; 2]> = of_kinds.iter().filter_map(kind).collect();
+    if kinds.is_empty() { vec![[ANYHOW, 0]] } else { kinds }
 }
 
 /// How many low bits tell these numbers in the fewest bits.
@@ -114,9 +118,8 @@ impl Bits {
 /// The steps again. What is none ends it.
 pub(super) struct Unpacking<'b> {
     left: u32,
-    k: u8,
     c: u8,
-    kinds: &'b [u8],
+    kinds: &'b [[u8; 2]],
     rest: &'b [u8],
     /// Bits that were taken out of the bytes before, the next one the lowest.
     ahead: u64,
@@ -125,12 +128,12 @@ pub(super) struct Unpacking<'b> {
 
 impl<'b> Unpacking<'b> {
     pub(super) fn of(bytes: &'b [u8], steps: u32) -> Self {
-        let parts = bytes.split_first_chunk::<3>().and_then(|([k, c, more], rest)| {
-            let (kinds, rest) = rest.split_at_checked(usize::from(*more) + 1)?;
-            Some((*k, *c, kinds, rest))
+        let parts = bytes.split_first_chunk::<2>().and_then(|([c, more], rest)| {
+            let (kinds, rest) = rest.split_at_checked(2 * (usize::from(*more) + 1))?;
+            Some((*c, kinds.as_chunks::<2>().0, rest))
         });
-        let (left, (k, c, kinds, rest)) = parts.map_or((0, (0, 0, bytes, bytes)), |parts| (steps, parts));
-        Self { left, k, c, kinds, rest, ahead: 0, count: 0 }
+        let (left, (c, kinds, rest)) = parts.map_or((0, (0, [].as_slice(), bytes)), |parts| (steps, parts));
+        Self { left, c, kinds, rest, ahead: 0, count: 0 }
     }
 
     /// Has 56 bits ahead, or all that are left.
@@ -166,17 +169,19 @@ impl<'b> Unpacking<'b> {
         Some(u64::from(high) << low.min(63) | self.take(low.into())?)
     }
 
-    fn take_change(&mut self) -> Option<Change> {
+    fn take_step(&mut self) -> Option<(u64, Change)> {
         let place = usize::try_from(self.take_rice(self.c)?).ok()?;
-        let kind = *self.kinds.get(place)?;
+        let [kind, k] = *self.kinds.get(place)?;
+        let farther = self.take_rice(k)?;
         if kind != ANYHOW {
-            return Some(Change::ByOne(kind));
+            return Some((farther, Change::ByOne(kind)));
         }
         let mask = u8::try_from(self.take(8)?).ok()?;
-        Change::anyhow(mask, || {
+        let change = Change::anyhow(mask, || {
             let length = u32::try_from(self.take(7)?).ok()?;
             if length > u64::BITS { None } else { self.take(length) }
-        })
+        });
+        Some((farther, change?))
     }
 }
 
@@ -185,7 +190,7 @@ impl Iterator for Unpacking<'_> {
 
     fn next(&mut self) -> Option<(u64, Change)> {
         self.left = self.left.checked_sub(1)?;
-        Some((self.take_rice(self.k)?, self.take_change()?))
+        self.take_step()
     }
 }
 
@@ -223,16 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn a_step_at_random_takes_a_byte_and_a_half() {
+    fn a_step_takes_a_byte() {
         let mut seed = 1_u64;
         let mut random = || {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             seed >> 33
         };
-        // one of 200 pools at each event: how long until it is this one's turn
-        let mut farther = || (1..).take_while(|_| random() % 200 != 0).last().unwrap_or(0) + 1;
-        let steps: Vec<(u64, Change)> =
-            (0..1024_u64).map(|n| (farther(), Change::ByOne(if n % 2 == 0 { 0x20 } else { 0x31 }))).collect();
-        assert!(pack(&steps).len() < 1024 * 3 / 2, "{} bytes", pack(&steps).len());
+        // one of 200 pools at each command, which makes two events: how long until it is this one's turn
+        let mut farther = || (1..).take_while(|_| random() % 200 != 0).last().unwrap_or(0) * 2 + 1;
+        let grant_and_install = |_| [(farther(), Change::ByOne(0x22)), (1, Change::ByOne(0xaa))];
+        let steps: Vec<(u64, Change)> = (0..512).flat_map(grant_and_install).collect();
+        assert!(pack(&steps).len() <= 1024, "{} bytes", pack(&steps).len());
     }
 }
