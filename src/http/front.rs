@@ -151,10 +151,17 @@ mod tests {
     use crate::http::fixture::service;
     use axum::body;
     use axum::http::header;
+    use axum::routing::get;
     use std::time::Duration;
+    use tokio::sync::mpsc;
 
     fn front(dir: &std::path::Path) -> Front {
         crate::http::front(service(dir, 2000))
+    }
+
+    fn connection(number: u64) -> Connection {
+        let (peer, home) = (SocketAddr::from(([127, 0, 0, 1], 9)), tokio::runtime::Handle::current());
+        Connection { peer, number, alarm: Alarm::default(), home }
     }
 
     /// Method, path, headers, body.
@@ -238,12 +245,7 @@ mod tests {
             ("HEAD", "/v1/tenants/acme/pools/pool_0", &[root], ""),
             ("POST", "/nowhere", &[root], ""),
         ];
-        let on = Connection {
-            peer: SocketAddr::from(([127, 0, 0, 1], 9)),
-            number: 1,
-            alarm: Alarm::default(),
-            home: tokio::runtime::Handle::current(),
-        };
+        let on = connection(1);
         let mut statuses = std::collections::BTreeSet::new();
         for (method, path, headers, sent) in all {
             let Ok(ours) = straight.clone().framed(request(method, path, headers, sent), on.clone()).await;
@@ -264,13 +266,8 @@ mod tests {
         let front = front(dir.path());
         let ledger = front.0.service.ledger.clone();
         let asked_on = async |number| {
-            let on = Connection {
-                peer: SocketAddr::from(([127, 0, 0, 1], 9)),
-                number,
-                alarm: Alarm::default(),
-                home: tokio::runtime::Handle::current(),
-            };
-            let Ok(_) = front.clone().framed(request("GET", "/v1/tenants/acme/pools/pool_0", &[], ""), on).await;
+            let asked = request("GET", "/v1/tenants/acme/pools/pool_0", &[], "");
+            let Ok(_) = front.clone().framed(asked, connection(number)).await;
         };
         asked_on(1).await;
         let before = ledger.company_until_micros();
@@ -279,6 +276,34 @@ mod tests {
         assert_eq!(ledger.company_until_micros(), before, "nobody else was there");
         asked_on(2).await;
         assert!(ledger.company_until_micros() > before);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_answered_elsewhere_breaks_and_ends_as_it_would_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let (begin, mut begun) = mpsc::channel::<()>(1);
+        let broken = get(|| async {
+            if true {
+                panic!("as it is meant to")
+            }
+        });
+        let endless = get(async move || {
+            // kept by the handler until it ends
+            begin.send(()).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let router = Router::new().route("/broken", broken).route("/endless", endless);
+        let frame = Frame { ids: request_id::Source::new(), request_max: Duration::from_secs(60) };
+        let front = Front::new(service(dir.path(), 2000), frame, router);
+        let Ok(answer) = front.clone().framed(request("GET", "/broken", &[], ""), connection(1)).await;
+        assert_eq!(answer.status().as_u16(), 500);
+        assert_eq!(answer.headers().get(request_id::HEADER).unwrap(), "r-1");
+        let asked = tokio::spawn(front.clone().framed(request("GET", "/endless", &[], ""), connection(1)));
+        begun.recv().await.unwrap();
+        drop(front);
+        asked.abort();
+        let ended = tokio::time::timeout(Duration::from_secs(30), begun.recv()).await;
+        assert_eq!(ended.expect("the handler goes with who waits for it"), None);
     }
 
     #[test]

@@ -63,14 +63,22 @@ impl Lanes {
 
 impl Lane {
     fn start(number: usize) -> io::Result<Self> {
-        let built = Builder::new_current_thread().enable_all().build()?;
-        let (shared, runtime) = (Arc::new(Shared::default()), built.handle().clone());
+        let shared = Arc::new(Shared::default());
         let looking = Looking { shared: Arc::clone(&shared), spare: Vec::new() };
+        let (give, given) = std::sync::mpsc::sync_channel(1);
+        // made where it goes again: a runtime that is let go on a thread of another one panics
         let thread = std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+            let built = match Builder::new_current_thread().enable_all().build() {
+                Ok(built) => built,
+                Err(error) => return give.send(Err(error)).unwrap_or_default(),
+            };
             HERE.set(Arc::as_ptr(&looking.shared));
-            built.block_on(looking);
+            if give.send(Ok(built.handle().clone())).is_ok() {
+                built.block_on(looking);
+            }
             built.shutdown_background();
         })?;
+        let runtime = given.recv().map_err(io::Error::other)??;
         Ok(Self { shared, runtime, thread: Some(thread) })
     }
 }
