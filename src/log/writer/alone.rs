@@ -77,8 +77,8 @@ impl<A: Audience> Place<A> {
             } else if answered == 1 {
                 self.groups_of_one.fetch_add(1, Ordering::Relaxed);
             }
-            // most of those who hear their answer now ask again at once
-            expected = answered * 3 / 4;
+            // most of those who hear their answer now ask again at once, but the disk need not be idle until all of them have
+            expected = answered / 4;
         }
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
