@@ -285,7 +285,7 @@ enum Only {
 fn pool_of(ledger: &Ledger, tenant: TenantId, pool: &PoolRef) -> Result<Option<PoolId>, ReadError> {
     match pool {
         PoolRef::Id(pool) => Ok(Some(*pool)),
-        PoolRef::Key(key) => ledger.read(tenant, |view| view.state.pool_keys.get(key).copied()),
+        PoolRef::Key(key) => ledger.read(tenant, |view| view.state.pool_keys.get(key)),
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn assignment(text: &str) -> AssignmentId {
 pub(super) fn pool_in(state: &Tenant, pool: &PoolRef) -> Result<PoolId, Problem> {
     let id = match pool {
         PoolRef::Id(id) => Some(*id).filter(|id| id.index() < state.pools.len()),
-        PoolRef::Key(key) => state.pool_keys.get(key).copied(),
+        PoolRef::Key(key) => state.pool_keys.get(key),
     };
     id.ok_or_else(|| Problem::new("pool-not-found", "no pool has this id or key"))
 }

@@ -88,7 +88,7 @@ async fn meet(teller: &Teller, strangers: Vec<SeatAtStore>) -> Result<Vec<(PoolI
         let asks = unknown.values().map(|name| introduction(teller, name)).collect();
         teller.submit_all(asks).await?;
         for seat in part {
-            let pool = teller.read(|view| view.state.pool_keys.get(&seat.pool).copied())?;
+            let pool = teller.read(|view| view.state.pool_keys.get(&seat.pool))?;
             if let (Some(pool), Some(holder)) = (pool, teller.find(&seat.holder)?) {
                 met.push((pool, holder));
             }

@@ -51,7 +51,7 @@ async fn pools_are_what_they_were_at_every_position() {
                 assert_eq!(by_id.state.pools.len(), whole.state.pools.len());
                 let Some(pool) = whole.state.pools.get(n as usize) else { continue };
                 let by_key = of(Wanted::Pool(PoolRef::Key(pool.key.clone())));
-                assert_eq!(by_key.state.pool_keys.get(&pool.key), Some(&pool.id));
+                assert_eq!(by_key.state.pool_keys.get(&pool.key), Some(pool.id));
                 for part in [&by_id, &by_key] {
                     assert_eq!(Some(&shown(part, part.state.pool(pool.id))), expected.get(n as usize));
                 }
@@ -249,7 +249,7 @@ pub(super) fn page_of_devices(view: &View, from: usize, limit: usize) -> Vec<Str
 
 fn shown_terms(view: &View, pool: PoolId) -> String {
     let key = &view.state.pool(pool).key;
-    assert_eq!(view.state.pool_keys.get(key), Some(&pool));
+    assert_eq!(view.state.pool_keys.get(key), Some(pool));
     key.to_string()
 }
 

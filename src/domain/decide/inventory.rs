@@ -215,7 +215,7 @@ impl Judge<'_> {
         let ended = item.ends_on.is_some_and(|day| day.end() <= self.now);
         let owned = if ended { Owned::Count(0) } else { item.owned };
         let before = self.facts.len();
-        let Some(pool) = self.tenant.pool_keys.get(&item.key).copied() else {
+        let Some(pool) = self.tenant.pool_keys.get(&item.key) else {
             self.list(item, language, owned);
             tally.listed += 1;
             return;

@@ -276,7 +276,7 @@ impl<'a> Judge<'a> {
     fn pool_id(&mut self, pool: &PoolRef) -> Result<PoolId, Rejection> {
         let id = match pool {
             PoolRef::Id(id) => (id.index() < self.tenant.pools.len()).then_some(*id),
-            PoolRef::Key(key) => self.tenant.pool_keys.get(key).copied(),
+            PoolRef::Key(key) => self.tenant.pool_keys.get(key),
         };
         self.about.pool = id;
         id.ok_or(Rejection::PoolNotFound)

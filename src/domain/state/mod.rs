@@ -9,6 +9,7 @@ mod flat;
 mod holder;
 mod near;
 mod pool;
+mod pool_keys;
 mod review;
 mod tables;
 
@@ -18,6 +19,7 @@ pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use near::LOOK_AHEAD;
 pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
+pub use pool_keys::PoolKeys;
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
 pub use tables::{
     Drift, HeldEndings, LogKeyRotation, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount,
@@ -27,7 +29,7 @@ pub use tables::{
 use super::command::Actor;
 use super::facts::Settings;
 use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, UserId};
-use super::key::{PoolKey, Provider};
+use super::key::Provider;
 use super::rejection::Remedies;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -56,7 +58,7 @@ pub struct Tenant {
     pub accounts: BTreeMap<Provider, StoreAccount>,
     pub tools: BTreeMap<String, Tool>,
     pub pools: Vec<Arc<Pool>>,
-    pub pool_keys: BTreeMap<PoolKey, PoolId>,
+    pub pool_keys: PoolKeys,
     pub users: Vec<Arc<User>>,
     pub devices: Vec<Arc<Device>>,
     pub groups: Vec<Arc<Group>>,

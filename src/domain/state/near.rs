@@ -82,7 +82,7 @@ impl Tenant {
     fn pool_at(&self, pool: &PoolRef) -> Option<PoolId> {
         match pool {
             PoolRef::Id(pool) => Some(*pool),
-            PoolRef::Key(key) => self.pool_keys.get(key).copied(),
+            PoolRef::Key(key) => self.pool_keys.get(key),
         }
     }
 

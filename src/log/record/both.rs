@@ -184,3 +184,13 @@ fn a_digest_is_the_hash_of_what_bincode_writes_also_where_it_is_hashed_beside() 
         assert_eq!(digest(&tenant), <[u8; 32]>::from(Sha256::digest(&bytes)));
     }
 }
+
+#[test]
+fn pools_by_key_are_written_and_read_as_an_ordered_map() {
+    let key = |n: u32| crate::domain::key::PoolKey::Declared { sku: format!("app{n}") };
+    let all = || (0..40).rev().map(|n| (key(n), crate::domain::ids::PoolId(n)));
+    let bytes = bincodes(&all().collect::<BTreeMap<_, _>>());
+    let keys: crate::domain::state::PoolKeys = all().collect();
+    assert_eq!(bincodes(&keys), bytes);
+    assert!(in_blocks(&bytes, 7) == Some(keys));
+}
