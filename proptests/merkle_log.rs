@@ -231,7 +231,7 @@ fn tiles_that_rot_are_healed_and_every_proof_stays_good() {
     let full = files_below(&service.data().join("tiles"));
     let kept: Vec<Vec<u8>> = full.iter().map(|file| fs::read(file).expect("a tile")).collect();
     assert_eq!(full.len(), 1, "{full:?}");
-    for spoil in [0, 1, 2_u8] {
+    for spoil in [0, 1, 2, 3_u8] {
         for file in &full {
             let mut bytes = fs::read(file).expect("a tile");
             match spoil {
@@ -241,8 +241,11 @@ fn tiles_that_rot_are_healed_and_every_proof_stays_good() {
             }
             fs::write(file, bytes).expect("written");
         }
+        if spoil == 3 {
+            fs::remove_dir_all(service.data().join("tiles")).expect("removed");
+        }
         let (is_whole, words) = verify(&service.data());
-        // what is cut off or empty is what a power cut leaves of a file that nobody synced
+        // what is cut off, empty or gone is what a power cut leaves of a file that nobody synced
         assert!(if spoil == 0 { !is_whole && words.contains("/tiles/") } else { is_whole }, "{words}");
         service.start_again();
         let now = head(&t);

@@ -218,7 +218,7 @@ impl<'s> Hands<'s> {
         };
         let top = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut parts: Vec<Vec<PathBuf>> =
-            ["journal", "sled", "receipts", "subjects", "snapshots", "heads", "cosigned"]
+            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads", "cosigned"]
                 .map(|name| top(&[name]))
                 .into();
         let anchor: Vec<PathBuf> = top(&["anchor"]).into_iter().chain(manifests(&older)).collect();
@@ -226,7 +226,10 @@ impl<'s> Hands<'s> {
         parts.push([anchor.clone(), top(&["journal", "sled"])].concat());
         parts.push([anchor.clone(), top(&["journal", "sled", "receipts", "subjects", "snapshots"])].concat());
         parts.push(anchor);
-        parts.push(top(&["receipts", "subjects", "snapshots"]));
+        parts.push(top(&["receipts", "subjects", "snapshots", "tiles"]));
+        // a small store has no tiles
+        parts.iter_mut().for_each(|part| part.retain(|name| name != Path::new("tiles") || older.join(name).exists()));
+        parts.retain(|part| !part.is_empty());
         for part in parts {
             let what = part.iter().map(|name| name.display().to_string()).collect::<Vec<_>>().join(", ");
             let places = [part.clone(), vec!["heads".into(), "sled".into(), "journal".into()]].concat();

@@ -106,6 +106,8 @@ fn edit(data: &Path, hand: Hand) {
         for folder in ["sled", "snapshots", "receipts", "subjects"] {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
+        // which only a large store has
+        fs::remove_dir_all(data.join("tiles")).or_else(there_is_none).expect("removed");
         if hand >= Hand::Heads {
             stream.put_into_heads(data);
         }
@@ -158,7 +160,7 @@ impl Stream {
     }
 }
 
-/// Without an authority there are no timestamps.
+/// Without an authority there are no timestamps, and in a small store no tiles.
 fn there_is_none(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

@@ -11,7 +11,7 @@ use super::error::OpenError;
 use super::frame::{Body, Head};
 use super::group::ReplayedGroup;
 use super::medium::{FileMedium, Medium};
-use super::recovery::{checked_segments, read_anchor};
+use super::recovery::{checked_segments, reaches, read_anchor};
 use super::scan::{Extent, read_groups};
 use crate::merkle::Peaks;
 
@@ -24,7 +24,7 @@ pub struct ReplayEnd {
 
 /// Hands out the groups from `from_group` on in their order, over all tenants, each checked: checksums, chain hashes,
 /// links, numbers. Reads only, from the journal only; beside a running service only up to its last checkpoint.
-/// An error names the first bad place; the groups before it were handed out.
+/// An error names the first bad place, or that the journal ends before that checkpoint; the groups before it were handed out.
 pub fn replay_groups(
     dir: &Path,
     from_group: u64,
@@ -42,11 +42,18 @@ pub(crate) fn replay_on(
     to_group: u64,
     each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
 ) -> Result<ReplayEnd, OpenError> {
-    let segments = checked_segments(medium, &read_anchor(medium)?)?;
+    let anchored = read_anchor(medium)?;
+    let segments = checked_segments(medium, &anchored)?;
     let extent = Extent { from: from_group.max(1), to: to_group };
+    let mut is_stopped = false;
     let end = read_groups(medium, &segments, extent, &mut |visit| {
-        Ok(each(ReplayedGroup::new(visit.found.number, visit.bytes, &visit.found.frames)))
+        let flow = each(ReplayedGroup::new(visit.found.number, visit.bytes, &visit.found.frames));
+        is_stopped = flow.is_break();
+        Ok(flow)
     })?;
+    if !is_stopped {
+        reaches(medium, anchored.group.min(to_group), end.last_group)?;
+    }
     Ok(ReplayEnd { last_group: end.last_group })
 }
 

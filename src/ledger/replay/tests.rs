@@ -29,6 +29,7 @@ async fn a_whole_history_is_hashed_into_the_trees_that_the_service_shows() {
     let expected = lived_in(dir.path()).await;
     let replayed = replay(dir.path(), &ReplayOptions::default(), &NoProgress).unwrap();
     let ledger = open(dir.path());
+    assert_eq!(replayed.len(), expected.len());
     for (replayed, (slug, position, _)) in replayed.iter().zip(&expected) {
         let (tenant, reader) = (replayed.tenant.0, ledger.0.writer.reader());
         assert!(reader.reach_tree(tenant, position + 1, std::time::Duration::from_secs(20)));
@@ -38,6 +39,21 @@ async fn a_whole_history_is_hashed_into_the_trees_that_the_service_shows() {
     let part = ReplayOptions { to: To::Position(0), ..ReplayOptions::default() };
     let roots = replay(dir.path(), &part, &NoProgress).unwrap().into_iter().map(|replayed| replayed.root);
     assert!(roots.len() > 0 && roots.into_iter().all(|root| root.is_none()), "of a part there is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_ends_before_its_checkpoint_is_not_taken_for_a_shorter_history() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let segments = std::fs::read_dir(dir.path().join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let last = segments.filter(|path| path.extension().is_some_and(|of| of == "segment")).max().unwrap();
+    let mut bytes = std::fs::read(&last).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[used / 2..].fill(0);
+    std::fs::write(last, bytes).unwrap();
+    for to in [To::End, To::Position(1)] {
+        assert!(matches!(told(dir.path(), None, to), Err(ReplayError::Log(OpenError::LostTail { .. }))), "{to:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -238,13 +238,7 @@ fn read_tail(
         }
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
-    if end.last_group < anchored.group {
-        return Err(lost_tail(
-            medium,
-            format!("the anchor says that groups up to {} were written, the journal ends before", anchored.group),
-            end.last_group,
-        ));
-    }
+    reaches(medium, anchored.group, end.last_group)?;
     let mut links = Links { heads: heads_of(&manifest.tenants), is_complete: true };
     for group in &tail {
         for frame in &group.frames {
@@ -260,6 +254,15 @@ fn read_tail(
     }
     end.links = links;
     Ok((tail, end))
+}
+
+/// Refuses a journal that ends before what the anchor says was written.
+pub(crate) fn reaches(medium: &dyn Medium, anchored_group: u64, last_group: u64) -> Result<(), OpenError> {
+    if last_group >= anchored_group {
+        return Ok(());
+    }
+    let missing = format!("the anchor says that groups up to {anchored_group} were written, the journal ends before");
+    Err(lost_tail(medium, missing, last_group))
 }
 
 pub(crate) fn heads_of(marks: &BTreeMap<u32, TenantMark>) -> BTreeMap<u32, Head> {
