@@ -253,6 +253,7 @@ fn one_file_knows_each_outside_thing() {
     // the word, and the files that may say it
     let homes: &[(&str, &[&str])] = &[
         ("bincode", &["src/log/record"]),
+        ("httparse", &["src/http/straight"]),
         ("sled::", &["src/log/sled"]),
         ("env::var", &["src/config"]),
         ("SystemTime", &["src/clock"]),

@@ -7,13 +7,22 @@ use hyper::rt;
 use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 /// Clones are one. Polled by the connection's own task alone, which it wakes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Alarm(Arc<Mutex<Option<Pin<Box<Sleep>>>>>);
+pub(super) struct Alarm(Arc<Mutex<Armed>>);
+
+#[derive(Debug, Default)]
+struct Armed {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Who is woken when it rings.
+    wakes: Option<Waker>,
+    /// The next head has no longer than this.
+    head_end: Option<Instant>,
+}
 
 impl Alarm {
     /// Waits for an instant.
@@ -21,15 +30,30 @@ impl Alarm {
         Until { alarm: self.clone(), end }
     }
 
-    fn poll(&self, context: &mut Context<'_>, end: Instant) -> Poll<()> {
+    /// The head of a request that has begun: hyper gives it no more time than was left.
+    pub(super) fn expect_head_by(&self, end: Instant) {
+        self.0.lock().head_end = Some(end);
+    }
+
+    pub(super) fn poll(&self, context: &mut Context<'_>, end: Instant) -> Poll<()> {
         let end = tokio::time::Instant::from_std(end);
         let mut armed = self.0.lock();
-        let sleep = armed.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        let Armed { sleep, wakes, .. } = &mut *armed;
+        let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        let rings_for_us = wakes.as_ref().is_some_and(|wakes| wakes.will_wake(context.waker()));
+        if rings_for_us && sleep.deadline() <= end && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
             if sleep.deadline() > end {
                 sleep.as_mut().reset(end);
             }
-            ready!(sleep.as_mut().poll(context));
+            if sleep.as_mut().poll(context).is_pending() {
+                if !rings_for_us {
+                    *wakes = Some(context.waker().clone());
+                }
+                return Poll::Pending;
+            }
             if sleep.deadline() == end {
                 return Poll::Ready(());
             }
@@ -59,7 +83,8 @@ impl rt::Timer for Alarm {
     }
 
     fn sleep_until(&self, end: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(self.until(end))
+        let head_end = self.0.lock().head_end.take();
+        Box::pin(self.until(head_end.map_or(end, |head_end| head_end.min(end))))
     }
 }
 
@@ -80,5 +105,15 @@ mod tests {
         soon(at(200)).await.expect("it was armed for a later one");
         assert!(begun.elapsed() >= Duration::from_millis(200));
         assert_eq!(alarm.until(at(100)).now_or_never(), Some(()), "over already");
+    }
+
+    #[tokio::test]
+    async fn a_head_that_has_begun_has_the_rest_of_its_time_and_the_next_one_all_of_it() {
+        let (alarm, begun) = (Alarm::default(), monotonic());
+        alarm.expect_head_by(begun + Duration::from_millis(50));
+        rt::Timer::sleep(&alarm, Duration::from_secs(3600)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        let next = rt::Timer::sleep(&alarm, Duration::from_secs(3600));
+        assert!(tokio::time::timeout(Duration::from_millis(20), next).await.is_err());
     }
 }

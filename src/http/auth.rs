@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::problem::Problem;
+use super::said;
 use crate::domain::command::Actor;
 use crate::domain::facts::Role;
 use crate::domain::ids::{TenantId, TokenId};
@@ -10,7 +11,7 @@ use crate::domain::state::Token;
 use crate::domain::time::Time;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderValue, header};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -95,9 +96,8 @@ pub(super) fn hash_of(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ')?;
+fn bearer(authorization: &[u8]) -> Option<&str> {
+    let (scheme, token) = said::text(authorization)?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
 }
@@ -123,6 +123,10 @@ fn peer(parts: &Parts) -> IpAddr {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip())
 }
 
+fn authorization(parts: &Parts) -> Option<&[u8]> {
+    parts.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)
+}
+
 fn take_turn(service: &Service, counted: Counted) -> Result<(), Problem> {
     service.rate.take(counted).map_err(|wait_s| {
         Problem::new("too-many-requests", "more requests came than this caller may send").retry_after(wait_s)
@@ -130,8 +134,8 @@ fn take_turn(service: &Service, counted: Counted) -> Result<(), Problem> {
 }
 
 /// Finds out who asks, and holds them to their rate.
-fn known(headers: &HeaderMap, peer: IpAddr, service: &Service) -> Result<Known, Problem> {
-    let known = bearer(headers).and_then(|token| find(service, token));
+fn known(authorization: Option<&[u8]>, peer: IpAddr, service: &Service) -> Result<Known, Problem> {
+    let known = authorization.and_then(bearer).and_then(|token| find(service, token));
     let counted = match &known {
         Some(Known::Root) => Counted::Root,
         Some(Known::Token { tenant, token, .. }) => Counted::Token(*tenant, *token),
@@ -139,7 +143,7 @@ fn known(headers: &HeaderMap, peer: IpAddr, service: &Service) -> Result<Known, 
     };
     take_turn(service, counted)?;
     known.ok_or_else(|| {
-        let detail = if headers.contains_key(header::AUTHORIZATION) {
+        let detail = if authorization.is_some() {
             "the token is not known, not of this tenant, revoked or expired"
         } else {
             "no token was sent"
@@ -151,7 +155,7 @@ fn known(headers: &HeaderMap, peer: IpAddr, service: &Service) -> Result<Known, 
 impl FromRequestParts<Arc<Service>> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let known = known(&parts.headers, peer(parts), service)?;
+        let known = known(authorization(parts), peer(parts), service)?;
         let params = RawPathParams::from_request_parts(parts, service).await;
         let slug = params
             .ok()
@@ -163,8 +167,13 @@ impl FromRequestParts<Arc<Service>> for Caller {
 
 impl Caller {
     /// Who asks something of the tenant that the path names.
-    pub(super) fn of(service: &Arc<Service>, headers: &HeaderMap, peer: IpAddr, slug: &str) -> Result<Self, Problem> {
-        Self::in_tenant(service, known(headers, peer, service)?, slug)
+    pub(super) fn of(
+        service: &Arc<Service>,
+        authorization: Option<&[u8]>,
+        peer: IpAddr,
+        slug: &str,
+    ) -> Result<Self, Problem> {
+        Self::in_tenant(service, known(authorization, peer, service)?, slug)
     }
 
     fn in_tenant(service: &Arc<Service>, known: Known, slug: &str) -> Result<Self, Problem> {
@@ -206,7 +215,7 @@ pub(super) struct Root {
 impl FromRequestParts<Arc<Service>> for Root {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        match known(&parts.headers, peer(parts), service)? {
+        match known(authorization(parts), peer(parts), service)? {
             Known::Root => Ok(Self { service: Arc::clone(service) }),
             Known::Token { .. } => Err(Problem::new("forbidden", "this call is for the root token")),
         }

@@ -5,9 +5,11 @@ use super::Service;
 use super::answers;
 use super::answers::quick::{self, Beside};
 use super::auth::Caller;
-use super::inputs::Body;
+use super::inputs::{self, Body};
 use super::problem::Problem;
+use super::reply::Reply;
 use super::request_id;
+use super::said::{self, Said};
 use super::wire::Wire;
 use super::wire::kind::Kind;
 use crate::domain::answer::Status;
@@ -16,19 +18,14 @@ use crate::ledger::{Outcome, Submission, SubmitError};
 use crate::telemetry::Judged;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
-/// Stands on an answer that was given before: the command was judged then, and is not done twice.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) const KEY_CHARS_MAX: usize = 64;
 const ANSWER_BYTES_GUESS: usize = 192;
-/// What an answer has of headers, with what the frame and the connection put there.
-const HEADERS_GUESS: usize = 8;
 
 /// A caller with a command.
 pub(super) struct Door {
@@ -40,7 +37,7 @@ pub(super) struct Door {
 impl FromRequestParts<Arc<Service>> for Door {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        Self::of(Caller::from_request_parts(parts, service).await?, &parts.headers)
+        Self::of(Caller::from_request_parts(parts, service).await?, &Said::of(&parts.headers))
     }
 }
 
@@ -53,9 +50,9 @@ pub(super) fn checked_key(text: &str) -> Result<String, Problem> {
     Err(Problem::new("idempotency-key-invalid", "an id of a command is 1 to 64 printable ASCII characters"))
 }
 
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or("").trim();
+fn if_match(said: &Said<'_>) -> Result<Option<u64>, Problem> {
+    let Some(value) = said.if_match else { return Ok(None) };
+    let text = said::text(value).unwrap_or("").trim();
     if text == "*" {
         return Ok(None);
     }
@@ -64,9 +61,9 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 impl Door {
-    pub(super) fn of(caller: Caller, headers: &HeaderMap) -> Result<Self, Problem> {
-        let key = headers.get(KEY).map(|value| value.to_str().unwrap_or("")).map(checked_key).transpose()?;
-        let if_match = if_match(headers)?;
+    pub(super) fn of(caller: Caller, said: &Said<'_>) -> Result<Self, Problem> {
+        let key = said.key.map(|value| said::text(value).unwrap_or("")).map(checked_key).transpose()?;
+        let if_match = if_match(said)?;
         Ok(Self { caller, key, if_match })
     }
 
@@ -77,7 +74,17 @@ impl Door {
         path: [(&str, String); N],
         body: Body,
     ) -> Result<Response, Problem> {
-        let wire = self.read(kind, path, &body)?;
+        self.judged(kind, path, &body.0).await.map(IntoResponse::into_response)
+    }
+
+    /// The same, not yet a response.
+    pub(super) async fn judged<const N: usize>(
+        self,
+        kind: Kind,
+        path: [(&str, String); N],
+        body: &[u8],
+    ) -> Result<Reply, Problem> {
+        let wire = self.read(kind, path, body)?;
         let Self { caller, key, if_match } = self;
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);
@@ -87,27 +94,25 @@ impl Door {
             if outcome.answer.is_created && kind.makes_something() { StatusCode::CREATED } else { StatusCode::OK };
         let beside = Beside { position: Some(outcome.position), list: None };
         let mut body = Vec::with_capacity(ANSWER_BYTES_GUESS);
-        let mut response = if quick::write(&mut body, kind, &outcome.answer, beside) {
-            with_position(status, outcome.position, body)
+        let mut reply = if quick::write(&mut body, kind, &outcome.answer, beside) {
+            Reply::at(status, outcome.position, body)
         } else {
             match answers::of(&caller, kind, &outcome, &members).await {
                 Ok(body) => answered(status, outcome.position, body),
-                Err(problem) => problem.into_response(),
+                Err(problem) => problem.into_reply(),
             }
         };
-        if outcome.is_repeat {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        }
-        Ok(response)
+        reply.is_repeat = outcome.is_repeat;
+        Ok(reply)
     }
 
-    fn read<const N: usize>(&self, kind: Kind, path: [(&str, String); N], body: &Body) -> Result<Wire, Problem> {
+    fn read<const N: usize>(&self, kind: Kind, path: [(&str, String); N], body: &[u8]) -> Result<Wire, Problem> {
         let is_repeatable = self.key.is_some();
-        if let Some(wire) = Wire::of_bytes(&self.caller, kind, &body.0, is_repeatable) {
+        if let Some(wire) = Wire::of_bytes(&self.caller, kind, body, is_repeatable) {
             self.caller.must_be(kind.roles())?;
             return Ok(wire);
         }
-        let mut fields = body.fields()?;
+        let mut fields = inputs::fields(body)?;
         self.caller.must_be(kind.roles())?;
         for (name, value) in path {
             if fields.contains_key(name) {
@@ -205,18 +210,7 @@ impl Tally {
 }
 
 /// An answer with the position that it speaks of, in the header and in the body.
-pub(super) fn answered(status: StatusCode, position: u64, mut body: Map<String, Value>) -> Response {
+pub(super) fn answered(status: StatusCode, position: u64, mut body: Map<String, Value>) -> Reply {
     body.insert("position".into(), position.into());
-    with_position(status, position, Value::Object(body).to_string().into_bytes())
-}
-
-/// The same of a body that is written.
-pub(super) fn with_position(status: StatusCode, position: u64, body: Vec<u8>) -> Response {
-    let mut response = Response::new(axum::body::Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS_GUESS);
-    headers.insert(POSITION, HeaderValue::from(position));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    Reply::at(status, position, Value::Object(body).to_string().into_bytes())
 }

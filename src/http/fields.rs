@@ -81,7 +81,7 @@ impl<'o> Fields<'o> {
     }
 }
 
-fn digits(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn digits(out: &mut Vec<u8>, mut number: u64) {
     let begin = out.len();
     loop {
         out.push(b'0' + u8::try_from(number % 10).unwrap_or_default());

@@ -4,10 +4,11 @@
 use super::alarm::{Alarm, Until};
 use super::listener::Answer;
 use super::problem::Problem;
+use super::reply::Reply;
 use super::request_id::{self, RequestId, Source};
 use crate::clock::monotonic;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse as _;
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 use std::panic::AssertUnwindSafe;
@@ -23,8 +24,23 @@ pub(super) struct Frame {
 
 impl Frame {
     /// What the client sent, or a new one.
-    pub(super) fn id_of(&self, headers: &HeaderMap) -> RequestId {
-        self.ids.id_of(headers)
+    pub(super) fn id_of(&self, sent: Option<&[u8]>) -> RequestId {
+        self.ids.id_of(sent)
+    }
+
+    /// The answer to a request of this id, without what is put on it outside (`straight/written.rs`).
+    pub(super) fn around_straight(
+        &self,
+        id: RequestId,
+        end: Until,
+        answer: Pin<&mut impl Future<Output = Result<Reply, Problem>>>,
+    ) -> impl Future<Output = Reply> {
+        request_id::under(id, async {
+            match within(end, answer).await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(problem)) | Err(problem) => problem.into_reply(),
+            }
+        })
     }
 
     /// The answer to a request of this id.
@@ -35,7 +51,13 @@ impl Frame {
         answer: Pin<&mut impl Future<Output = Answer>>,
     ) -> Answer {
         let end = alarm.until(monotonic() + self.request_max);
-        let mut response = request_id::under(id, within(end, answer)).await;
+        let answered = request_id::under(id, async {
+            match within(end, answer).await {
+                Ok(answered) => answered,
+                Err(problem) => Ok(problem.into_response()),
+            }
+        });
+        let Ok(mut response) = answered.await;
         let is_unavailable = response.status() == StatusCode::SERVICE_UNAVAILABLE;
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(id.as_str()) {
@@ -50,13 +72,15 @@ impl Frame {
     }
 }
 
-async fn within(end: Until, answer: Pin<&mut impl Future<Output = Answer>>) -> Response {
+/// What comes of it by then.
+async fn within<T>(end: Until, answer: Pin<&mut impl Future<Output = T>>) -> Result<T, Problem> {
     match select(AssertUnwindSafe(answer).catch_unwind(), end).await {
-        Either::Left((Ok(Ok(response)), _)) => response,
-        Either::Left((Ok(Err(never)), _)) => match never {},
-        Either::Left((Err(_), _)) => Problem::internal(&"a handler panicked").into_response(),
-        Either::Right(((), _)) => {
-            Problem::new("request-too-slow", "the call did not end within its time").into_response()
-        }
+        Either::Left((Ok(answered), _)) => Ok(answered),
+        Either::Left((Err(_), _)) => Err(Problem::internal(&"a handler panicked")),
+        Either::Right(((), _)) => Err(too_slow()),
     }
+}
+
+pub(super) fn too_slow() -> Problem {
+    Problem::new("request-too-slow", "the call did not end within its time")
 }

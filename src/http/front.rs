@@ -1,6 +1,6 @@
-//! The first look at a request. Calls that come by the thousand go straight to what answers them; all others go through the
-//! router, which knows every call and says what is wrong with a path or a method, and takes some 12,000 instructions for it. Both
-//! stand in the same frame. Not here: what a call does.
+//! The first look at a request. Calls that come by the thousand go straight to what answers them, most without hyper
+//! (`straight/`); all others go through the router, which knows every call and says what is wrong with a path or a method, and
+//! takes some 12,000 instructions for it. All stand in the same frame. Not here: what a call does.
 
 use super::Service;
 use super::auth::Caller;
@@ -9,15 +9,20 @@ use super::frame::Frame;
 use super::inputs;
 use super::listener::{Answer, Answers, Connection, routed};
 use super::problem::Problem;
+use super::reply::Reply;
 use super::request_id;
 use super::routes::pools;
+use super::said::Said;
+use super::stop::Stop;
+use super::straight::{self, Opened, Plain};
 use super::wire::kind::Kind;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{HeaderMap, Method, Request, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, Method, Request};
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use std::error::Error;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -29,7 +34,7 @@ use tokio_util::task::AbortOnDropHandle;
 #[derive(Clone)]
 pub struct Front(Arc<Inside>);
 
-struct Inside {
+pub(super) struct Inside {
     service: Arc<Service>,
     frame: Frame,
     router: Router,
@@ -40,6 +45,10 @@ struct Inside {
 impl Answers for Front {
     fn answer(self, request: Request<Incoming>, on: Connection) -> impl Future<Output = Answer> + Send + 'static {
         self.framed(request, on)
+    }
+
+    async fn straight(&self, opened: Opened, on: &Connection, stop: &mut Stop) -> Option<Opened> {
+        straight::answer(&self.0, opened, on, stop).await
     }
 }
 
@@ -53,11 +62,9 @@ impl Front {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Inside { frame, service, last, .. } = &*self.0;
-        if last.swap(on.number, Ordering::Relaxed) != on.number {
-            service.ledger.in_company();
-        }
-        let id = frame.id_of(request.headers());
+        self.0.heard_on(on.number);
+        let frame = &self.0.frame;
+        let id = frame.id_of(request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes));
         // where it is it stays: what stands around it takes a pointer
         let answer = pin!(self.0.answer(request, &on));
         frame.around(id, &on.alarm, answer).await
@@ -65,15 +72,34 @@ impl Front {
 }
 
 impl Inside {
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    pub(super) fn body_bytes_max(&self) -> usize {
+        self.service.limits.body_bytes_max
+    }
+
+    /// A request came on this connection.
+    pub(super) fn heard_on(&self, number: u64) {
+        // most come between two of somebody else, and to look at what all write costs less than to write it
+        if self.last.load(Ordering::Relaxed) != number {
+            self.last.store(number, Ordering::Relaxed);
+            self.service.ledger.in_company();
+        }
+    }
+
     async fn answer<B>(&self, request: Request<B>, on: &Connection) -> Answer
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        match call(&parts.method, &parts.uri) {
+        match call(&parts.method, parts.uri.path(), parts.uri.query().is_some()) {
             Some((call, tenant)) => {
-                Ok(self.answer_straight(call, tenant, &parts.headers, body, on.peer).await.into_response())
+                let said = Said::of(&parts.headers);
+                let body = inputs::Body::of(&parts.headers, body, &self.service);
+                Ok(self.answer_straight(call, tenant, &said, body, on.peer).await.into_response())
             }
             None => self.answer_elsewhere(Request::from_parts(parts, Body::new(body)), on).await,
         }
@@ -90,31 +116,40 @@ impl Inside {
         }
     }
 
-    async fn answer_straight<B>(
+    /// A request that is whole.
+    pub(super) fn answer_plain(
+        &self,
+        plain: &Plain<'_>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Result<Reply, Problem>> {
+        let Plain { call, tenant, said, body, .. } = plain;
+        let body = ready(inputs::said_to_be_json(said, *body));
+        self.answer_straight(*call, tenant, said, body, peer)
+    }
+
+    /// `body` is not read before it is known who asks.
+    async fn answer_straight<B: AsRef<[u8]>>(
         &self,
         call: Call<'_>,
         tenant: &str,
-        headers: &HeaderMap,
-        body: B,
+        said: &Said<'_>,
+        body: impl Future<Output = Result<B, Problem>>,
         peer: SocketAddr,
-    ) -> Result<Response, Problem>
-    where
-        B: HttpBody<Data = Bytes>,
-    {
-        let caller = Caller::of(&self.service, headers, peer.ip(), tenant)?;
+    ) -> Result<Reply, Problem> {
+        let caller = Caller::of(&self.service, said.authorization, peer.ip(), tenant)?;
         let kind = match call {
             Call::Command(kind) => kind,
-            Call::Pool(pool) => return pools::pool_now(&caller, headers, pool),
+            Call::Pool(pool) => return pools::pool_now(&caller, said.if_none_match, pool),
         };
-        let door = Door::of(caller, headers)?;
-        let body = inputs::Body::of(headers, body, &self.service).await?;
-        door.command(kind, [], body).await
+        let door = Door::of(caller, said)?;
+        let body = body.await?;
+        door.judged(kind, [], body.as_ref()).await
     }
 }
 
 /// What is answered without the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call<'u> {
+pub(super) enum Call<'u> {
     /// One that has nothing in its path.
     Command(Kind),
     /// As it is now.
@@ -122,8 +157,7 @@ enum Call<'u> {
 }
 
 /// Which of them is asked for, and of which tenant.
-fn call<'u>(method: &Method, uri: &'u Uri) -> Option<(Call<'u>, &'u str)> {
-    let path = uri.path();
+pub(super) fn call<'u>(method: &Method, path: &'u str, has_query: bool) -> Option<(Call<'u>, &'u str)> {
     let (tenant, rest) = path.strip_prefix("/v1/tenants/")?.split_once('/')?;
     // what is escaped is for the router to read
     if tenant.is_empty() || path.contains('%') {
@@ -136,7 +170,7 @@ fn call<'u>(method: &Method, uri: &'u Uri) -> Option<(Call<'u>, &'u str)> {
             "uninstalls" => Kind::Uninstall,
             _ => return None,
         })
-    } else if *method == Method::GET && uri.query().is_none() {
+    } else if *method == Method::GET && !has_query {
         Call::Pool(rest.strip_prefix("pools/").filter(|pool| !pool.is_empty() && !pool.contains('/'))?)
     } else {
         return None;
@@ -148,9 +182,10 @@ fn call<'u>(method: &Method, uri: &'u Uri) -> Option<(Call<'u>, &'u str)> {
 mod tests {
     use super::*;
     use crate::http::alarm::Alarm;
-    use crate::http::fixture::service;
+    use crate::http::fixture::{Asked, asked, service};
     use axum::body;
-    use axum::http::header;
+    use axum::http::{Uri, header};
+    use axum::response::Response;
     use axum::routing::get;
     use std::time::Duration;
     use tokio::sync::mpsc;
@@ -161,11 +196,8 @@ mod tests {
 
     fn connection(number: u64) -> Connection {
         let (peer, home) = (SocketAddr::from(([127, 0, 0, 1], 9)), tokio::runtime::Handle::current());
-        Connection { peer, number, alarm: Alarm::default(), home }
+        Connection { peer, number, alarm: Alarm::default(), home, head_max: Duration::from_secs(60) }
     }
-
-    /// Method, path, headers, body.
-    type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
     /// What was answered, as text. The router says how long a body is; without it, who writes it to the connection does.
     async fn told(response: Response) -> String {
@@ -187,75 +219,18 @@ mod tests {
     async fn what_goes_straight_is_answered_as_the_router_would() {
         let (straight, long) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (straight, long) = (front(straight.path()), front(long.path()));
-        let root = ("authorization", "Bearer root");
-        let json = ("content-type", "application/json");
-        let assign = r#"{"pool":"declared:office","target":{"user":"ada"},"intent":"required"}"#;
-        let install = r#"{"pool":"declared:office","device":"d1","user":"ada"}"#;
-        let other = r#"{"pool":"declared:office","target":{"user":"ada"},"intent":"available"}"#;
-        let bob = r#"{"pool":"declared:office","target":{"user":"bob"},"intent":"required"}"#;
-        let large = format!("{{\"pool\":\"{}\"}}", "x".repeat(3000));
-        let any = (1..40).map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
-        let all: &[Asked<'_>] = &[
-            ("PUT", "/v1/tenants/acme", &[root, json], r#"{"name":"Acme"}"#),
-            ("PUT", "/v1/tenants/acme/users/ada", &[root, json], r#"{"user_name":"ada"}"#),
-            (
-                "PUT",
-                "/v1/tenants/acme/devices/d1",
-                &[root, json],
-                r#"{"serial":"d1","platform":"windows","join":"entra","os_build":20348}"#,
-            ),
-            (
-                "POST",
-                "/v1/tenants/acme/inventory",
-                &[root, json],
-                r#"{"complete":true,"items":[{"sku":"office","license_type":"offline","name":"Office","owned":1,"distribution_policy":"restricted"}]}"#,
-            ),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "a")], other),
-            ("PUT", "/v1/tenants/acme/users/bob", &[root, json], r#"{"user_name":"bob"}"#),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json], bob),
-            ("POST", "/v1/tenants/acme/assignments?x=1", &[root], assign),
-            ("POST", "/v1/tenants/acm%65/assignments", &[root, json], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[json], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[("authorization", "Bearer no"), json], assign),
-            ("POST", "/v1/tenants/none/assignments", &[root, json], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("if-match", "x")], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "ä")], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, ("content-type", "text/plain")], assign),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json], &large),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json, ("content-length", "9999")], "{}"),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json], "{"),
-            ("POST", "/v1/tenants/acme/assignments", &[root, json], "[]"),
-            ("POST", "/v1/tenants/acme/assignments/", &[root, json], assign),
-            ("POST", "/v1/tenants//assignments", &[root, json], assign),
-            ("DELETE", "/v1/tenants/acme/assignments", &[root], ""),
-            ("GET", "/v1/tenants/acme/assignments", &[root], ""),
-            ("HEAD", "/v1/tenants/acme/assignments", &[root], ""),
-            ("POST", "/v1/tenants/acme/installs", &[root, json], install),
-            ("POST", "/v1/tenants/acme/installs", &[root, json], r#"{"pool":"declared:office","device":"d1"}"#),
-            ("POST", "/v1/tenants/acme/uninstalls", &[root, json], install),
-            ("GET", "/v1/tenants/acme/installs", &[root], ""),
-            ("GET", "/v1/tenants/acme/pools/declared:office", &[root], ""),
-            ("GET", "/v1/tenants/acme/pools/pool_0", &[root, ("if-none-match", "\"0\", x")], ""),
-            ("GET", "/v1/tenants/acme/pools/pool_0", &[root, ("if-none-match", &any)], ""),
-            ("GET", "/v1/tenants/acme/pools/declared:none", &[root], ""),
-            ("GET", "/v1/tenants/acme/pools/pool_0", &[], ""),
-            ("GET", "/v1/tenants/acme/pools/pool_0?at_least=1", &[root], ""),
-            ("HEAD", "/v1/tenants/acme/pools/pool_0", &[root], ""),
-            ("POST", "/nowhere", &[root], ""),
-        ];
         let on = connection(1);
         let mut statuses = std::collections::BTreeSet::new();
-        for (method, path, headers, sent) in all {
-            let Ok(ours) = straight.clone().framed(request(method, path, headers, sent), on.clone()).await;
+        for Asked { method, path, headers, body } in asked() {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let Ok(ours) = straight.clone().framed(request(method, path, &headers, &body), on.clone()).await;
             let Inside { frame, router, .. } = &*long.0;
-            let asked = request(method, path, headers, sent);
-            let id = frame.id_of(asked.headers());
+            let asked = request(method, path, &headers, &body);
+            let id = frame.id_of(Said::of(asked.headers()).request_id);
             let Ok(theirs) = frame.around(id, &on.alarm, pin!(routed(router, asked, on.peer))).await;
             statuses.insert(ours.status().as_u16());
             let ours = told(ours).await;
-            assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {sent}");
+            assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {body}");
         }
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 201, 304, 400, 401, 404, 405, 409, 413, 415, 422]);
     }
@@ -308,9 +283,10 @@ mod tests {
 
     #[test]
     fn only_what_has_no_escape_in_its_path_goes_straight() {
-        let found = |method: Method, path: &'static str| {
-            let uri = Uri::from_static(path);
-            call(&method, &uri).map(|(call, tenant)| format!("{call:?} {tenant}"))
+        let found = |method: Method, target: &'static str| {
+            let uri = Uri::from_static(target);
+            let found = call(&method, uri.path(), uri.query().is_some());
+            found.map(|(call, tenant)| format!("{call:?} {tenant}"))
         };
         let straight = |text: &str| Some(text.to_owned());
         assert_eq!(found(Method::POST, "/v1/tenants/a/assignments?b"), straight("Command(Assign) a"));

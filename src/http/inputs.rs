@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::problem::Problem;
+use super::said::{self, Said};
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -42,6 +43,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T
 /// A body that is said to be JSON, not yet read.
 pub(super) struct Body(pub(super) Bytes);
 
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl FromRequest<Arc<Service>> for Body {
     type Rejection = Problem;
     async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
@@ -55,25 +62,33 @@ impl Body {
     where
         B: HttpBody<Data = Bytes>,
     {
-        let has_type = headers.contains_key(header::CONTENT_TYPE);
-        let is_json = is_json(headers);
         let bytes = whole(headers, body, service.limits.body_bytes_max).await?;
-        if has_type && !is_json && !bytes.is_empty() {
-            return Err(Problem::new("unsupported-media-type", "this call reads application/json"));
-        }
-        Ok(Self(bytes))
+        said_to_be_json(&Said::of(headers), bytes).map(Self)
     }
 
-    /// Its fields: it is one object; nothing at all counts as an empty one.
+    /// Its fields.
     pub(super) fn fields(&self) -> Result<Map<String, Value>, Problem> {
-        if self.0.is_empty() {
-            return Ok(Map::new());
-        }
-        match serde_json::from_slice::<Value>(&self.0) {
-            Ok(Value::Object(fields)) => Ok(fields),
-            Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
-            Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
-        }
+        fields(&self.0)
+    }
+}
+
+/// A body that is whole, unless it is said to be something else.
+pub(super) fn said_to_be_json<B: AsRef<[u8]>>(said: &Said<'_>, body: B) -> Result<B, Problem> {
+    if said.content_type.is_some_and(|kind| !is_json_type(kind)) && !body.as_ref().is_empty() {
+        return Err(Problem::new("unsupported-media-type", "this call reads application/json"));
+    }
+    Ok(body)
+}
+
+/// The fields of a body: it is one object; nothing at all counts as an empty one.
+pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
+        Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
     }
 }
 
@@ -119,16 +134,21 @@ pub(super) fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
-        return true;
-    }
-    media_type(headers).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| is_json_type(kind.as_bytes()))
+}
+
+fn is_json_type(kind: &[u8]) -> bool {
+    kind == b"application/json"
+        || media_type_of(kind).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
 }
 
 /// The media type without its parameters, in small letters.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(text.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
+    media_type_of(headers.get(header::CONTENT_TYPE)?.as_bytes())
+}
+
+fn media_type_of(kind: &[u8]) -> Option<String> {
+    Some(said::text(kind)?.split(';').next().unwrap_or("").trim().to_ascii_lowercase())
 }
 
 /// Fields into the shape that a call reads; an error names the place.

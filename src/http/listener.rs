@@ -1,7 +1,10 @@
-//! Connections: taken up to a bound, each with a time for its head, and let go in order at the end. Not here: answers.
+//! Connections: taken up to a bound, each with a time for its head, and let go in order at the end. What the straight way leaves
+//! of one is hyper's. Not here: answers.
 
 use super::alarm::Alarm;
 use super::lanes::Lanes;
+use super::stop::{Stop, Stopper};
+use super::straight::Opened;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -10,11 +13,12 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
+use std::future::{poll_fn, ready};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -40,6 +44,7 @@ pub struct Connection {
     pub(super) alarm: Alarm,
     /// Where what may take longer is done: others are on this one's thread.
     pub(super) home: Handle,
+    pub(super) head_max: Duration,
 }
 
 /// There is always one.
@@ -48,6 +53,16 @@ pub type Answer = Result<Response, Infallible>;
 /// Who answers the requests of all connections. Clones are one.
 pub trait Answers: Clone + Send + Sync + 'static {
     fn answer(self, request: Request<Incoming>, on: Connection) -> impl Future<Output = Answer> + Send + 'static;
+
+    /// Answers on a new connection what needs no hyper. Gives it on with the first request that does; nothing where it is through.
+    fn straight(
+        &self,
+        opened: Opened,
+        _on: &Connection,
+        _stop: &mut Stop,
+    ) -> impl Future<Output = Option<Opened>> + Send {
+        ready(Some(opened))
+    }
 }
 
 impl Answers for Router {
@@ -74,7 +89,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let connections = Arc::new(Semaphore::new(limits.connections_max));
-    let graceful = GracefulShutdown::new();
+    let stopper = Stopper::new();
     // HTTP/1.1 alone: finding out which version a client speaks has no time limit there, nor has a silent HTTP/2 connection,
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
@@ -103,9 +118,10 @@ pub async fn serve(
         };
         let _slower_without = stream.set_nodelay(true);
         taken += 1;
-        let connection = Connection { peer, number: taken, alarm: Alarm::default(), home: home.clone() };
+        let (alarm, head_max) = (Alarm::default(), limits.head_max);
+        let connection = Connection { peer, number: taken, alarm, home: home.clone(), head_max };
         builder.timer(connection.alarm.clone());
-        let (answers, builder, watcher) = (answers.clone(), builder.clone(), graceful.watcher());
+        let (answers, builder, mut stop) = (answers.clone(), builder.clone(), stopper.listener());
         // it leaves the runtime that took it
         let stream = stream.into_std();
         lanes.spawn(async move {
@@ -113,16 +129,43 @@ pub async fn serve(
                 Ok(stream) => stream,
                 Err(error) => return tracing::warn!(%error, "a connection could not be taken over"),
             };
-            let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
-            let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended badly");
+            if let Some(opened) = answers.straight(Opened::new(stream), &connection, &mut stop).await {
+                through_hyper(opened, builder, answers, connection, &mut stop).await;
             }
-            drop(place);
+            drop((stop, place));
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain_max, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(limits.drain_max, stopper.stop()).await.is_err() {
         tracing::warn!("requests were still under way at the end of the time to stop");
+    }
+}
+
+async fn through_hyper(
+    opened: Opened,
+    mut builder: http1::Builder,
+    answers: impl Answers,
+    connection: Connection,
+    stop: &mut Stop,
+) {
+    // what it has already is its last
+    builder.keep_alive(!stop.is_now());
+    let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
+    let mut served = pin!(builder.serve_connection(opened.for_hyper(), service));
+    let mut is_told = false;
+    let ended = poll_fn(|context| {
+        // before anything is read there would be nothing under way
+        if let Poll::Ready(ended) = served.as_mut().poll(context) {
+            return Poll::Ready(ended);
+        }
+        if is_told || stop.poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        is_told = true;
+        served.as_mut().graceful_shutdown();
+        served.as_mut().poll(context)
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(%error, "a connection ended badly");
     }
 }

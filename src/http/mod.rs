@@ -27,9 +27,13 @@ mod problem_pages;
 mod rate;
 mod reading;
 mod refs;
+mod reply;
 pub mod request_id;
 mod routes;
+mod said;
 mod sheet;
+mod stop;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -38,6 +42,8 @@ mod wire;
 pub use front::Front;
 pub use listener::{Answer, Answers, Connection, ListenerLimits, serve};
 pub use rate::RateLimits;
+pub use stop::Stop;
+pub use straight::Opened;
 
 use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;

@@ -2,6 +2,7 @@
 //! error of the writer or of a read meets a status code. Not here: the texts of the pages (`problem_pages.rs`).
 
 use super::problem_pages::{self, Page};
+use super::reply::{PROBLEM, Reply};
 use super::request_id;
 use super::wire::text::OwnedWord;
 use crate::audit::as_of::AsOfError;
@@ -9,7 +10,7 @@ use crate::audit::reports::ReportError;
 use crate::domain::facts::Owned;
 use crate::domain::rejection::{Figures, Rejection, Remedies};
 use crate::ledger::{ReadError, SubmitError};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -128,6 +129,16 @@ impl Problem {
             body.insert("request_id".into(), id.into());
         }
         Value::Object(body)
+    }
+
+    #[must_use]
+    pub(super) fn into_reply(self) -> Reply {
+        Reply {
+            content_type: Some(PROBLEM),
+            retry_after_s: self.retry_after_s,
+            body: self.to_json().to_string().into_bytes(),
+            ..Reply::empty(self.status(), self.position)
+        }
     }
 
     /// How a command that was refused says so; `position` is where it was judged.
@@ -267,20 +278,7 @@ fn in_words(figures: &Figures) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = self.to_json().to_string();
-        let mut response = (self.status(), body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(position) = self.position {
-            headers.insert("seatledger-position", HeaderValue::from(position));
-        }
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.status() == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"seatledger\""));
-        }
-        response
+        self.into_reply().into_response()
     }
 }
 

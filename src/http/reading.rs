@@ -5,6 +5,8 @@ use super::Service;
 use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
+use super::reply::Reply;
+use super::said;
 use crate::audit::as_of::At;
 use crate::audit::hindsight::{Known, Moment};
 use crate::audit::part::Wanted;
@@ -12,7 +14,7 @@ use crate::domain::time::Time;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -408,18 +410,26 @@ pub(super) fn unless_had(
     position: u64,
     show: impl FnOnce() -> Result<Response, Problem>,
 ) -> Result<Response, Problem> {
-    let etag = etag.map(|etag| format!("\"{etag}\""));
-    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response = match (&etag, asked) {
-        (Some(etag), Some(asked)) if asked.split(',').any(|one| one.trim() == etag) => {
-            (StatusCode::NOT_MODIFIED, [("seatledger-position", position.to_string())]).into_response()
-        }
-        _ => show()?,
-    };
-    if let Some(value) = etag.and_then(|etag| etag.parse().ok()) {
+    let Some(etag) = etag else { return show() };
+    if has(headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes), etag) {
+        return Ok(not_modified(etag, position).into_response());
+    }
+    let mut response = show()?;
+    if let Ok(value) = format!("\"{etag}\"").parse() {
         response.headers_mut().insert(header::ETAG, value);
     }
     Ok(response)
+}
+
+/// Whether the caller has what has this tag.
+pub(super) fn has(if_none_match: Option<&[u8]>, etag: u64) -> bool {
+    let Some(asked) = if_none_match.and_then(said::text) else { return false };
+    let etag = format!("\"{etag}\"");
+    asked.split(',').any(|one| one.trim() == etag)
+}
+
+pub(super) fn not_modified(etag: u64, position: u64) -> Reply {
+    Reply { etag: Some(etag), ..Reply::empty(StatusCode::NOT_MODIFIED, Some(position)) }
 }
 
 /// A body that names its position, with the header that does.

@@ -1,7 +1,7 @@
 //! One id per request: taken from the client where it sends a sane one, made here otherwise; in the answer, in every
 //! problem and in every line that the request leaves in the log.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderName;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +51,11 @@ pub(super) fn under<F: Future>(id: RequestId, answer: F) -> impl Future<Output =
     CURRENT.scope(id, answer)
 }
 
+/// Says something under this id.
+pub(super) fn now<R>(id: RequestId, say: impl FnOnce() -> R) -> R {
+    CURRENT.sync_scope(id, say)
+}
+
 /// Answers under the id of the request that this task answers, on whatever other task.
 pub(super) fn carried<F: Future>(answer: F) -> impl Future<Output = F::Output> {
     let id = CURRENT.try_with(|id| *id).ok();
@@ -77,8 +82,8 @@ impl Source {
     }
 
     /// What the client sent, or a new one.
-    pub(super) fn id_of(&self, headers: &HeaderMap) -> RequestId {
-        let sent = headers.get(HEADER).map(axum::http::HeaderValue::as_bytes).filter(|text| is_sane(text));
+    pub(super) fn id_of(&self, sent: Option<&[u8]>) -> RequestId {
+        let sent = sent.filter(|text| is_sane(text));
         let number = || self.next.fetch_add(1, Ordering::Relaxed);
         RequestId::written(|out| {
             let written = match sent {

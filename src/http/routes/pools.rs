@@ -6,15 +6,16 @@ use crate::http::auth::Caller;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
-use crate::http::door::{Door, with_position};
+use crate::http::door::Door;
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, seen, unless_had};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, has, not_modified, seen};
 use crate::http::refs;
+use crate::http::reply::Reply;
 use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
 use crate::http::wire::kind::Kind;
 use crate::projection::View;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -187,12 +188,16 @@ pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, Stri
 }
 
 /// The same of what is so now, written straight into the body.
-pub(in crate::http) fn pool_now(caller: &Caller, headers: &HeaderMap, pool: &str) -> Result<Response, Problem> {
+pub(in crate::http) fn pool_now(caller: &Caller, if_none_match: Option<&[u8]>, pool: &str) -> Result<Reply, Problem> {
     let pool = refs::pool(pool)?;
     let look = |view: &View| {
         let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
         Ok((PoolBody::of(view, pool), pool.etag))
     };
     let ((body, etag), position) = caller.service.ledger.read(caller.tenant, |view| seen(view, look))??;
-    unless_had(headers, Some(etag), position, || Ok(with_position(StatusCode::OK, position, body.written(position))))
+    Ok(if has(if_none_match, etag) {
+        not_modified(etag, position)
+    } else {
+        Reply { etag: Some(etag), ..Reply::at(StatusCode::OK, position, body.written(position)) }
+    })
 }

@@ -377,7 +377,7 @@ pub(in crate::http) async fn decide_review(
     let position = caller.service.ledger.head(caller.tenant)?;
     tally.say(position);
     let body = json!(ReceiptsBody { results, taken, unchanged, refused, position });
-    Ok(crate::http::door::answered(StatusCode::OK, position, answers::fields_of(body)))
+    Ok(crate::http::door::answered(StatusCode::OK, position, answers::fields_of(body)).into_response())
 }
 
 /// Hands the rows that mean something to the writer, and adds everyone's receipt.

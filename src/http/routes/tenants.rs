@@ -67,7 +67,7 @@ pub(in crate::http) async fn put_tenant(
     let status = if outcome.answer.is_created { StatusCode::CREATED } else { StatusCode::OK };
     let (created_at, name) = service.ledger.read(tenant, |view| (view.state.created_at, view.state.name.clone()))?;
     let body = fields_of(json!({"tenant": slug, "name": name, "created_at": created_at}));
-    Ok(answered(status, outcome.position, body))
+    Ok(answered(status, outcome.position, body).into_response())
 }
 
 /// The tenants, in the order in which they were created.
@@ -201,7 +201,7 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
         return Err(Problem::internal(&"two tokens were made at once"));
     }
     let body = fields_of(json!({"token_id": outcome.answer.token, "token": token}));
-    Ok(answered(StatusCode::CREATED, outcome.position, body))
+    Ok(answered(StatusCode::CREATED, outcome.position, body).into_response())
 }
 
 /// A token, without its secret

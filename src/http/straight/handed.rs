@@ -1,0 +1,76 @@
+//! A connection with bytes that were read from it and not answered: whoever reads it next reads those first.
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+pub struct Opened {
+    pub(super) stream: TcpStream,
+    pub(super) before: Vec<u8>,
+}
+
+impl Opened {
+    pub(in crate::http) fn new(stream: TcpStream) -> Self {
+        Self { stream, before: Vec::new() }
+    }
+
+    pub(in crate::http) fn for_hyper(self) -> Handed {
+        Handed { io: TokioIo::new(self.stream), before: self.before, read: 0 }
+    }
+}
+
+/// As hyper reads and writes it.
+pub(in crate::http) struct Handed {
+    io: TokioIo<TcpStream>,
+    before: Vec<u8>,
+    read: usize,
+}
+
+impl Read for Handed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut room: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { io, before, read } = &mut *self;
+        if let Some(rest @ [_, ..]) = before.get(*read..) {
+            let now = rest.get(..room.remaining()).unwrap_or(rest);
+            room.put_slice(now);
+            *read += now.len();
+            if *read == before.len() {
+                (*before, *read) = (Vec::new(), 0);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(io).poll_read(context, room)
+    }
+}
+
+impl Write for Handed {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, pieces)
+    }
+}
