@@ -5,10 +5,11 @@
 use crate::clock::monotonic;
 use hyper::rt;
 use parking_lot::Mutex;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 /// Clones are one. Polled by the connection's own task alone, which it wakes.
@@ -48,7 +49,8 @@ impl Alarm {
             if sleep.deadline() > end {
                 sleep.as_mut().reset(end);
             }
-            if sleep.as_mut().poll(context).is_pending() {
+            // in any case: a task that has had its share of the runtime would be told to wait, and the timer not be armed
+            if pin!(unconstrained(sleep.as_mut())).poll(context).is_pending() {
                 if !rings_for_us {
                     *wakes = Some(context.waker().clone());
                 }
@@ -92,6 +94,7 @@ impl rt::Timer for Alarm {
 mod tests {
     use super::*;
     use futures::FutureExt as _;
+    use std::future::poll_fn;
 
     #[tokio::test]
     async fn it_rings_at_each_end_and_not_for_one_that_is_over() {
@@ -105,6 +108,27 @@ mod tests {
         soon(at(200)).await.expect("it was armed for a later one");
         assert!(begun.elapsed() >= Duration::from_millis(200));
         assert_eq!(alarm.until(at(100)).now_or_never(), Some(()), "over already");
+    }
+
+    /// Takes all that a task may take of the runtime before it gives others their turn.
+    fn take_all(context: &mut Context<'_>) {
+        let mut takes = (0..1000).map(|_| pin!(tokio::task::consume_budget()).poll(context));
+        assert!(takes.any(|taken| taken.is_pending()));
+    }
+
+    #[tokio::test]
+    async fn it_rings_also_for_a_task_that_had_its_share_when_it_was_armed() {
+        let (alarm, begun) = (Alarm::default(), monotonic());
+        let end = begun + Duration::from_millis(50);
+        let mut is_first = true;
+        let rings = poll_fn(|context| {
+            if std::mem::take(&mut is_first) {
+                take_all(context);
+            }
+            alarm.poll(context, end)
+        });
+        tokio::time::timeout(Duration::from_secs(30), rings).await.expect("it was armed");
+        assert!(begun.elapsed() >= Duration::from_millis(50));
     }
 
     #[tokio::test]

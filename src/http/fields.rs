@@ -81,18 +81,19 @@ impl<'o> Fields<'o> {
     }
 }
 
-pub(super) fn digits(out: &mut Vec<u8>, mut number: u64) {
-    let begin = out.len();
-    loop {
-        out.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
-        number /= 10;
-        if number == 0 {
+/// Of a number of 64 bits.
+const DIGITS_MAX: usize = 20;
+
+pub(super) fn digits(out: &mut Vec<u8>, number: u64) {
+    let (mut text, mut left, mut begin) = ([b'0'; DIGITS_MAX], number, DIGITS_MAX);
+    for place in text.iter_mut().rev() {
+        *place += u8::try_from(left % 10).unwrap_or_default();
+        (left, begin) = (left / 10, begin - 1);
+        if left == 0 {
             break;
         }
     }
-    if let Some(digits) = out.get_mut(begin..) {
-        digits.reverse();
-    }
+    out.extend_from_slice(text.get(begin..).unwrap_or_default());
 }
 
 fn id_text(out: &mut Vec<u8>, prefix: &str, number: u32) {

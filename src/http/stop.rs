@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 
 /// Whoever tells them.
 pub(super) struct Stopper(watch::Sender<()>);
@@ -23,7 +24,8 @@ impl Stopper {
     pub(super) fn listener(&self) -> Stop {
         let heard = self.0.subscribe();
         let mut waiting = heard.clone();
-        let told = Box::pin(async move { waiting.changed().await.unwrap_or_default() });
+        // in any case: a task that has had its share of the runtime would be told to wait, and never be woken by this
+        let told = Box::pin(unconstrained(async move { waiting.changed().await.unwrap_or_default() }));
         Stop { heard, told, wakes: None }
     }
 

@@ -118,17 +118,21 @@ fn write_time(out: &mut impl Write, at: Time) -> fmt::Result {
     out.write_char('Z')
 }
 
+/// Of a number of 64 bits.
+const DIGITS_MAX: usize = 20;
+
 /// In so many digits at least.
-fn write_number(out: &mut impl Write, number: u64, digits_min: u32) -> fmt::Result {
-    let mut place = 10_u64.pow(number.checked_ilog10().unwrap_or(0).max(digits_min - 1));
-    loop {
-        let digit = u8::try_from(number / place % 10).unwrap_or_default();
-        out.write_char(char::from(b'0' + digit))?;
-        if place == 1 {
-            return Ok(());
+fn write_number(out: &mut impl Write, number: u64, digits_min: usize) -> fmt::Result {
+    let (mut text, mut left, mut digits) = ([b'0'; DIGITS_MAX], number, 0);
+    for place in text.iter_mut().rev() {
+        if left == 0 && digits >= digits_min {
+            break;
         }
-        place /= 10;
+        *place += u8::try_from(left % 10).unwrap_or_default();
+        (left, digits) = (left / 10, digits + 1);
     }
+    let text = text.get(DIGITS_MAX - digits..).and_then(|text| std::str::from_utf8(text).ok());
+    out.write_str(text.unwrap_or_default())
 }
 
 struct Fields<'a, W> {

@@ -1,7 +1,7 @@
 //! Which requests are plain: those of which there is one reading. HTTP/1.1, a target of ours without anything escaped, one
 //! `Host`, a length that is digits, and nothing that speaks of the connection or of the body's coding. All others are doubtful,
-//! also those that a lenient reader would take: hyper reads them, or refuses them. What is plain here, hyper reads alike; a
-//! test asks both. Not here: what a call means.
+//! also those that a lenient reader would take: hyper reads them, or refuses them. What is plain here, hyper reads alike;
+//! `tests/alike.rs` asks both. Not here: what a call means.
 
 use super::Missing;
 use super::inbox::BYTES_MAX;
@@ -86,7 +86,7 @@ fn read<'r>(request: &Request<'_, 'r>) -> Option<(Call<'r>, &'r str, Said<'r>, u
         "GET" => Method::GET,
         _ => return None,
     };
-    let path = request.path.filter(|path| path.bytes().all(is_plain_in_a_path))?;
+    let path = request.path.filter(|path| is_plain_path(path))?;
     if request.version != Some(1) {
         return None;
     }
@@ -99,11 +99,12 @@ fn read<'r>(request: &Request<'_, 'r>) -> Option<(Call<'r>, &'r str, Said<'r>, u
     }
 }
 
-/// What stands for itself in a path: nothing that is escaped, ends the path or is not ASCII.
-fn is_plain_in_a_path(byte: u8) -> bool {
-    matches!(byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b':' | b'-' | b'_' | b'.' | b'~' | b'@' | b'!' | b'$' | b'&'
-        | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+/// Of what stands for itself: nothing that is escaped, ends the path or is not ASCII.
+fn is_plain_path(path: &str) -> bool {
+    // without a way out in the middle, so that many bytes are looked at at once
+    path.bytes().fold(true, |is_plain, byte| {
+        is_plain & matches!(byte, b'!' | b'$' | b'&'..=b';' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
+    })
 }
 
 /// One pass over the headers; by the length of a name, since few have the same.
@@ -154,4 +155,97 @@ fn has_bare_line_end(head: &[u8]) -> bool {
     let pairs = head.iter().zip(head.get(1..).unwrap_or_default());
     // without a way out in the middle, so that many bytes are looked at at once
     pairs.fold(false, |is_bare, (before, byte)| is_bare | ((*byte == b'\n') & (*before != b'\r')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 2000;
+
+    fn seen(sent: &str) -> String {
+        match look(sent.as_bytes(), MAX) {
+            Look::Plain(Plain { call, tenant, body, bytes, .. }) => {
+                format!("{call:?} {tenant} {} of {bytes}", String::from_utf8_lossy(body))
+            }
+            Look::Unfinished(missing) => format!("{missing:?}"),
+            Look::Doubtful => "doubtful".to_owned(),
+        }
+    }
+
+    fn with(headers: &str) -> String {
+        seen(&format!("POST /v1/tenants/a/installs HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{{}}"))
+    }
+
+    #[test]
+    fn what_clients_send_is_plain() {
+        assert_eq!(with("content-length: 2"), "Command(Install) a {} of 70");
+        assert_eq!(with("Content-Length: 2\r\nConnection: Keep-Alive\r\nAccept: */*"), "Command(Install) a {} of 107");
+        assert_eq!(with("content-length: 0"), "Command(Install) a  of 68");
+        let pool = "GET /v1/tenants/b.c/pools/declared:d HTTP/1.1\r\nhost: x\r\nIf-None-Match: \"1\"\r\n\r\n";
+        assert_eq!(seen(pool), format!("Pool(\"declared:d\") b.c  of {}", pool.len()));
+        let Look::Plain(plain) = look(pool.as_bytes(), MAX) else { panic!("it is plain") };
+        assert_eq!(plain.said, Said { if_none_match: Some(b"\"1\""), ..Said::default() });
+        assert_eq!(seen(&format!("{pool}GET")), seen(pool), "what comes behind is another one");
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_waited_for() {
+        let whole = "POST /v1/tenants/a/installs HTTP/1.1\r\nHost: x\r\ncontent-length: 2\r\n\r\n{}";
+        for end in 0..whole.len() {
+            let missing = if end < whole.len() - 2 { "Head" } else { "Body" };
+            assert_eq!(seen(&whole[..end]), missing, "{end}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_could_be_read_in_two_ways_is_plain() {
+        for headers in [
+            "",
+            "content-length: 2\r\ncontent-length: 2",
+            "content-length: 2, 2",
+            "content-length: +2",
+            "content-length: 02",
+            "content-length: 2x",
+            "content-length:",
+            "content-length: 2001",
+            "content-length: 18446744073709551618",
+            "content-length : 2",
+            "content-length: 2\r\nHost: y",
+            "content-length: 2\r\nConnection: close",
+            "content-length: 2\r\nConnection: keep-alive, upgrade",
+            "content-length: 2\r\nExpect: 100-continue",
+            "content-length: 2\r\nTransfer-Encoding: chunked",
+            "content-length: 2\r\ntransfer-encoding: identity",
+            "content-length: 2\r\nUpgrade: h2c",
+            "content-length: 2\r\nTE: trailers",
+            "content-length: 2\r\nTrailer: x",
+            "content-length: 2\r\nX: a\r\n b",
+            "content-length: 2\nX: a",
+            "content-length: 2\r\nX: a\0b",
+            "content-length: 2\r\nX y: a",
+        ] {
+            assert_eq!(with(headers), "doubtful", "{headers:?}");
+        }
+        let many: String = (0..HEADERS_MAX).map(|at| format!("X-{at}: x\r\n")).collect();
+        assert_eq!(with(&format!("{many}content-length: 2")), "doubtful");
+        for line in [
+            "PUT /v1/tenants/a HTTP/1.1",
+            "POST /v1/tenants/a/installs HTTP/1.0",
+            "POST /v1/tenants/a/installs?x HTTP/1.1",
+            "POST /v1/tenants/a%62/installs HTTP/1.1",
+            "POST /v1/tenants/\u{e4}/installs HTTP/1.1",
+            "POST /v1/tenants/a\"b/installs HTTP/1.1",
+            "POST http://x/v1/tenants/a/installs HTTP/1.1",
+            "POST  /v1/tenants/a/installs HTTP/1.1",
+            "\r\nPOST /v1/tenants/a/installs HTTP/1.1",
+            "GET /v1/tenants/a/pools/b HTTP/1.1",
+            "GET /livez HTTP/1.1",
+        ] {
+            assert_eq!(seen(&format!("{line}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}")), "doubtful", "{line:?}");
+        }
+        assert_eq!(seen("GET /v1/tenants/a/pools/b HTTP/1.1\r\n\r\n"), "doubtful", "no host");
+        assert_eq!(seen(&"P".repeat(BYTES_MAX - 1)), "Head");
+        assert_eq!(seen(&"P".repeat(BYTES_MAX)), "doubtful", "it does not fit");
+    }
 }

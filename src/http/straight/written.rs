@@ -5,12 +5,15 @@ use crate::http::fields::digits;
 use crate::http::reply::{BEARER, Reply};
 use axum::http::StatusCode;
 
-/// What the frame puts on every answer, of which none has an opinion of its own.
-const FRAME: &[u8] = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n";
+/// What the frame puts on every answer, of which none has an opinion of its own; and the end of the header before.
+const FRAME: &[u8] = b"\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n";
+
+const HEAD_BYTES_GUESS: usize = 512;
 
 /// Puts it behind what is there. `id` is the request's; after the last answer the connection is closed.
 pub(super) fn put(out: &mut Vec<u8>, reply: &Reply, id: &str, is_last: bool) {
     let status = reply.status;
+    out.reserve(HEAD_BYTES_GUESS + reply.body.len());
     line(out, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", status.canonical_reason().unwrap_or("").as_bytes()]);
     if let Some(position) = reply.position {
         number(out, b"seatledger-position: ", position, b"\r\n");
@@ -31,7 +34,8 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply, id: &str, is_last: bool) {
     if status == StatusCode::UNAUTHORIZED {
         line(out, &[b"www-authenticate: ", BEARER.as_bytes()]);
     }
-    line(out, &[b"x-request-id: ", id.as_bytes()]);
+    out.extend_from_slice(b"x-request-id: ");
+    out.extend_from_slice(id.as_bytes());
     out.extend_from_slice(FRAME);
     if is_last {
         out.extend_from_slice(b"connection: close\r\n");

@@ -72,10 +72,12 @@ fn word<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T
 /// The fields of a command, if they are such.
 pub(in crate::http) fn fields(bytes: &[u8]) -> Option<Fields<'_>> {
     // serde reads a list as the fields of an object in their order
-    if bytes.contains(&b'[') {
+    let has_list = bytes.iter().fold(false, |has_list, byte| has_list | (*byte == b'['));
+    if has_list {
         return None;
     }
-    serde_json::from_slice(bytes).ok()
+    // of what is text as a whole serde need not look at each word again
+    serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 /// Whether commands of this kind may be read here.
