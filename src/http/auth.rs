@@ -133,9 +133,18 @@ fn take_turn(service: &Service, counted: Counted) -> Result<(), Problem> {
     })
 }
 
+/// Whether somebody asks who has a good token, whatever it is good for.
+pub(super) fn is_known(authorization: Option<&[u8]>, service: &Service) -> bool {
+    who(authorization, service).is_some()
+}
+
+fn who(authorization: Option<&[u8]>, service: &Service) -> Option<Known> {
+    find(service, bearer(authorization?)?)
+}
+
 /// Finds out who asks, and holds them to their rate.
 fn known(authorization: Option<&[u8]>, peer: IpAddr, service: &Service) -> Result<Known, Problem> {
-    let known = authorization.and_then(bearer).and_then(|token| find(service, token));
+    let known = who(authorization, service);
     let counted = match &known {
         Some(Known::Root) => Counted::Root,
         Some(Known::Token { tenant, token, .. }) => Counted::Token(*tenant, *token),

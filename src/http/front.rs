@@ -3,7 +3,7 @@
 //! takes some 12,000 instructions for it. All stand in the same frame. Not here: what a call does.
 
 use super::Service;
-use super::auth::Caller;
+use super::auth::{self, Caller};
 use super::door::Door;
 use super::frame::Frame;
 use super::inputs;
@@ -78,6 +78,10 @@ impl Inside {
 
     pub(super) fn body_bytes_max(&self) -> usize {
         self.service.limits.body_bytes_max
+    }
+
+    pub(super) fn knows(&self, authorization: Option<&[u8]>) -> bool {
+        auth::is_known(authorization, &self.service)
     }
 
     /// A request came on this connection.

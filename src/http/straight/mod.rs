@@ -128,7 +128,16 @@ impl Straight<'_> {
                     self.flush().await?;
                     return Ok(Next::HandOver);
                 }
-                Look::Unfinished(missing) => missing,
+                Look::Begun => Missing::Head,
+                Look::WithoutBody(said) => {
+                    let is_new = !matches!(self.waits, Some((Missing::Body, _)));
+                    // for a stranger's nobody waits, and hyper asks who it is before it reads one
+                    if is_new && !self.front.knows(said.authorization) {
+                        self.flush().await?;
+                        return Ok(Next::HandOver);
+                    }
+                    Missing::Body
+                }
             };
             // whoever has asked hears before anybody waits
             self.flush().await?;
@@ -200,7 +209,11 @@ impl Straight<'_> {
 
     /// As the frame says it of a call that takes too long; the rest of the body is not waited for.
     fn say_too_slow(&mut self) {
-        let id = self.front.frame().id_of(plain::request_id(self.inbox.unread()));
+        let sent = match plain::look(self.inbox.unread(), self.front.body_bytes_max()) {
+            Look::WithoutBody(said) => said.request_id,
+            Look::Plain(_) | Look::Begun | Look::Doubtful => None,
+        };
+        let id = self.front.frame().id_of(sent);
         let reply = request_id::now(id, || frame::too_slow().into_reply());
         written::put(&mut self.out, &reply, id.as_str(), self.stop.is_now());
     }

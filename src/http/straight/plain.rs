@@ -3,7 +3,6 @@
 //! also those that a lenient reader would take: hyper reads them, or refuses them. What is plain here, hyper reads alike;
 //! `tests/alike.rs` asks both. Not here: what a call means.
 
-use super::Missing;
 use super::inbox::BYTES_MAX;
 use crate::http::front::{self, Call};
 use crate::http::said::Said;
@@ -18,7 +17,9 @@ const HEADERS_MAX: usize = 32;
 pub(super) enum Look<'r> {
     Plain(Plain<'r>),
     /// So far it may be plain; and it fits.
-    Unfinished(Missing),
+    Begun,
+    /// All but the end of its body is there.
+    WithoutBody(Said<'r>),
     Doubtful,
 }
 
@@ -38,7 +39,7 @@ pub(super) fn look(sent: &[u8], body_bytes_max: usize) -> Look<'_> {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let Ok(head) = head(sent, &mut headers) else { return Look::Doubtful };
     let Some((request, head_bytes)) = head else {
-        return if sent.len() < BYTES_MAX { Look::Unfinished(Missing::Head) } else { Look::Doubtful };
+        return if sent.len() < BYTES_MAX { Look::Begun } else { Look::Doubtful };
     };
     let Some((call, tenant, said, body_bytes)) = read(&request) else { return Look::Doubtful };
     let bytes = head_bytes + body_bytes;
@@ -48,16 +49,8 @@ pub(super) fn look(sent: &[u8], body_bytes_max: usize) -> Look<'_> {
     }
     match sent.get(head_bytes..bytes) {
         Some(body) => Look::Plain(Plain { call, tenant, said, body, bytes }),
-        None => Look::Unfinished(Missing::Body),
+        None => Look::WithoutBody(said),
     }
-}
-
-/// Of a request whose body is missing.
-pub(super) fn request_id(sent: &[u8]) -> Option<&[u8]> {
-    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-    let (request, _) = head(sent, &mut headers).ok()??;
-    let (_, _, said, _) = read(&request)?;
-    said.request_id
 }
 
 struct Doubtful;
@@ -168,7 +161,8 @@ mod tests {
             Look::Plain(Plain { call, tenant, body, bytes, .. }) => {
                 format!("{call:?} {tenant} {} of {bytes}", String::from_utf8_lossy(body))
             }
-            Look::Unfinished(missing) => format!("{missing:?}"),
+            Look::Begun => "begun".to_owned(),
+            Look::WithoutBody(_) => "without body".to_owned(),
             Look::Doubtful => "doubtful".to_owned(),
         }
     }
@@ -193,7 +187,7 @@ mod tests {
     fn what_is_not_there_yet_is_waited_for() {
         let whole = "POST /v1/tenants/a/installs HTTP/1.1\r\nHost: x\r\ncontent-length: 2\r\n\r\n{}";
         for end in 0..whole.len() {
-            let missing = if end < whole.len() - 2 { "Head" } else { "Body" };
+            let missing = if end < whole.len() - 2 { "begun" } else { "without body" };
             assert_eq!(seen(&whole[..end]), missing, "{end}");
         }
     }
@@ -245,7 +239,7 @@ mod tests {
             assert_eq!(seen(&format!("{line}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}")), "doubtful", "{line:?}");
         }
         assert_eq!(seen("GET /v1/tenants/a/pools/b HTTP/1.1\r\n\r\n"), "doubtful", "no host");
-        assert_eq!(seen(&"P".repeat(BYTES_MAX - 1)), "Head");
+        assert_eq!(seen(&"P".repeat(BYTES_MAX - 1)), "begun");
         assert_eq!(seen(&"P".repeat(BYTES_MAX)), "doubtful", "it does not fit");
     }
 }

@@ -55,6 +55,16 @@ async fn who_is_too_slow_is_given_up_as_by_hyper() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_before_the_body_is_there() {
+    let (straight, long) = (Served::straight(USUAL).await, Served::long(USUAL).await);
+    let sent = head("\r\n{").replace("root", "nobody");
+    let (ours, theirs) = (straight.told(&sent).await, long.told(&sent).await);
+    let (heard, bytes) = next(ours.as_bytes()).unwrap();
+    assert_eq!((heard.status, bytes), (401, ours.len()));
+    assert_eq!(Some((heard, bytes)), next(theirs.as_bytes()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_closes_who_is_idle_and_lets_who_has_begun_finish() {
     let served = Served::straight(USUAL).await;
     let (mut idle, fresh, mut begun, mut half) =
