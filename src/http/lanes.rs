@@ -1,9 +1,11 @@
 //! Lanes: threads that serve connections, one for each core, each with a runtime of its own. A connection stays on its lane, so
-//! that what it holds is in that core's caches and no thread wakes another one to share its work. What wakes connections from
+//! that what it holds is in that core's caches and no thread wakes another one to share its work; and a lane stays on its core.
+//! What wakes connections from
 //! elsewhere, as the writer does with a group of answers, is gathered: the lane itself is woken once. Not here: connections.
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
@@ -43,7 +45,7 @@ impl Lanes {
     pub(super) fn start() -> Self {
         let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let started = (0..lanes).map_while(|number| {
-            let lane = Lane::start(number);
+            let lane = Lane::start(number, lanes);
             lane.inspect_err(|error| tracing::warn!(%error, "a thread for connections could not be started")).ok()
         });
         Self(started.collect())
@@ -62,7 +64,7 @@ impl Lanes {
 }
 
 impl Lane {
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(number: usize, lanes: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let looking = Looking { shared: Arc::clone(&shared), spare: Vec::new() };
         let (give, given) = std::sync::mpsc::sync_channel(1);
@@ -73,6 +75,7 @@ impl Lane {
                 Err(error) => return give.send(Err(error)).unwrap_or_default(),
             };
             HERE.set(Arc::as_ptr(&looking.shared));
+            stay_on_core(number, lanes);
             if give.send(Ok(built.handle().clone())).is_ok() {
                 built.block_on(looking);
             }
@@ -90,6 +93,23 @@ impl Drop for Lane {
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
+    }
+}
+
+/// Keeps this thread on the core of its number, where each core has a lane. The system likes to run who is woken where its waker
+/// runs: all lanes came to stand on one core with their clients, and the other one idled for longer than it worked. Where fewer
+/// cores may be used than there are, the system goes on to choose them: who else is limited would choose the same ones.
+fn stay_on_core(number: usize, lanes: usize) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+    if allowed.count() as usize != lanes {
+        return;
+    }
+    let Some(core) = cores.nth(number) else { return };
+    let mut own = CpuSet::new();
+    own.set(core);
+    if let Err(error) = sched_setaffinity(None, &own) {
+        tracing::debug!(%error, core, "a lane is not kept on its core");
     }
 }
 
@@ -210,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn tasks_are_shared_out_and_go_with_their_lanes() {
-        let lanes = Lanes((0..2).map(|number| Lane::start(number).unwrap()).collect());
+        let lanes = Lanes((0..2).map(|number| Lane::start(number, 2).unwrap()).collect());
         let counts = || lanes.0.iter().map(|lane| lane.shared.tasks.load(Ordering::Relaxed)).collect::<Vec<_>>();
         let (keep, kept) = mpsc::channel::<()>(1);
         let (end, ended) = oneshot::channel::<()>();
@@ -236,6 +256,27 @@ mod tests {
         drop(lanes);
         let mut kept = kept;
         assert_eq!(kept.recv().await, None, "all who kept it are gone");
+    }
+
+    #[tokio::test]
+    async fn each_lane_has_its_core_where_there_is_one_for_each() {
+        let all = sched_getaffinity(None).unwrap().count() as usize;
+        for (lanes, each) in [(all, 1), (all + 1, all)] {
+            let started = Lanes((0..lanes).map(|number| Lane::start(number, lanes).unwrap()).collect());
+            let mut seen = std::collections::HashSet::new();
+            for _ in 0..lanes {
+                let (tell, told) = oneshot::channel();
+                started.spawn(async move {
+                    tell.send(sched_getaffinity(None).unwrap()).unwrap();
+                    // the next one comes to another lane
+                    std::future::pending().await
+                });
+                let cores = told.await.unwrap();
+                assert_eq!(cores.count() as usize, each);
+                seen.insert(cores);
+            }
+            assert_eq!(seen.len(), if each == all { 1 } else { lanes });
+        }
     }
 
     #[tokio::test]
