@@ -252,3 +252,59 @@ async fn a_judge_goes_on_from_the_published_states_as_from_its_own() {
     let told: Vec<_> = replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect();
     assert_eq!(told, [digest]);
 }
+
+/// Groups large enough to be made durable on another thread while the next one is judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_judged_behind_a_group_that_is_on_its_way_is_judged_as_behind_a_durable_one() {
+    const CALLERS: usize = 48;
+    const ROUNDS: usize = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    ledger.submit(tenant, submission(None, inventory(10))).await.unwrap();
+    for n in 0..CALLERS {
+        ledger.submit(tenant, submission(None, user(&ledger, tenant, &format!("user{n}")))).await.unwrap();
+    }
+    let callers = (0..CALLERS).map(|caller| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move {
+            let mut heard = vec![];
+            for round in 0..ROUNDS {
+                // three callers have each id between them, in the same group or in neighbouring ones
+                for _ in 0..(caller + round) % 5 {
+                    tokio::task::yield_now().await;
+                }
+                let (name, id) = (format!("user{}", caller / 3), format!("{}-{round}", caller / 3));
+                let asked = submission(Some(&id), assign(&ledger, tenant, &name));
+                let outcome = if caller % 16 == 0 {
+                    ledger.submit_all(tenant, vec![asked], true).await.unwrap().remove(0)
+                } else {
+                    ledger.submit(tenant, asked).await
+                };
+                let outcome = outcome.unwrap_or_else(|error| panic!("{id}: {error}"));
+                let head = ledger.head(tenant).unwrap();
+                assert!(outcome.position <= head, "{id} is answered at {}, readers see {head}", outcome.position);
+                heard.push((id, outcome));
+            }
+            heard
+        })
+    });
+    let mut first = std::collections::BTreeMap::new();
+    let (mut heard, mut repeats) = (0, 0);
+    for caller in callers.collect::<Vec<_>>() {
+        for (id, Outcome { position, answer, is_repeat }) in caller.await.unwrap() {
+            assert_eq!(*first.entry(id.clone()).or_insert((position, answer.clone())), (position, answer), "{id}");
+            heard += 1;
+            repeats += usize::from(is_repeat);
+        }
+    }
+    assert_eq!((heard, repeats), (CALLERS * ROUNDS, CALLERS * ROUNDS / 3 * 2), "each id is judged once");
+    assert!(ledger.0.writer.gauges().group_commands_max.load(Ordering::Relaxed) >= 8, "groups were small");
+    assert_eq!(ledger.read(tenant, |view| view.state.seats_held).unwrap(), 10);
+    assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
+    let digest = ledger.digest(tenant).unwrap();
+    ledger.stop().await;
+    let replayed = replay::replay(dir.path(), &replay::ReplayOptions::default(), &NoProgress).unwrap();
+    let told: Vec<_> = replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect();
+    assert_eq!(told, [digest]);
+}

@@ -292,8 +292,13 @@ impl LogReader {
         self.shared.window.lock().last_group()
     }
 
+    /// How much may be written. A look at a figure that is at most a second old.
+    pub fn room(&self) -> Room {
+        self.shared.room()
+    }
+
     pub fn is_disk_low(&self) -> bool {
-        self.shared.room() != Room::Ample
+        self.room() != Room::Ample
     }
 
     /// Why the log stopped, if it did.

@@ -1,9 +1,9 @@
 //! A command that is alone: judged, made durable and answered on its caller's own thread. Waking the writer's thread and being
 //! woken by it takes about as long as a sync, and there is nobody to share a group with. Not here: how a group is judged.
 
-use super::bench::Judgement;
+use super::draft::Judgement;
 use super::queue::Waiting;
-use super::{Audience, Job, TICK, Verdict, Writer};
+use super::{Audience, Job, Standing, TICK, Verdict, Writer};
 use crate::clock::monotonic;
 use crate::domain::command::{Command, Intake, TargetRef};
 use crate::domain::ids::TenantId;
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 const GROUPS_OF_ONE: u32 = 16;
 /// And syncs are so fast: whoever waits for one keeps a thread that serves others.
 const SYNC_MICROS_MAX: u64 = 1000;
+
+/// While a group is on its way, the thread is woken for so many commands, not for each.
+const COMMANDS_AT_ONCE: usize = 16;
 
 /// Nobody is alone for so long after somebody else asked for something, whatever it was: a read that comes during a sync would
 /// wait for it where the threads that answer are busy.
@@ -65,24 +68,31 @@ impl<A: Audience> Place<A> {
     /// The writer's thread: a group whenever something waits, until it is told to stop or nobody is left to ask.
     pub(super) fn run(&self, mut jobs: Waiting<Job>) {
         let mut next_tick = monotonic() + TICK;
-        let mut owed = Vec::new();
-        let (mut expected, mut stopping) = (0, None);
-        while stopping.is_none() && jobs.wait(expected, next_tick) {
+        let (mut standing, mut expected) = (Standing::default(), 0);
+        while standing.stopping.is_none() {
+            if standing.is_busy {
+                let wanted = if standing.is_full { usize::MAX } else { COMMANDS_AT_ONCE };
+                jobs.wait_for_news(wanted, next_tick);
+            } else if !standing.is_full && !jobs.wait(expected, next_tick) {
+                break;
+            }
+            let tick = next_tick;
             let mut place = self.writer.lock();
             let Some(writer) = place.as_mut() else { return };
-            let answered;
-            (answered, stopping) = writer.round(&mut jobs, &mut owed, &mut next_tick);
-            if answered > 1 {
+            standing = writer.round(&mut jobs, &mut next_tick);
+            if standing.answered > 1 {
                 self.groups_of_one.store(0, Ordering::Relaxed);
-            } else if answered == 1 {
+            } else if standing.answered == 1 {
                 self.groups_of_one.fetch_add(1, Ordering::Relaxed);
             }
             // most of those who hear their answer now ask again at once, but the disk need not be idle until all of them have
-            expected = answered / 4;
+            if standing.answered > 0 || tick != next_tick {
+                expected = standing.answered / 4;
+            }
         }
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
-            writer.close(stopping);
+            writer.close(standing.stopping);
         }
     }
 }
@@ -103,7 +113,10 @@ impl<A: Audience> Alone for Place<A> {
 
     fn judge(&self, tenant: TenantId, submission: Box<Submission>) -> Result<Result<Verdict, SubmitError>, NotAlone> {
         let Some(mut place) = self.writer.try_lock() else { return Err(NotAlone(submission)) };
-        let Some(writer) = place.as_mut().filter(|writer| writer.is_fast()) else { return Err(NotAlone(submission)) };
+        let Some(writer) = place.as_mut() else { return Err(NotAlone(submission)) };
+        if !writer.is_fast() || !writer.is_at_rest() {
+            return Err(NotAlone(submission));
+        }
         let judged = std::panic::catch_unwind(AssertUnwindSafe(|| writer.judge_alone(tenant, *submission)));
         Ok(judged.unwrap_or_else(|_| super::broken()))
     }
@@ -114,11 +127,17 @@ impl<A: Audience> Writer<A> {
         self.gauges.last_sync_micros.load(Ordering::Relaxed) <= SYNC_MICROS_MAX
     }
 
+    /// Nobody waits for anything.
+    fn is_at_rest(&mut self) -> bool {
+        self.behind.look();
+        !self.behind.is_busy() && self.bench.draft.is_clear()
+    }
+
     /// A whole group.
     fn judge_alone(&mut self, tenant: TenantId, submission: Submission) -> Result<Verdict, SubmitError> {
-        let (now, room) = (self.clock.now(), self.log.room());
+        let (now, room) = (self.clock.now(), self.reader.room());
         let judged = self.bench.judge(tenant, submission, now, room);
-        self.commit();
+        self.settle();
         judged.map(Judgement::into_verdict)
     }
 }

@@ -1,7 +1,9 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
+use super::draft::{Draft, FreshReceipts, Judgement};
 use super::judge::Verdict;
 use super::subjects::{known_device, known_user, put_device, with_others};
+use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
 use crate::domain::decide::{CountedRefusal, Judged, decide};
 use crate::domain::event::{Event, Recorded};
@@ -10,11 +12,11 @@ use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::personal::Personal;
 use crate::domain::state::{LOOK_AHEAD, Meta, Tenant};
 use crate::domain::time::Time;
+use crate::log::Room;
 use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
 use crate::log::submission::{Ask, PastCommand, PastEvent, PastNames, Submission, SubmitError};
-use crate::log::{Group, Room};
-use crate::vault::{Vault, VaultError, seal_device, seal_user};
+use crate::vault::{Vault, seal_device, seal_user};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -22,15 +24,6 @@ use std::sync::Arc;
 const COUNTS_FLUSHED_AFTER_MICROS: i64 = 5_000_000;
 /// So many different refusals may have uncounted repeats at once; then they are written at once.
 const COUNTS_MAX: usize = 10_000;
-
-/// A judgement that nobody may hear of yet.
-pub(super) struct Judgement(pub(super) Verdict);
-
-impl Judgement {
-    pub(super) fn into_verdict(self) -> Verdict {
-        self.0
-    }
-}
 
 /// What became of a command before anything was put down.
 pub(super) enum Begun {
@@ -43,13 +36,11 @@ pub(super) struct Bench {
     slugs: HashMap<String, TenantId>,
     vault: Arc<Vault>,
     receipts: Receipts,
-    /// Of commands in the group that is not durable yet.
-    pub(super) fresh_receipts: HashMap<(u32, [u8; 16]), Receipt>,
-    pub(super) group: Group,
-    pub(super) records: Vec<(TenantId, Recorded)>,
+    /// The group that is being judged.
+    pub(super) draft: Draft,
+    /// Of the group before it, which may not be durable yet.
+    sent_receipts: Arc<FreshReceipts>,
     buffer: Vec<u8>,
-    commands: usize,
-    has_new_subjects: bool,
     counts: BTreeMap<(TenantId, CountedRefusal), u64>,
     counts_since: Option<Time>,
 }
@@ -62,31 +53,23 @@ impl Bench {
             slugs,
             vault,
             receipts,
-            fresh_receipts: HashMap::new(),
-            group: Group::new(),
-            records: Vec::new(),
+            draft: Draft::default(),
+            sent_receipts: Arc::default(),
             buffer: Vec::new(),
-            commands: 0,
-            has_new_subjects: false,
             counts: BTreeMap::new(),
             counts_since: None,
         }
     }
 
-    pub(super) fn commands(&self) -> usize {
-        self.commands
+    /// It takes no further job.
+    pub(super) fn is_full(&self) -> bool {
+        self.draft.commands >= GROUP_COMMANDS_MAX || self.draft.group.bytes() >= GROUP_BYTES_MAX
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.group.bytes()
-    }
-
-    pub(super) fn group(&self) -> &Group {
-        &self.group
-    }
-
-    pub(super) fn records(&self) -> &[(TenantId, Recorded)] {
-        &self.records
+    /// Hands out the group, and goes on with an empty one, which may have been one before.
+    pub(super) fn seal(&mut self, empty: Draft) -> Draft {
+        self.sent_receipts = Arc::clone(&self.draft.receipts);
+        std::mem::replace(&mut self.draft, empty)
     }
 
     pub(super) fn receipts(&self) -> &Receipts {
@@ -106,24 +89,6 @@ impl Bench {
 
     pub(super) fn tenant(&self, tenant: TenantId) -> Option<&Tenant> {
         self.tenants.get(tenant.index())
-    }
-
-    pub(super) fn is_clear(&self) -> bool {
-        self.commands == 0 && self.group.is_empty()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.group.clear();
-        self.records.clear();
-        self.commands = 0;
-    }
-
-    pub(super) fn sync_subjects(&mut self) -> Result<(), VaultError> {
-        if std::mem::take(&mut self.has_new_subjects) { self.vault.sync() } else { Ok(()) }
-    }
-
-    pub(super) fn keep_receipts(&mut self) {
-        self.receipts.insert(self.fresh_receipts.drain());
     }
 
     pub(super) fn create_tenant(
@@ -187,7 +152,7 @@ impl Bench {
         if self.tenant(tenant).is_none() {
             return Err(SubmitError::TenantNotFound);
         }
-        self.commands += 1;
+        self.draft.commands += 1;
         let id_key = submission.command_id.as_deref().map(record::command_key);
         let receipt = id_key.map(|key| self.receipt(tenant, key)).transpose()?.flatten();
         if let Some(receipt) = receipt {
@@ -233,7 +198,7 @@ impl Bench {
 
     fn receipt(&self, tenant: TenantId, key: [u8; 16]) -> Result<Option<Receipt>, SubmitError> {
         let key = (tenant.0, key);
-        match self.fresh_receipts.get(&key) {
+        match self.draft.receipts.get(&key).or_else(|| self.sent_receipts.get(&key)) {
             Some(receipt) => Ok(Some(*receipt)),
             None => self.receipts.get(key).map_err(|NotWhole| SubmitError::ReceiptsNotWhole),
         }
@@ -282,7 +247,7 @@ impl Bench {
                 state.evolve(&event, &Meta { position, recorded_at, actor: envelope.actor });
                 facts.push(event);
             }
-            self.commands += 1;
+            self.draft.commands += 1;
             self.record(tenant, &envelope, Judged { events: facts, unrecorded: None, counts_at: None }, first_position);
         }
         let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
@@ -323,7 +288,7 @@ impl Bench {
         if let Some(subject) = known {
             return Ok(subject);
         }
-        self.has_new_subjects = true;
+        self.draft.has_new_subjects = true;
         self.vault.create().map_err(|error| {
             tracing::error!(%error, "no key could be made for a new subject");
             SubmitError::Stopped
@@ -354,13 +319,13 @@ impl Bench {
             if let Err(error) = record::encode(&stamped, &event, &mut self.buffer) {
                 panic!("a fact that decide made does not fit into a record: {error}");
             }
-            self.group.push(tenant.0, &self.buffer);
-            self.records.push((tenant, Recorded { position, envelope: stamped.clone(), event }));
+            self.draft.group.push(tenant.0, &self.buffer);
+            self.draft.records.push((tenant, Recorded { position, envelope: stamped.clone(), event }));
             position += 1;
         }
         if let Some(id) = envelope.command_id.as_deref().filter(|_| records > 0) {
             let receipt = Receipt { first_position, records, content_hash: envelope.content_hash };
-            self.fresh_receipts.insert((tenant.0, record::command_key(id)), receipt);
+            self.draft.note(tenant, record::command_key(id), receipt);
         }
         Judgement(Verdict::Judged { position: position.saturating_sub(1), answer })
     }
@@ -382,7 +347,7 @@ impl Bench {
             let first_position = state.next_position;
             let judged = decide(state, &Intake::Observation(Observation::Tick), &envelope, None);
             if !judged.events.is_empty() {
-                self.commands += 1;
+                self.draft.commands += 1;
                 self.record(tenant, &envelope, judged, first_position);
             }
         }
@@ -398,7 +363,7 @@ impl Bench {
             let envelope = timer_envelope(now.max(state.last_recorded_at));
             let at = state.next_position;
             state.evolve(&event, &Meta { position: at, recorded_at: envelope.recorded_at, actor: envelope.actor });
-            self.commands += 1;
+            self.draft.commands += 1;
             self.record(tenant, &envelope, Judged { events: vec![event], unrecorded: None, counts_at: None }, at);
         }
     }

@@ -1,7 +1,8 @@
 //! One thread owns the state. It takes whatever waits, judges each command against the state its predecessors left,
 //! appends all their events in one group with one sync, publishes, and only then answers. So a command never sees a
 //! state that is about to change, nobody is told "yes" before the fact is on disk, and everyone who waited shares one
-//! sync.
+//! sync. A large group goes on by a thread of its own from where it is to become durable (`commit.rs`); whoever is judged
+//! meanwhile is answered behind it.
 //!
 //! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
 
@@ -9,6 +10,8 @@ mod ahead;
 mod alone;
 mod bench;
 mod caches;
+mod commit;
+mod draft;
 mod judge;
 mod origin;
 mod queue;
@@ -20,15 +23,17 @@ use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
 use super::subjects::Subjects;
 use super::submission::{PastCommand, Submission, SubmitError};
-use super::{AppendError, Log, LogReader, Room};
+use super::{LogReader, Room};
 use crate::clock::{Clock, monotonic};
 use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
-use bench::{Bench, Judgement};
+use bench::Bench;
 use caches::{Caches, Round};
+use commit::Behind;
+use draft::Owed;
 use queue::{Jobs, Refused, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -140,8 +145,9 @@ impl WriterHandle {
     /// # Errors
     /// `Busy` when the queue is full, `Stopped` when the writer is gone.
     pub fn send(&self, job: Job) -> Result<(), SubmitError> {
+        let weight = if let Job::SubmitAll { batch, .. } = &job { batch.len() } else { 1 };
         self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.put(job).map_err(|refused| {
+        self.jobs.put(job, weight).map_err(|refused| {
             self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
             match refused {
                 Refused::Full => SubmitError::Busy,
@@ -198,58 +204,74 @@ impl WriterHandle {
     }
 }
 
-/// The loop.
+/// The judge, with what is behind it.
 struct Writer<A> {
-    log: Log,
+    behind: Behind<A>,
     reader: LogReader,
     bench: Bench,
     subjects: Subjects,
-    audience: A,
     clock: Clock,
     caches: Caches,
     gauges: Arc<Gauges>,
 }
 
-/// What is owed once the group is durable.
-enum Owed {
-    Tenant(Reply<(TenantId, Verdict)>, Result<(TenantId, Judgement), SubmitError>),
-    One(Reply<Verdict>, Result<Judgement, SubmitError>),
-    All(oneshot::Sender<Vec<Result<Verdict, SubmitError>>>, Vec<Result<Judgement, SubmitError>>),
-    Ticked(oneshot::Sender<()>),
+/// How the writer stands when it has judged what was there.
+#[derive(Default)]
+struct Standing {
+    /// So many were sent on their way to an answer.
+    answered: usize,
+    /// They are still on it.
+    is_busy: bool,
+    /// No more fit into the group that waits for them.
+    is_full: bool,
+    stopping: Option<oneshot::Sender<()>>,
 }
 
 impl<A: Audience> Writer<A> {
-    /// Takes what waits and judges it, makes it durable and answers; says how many were answered, and whether to stop.
-    fn round(
-        &mut self,
-        jobs: &mut Waiting<Job>,
-        owed: &mut Vec<Owed>,
-        next_tick: &mut Instant,
-    ) -> (usize, Option<oneshot::Sender<()>>) {
+    /// Takes what waits and judges it, and sends the group on its way if none is.
+    fn round(&mut self, jobs: &mut Waiting<Job>, next_tick: &mut Instant) -> Standing {
         let mut stopping = None;
         for at in 0_usize.. {
-            let is_full = self.bench.commands() >= GROUP_COMMANDS_MAX || self.bench.bytes() >= GROUP_BYTES_MAX;
-            if stopping.is_some() || is_full {
+            if stopping.is_some() || self.bench.is_full() {
                 break;
             }
             if at.is_multiple_of(LOOK_AHEAD) {
                 self.look_ahead(jobs);
             }
             let Some(job) = jobs.next() else { break };
-            self.take(job, owed, &mut stopping);
+            self.take(job, &mut stopping);
         }
         if monotonic() >= *next_tick {
             self.tick();
             *next_tick = monotonic() + TICK;
         }
-        if stopping.is_some() && self.log.room() != Room::None {
+        if stopping.is_some() && self.reader.room() != Room::None {
             self.bench.flush_counts(self.clock.now());
         }
-        self.commit();
-        let answered = owed.len();
-        self.answer(owed);
+        let mut answered = 0;
+        self.behind.look();
+        if !self.behind.is_busy() && !self.bench.draft.is_clear() {
+            answered = self.bench.draft.owed.len();
+            self.pass_on();
+        }
         self.look_after_caches();
-        (answered, stopping)
+        Standing { answered, is_busy: self.behind.is_busy(), is_full: self.bench.is_full(), stopping }
+    }
+
+    /// Sends what was judged on its way; no other group is on it.
+    fn pass_on(&mut self) {
+        let draft = self.bench.seal(self.behind.spare());
+        self.caches.count(draft.records.len());
+        self.behind.pass_on(draft);
+    }
+
+    /// All that was judged is durable, and everyone who waited has heard it.
+    fn settle(&mut self) {
+        self.behind.settle();
+        if !self.bench.draft.is_clear() {
+            self.pass_on();
+            self.behind.settle();
+        }
     }
 
     /// At what the next jobs that are one command are about, of the tenant that is the first one's.
@@ -264,10 +286,10 @@ impl<A: Audience> Writer<A> {
         }
     }
 
-    fn take(&mut self, job: Job, owed: &mut Vec<Owed>, stopping: &mut Option<oneshot::Sender<()>>) {
+    fn take(&mut self, job: Job, stopping: &mut Option<oneshot::Sender<()>>) {
         self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
         let now = self.clock.now();
-        let room = self.log.room();
+        let room = self.reader.room();
         match job {
             Job::CreateTenant { actor, door, slug, name, reply } => {
                 let judged = if room != Room::Ample {
@@ -275,46 +297,44 @@ impl<A: Audience> Writer<A> {
                 } else {
                     self.bench.create_tenant(actor, door, &slug, &name, now)
                 };
-                owed.push(Owed::Tenant(reply, judged));
+                self.bench.draft.owed.push(Owed::Tenant(reply, judged));
             }
             Job::Submit { tenant, submission, reply } => {
                 let judged = self.bench.judge(tenant, *submission, now, room);
-                owed.push(Owed::One(reply, judged));
+                self.bench.draft.owed.push(Owed::One(reply, judged));
             }
             Job::SubmitAll { tenant, batch, is_atomic, reply } => {
                 let judged = if is_atomic {
+                    // it may have to read what was judged before
+                    self.settle();
                     self.bench.judge_whole(&self.reader, tenant, batch, now, room)
                 } else {
                     self.bench.judge_each(tenant, batch, now, room)
                 };
-                owed.push(Owed::All(reply, judged));
+                self.bench.draft.owed.push(Owed::All(reply, judged));
             }
             Job::TakeOver { tenant, past, reply } => {
                 let taken =
                     if room != Room::Ample { Err(SubmitError::DiskLow) } else { self.bench.take_over(tenant, past) };
-                self.commit();
-                self.answer(owed);
+                self.settle();
                 let _gone = reply.send(taken);
             }
             Job::Fork { tenant, reply } => {
-                self.commit();
-                self.answer(owed);
+                self.settle();
                 // A caller that went away needs no copy.
                 let _gone = reply.send(self.bench.tenant(tenant).cloned());
             }
             Job::ForkAll { reply } => {
-                self.commit();
-                self.answer(owed);
-                let _gone = reply.send((self.log.last_group(), self.bench.tenants().to_vec()));
+                self.settle();
+                let _gone = reply.send((self.reader.last_group(), self.bench.tenants().to_vec()));
             }
             Job::Tick { reply } => {
                 self.tick();
-                owed.push(Owed::Ticked(reply));
+                self.bench.draft.owed.push(Owed::Ticked(reply));
             }
             Job::Checkpoint { reply } => {
-                self.commit();
-                self.answer(owed);
-                let made = self.log.checkpoint_now().map(|_| ()).map_err(|error| error.to_string());
+                self.settle();
+                let made = self.behind.committer().log.checkpoint_now().map(|_| ()).map_err(|error| error.to_string());
                 let _gone = reply.send(made);
             }
             Job::Stop { reply } => *stopping = Some(reply),
@@ -322,75 +342,11 @@ impl<A: Audience> Writer<A> {
     }
 
     fn tick(&mut self) {
-        let room = self.log.room();
+        let room = self.reader.room();
         let may_run = self.clock.check_for_jump().is_none() && room == Room::Ample;
         if room != Room::None {
             self.bench.tick(self.clock.now(), may_run);
         }
-    }
-
-    /// Makes what was judged durable, or ends the process.
-    fn commit(&mut self) {
-        if self.bench.is_clear() {
-            return;
-        }
-        if let Err(error) = self.bench.sync_subjects() {
-            self.fail(&format!("a subject's key could not be made durable: {error}"));
-        }
-        if !self.bench.group().is_empty() {
-            let begun = monotonic();
-            match self.log.append(self.bench.group()) {
-                Ok(committed) => {
-                    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    self.gauges.groups.fetch_add(1, Ordering::Relaxed);
-                    self.gauges.sync_micros.fetch_add(micros, Ordering::Relaxed);
-                    self.gauges.last_sync_micros.store(micros, Ordering::Relaxed);
-                    metrics::histogram!("seatledger_group_sync_seconds").record(begun.elapsed().as_secs_f64());
-                    // before the audience, which says how far a reader may ask
-                    self.subjects.take(self.bench.records());
-                    self.audience.take(committed.group, self.bench.records());
-                    self.caches.count(self.bench.records().len());
-                }
-                Err(AppendError::DiskLow { free_bytes }) => {
-                    self.fail(&format!("the disk is full: {free_bytes} bytes are left"))
-                }
-                Err(AppendError::Fatal(why)) => self.fail(&why),
-            }
-        }
-        let commands = self.bench.commands() as u64;
-        self.gauges.commands.fetch_add(commands, Ordering::Relaxed);
-        self.gauges.group_commands_max.fetch_max(commands, Ordering::Relaxed);
-        metrics::histogram!("seatledger_group_commands").record(self.bench.commands() as f64);
-        self.bench.keep_receipts();
-        self.gauges.receipts.store(self.bench.receipts().len(), Ordering::Relaxed);
-        self.bench.clear();
-    }
-
-    /// Everyone who waited hears it now. A caller that went away has its answer in the log.
-    fn answer(&mut self, owed: &mut Vec<Owed>) {
-        for one in owed.drain(..) {
-            match one {
-                Owed::Tenant(reply, judged) => {
-                    let _gone = reply.send(judged.map(|(tenant, judgement)| (tenant, judgement.into_verdict())));
-                }
-                Owed::One(reply, judged) => {
-                    let _gone = reply.send(judged.map(Judgement::into_verdict));
-                }
-                Owed::All(reply, all) => {
-                    let _gone = reply.send(all.into_iter().map(|judged| judged.map(Judgement::into_verdict)).collect());
-                }
-                Owed::Ticked(reply) => {
-                    let _gone = reply.send(());
-                }
-            }
-        }
-    }
-
-    fn fail(&self, why: &str) -> ! {
-        self.gauges.is_stopped.store(true, Ordering::SeqCst);
-        tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
-        eprintln!("seatledger: the log has stopped: {why}");
-        std::process::exit(super::EXIT_LOG_STOPPED)
     }
 
     /// Between two groups: takes over what the last round made, and starts the next one.
@@ -399,25 +355,29 @@ impl<A: Audience> Writer<A> {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
         if let Some(round) = self.caches.due(self.subjects.fresh()) {
+            self.settle();
             self.begin_caches(round);
         }
     }
 
+    /// Nothing is on its way, or about to be.
     fn begin_caches(&mut self, round: Round) {
-        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, self.log.last_group());
+        let committer = self.behind.committer();
+        let group = committer.log.last_group();
+        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, group);
         match round {
             Round::Indexes => self.caches.begin::<A::Copy, ()>(flush, None, ()),
             Round::All => {
-                let (group, heads) = (self.log.last_group(), self.log.heads());
                 // the same as its own, and no second time in memory
-                let own = self.bench.adopt(self.audience.states());
-                let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads };
-                self.caches.begin(flush, Some((meta, self.audience.copy())), own);
+                let own = self.bench.adopt(committer.audience.states());
+                let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads: committer.log.heads() };
+                self.caches.begin(flush, Some((meta, committer.audience.copy())), own);
             }
         }
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {
+        self.settle();
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         if let Some(flushed) = self.caches.finished(true) {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
@@ -426,7 +386,8 @@ impl<A: Audience> Writer<A> {
             self.begin_caches(Round::All);
             let _at_the_end = self.caches.finished(true);
         }
-        if let Err(error) = self.log.close() {
+        let Some(committer) = self.behind.stop() else { broken() };
+        if let Err(error) = committer.log.close() {
             tracing::error!(%error, "the last checkpoint failed; the journal is whole and the next start goes on from it");
         }
         if let Some(reply) = reply {

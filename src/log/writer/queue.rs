@@ -26,10 +26,16 @@ struct Shared<T> {
 struct Staged<T> {
     jobs: Vec<T>,
     jobs_max: usize,
-    /// The writer sleeps until so many jobs are there; 0 while it does not sleep.
+    /// Of the jobs that are here, in commands.
+    weight: usize,
+    /// The writer sleeps until so many jobs are there; 0 while it does not sleep for jobs.
     wanted: usize,
+    /// The same in commands.
+    wanted_weight: usize,
     has_senders: bool,
     has_writer: bool,
+    /// Something happened that the writer waits for, besides jobs.
+    is_news: bool,
 }
 
 /// Where jobs are put down. Clones are one.
@@ -58,7 +64,16 @@ pub(super) struct Waiting<T> {
 }
 
 pub(super) fn queue<T>(jobs_max: usize) -> (Jobs<T>, Waiting<T>) {
-    let staged = Staged { jobs: Vec::new(), jobs_max, wanted: 0, has_senders: true, has_writer: true };
+    let staged = Staged {
+        jobs: Vec::new(),
+        jobs_max,
+        weight: 0,
+        wanted: 0,
+        wanted_weight: 0,
+        has_senders: true,
+        has_writer: true,
+        is_news: false,
+    };
     let shared = Arc::new(Shared { staged: Mutex::new(staged), wake: Condvar::new() });
     let waiting = Waiting { shared: Arc::clone(&shared), taken: VecDeque::new(), spare: Vec::new() };
     (Jobs(Arc::new(Sending(shared))), waiting)
@@ -71,7 +86,8 @@ impl<T> Jobs<T> {
         staged.wanted == 1 && staged.jobs.is_empty()
     }
 
-    pub(super) fn put(&self, job: T) -> Result<(), Refused> {
+    /// `weight` is of how many commands the job is.
+    pub(super) fn put(&self, job: T, weight: usize) -> Result<(), Refused> {
         let shared = &self.0.0;
         let mut staged = shared.staged.lock();
         if !staged.has_writer {
@@ -81,8 +97,10 @@ impl<T> Jobs<T> {
             return Err(Refused::Full);
         }
         staged.jobs.push(job);
-        if staged.wanted > 0 && staged.jobs.len() >= staged.wanted {
-            staged.wanted = 0;
+        staged.weight += weight;
+        let is_enough = staged.wanted > 0 && staged.jobs.len() >= staged.wanted;
+        if is_enough || staged.wanted_weight > 0 && staged.weight >= staged.wanted_weight {
+            (staged.wanted, staged.wanted_weight) = (0, 0);
             drop(staged);
             shared.wake.notify_one();
         }
@@ -90,7 +108,39 @@ impl<T> Jobs<T> {
     }
 }
 
+/// Wakes the writer where it waits for more than jobs.
+pub(super) struct News(Box<dyn Fn() + Send>);
+
+impl News {
+    pub(super) fn tell(&self) {
+        (self.0)();
+    }
+}
+
+impl<T: Send + 'static> Waiting<T> {
+    pub(super) fn news(&self) -> News {
+        let shared = Arc::clone(&self.shared);
+        News(Box::new(move || {
+            shared.staged.lock().is_news = true;
+            shared.wake.notify_one();
+        }))
+    }
+}
+
 impl<T> Waiting<T> {
+    /// Waits for news, or until jobs of so many commands are there; until `end` at most.
+    pub(super) fn wait_for_news(&mut self, wanted_weight: usize, end: Instant) {
+        let mut staged = self.shared.staged.lock();
+        while !staged.is_news && staged.weight < wanted_weight {
+            staged.wanted_weight = wanted_weight;
+            if self.shared.wake.wait_until(&mut staged, end).timed_out() {
+                break;
+            }
+        }
+        staged.wanted_weight = 0;
+        staged.is_news = false;
+    }
+
     /// The next job that is there; never waits.
     pub(super) fn next(&mut self) -> Option<T> {
         if self.taken.is_empty() {
@@ -132,7 +182,11 @@ impl<T> Waiting<T> {
     }
 
     fn take_staged(&mut self) {
-        std::mem::swap(&mut self.shared.staged.lock().jobs, &mut self.spare);
+        {
+            let mut staged = self.shared.staged.lock();
+            std::mem::swap(&mut staged.jobs, &mut self.spare);
+            staged.weight = 0;
+        }
         self.taken.extend(self.spare.drain(..));
     }
 }
@@ -160,8 +214,8 @@ mod tests {
     #[test]
     fn jobs_come_in_order_and_only_so_many_wait() {
         let (jobs, mut waiting) = queue(2);
-        assert_eq!((jobs.put(1), jobs.put(2), jobs.put(3)), (Ok(()), Ok(()), Err(Refused::Full)));
-        assert_eq!((waiting.next(), jobs.put(4)), (Some(1), Ok(())));
+        assert_eq!((jobs.put(1, 1), jobs.put(2, 1), jobs.put(3, 1)), (Ok(()), Ok(()), Err(Refused::Full)));
+        assert_eq!((waiting.next(), jobs.put(4, 1)), (Some(1), Ok(())));
         assert_eq!([waiting.next(), waiting.next(), waiting.next()], [Some(2), Some(4), None]);
     }
 
@@ -170,7 +224,7 @@ mod tests {
         let (jobs, mut waiting) = queue(2);
         assert!(waiting.wait(0, soon()), "somebody may still come");
         let other = jobs.clone();
-        jobs.put(1).unwrap();
+        jobs.put(1, 1).unwrap();
         drop(jobs);
         assert!(waiting.wait(9, soon()), "one is there");
         drop(other);
@@ -184,12 +238,12 @@ mod tests {
         let (jobs, mut waiting) = queue(8);
         let (sent, kept) = (Arc::new(()), Arc::new(()));
         for job in [&sent, &kept] {
-            jobs.put(Arc::clone(job)).unwrap();
+            jobs.put(Arc::clone(job), 1).unwrap();
         }
         assert!(waiting.next().is_some());
         drop(waiting);
         assert_eq!((Arc::strong_count(&sent), Arc::strong_count(&kept)), (1, 1));
-        assert_eq!(jobs.put(sent), Err(Refused::Gone));
+        assert_eq!(jobs.put(sent, 1), Err(Refused::Gone));
     }
 
     #[test]
@@ -200,7 +254,7 @@ mod tests {
             // each is put when the one before was heard of, and the writer sleeps again most often
             (0..16).all(|job| {
                 std::thread::sleep(Duration::from_millis(1));
-                jobs.put(job).unwrap();
+                jobs.put(job, 1).unwrap();
                 hearing.recv_timeout(Duration::from_secs(20)) == Ok(job)
             })
         });
@@ -209,5 +263,30 @@ mod tests {
             std::iter::from_fn(|| waiting.next()).for_each(|job| heard.send(job).unwrap());
         }
         assert!(putting.join().unwrap(), "each was heard of before the next came");
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_news_is_woken_by_them_and_by_enough_commands() {
+        let (jobs, mut waiting) = queue(64);
+        let (news, far) = (waiting.news(), monotonic() + Duration::from_secs(60));
+        news.tell();
+        waiting.wait_for_news(2, far);
+        jobs.put(1, 1).unwrap();
+        waiting.wait_for_news(2, soon());
+        jobs.put(2, 1000).unwrap();
+        waiting.wait_for_news(2, far);
+        assert_eq!((waiting.next(), waiting.next()), (Some(1), Some(2)));
+        let telling = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1));
+            jobs.put(3, 1).unwrap();
+            news.tell();
+            jobs
+        });
+        waiting.wait_for_news(usize::MAX, far);
+        let jobs = telling.join().unwrap();
+        assert_eq!(waiting.next(), Some(3), "what it took weighs no more");
+        waiting.wait_for_news(1, soon());
+        assert!(monotonic() < far, "it was woken each time");
+        assert!(!jobs.is_idle(), "it does not sleep");
     }
 }

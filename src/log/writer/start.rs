@@ -4,6 +4,7 @@ use super::ahead::Ahead;
 use super::alone::Place;
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
+use super::commit::{Behind, Committer};
 use super::origin::note_restore;
 use super::queue::queue;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
@@ -88,24 +89,29 @@ pub fn start<A: Audience + 'static>(
     if let Some(newest) = tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
-    if let Some((group, noted)) = note_restore(&dir, &mut log, &mut tenants, clock.now())? {
-        fold.records += noted.len() as u64;
-        subjects.take(&noted);
-        audience.take(group, &noted);
-    }
-    let caches = Caches::new(dir, fold.records);
+    let noted = note_restore(&dir, &mut log, &mut tenants, clock.now())?;
     let (jobs, waiting) = queue(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
     let reader = log.reader();
-    let bench = Bench::new(tenants, receipts.clone(), vault);
-    let writer = Writer {
-        reader: reader.clone(),
+    let mut committer = Committer {
         log,
-        bench,
-        subjects: subjects.clone(),
         audience,
+        subjects: subjects.clone(),
+        receipts: receipts.clone(),
+        vault: Arc::clone(&vault),
+        gauges: Arc::clone(&gauges),
+    };
+    if let Some((group, noted)) = noted {
+        fold.records += noted.len() as u64;
+        committer.tell(group, &noted);
+    }
+    let writer = Writer {
+        behind: Behind::start(committer, waiting.news()).map_err(StartError::Thread)?,
+        reader: reader.clone(),
+        bench: Bench::new(tenants, receipts.clone(), vault),
+        subjects: subjects.clone(),
         clock,
-        caches,
+        caches: Caches::new(dir, fold.records),
         gauges: Arc::clone(&gauges),
     };
     let place = Arc::new(Place::new(writer));

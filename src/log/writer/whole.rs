@@ -1,7 +1,8 @@
 //! Batches that are done as a whole or not at all. The first one that is refused ends the batch: what it did is taken back,
 //! the refusal is data like any other and leaves a record of its own and, under an id, a receipt.
 
-use super::bench::{Begun, Bench, Judgement};
+use super::bench::{Begun, Bench};
+use super::draft::{FreshReceipts, Judgement};
 use super::judge::Verdict;
 use crate::domain::command::Envelope;
 use crate::domain::decide::{Judged, Undone, refuse_batch};
@@ -13,13 +14,13 @@ use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::submission::{Submission, SubmitError};
 use crate::log::{LogReader, Room};
-use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How everything stood before the batch.
 struct Before {
     state: Tenant,
     records: usize,
-    receipts: HashMap<(u32, [u8; 16]), Receipt>,
+    receipts: Arc<FreshReceipts>,
 }
 
 /// What ended the batch.
@@ -44,7 +45,7 @@ impl Bench {
         let Some(state) = self.tenant(tenant).cloned() else {
             return batch.iter().map(|_| Err(SubmitError::TenantNotFound)).collect();
         };
-        let before = Before { state, records: self.records.len(), receipts: self.fresh_receipts.clone() };
+        let before = Before { state, records: self.draft.records.len(), receipts: Arc::clone(&self.draft.receipts) };
         let mut done = Vec::with_capacity(commands);
         for submission in batch {
             match self.judge_next(log, tenant, submission, now, room) {
@@ -93,9 +94,9 @@ impl Bench {
         if let Some(state) = self.tenants.get_mut(tenant.index()) {
             *state = before.state;
         }
-        self.records.truncate(before.records);
-        self.group.truncate(before.records);
-        self.fresh_receipts = before.receipts;
+        self.draft.records.truncate(before.records);
+        self.draft.group.truncate(before.records);
+        self.draft.receipts = before.receipts;
         all.push(match end {
             End::Failed(error) => Err(error),
             End::RefusedBefore(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
@@ -125,7 +126,7 @@ impl Bench {
 
     fn was_refused(&self, log: &LogReader, tenant: TenantId, receipt: &Receipt) -> bool {
         let at = receipt.first_position;
-        let fresh = self.records.iter().find(|(whose, recorded)| *whose == tenant && recorded.position == at);
+        let fresh = self.draft.records.iter().find(|(whose, recorded)| *whose == tenant && recorded.position == at);
         if let Some((_, recorded)) = fresh {
             return is_refusal(&recorded.event);
         }
