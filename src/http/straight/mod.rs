@@ -20,6 +20,7 @@ use super::listener::Connection;
 use super::request_id;
 use super::stop::Stop;
 use crate::clock::monotonic;
+use futures::future::join;
 use futures::poll;
 use inbox::Inbox;
 use plain::Look;
@@ -27,12 +28,14 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Answers wait for others on the same connection up to so much.
 const OUT_BYTES_MAX: usize = 16 << 10;
+/// What still comes when everything is said is thrown away for so long.
+const LINGER: Duration = Duration::from_secs(1);
 /// What one answer takes, mostly.
 const OUT_BYTES_GUESS: usize = 1 << 10;
 /// Requests that are there already are answered one after the other; then others on the lane have their turn.
@@ -55,7 +58,7 @@ pub(super) async fn answer(front: &Inside, opened: Opened, on: &Connection, stop
     match goes_on {
         Ok(Next::HandOver) => Some(straight.handed_over()),
         Ok(Next::Close) => {
-            straight.stream.shutdown().await.ok();
+            straight.end().await;
             None
         }
         Err(error) => {
@@ -207,6 +210,29 @@ impl Straight<'_> {
         Ok(())
     }
 
+    /// Nothing more is said. A socket that is closed with something unread in it takes answers back that are on their way (RFC
+    /// 9112, 9.6): whoever sent more than was answered is listened to for a moment more.
+    async fn end(&mut self) {
+        self.stream.shutdown().await.ok();
+        let end = monotonic() + LINGER;
+        let mut has_more = !self.inbox.unread().is_empty();
+        let mut thrown_away = [0; OUT_BYTES_GUESS];
+        loop {
+            let read = poll_fn(|context| {
+                let mut room = ReadBuf::new(&mut thrown_away);
+                match Pin::new(&mut self.stream).poll_read(context, &mut room) {
+                    Poll::Ready(read) => Poll::Ready(read.map_or(0, |()| room.filled().len())),
+                    Poll::Pending if has_more => self.on.alarm.poll(context, end).map(|()| 0),
+                    Poll::Pending => Poll::Ready(0),
+                }
+            });
+            if read.await == 0 || monotonic() > end {
+                return;
+            }
+            has_more = true;
+        }
+    }
+
     /// As the frame says it of a call that takes too long; the rest of the body is not waited for.
     fn say_too_slow(&mut self) {
         let sent = match plain::look(self.inbox.unread(), self.front.body_bytes_max()) {
@@ -243,10 +269,12 @@ async fn answered(
     let mut reply = pin!(front.frame().around_straight(id, on.alarm.until(until), answer));
     let reply = match poll!(reply.as_mut()) {
         Poll::Ready(reply) => reply,
+        Poll::Pending if out.is_empty() => reply.await,
         Poll::Pending => {
-            // those who asked before need not wait for it
-            flush(stream, out, on).await?;
-            reply.await
+            // those who asked before need not wait for it; what was begun comes to its end, also where nobody hears of it
+            let (flushed, reply) = join(flush(stream, out, on), reply).await;
+            flushed?;
+            reply
         }
     };
     let is_last = stop.is_now();
@@ -254,8 +282,8 @@ async fn answered(
     Ok(is_last)
 }
 
-/// Writes what there is. While it can't be written nothing is read, and who takes none of it for as long as a head may take is
-/// given up.
+/// Writes what there is. While it can't be written nothing is read, and whoever takes so little of it that for as long as a head
+/// may take the system has no room to speak of, a third of what it holds for the connection, is given up.
 async fn flush(stream: &TcpStream, out: &mut Vec<u8>, on: &Connection) -> io::Result<()> {
     let mut written = 0;
     while let Some(rest @ [_, ..]) = out.get(written..) {

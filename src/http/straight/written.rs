@@ -41,6 +41,8 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply, id: &str, is_last: bool) {
         out.extend_from_slice(b"connection: close\r\n");
     }
     let has_body = reply.content_type.is_some();
+    // else nobody could tell where the answer ends
+    assert!(has_body || status == StatusCode::NOT_MODIFIED, "an answer without a body, and no 304");
     if has_body {
         number(out, b"content-length: ", reply.body.len() as u64, b"\r\n");
     }

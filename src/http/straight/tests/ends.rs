@@ -153,3 +153,27 @@ async fn what_is_sent_in_one_go_is_answered_in_order() {
         assert_eq!(reader.next().await.expect("an answer").id(), format!("r{at}"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_asked_for_more_when_it_stops_hears_whole_answers() {
+    let served = Served::straight(USUAL).await;
+    let (read, mut write) = served.connect().await.into_split();
+    let (stop, through) = (served.stop, served.through);
+    let asking = tokio::spawn(async move {
+        let many = pool("r").repeat(1000);
+        // more than it can be answered before it stops
+        while write.write_all(many.as_bytes()).await.is_ok() {}
+    });
+    let mut reader = Reader::of(read);
+    let mut last = reader.next().await.expect("an answer");
+    // the system holds as many as it takes
+    tokio::time::sleep(seconds(0.5)).await;
+    stop.send(()).unwrap();
+    while let Some(heard) = reader.next().await {
+        last = heard;
+    }
+    assert_eq!((last.status, last.header("connection")), (404, Some("close")), "none is lost on its way");
+    drop(reader);
+    asking.await.unwrap();
+    tokio::time::timeout(PATIENCE, through).await.expect("it is through").unwrap();
+}
