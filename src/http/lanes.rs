@@ -1,17 +1,18 @@
 //! Lanes: threads that serve connections, one for each core, each with a runtime of its own. A connection stays on its lane, so
-//! that what it holds is in that core's caches and no thread wakes another one to share its work; and a lane stays on its core.
+//! that what it holds is in that core's caches and no thread wakes another one to share its work; and a lane with many stays on its core.
 //! What wakes connections from
 //! elsewhere, as the writer does with a group of answers, is gathered: the lane itself is woken once. Not here: connections.
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
@@ -38,7 +39,22 @@ struct Shared {
     woken: Mutex<Vec<Waker>>,
     lane: AtomicWaker,
     is_stopping: AtomicBool,
+    /// Where each lane has a core.
+    place: OnceLock<Place>,
 }
+
+/// A thread and its core, on which the system keeps it while it has many tasks. It likes to run whoever is woken where the waker
+/// runs: all lanes came to stand on one core with their clients, and the other one was idle for longer than it worked. But one
+/// that waits for the disk most of the time is best where the disk's interrupts come in, and the system finds out where.
+struct Place {
+    thread: Pid,
+    all: CpuSet,
+    own: CpuSet,
+    is_kept: Mutex<bool>,
+}
+
+/// From so many tasks on a lane stays on its core.
+const TASKS_TO_STAY: usize = 8;
 
 impl Lanes {
     /// One for each core; fewer where no more threads can be had.
@@ -57,7 +73,7 @@ impl Lanes {
             tokio::spawn(task);
             return;
         };
-        lane.shared.tasks.fetch_add(1, Ordering::Relaxed);
+        lane.shared.come();
         let shared = Arc::clone(&lane.shared);
         lane.runtime.spawn(OnLane { task: Box::pin(task), shared, wakers: None });
     }
@@ -75,7 +91,9 @@ impl Lane {
                 Err(error) => return give.send(Err(error)).unwrap_or_default(),
             };
             HERE.set(Arc::as_ptr(&looking.shared));
-            stay_on_core(number, lanes);
+            if let Some(place) = Place::here(number, lanes) {
+                looking.shared.place.set(place).ok();
+            }
             if give.send(Ok(built.handle().clone())).is_ok() {
                 built.block_on(looking);
             }
@@ -96,20 +114,41 @@ impl Drop for Lane {
     }
 }
 
-/// Keeps this thread on the core of its number, where each core has a lane. The system likes to run who is woken where its waker
-/// runs: all lanes came to stand on one core with their clients, and the other one idled for longer than it worked. Where fewer
-/// cores may be used than there are, the system goes on to choose them: who else is limited would choose the same ones.
-fn stay_on_core(number: usize, lanes: usize) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-    if allowed.count() as usize != lanes {
-        return;
+impl Shared {
+    fn come(&self) {
+        if self.tasks.fetch_add(1, Ordering::Relaxed) + 1 == TASKS_TO_STAY {
+            self.settle();
+        }
     }
-    let Some(core) = cores.nth(number) else { return };
-    let mut own = CpuSet::new();
-    own.set(core);
-    if let Err(error) = sched_setaffinity(None, &own) {
-        tracing::debug!(%error, core, "a lane is not kept on its core");
+
+    fn go(&self) {
+        if self.tasks.fetch_sub(1, Ordering::Relaxed) == TASKS_TO_STAY {
+            self.settle();
+        }
+    }
+
+    /// Whoever comes last here has seen how many there are.
+    fn settle(&self) {
+        let Some(Place { thread, all, own, is_kept }) = self.place.get() else { return };
+        let mut is_kept = is_kept.lock();
+        let is_to_stay = self.tasks.load(Ordering::Relaxed) >= TASKS_TO_STAY;
+        if *is_kept != is_to_stay {
+            *is_kept = is_to_stay;
+            if let Err(error) = sched_setaffinity(Some(*thread), if is_to_stay { own } else { all }) {
+                tracing::debug!(%error, "a lane could not be kept on its core, or let go");
+            }
+        }
+    }
+}
+
+impl Place {
+    /// This thread's. Where fewer cores may be used than there are, there is none: whoever else is limited would choose the same.
+    fn here(number: usize, lanes: usize) -> Option<Self> {
+        let all = sched_getaffinity(None).ok()?;
+        let core = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).nth(number)?;
+        let mut own = CpuSet::new();
+        own.set(core);
+        (all.count() as usize == lanes).then(|| Self { thread: gettid(), all, own, is_kept: Mutex::new(false) })
     }
 }
 
@@ -155,7 +194,7 @@ impl<F: Future> Future for OnLane<F> {
 
 impl<F> Drop for OnLane<F> {
     fn drop(&mut self) {
-        self.shared.tasks.fetch_sub(1, Ordering::Relaxed);
+        self.shared.go();
     }
 }
 
@@ -259,23 +298,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_lane_has_its_core_where_there_is_one_for_each() {
+    async fn a_lane_with_many_stays_on_its_core_where_there_is_one_for_each() {
         let all = sched_getaffinity(None).unwrap().count() as usize;
-        for (lanes, each) in [(all, 1), (all + 1, all)] {
+        for (lanes, kept) in [(all, 1), (all + 1, all)] {
             let started = Lanes((0..lanes).map(|number| Lane::start(number, lanes).unwrap()).collect());
-            let mut seen = std::collections::HashSet::new();
-            for _ in 0..lanes {
-                let (tell, told) = oneshot::channel();
-                started.spawn(async move {
-                    tell.send(sched_getaffinity(None).unwrap()).unwrap();
-                    // the next one comes to another lane
-                    std::future::pending().await
-                });
-                let cores = told.await.unwrap();
-                assert_eq!(cores.count() as usize, each);
-                seen.insert(cores);
+            // where each task runs, the shares of the lanes as even as they are made
+            let places = async |tasks: usize| {
+                let (end, _) = tokio::sync::broadcast::channel::<()>(1);
+                let mut seen = Vec::new();
+                for _ in 0..tasks * lanes {
+                    let mut ended = end.subscribe();
+                    started.spawn(async move { ended.recv().await.unwrap() });
+                }
+                for lane in &started.0 {
+                    let place = lane.runtime.spawn(async { sched_getaffinity(None).unwrap() }).await.unwrap();
+                    seen.push(place);
+                }
+                end.send(()).unwrap();
+                while started.0.iter().any(|lane| lane.shared.tasks.load(Ordering::Relaxed) > 0) {
+                    tokio::task::yield_now().await;
+                }
+                seen
+            };
+            let cores = |seen: &[CpuSet]| seen.iter().map(|place| place.count() as usize).collect::<Vec<_>>();
+            for _ in 0..2 {
+                assert_eq!(cores(&places(TASKS_TO_STAY - 1).await), vec![all; lanes]);
+                let seen = places(TASKS_TO_STAY).await;
+                assert_eq!(cores(&seen), vec![kept; lanes]);
+                let different: std::collections::HashSet<_> = seen.into_iter().collect();
+                assert_eq!(different.len(), if lanes == all { lanes } else { 1 });
             }
-            assert_eq!(seen.len(), if each == all { 1 } else { lanes });
         }
     }
 
