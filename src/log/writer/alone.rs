@@ -71,15 +71,25 @@ impl<A: Audience> Place<A> {
         let (mut standing, mut expected) = (Standing::default(), 0);
         while standing.stopping.is_none() {
             if standing.is_busy {
-                let wanted = if standing.is_full { usize::MAX } else { COMMANDS_AT_ONCE };
-                jobs.wait_for_news(wanted, next_tick);
+                if standing.is_full {
+                    jobs.wait_for_news(usize::MAX, next_tick);
+                } else if !jobs.has_taken() {
+                    jobs.wait_for_news(COMMANDS_AT_ONCE, next_tick);
+                }
             } else if !standing.is_full && !jobs.wait(expected, next_tick) {
                 break;
             }
             let tick = next_tick;
             let mut place = self.writer.lock();
             let Some(writer) = place.as_mut() else { return };
-            standing = writer.round(&mut jobs, &mut next_tick);
+            if standing.is_busy && writer.is_at_rest() {
+                // those who have just heard their answer are waited for as behind any other group
+                standing.is_busy = false;
+                continue;
+            }
+            // with the place held: a caller that is alone must not go on from what is broken
+            let round = std::panic::catch_unwind(AssertUnwindSafe(|| writer.round(&mut jobs, &mut next_tick)));
+            standing = round.unwrap_or_else(|_| super::broken());
             if standing.answered > 1 {
                 self.groups_of_one.store(0, Ordering::Relaxed);
             } else if standing.answered == 1 {

@@ -63,7 +63,8 @@ impl Bench {
 
     /// It takes no further job.
     pub(super) fn is_full(&self) -> bool {
-        self.draft.commands >= GROUP_COMMANDS_MAX || self.draft.group.bytes() >= GROUP_BYTES_MAX
+        self.draft.commands.max(self.draft.owed.len()) >= GROUP_COMMANDS_MAX
+            || self.draft.group.bytes() >= GROUP_BYTES_MAX
     }
 
     /// Hands out the group, and goes on with an empty one, which may have been one before.

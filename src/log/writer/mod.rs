@@ -306,7 +306,8 @@ impl<A: Audience> Writer<A> {
             Job::SubmitAll { tenant, batch, is_atomic, reply } => {
                 let judged = if is_atomic {
                     // it may have to read what was judged before
-                    self.settle();
+                    self.behind.settle();
+                    let (now, room) = (self.clock.now(), self.reader.room());
                     self.bench.judge_whole(&self.reader, tenant, batch, now, room)
                 } else {
                     self.bench.judge_each(tenant, batch, now, room)

@@ -141,6 +141,11 @@ impl<T> Waiting<T> {
         staged.is_news = false;
     }
 
+    /// Jobs were taken over that nobody has looked at.
+    pub(super) fn has_taken(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
     /// The next job that is there; never waits.
     pub(super) fn next(&mut self) -> Option<T> {
         if self.taken.is_empty() {
