@@ -132,7 +132,7 @@ pub struct Committed {
     pub heads: Vec<(u32, Head)>,
 }
 
-/// The log, owned by the one thread that appends.
+/// The log, for one to append at a time.
 pub struct Log {
     // the feeder goes before the lock on the folder
     feeder: feeder::Feeder,
@@ -261,11 +261,6 @@ impl Log {
 
     pub fn reader(&self) -> LogReader {
         LogReader { shared: Arc::clone(&self.shared) }
-    }
-
-    /// How much may be written. A look at a figure that is at most a second old.
-    pub fn room(&self) -> Room {
-        self.shared.room()
     }
 
     /// Why the log stopped, if it did: also when that happened behind the last append.

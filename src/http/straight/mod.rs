@@ -216,10 +216,10 @@ impl Straight<'_> {
         self.stream.shutdown().await.ok();
         let end = monotonic() + LINGER;
         let mut has_more = !self.inbox.unread().is_empty();
-        let mut thrown_away = [0; OUT_BYTES_GUESS];
         loop {
+            self.inbox.take(self.inbox.unread().len());
             let read = poll_fn(|context| {
-                let mut room = ReadBuf::new(&mut thrown_away);
+                let mut room = ReadBuf::new(self.inbox.room());
                 match Pin::new(&mut self.stream).poll_read(context, &mut room) {
                     Poll::Ready(read) => Poll::Ready(read.map_or(0, |()| room.filled().len())),
                     Poll::Pending if has_more => self.on.alarm.poll(context, end).map(|()| 0),

@@ -29,11 +29,11 @@ fn a_disk_without_room_says_so_and_says_when_there_is_room_again() {
     let mut group = Group::new();
     group.push(1, &record(1, 0));
     log.append(&group).expect("room");
-    assert_eq!(log.room(), Room::Ample);
+    assert_eq!(log.reader().room(), Room::Ample);
     for (free, room) in [(999_999, Room::Low), (249_999, Room::None), (250_000, Room::Low), (1_000_000, Room::Ample)] {
         disk.set_free_bytes(free);
         log.shared.look_at_disk();
-        assert_eq!(log.room(), room, "{free}");
+        assert_eq!(log.reader().room(), room, "{free}");
         // what was judged while there was room is written, whatever the figure says meanwhile
         log.append(&group).expect("room");
     }
