@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::request_id;
 use super::routes::pools;
-use super::said::Said;
+use super::said::{self, Said};
 use super::stop::Stop;
 use super::straight::{self, Opened, Plain};
 use super::wire::kind::Kind;
@@ -99,6 +99,9 @@ impl Inside {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
+        if let Some(problem) = said::unclear(parts.version, &parts.headers) {
+            return Ok(problem.into_response());
+        }
         match call(&parts.method, parts.uri.path(), parts.uri.query().is_some()) {
             Some((call, tenant)) => {
                 let said = Said::of(&parts.headers);
@@ -214,7 +217,7 @@ mod tests {
     }
 
     fn request(method: &str, path: &str, headers: &[(&str, &str)], sent: &str) -> Request<body::Body> {
-        let request = Request::builder().method(method).uri(path).header("x-request-id", "r-1");
+        let request = Request::builder().method(method).uri(path).header("host", "here").header("x-request-id", "r-1");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.body(body::Body::from(sent.to_owned())).unwrap()
     }

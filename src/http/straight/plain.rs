@@ -1,7 +1,7 @@
 //! Which requests are plain: those of which there is one reading. HTTP/1.1, a target of ours without anything escaped, one
-//! `Host`, a length that is digits, and nothing that speaks of the connection or of the body's coding. All others are doubtful,
-//! also those that a lenient reader would take: hyper reads them, or refuses them. What is plain here, hyper reads alike;
-//! `tests/alike.rs` asks both. Not here: what a call means.
+//! `Host` that is a name, nothing that is read twice, a length that is digits, and nothing that speaks of the connection or of
+//! the body's coding. All others are doubtful, also those that a lenient reader would take: hyper reads them, or refuses them.
+//! What is plain here, hyper reads alike; `tests/alike.rs` asks both. Not here: what a call means.
 
 use super::inbox::BYTES_MAX;
 use crate::http::front::{self, Call};
@@ -106,10 +106,11 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
     for Header { name, value } in headers {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let place = match name.len() {
-            4 if is("host") => {
+            4 if is("host") && is_plain_host(value) => {
                 hosts += 1;
                 continue;
             }
+            4 if is("host") => return None,
             10 if is("connection") && !value.eq_ignore_ascii_case(b"keep-alive") => return None,
             14 if is("content-length") => {
                 if length.replace(digits(value)?).is_some() {
@@ -129,9 +130,16 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
             15 if is("idempotency-key") => &mut said.key,
             _ => continue,
         };
-        place.get_or_insert(value);
+        if place.replace(value).is_some() {
+            return None;
+        }
     }
     (hosts == 1).then_some((said, length))
+}
+
+fn is_plain_host(value: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
+    matches!(value, [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', ..]) && value.iter().all(is_plain)
 }
 
 /// A number written in the one way, of at most five digits.
@@ -206,6 +214,9 @@ mod tests {
             "content-length: 18446744073709551618",
             "content-length : 2",
             "content-length: 2\r\nHost: y",
+            "content-length: 2\r\nHost: y z",
+            "content-length: 2\r\nAuthorization: a\r\nAuthorization: a",
+            "content-length: 2\r\nIf-Match: a\r\nif-match: b",
             "content-length: 2\r\nConnection: close",
             "content-length: 2\r\nConnection: keep-alive, upgrade",
             "content-length: 2\r\nExpect: 100-continue",
@@ -238,7 +249,11 @@ mod tests {
         ] {
             assert_eq!(seen(&format!("{line}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}")), "doubtful", "{line:?}");
         }
-        assert_eq!(seen("GET /v1/tenants/a/pools/b HTTP/1.1\r\n\r\n"), "doubtful", "no host");
+        for host in ["", "Host:\r\n", "Host: me@x\r\n", "Host: x/y\r\n", "Host: [::1]\r\n", "Host: x y\r\nHost: x\r\n"]
+        {
+            let pool = format!("GET /v1/tenants/a/pools/b HTTP/1.1\r\n{host}\r\n");
+            assert_eq!(seen(&pool), "doubtful", "{host:?}");
+        }
         assert_eq!(seen(&"P".repeat(BYTES_MAX - 1)), "begun");
         assert_eq!(seen(&"P".repeat(BYTES_MAX)), "doubtful", "it does not fit");
     }

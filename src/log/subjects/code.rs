@@ -48,6 +48,18 @@ pub(super) fn code(subject: Subject) -> u64 {
     kind << 32 | u64::from(id)
 }
 
+/// So many numbers [`kind`] gives.
+pub(super) const KINDS: usize = 66;
+
+/// Which part of the codes one is in; the parts are in the order of the codes.
+pub(super) fn kind(code: u64) -> usize {
+    match code {
+        SEATS.. => KINDS - 1,
+        HELD.. => KINDS - 2,
+        _ => usize::try_from(code >> 32).map_or(KINDS - 3, |kind| kind.min(KINDS - 3)),
+    }
+}
+
 /// Users by their ids, then devices by theirs.
 fn place_of(holder: Holder) -> u64 {
     match holder {

@@ -4,6 +4,7 @@
 //! set aside and made anew from the log at the next start.
 
 mod code;
+mod order;
 mod run;
 mod table;
 

@@ -1,8 +1,8 @@
 //! What no run holds yet. The writer puts entries down in the order in which they come and does nothing else about them: a
 //! block of them is sorted by who first looks for something in it, or by the flush. Not here: the lock around it.
 
-use super::Key;
 use super::run::{Entry, Wanted};
+use super::{Key, order};
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
@@ -41,9 +41,20 @@ impl Block {
     fn sorted(&self) -> &[Entry] {
         self.sorted.get_or_init(|| {
             let mut entries = std::mem::take(&mut *self.came.lock());
-            sort(&mut entries);
+            order::by_key(&mut entries);
             entries
         })
+    }
+
+    /// In whichever order they have.
+    fn show(&self, see: &mut dyn FnMut(&[Entry])) {
+        let came = self.came.lock();
+        if came.is_empty() {
+            drop(came);
+            see(self.sorted());
+        } else {
+            see(&came);
+        }
     }
 
     fn within(&self, keys: &RangeInclusive<Key>) -> &[Entry] {
@@ -52,11 +63,6 @@ impl Block {
         let end = sorted.partition_point(|(key, _)| key <= keys.end()).max(begin);
         sorted.get(begin..end).unwrap_or_default()
     }
-}
-
-/// By key; what has the same key stays in its order.
-fn sort(entries: &mut [Entry]) {
-    entries.sort_by_key(|((tenant, code), _)| u128::from(*tenant) << 64 | u128::from(*code));
 }
 
 impl Table {
@@ -94,13 +100,10 @@ impl Table {
 
     /// Every entry, by key and position.
     pub(super) fn sorted(&self) -> Vec<Entry> {
-        let mut entries = Vec::with_capacity(self.len());
-        for block in &self.blocks {
-            entries.extend_from_slice(block.sorted());
-        }
-        entries.extend_from_slice(&self.tail);
-        sort(&mut entries);
-        entries
+        order::of_parts(self.len(), |each| {
+            self.blocks.iter().for_each(|block| block.show(each));
+            each(&self.tail);
+        })
     }
 }
 
