@@ -27,6 +27,7 @@ USERS, POOLS, BEFORE, BATCH = 1_000, 200, 26_000, 2_000
 # a thread is known by what it alone runs, the first that fits
 THREADS = [
     ("writer", r"log::writer::Writer<"),
+    ("commit", r"log::writer::commit::Committer<"),
     ("feeder of sled", r"log::feeder::Work|log::trees::Trees::grow"),
     ("snapshots and indexes", r"log::writer::caches::run|log::snapshot::write"),
     ("log lines", r"telemetry::lines::Gathered<\w+>::write_on|telemetry::lines::Gathered<>::flush"),

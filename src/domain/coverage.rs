@@ -6,7 +6,7 @@
 use super::event::Target;
 use super::facts::{Intent, Join, Licensing};
 use super::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
-use super::state::{Assignment, Device, Links, Pool, Tenant};
+use super::state::{Assignment, Device, Pool, Tenant};
 use serde::{Deserialize, Serialize};
 
 /// The first Windows 10 build that may carry a store app: version 1511.
@@ -104,7 +104,7 @@ impl Tenant {
         if self.user(user).departed.is_some() {
             return own;
         }
-        for id in self.assignments_near(pool, user.into()) {
+        self.each_near(pool, user.into(), |id| {
             let assignment = self.assignment(id);
             if self.target_holds(assignment, user.into()) {
                 own.add(assignment.intent);
@@ -112,7 +112,7 @@ impl Tenant {
             {
                 through_devices.add(assignment.intent);
             }
-        }
+        });
         own.and_through_devices(through_devices)
     }
 
@@ -133,12 +133,12 @@ impl Tenant {
 
     fn device_coverage(&self, pool: &Pool, device: DeviceId) -> Coverage {
         let mut coverage = Coverage::default();
-        for id in self.assignments_near(pool, device.into()) {
+        self.each_near(pool, device.into(), |id| {
             let assignment = self.assignment(id);
             if !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device) {
                 coverage.add(assignment.intent);
             }
-        }
+        });
         coverage
     }
 
@@ -147,12 +147,12 @@ impl Tenant {
     pub fn coverage_of_device(&self, pool: PoolId, device: DeviceId) -> Coverage {
         let pool = self.pool(pool);
         let mut coverage = Coverage::default();
-        for id in self.assignments_near(pool, device.into()) {
+        self.each_near(pool, device.into(), |id| {
             let assignment = self.assignment(id);
             if self.device_is_reached(pool, assignment, device) {
                 coverage.add(assignment.intent);
             }
-        }
+        });
         coverage
     }
 
@@ -171,32 +171,37 @@ impl Tenant {
                 !Self::seats_go_to_users(pool, assignment) && self.device_is_reached(pool, assignment, device)
             }
         };
-        self.assignments_near(pool, holder).into_iter().filter(|id| reached(self.assignment(*id))).collect()
+        let mut all = Vec::new();
+        self.each_near(pool, holder, |id| all.push(id));
+        all.retain(|id| reached(self.assignment(*id)));
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
-    /// The assignments of a pool that could reach a holder, oldest first: those that name it, its groups or its devices.
-    /// What it costs does not grow with the pool.
-    fn assignments_near(&self, pool: &Pool, holder: Holder) -> Vec<AssignmentId> {
+    /// The assignments of a pool that could reach a holder, in no order, one twice at most: those that name it, its groups or
+    /// its devices. What it costs does not grow with the pool.
+    fn each_near(&self, pool: &Pool, holder: Holder, mut each: impl FnMut(AssignmentId)) {
         /// So few are looked at faster than for.
         const FEW: usize = 8;
         if pool.assignments.len() <= FEW {
-            return pool.assignments.iter().copied().collect();
+            return pool.assignments.iter().copied().for_each(each);
         }
-        let mut near = Vec::new();
-        self.add_near(pool, self.links(holder), &mut near);
+        self.linked(pool, holder).for_each(&mut each);
         if let Holder::User(user) = holder {
-            for device in self.user(user).devices.iter().copied().chain(pool.devices_of(user)) {
-                self.add_near(pool, self.links(Holder::Device(device)), &mut near);
-            }
+            // of many devices most may be in one group
+            let devices = self.user(user).devices.iter().copied().chain(pool.devices_of(user));
+            let mut through: Vec<_> = devices.flat_map(|device| self.linked(pool, device.into())).collect();
+            through.sort_unstable();
+            through.dedup();
+            through.into_iter().for_each(each);
         }
-        near.sort_unstable();
-        near.dedup();
-        near
     }
 
-    fn add_near(&self, pool: &Pool, links: &Links, near: &mut Vec<AssignmentId>) {
-        let through_groups = links.groups.iter().flat_map(|group| self.group(*group).targeted_by.of(pool.id));
-        near.extend(links.assignments.of(pool.id).chain(through_groups));
+    fn linked(&self, pool: &Pool, holder: Holder) -> impl Iterator<Item = AssignmentId> {
+        let (links, pool) = (self.links(holder), pool.id);
+        let through_groups = links.groups.iter().flat_map(move |group| self.group(*group).targeted_by.of(pool));
+        links.assignments.of(pool).chain(through_groups)
     }
 
     /// Who would hold a seat for a member of a target: the user, the device, or the device's people.

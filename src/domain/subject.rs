@@ -48,10 +48,12 @@ impl From<Holder> for Subject {
 pub fn subjects_of(recorded: &Recorded) -> Vec<Subject> {
     let mut named = Vec::new();
     name_subjects(recorded, &mut named);
+    named.sort_unstable();
+    named.dedup();
     named
 }
 
-/// The same into a buffer that is used again.
+/// The same into a buffer that is used again, in no order; some may come twice.
 pub fn name_subjects(recorded: &Recorded, named: &mut Vec<Subject>) {
     named.clear();
     named.push(Subject::Actor(recorded.envelope.actor));
@@ -60,8 +62,6 @@ pub fn name_subjects(recorded: &Recorded, named: &mut Vec<Subject>) {
         named.extend([Subject::Late(lateness.step), Subject::LateOf(chain.pool(), lateness.step)]);
     }
     name_parts(&recorded.event, named);
-    named.sort_unstable();
-    named.dedup();
 }
 
 fn name_parts(event: &Event, named: &mut Vec<Subject>) {

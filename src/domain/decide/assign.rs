@@ -1,7 +1,7 @@
 //! Assigning and unassigning.
 
 use super::settle::Brake;
-use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict, each_once};
 use crate::domain::asked::About;
 use crate::domain::command::{PoolRef, TargetRef};
 use crate::domain::event::{Event, Target};
@@ -13,7 +13,6 @@ use crate::domain::ids::{AssignmentId, Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::{Rejection, Remedies};
 use crate::domain::state::{Assignment, Pool, SeatState, Tenant};
-use std::collections::BTreeSet;
 
 /// Who would hold seats for an assignment, and which members get none.
 pub(super) struct Candidates {
@@ -144,20 +143,17 @@ impl Judge<'_> {
     /// In the order in which they joined the target.
     pub(super) fn candidates(&self, assignment: &Assignment) -> Candidates {
         let pool = self.tenant.pool(assignment.pool);
-        let mut seen = BTreeSet::new();
-        let mut candidates = Candidates { holders: Vec::new(), skipped: Vec::new() };
+        let (mut holders, mut skipped) = (Vec::new(), Vec::new());
         for member in self.members(assignment) {
             match self.skip_reason(pool, assignment, member) {
-                Some(reason) => candidates.skipped.push((member, reason)),
+                Some(reason) => skipped.push((member, reason)),
                 None => {
-                    let holders = self.tenant.holders_for(pool, assignment, member);
-                    candidates
-                        .holders
-                        .extend(holders.into_iter().filter(|holder| self.may_hold(*holder) && seen.insert(*holder)));
+                    let of_member = self.tenant.holders_for(pool, assignment, member);
+                    holders.extend(of_member.into_iter().filter(|holder| self.may_hold(*holder)));
                 }
             }
         }
-        candidates
+        Candidates { holders: each_once(holders), skipped }
     }
 
     fn may_hold(&self, holder: Holder) -> bool {

@@ -88,8 +88,8 @@ struct Judge<'a> {
     is_repeatable: bool,
     if_match: Option<u64>,
     facts: Vec<Event>,
-    /// Pools whose queue may have to be looked at before the command ends.
-    touched: BTreeSet<PoolId>,
+    /// Pools whose queue may have to be looked at before the command ends; some more than once.
+    touched: Vec<PoolId>,
     about: RefusedAbout,
     /// Seats that this command ended and that the brake counts: one person's departure is judged without them.
     own_endings: u64,
@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
             is_repeatable: envelope.command_id.is_some(),
             if_match,
             facts: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
             about: RefusedAbout::default(),
             own_endings: 0,
             tenant,
@@ -248,6 +248,12 @@ impl<'a> Judge<'a> {
         self.facts.push(event);
     }
 
+    fn touch(&mut self, pool: PoolId) {
+        if self.touched.last() != Some(&pool) {
+            self.touched.push(pool);
+        }
+    }
+
     /// Done if anything was emitted since, unchanged otherwise.
     fn done_or(&self, about: About) -> Verdict {
         if self.facts.is_empty() { Verdict::Unchanged(about) } else { Verdict::Done }
@@ -367,6 +373,16 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Observation::Tick => CommandKind::Tick,
         },
     }
+}
+
+/// In the order in which each came first.
+fn each_once<T: Ord + Copy>(mut all: Vec<T>) -> Vec<T> {
+    // most commands are about one holder
+    if all.len() > 1 {
+        let mut seen = BTreeSet::new();
+        all.retain(|one| seen.insert(*one));
+    }
+    all
 }
 
 /// Facts that carry lists are cut to this many entries, so that a record stays within its bound.

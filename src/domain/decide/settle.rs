@@ -1,7 +1,7 @@
 //! The one way in which seats are handed out and given back. Everything that changes who is covered, or what is free,
 //! ends here.
 
-use super::{Judge, LIST_ENTRIES_MAX};
+use super::{Judge, LIST_ENTRIES_MAX, each_once};
 use crate::domain::coverage::Coverage;
 use crate::domain::event::Event;
 use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
@@ -42,9 +42,7 @@ pub(super) enum Brake {
 impl Judge<'_> {
     /// Notes what covers each of these now, each pair once, in the order given.
     pub(super) fn reaches(&self, pairs: impl IntoIterator<Item = (PoolId, Holder)>) -> Vec<Reach> {
-        let mut seen = BTreeSet::new();
-        let fresh = pairs.into_iter().filter(|pair| seen.insert(*pair)).collect::<Vec<_>>();
-        fresh
+        each_once(pairs.into_iter().collect())
             .into_iter()
             .map(|(pool, holder)| Reach { pool, holder, before: self.tenant.coverage(pool, holder) })
             .collect()
@@ -110,7 +108,7 @@ impl Judge<'_> {
     /// A seat for a holder who should have one, or a place in the queue. A lapsed holder gets neither, but for a new
     /// assignment.
     pub(super) fn provide(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
-        self.touched.insert(pool);
+        self.touch(pool);
         let entry = self.tenant.pool(pool);
         if entry.lapsed.contains(&holder) && cause == GrantCause::Coverage {
             return;
@@ -146,13 +144,13 @@ impl Judge<'_> {
     /// Law 1: the only place where a seat is granted. Guards ask `has_free_seat` first; `evolve` asserts it again.
     pub(super) fn grant(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
         let in_use = cause == GrantCause::Install || self.tenant.pool(pool).has_unlicensed_install_of(holder);
-        self.touched.insert(pool);
+        self.touch(pool);
         self.emit(Event::SeatGranted { pool, holder, cause, in_use });
     }
 
     /// Gives waiting holders what is free, in their order.
     pub(super) fn serve_queue(&mut self, pool: PoolId) {
-        self.touched.insert(pool);
+        self.touch(pool);
         loop {
             let entry = self.tenant.pool(pool);
             if !entry.is_serving() || !entry.has_free_seat() {
@@ -201,7 +199,7 @@ impl Judge<'_> {
             | ReleaseCause::EndedAtStore => false,
         };
         let lapsed = lapses && self.tenant.coverage(pool, holder).is_covered();
-        self.touched.insert(pool);
+        self.touch(pool);
         self.own_endings += u64::from(cause.is_counted_by_the_brake());
         let is_gone = matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore);
         if self.tenant.pool(pool).details.is_confirmed_by_provider && !is_gone {

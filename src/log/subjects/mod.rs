@@ -59,7 +59,9 @@ struct Held {
     runs: Arc<[Arc<Run>]>,
     /// Once it is not, nothing more is taken: the next start makes everything anew.
     is_whole: bool,
+    /// What the last event named; its room is used again.
     named: Vec<Subject>,
+    codes: Vec<u64>,
 }
 
 /// A table that waits to be written as a run, with what it takes to do so on another thread.
@@ -83,8 +85,15 @@ impl Subjects {
     pub fn open(dir: &Path, last_group: u64) -> io::Result<Self> {
         let folder = dir.join(FOLDER);
         let runs = runs::open_or_clear(&folder, last_group, "of subjects")?;
-        let held =
-            Held { fresh: Table::default(), fresh_entries: 0, flushing: None, runs, is_whole: true, named: Vec::new() };
+        let held = Held {
+            fresh: Table::default(),
+            fresh_entries: 0,
+            flushing: None,
+            runs,
+            is_whole: true,
+            named: Vec::new(),
+            codes: Vec::new(),
+        };
         Ok(Self { held: Arc::new(RwLock::new(held)), folder })
     }
 
@@ -108,11 +117,15 @@ impl Subjects {
         }
         for (tenant, recorded) in records {
             name_subjects(recorded, &mut held.named);
-            held.fresh_entries += held.named.len();
+            held.codes.clear();
+            held.codes.extend(held.named.iter().map(|subject| code(*subject)));
+            // numbers are compared faster than subjects
+            held.codes.sort_unstable();
+            held.codes.dedup();
+            held.fresh_entries += held.codes.len();
             let marks = Marks::of(recorded);
-            for subject in &held.named {
-                let code = code(*subject);
-                held.fresh.push((tenant.0, code), stamp(code, recorded.position, marks));
+            for code in &held.codes {
+                held.fresh.push((tenant.0, *code), stamp(*code, recorded.position, marks));
             }
         }
     }

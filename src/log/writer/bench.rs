@@ -18,6 +18,7 @@ use crate::log::record;
 use crate::log::submission::{Ask, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 use crate::vault::{Vault, seal_device, seal_user};
 use std::collections::{BTreeMap, HashMap};
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 /// A refusal's repeats are written down at most so long after the first of them.
@@ -100,19 +101,18 @@ impl Bench {
         name: &str,
         now: Time,
     ) -> Result<(TenantId, Judgement), SubmitError> {
-        let submission = |ask| Submission {
-            actor,
-            door,
-            command_id: None,
-            content_hash: 0,
-            occurred_at: None,
-            reason: None,
-            if_match: None,
-            ask,
-        };
         if let Some(tenant) = self.slugs.get(slug).copied() {
-            let rename = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
-            return self.judge(tenant, submission(rename), now, Room::Ample).map(|judgement| (tenant, judgement));
+            let rename = Submission {
+                actor,
+                door,
+                command_id: None,
+                content_hash: 0,
+                occurred_at: None,
+                reason: None,
+                if_match: None,
+                ask: Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() })),
+            };
+            return self.judge(tenant, rename, now, Room::Ample).map(|judgement| (tenant, judgement));
         }
         let tenant = TenantId::at(self.tenants.len());
         let event =
@@ -121,10 +121,8 @@ impl Bench {
         state.evolve(&event, &Meta { position: 0, recorded_at: now, actor });
         self.tenants.push(state);
         self.slugs.insert(slug.to_owned(), tenant);
-        let ask = Ask::Intake(Intake::Command(Command::RenameTenant { name: name.to_owned() }));
-        let envelope = envelope(&submission(ask), now);
         let judged = Judged { events: vec![event], unrecorded: None, counts_at: None };
-        Ok((tenant, self.record(tenant, &envelope, judged, 0)))
+        Ok((tenant, self.record(tenant, plain_envelope(actor, door, now), judged, 0)))
     }
 
     pub(super) fn judge(
@@ -137,7 +135,7 @@ impl Bench {
         match self.begin(tenant, submission, now, room)? {
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => {
-                Ok(self.record(tenant, &envelope, judged, first_position))
+                Ok(self.record(tenant, *envelope, judged, first_position))
             }
         }
     }
@@ -165,11 +163,13 @@ impl Bench {
             Room::Low if gives_back(&submission.ask) => {}
             Room::Low | Room::None => return Err(SubmitError::DiskLow),
         }
-        let envelope = Box::new(envelope(&submission, now));
-        let intake = self.prepared(tenant, submission.ask)?;
+        let Submission { actor, door, command_id, content_hash, occurred_at, reason, if_match, ask } = submission;
+        let envelope = Envelope { recorded_at: now, occurred_at, actor, door, command_id, content_hash, reason };
+        let envelope = Box::new(envelope);
+        let intake = self.prepared(tenant, ask)?;
         let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;
         let first_position = state.next_position;
-        let judged = decide(state, &intake, &envelope, submission.if_match);
+        let judged = decide(state, &intake, &envelope, if_match);
         Ok(Begun::Judged { envelope, judged, first_position })
     }
 
@@ -249,7 +249,7 @@ impl Bench {
                 facts.push(event);
             }
             self.draft.commands += 1;
-            self.record(tenant, &envelope, Judged { events: facts, unrecorded: None, counts_at: None }, first_position);
+            self.record(tenant, envelope, Judged { events: facts, unrecorded: None, counts_at: None }, first_position);
         }
         let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
         let (slug, next) = (state.slug.clone(), state.next_position);
@@ -300,7 +300,7 @@ impl Bench {
     pub(super) fn record(
         &mut self,
         tenant: TenantId,
-        envelope: &Envelope,
+        mut envelope: Envelope,
         judged: Judged,
         first_position: u64,
     ) -> Judgement {
@@ -309,24 +309,25 @@ impl Bench {
             *self.counts.entry((tenant, counted)).or_default() += 1;
             self.counts_since.get_or_insert(envelope.recorded_at);
         }
-        let mut position = first_position;
-        let mut stamped = envelope.clone();
         if let Some(state) = self.tenant(tenant) {
-            stamped.recorded_at = stamped.recorded_at.max(state.last_recorded_at);
+            envelope.recorded_at = envelope.recorded_at.max(state.last_recorded_at);
         }
-        let records = u32::try_from(judged.events.len()).unwrap_or(u32::MAX);
-        for event in judged.events {
+        let count = judged.events.len();
+        if let Some(id) = envelope.command_id.as_deref().filter(|_| count > 0) {
+            let records = u32::try_from(count).unwrap_or(u32::MAX);
+            let receipt = Receipt { first_position, records, content_hash: envelope.content_hash };
+            self.draft.note(tenant, record::command_key(id), receipt);
+        }
+        let mut position = first_position;
+        // the last one takes it
+        for (event, envelope) in judged.events.into_iter().zip(repeat_n(envelope, count)) {
             self.buffer.clear();
-            if let Err(error) = record::encode(&stamped, &event, &mut self.buffer) {
+            if let Err(error) = record::encode(&envelope, &event, &mut self.buffer) {
                 panic!("a fact that decide made does not fit into a record: {error}");
             }
             self.draft.group.push(tenant.0, &self.buffer);
-            self.draft.records.push((tenant, Recorded { position, envelope: stamped.clone(), event }));
+            self.draft.records.push((tenant, Recorded { position, envelope, event }));
             position += 1;
-        }
-        if let Some(id) = envelope.command_id.as_deref().filter(|_| records > 0) {
-            let receipt = Receipt { first_position, records, content_hash: envelope.content_hash };
-            self.draft.note(tenant, record::command_key(id), receipt);
         }
         Judgement(Verdict::Judged { position: position.saturating_sub(1), answer })
     }
@@ -349,7 +350,7 @@ impl Bench {
             let judged = decide(state, &Intake::Observation(Observation::Tick), &envelope, None);
             if !judged.events.is_empty() {
                 self.draft.commands += 1;
-                self.record(tenant, &envelope, judged, first_position);
+                self.record(tenant, envelope, judged, first_position);
             }
         }
     }
@@ -365,7 +366,7 @@ impl Bench {
             let at = state.next_position;
             state.evolve(&event, &Meta { position: at, recorded_at: envelope.recorded_at, actor: envelope.actor });
             self.draft.commands += 1;
-            self.record(tenant, &envelope, Judged { events: vec![event], unrecorded: None, counts_at: None }, at);
+            self.record(tenant, envelope, Judged { events: vec![event], unrecorded: None, counts_at: None }, at);
         }
     }
 }
@@ -375,28 +376,13 @@ fn gives_back(ask: &Ask) -> bool {
     matches!(ask, Ask::Intake(Intake::Observation(Observation::Depart { .. })))
 }
 
-fn envelope(submission: &Submission, now: Time) -> Envelope {
-    Envelope {
-        recorded_at: now,
-        occurred_at: submission.occurred_at,
-        actor: submission.actor,
-        door: submission.door,
-        command_id: submission.command_id.clone(),
-        content_hash: submission.content_hash,
-        reason: submission.reason.clone(),
-    }
+/// Of what nobody gave an id or a reason.
+fn plain_envelope(actor: Actor, door: Door, recorded_at: Time) -> Envelope {
+    Envelope { recorded_at, occurred_at: None, actor, door, command_id: None, content_hash: 0, reason: None }
 }
 
 fn timer_envelope(now: Time) -> Envelope {
-    Envelope {
-        recorded_at: now,
-        occurred_at: None,
-        actor: Actor::Ledger,
-        door: Door::Timer,
-        command_id: None,
-        content_hash: 0,
-        reason: None,
-    }
+    plain_envelope(Actor::Ledger, Door::Timer, now)
 }
 
 fn command_in(submission: &Submission) -> Option<&Command> {

@@ -69,7 +69,7 @@ impl Bench {
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => match refusal(&judged) {
                 Some(refusal) => Err(End::Refused(Box::new((*envelope, refusal)))),
-                None => Ok(self.record(tenant, &envelope, judged, first_position)),
+                None => Ok(self.record(tenant, *envelope, judged, first_position)),
             },
         }
     }
@@ -104,7 +104,7 @@ impl Bench {
                 let (envelope, refusal) = *refused;
                 let size = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
                 let undone = Undone { place: size(place), commands: size(commands) };
-                self.refuse(tenant, &envelope, &refusal, undone)
+                self.refuse(tenant, envelope, &refusal, undone)
             }
         });
         all.resize_with(commands, || Err(SubmitError::BatchRefused));
@@ -114,13 +114,13 @@ impl Bench {
     fn refuse(
         &mut self,
         tenant: TenantId,
-        envelope: &Envelope,
+        envelope: Envelope,
         refusal: &Event,
         undone: Undone,
     ) -> Result<Judgement, SubmitError> {
         let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;
         let first_position = state.next_position;
-        let judged = refuse_batch(state, refusal, undone, envelope).ok_or(SubmitError::BatchRefused)?;
+        let judged = refuse_batch(state, refusal, undone, &envelope).ok_or(SubmitError::BatchRefused)?;
         Ok(self.record(tenant, envelope, judged, first_position))
     }
 
