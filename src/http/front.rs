@@ -243,6 +243,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_head_that_somebody_may_read_otherwise_is_refused_whatever_it_asks() {
+        let dir = tempfile::tempdir().unwrap();
+        let front = front(dir.path());
+        let paths = ["/v1/tenants/acme/pools/pool_0", "/v1/tenants/acme/users", "/livez", "/nothing"];
+        for (path, header) in paths.into_iter().flat_map(|path| [(path, "host"), (path, "authorization")]) {
+            let twice = request("GET", path, &[(header, "a"), (header, "b")], "");
+            let Ok(refused) = front.clone().framed(twice, connection(1)).await;
+            assert_eq!(refused.headers().get(request_id::HEADER).unwrap(), "r-1");
+            let told = told(refused).await;
+            assert!(told.starts_with("400") && told.contains(&format!("the header {header} was sent")), "{told}");
+        }
+    }
+
+    #[tokio::test]
     async fn who_asks_between_the_requests_of_somebody_else_keeps_company() {
         let dir = tempfile::tempdir().unwrap();
         let front = front(dir.path());
