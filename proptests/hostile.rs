@@ -144,6 +144,25 @@ fn heads_are_bounded() {
 }
 
 #[test]
+fn a_head_that_another_may_read_otherwise_is_refused_and_does_nothing() {
+    let service = Service::shared();
+    let t = service.tenant();
+    let before = t.head();
+    let body = "Connection: close\r\nContent-Length: 19\r\n\r\n{\"user_name\":\"eve\"}";
+    let whole = head(&service, &t.name, body);
+    let without_host: Vec<&str> = whole.split_inclusive("\r\n").filter(|line| !line.starts_with("Host:")).collect();
+    let twice = |header: &str| head(&service, &t.name, &format!("{header}\r\n{body}"));
+    for sent in [without_host.concat(), twice("Host: elsewhere"), twice("Authorization: Bearer another")] {
+        let said = Wire::open(&service, &sent).until_closed();
+        assert!(said.starts_with("HTTP/1.1 400 ") && said.contains("/problems/unreadable-request"), "{said}");
+        assert_eq!(t.head(), before);
+    }
+    let said = Wire::open(&service, &whole).until_closed();
+    assert!(said.starts_with("HTTP/1.1 201 ") || said.starts_with("HTTP/1.1 200 "), "{said}");
+    assert_eq!(t.head(), before + 1);
+}
+
+#[test]
 fn strangers_are_turned_away_at_a_rate_and_those_who_are_known_are_not() {
     let service = quick();
     let t = service.tenant();
