@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""An hour of mixed load, with all that runs beside it: snapshots, checkpoints, heads, a backup every few minutes and a
-`verify` of each backup. What grows, and what stalls, is to be seen in a picture.
+"""An hour of mixed load, single calls and some in bulk, with all that runs beside it: snapshots, checkpoints, heads, a backup
+every few minutes and a `verify` of each backup. What grows, and what stalls, is to be seen in a picture.
 
     ops/bench/soak.py PROGRAM FOLDER [--minutes 60] [--rate 1500] [--backup-minutes 5] [--svg FILE] [--json FILE]
 
@@ -22,6 +22,8 @@ import time
 from service import TOKEN, Caller, Service, item, people
 
 TENANT, PEOPLE, POOLS, TEAMS, CONNECTIONS, EVERY = "/v1/tenants/soak", 20_000, 200, 50, 32, 10
+# so many lines in one call, so often: groups large enough that another thread makes them durable
+BULK_LINES, BULK_SECONDS = 1_000, 3
 KINDS = ["journal", "sled", "snapshots", "subjects", "receipts", "tiles", "heads"]
 
 
@@ -117,6 +119,29 @@ class Soak:
                 if path == "/assignments" and answer.get("assignment"):
                     self.load.assignments.append(answer["assignment"])
 
+    async def bulk(self):
+        """A script that assigns by the thousand and takes back what it assigned, beside all others."""
+        caller, chance, assigned = await Caller.to(self.service.host), random.Random(self.asked.seed + 1), []
+        while time.monotonic() + BULK_SECONDS < self.end:
+            await asyncio.sleep(BULK_SECONDS)
+            lines = [{"type": "unassign", "assignment": assignment} for assignment in assigned]
+            if not lines:
+                pairs = [(chance.randrange(POOLS), chance.randrange(PEOPLE)) for _ in range(BULK_LINES)]
+                fixed = {"type": "assign", "intent": "required", "mode": "fill"}
+                lines = [{"pool": f"declared:app{pool}", "target": {"user": f"u{user}"}, **fixed} for pool, user in pairs]
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            sent = time.monotonic()
+            status, text = await caller.call("POST", TENANT + "/commands", text, "application/x-ndjson")
+            self.took.setdefault("bulk", []).append(time.monotonic() - sent)
+            answers = [json.loads(line) for line in text.splitlines()] if status == 200 else []
+            words = [answer.get("status") for answer in answers]
+            # each line is answered by itself
+            if len(words) != len(lines) or not set(words) <= {"done", "unchanged", "refused"}:
+                self.wrong.append((status, "POST", "/commands", text[:200].decode()))
+            self.counts["done"] += words.count("done")
+            self.counts["refused"] += len(words) - words.count("done")
+            assigned = [] if assigned else [answer["assignment"] for answer in answers if answer["status"] == "done"]
+
     def folders(self):
         sizes = {}
         for kind in KINDS:
@@ -173,7 +198,7 @@ class Soak:
     async def run(self):
         begun = time.monotonic()
         callers = [self.caller(begun) for _ in range(CONNECTIONS)]
-        await asyncio.gather(self.samples(begun), self.backed_up(), *callers)
+        await asyncio.gather(self.samples(begun), self.backed_up(), self.bulk(), *callers)
 
 
 def picture(rows, backups):
@@ -184,6 +209,7 @@ def picture(rows, backups):
         ("resident memory, MiB", {"resident": [row["resident_mib"] for row in rows]}),
         ("files, MiB", {kind: [row["folders_mib"][kind] for row in rows] for kind in KINDS}),
         ("commands, ms", {word[:-3]: [row["command"][word] for row in rows] for word in ("p50_ms", "p99_ms", "max_ms")}),
+        ("1,000 in bulk, ms", {word[:-3]: [row.get("bulk", {}).get(word, 0) for row in rows] for word in ("p50_ms", "max_ms")}),
         ("reads, ms", {word[:-3]: [row["read"][word] for row in rows] for word in ("p50_ms", "p99_ms", "max_ms")}),
         ("answers a second", {"all": [(row["done"] + row["refused"]) / EVERY for row in rows]}),
         ("cores taken", {"service": [row["cores"] for row in rows]}),

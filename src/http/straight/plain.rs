@@ -138,7 +138,7 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
 }
 
 fn is_plain_host(value: &[u8]) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
     matches!(value, [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', ..]) && value.iter().all(is_plain)
 }
 
