@@ -137,9 +137,12 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
     (hosts == 1).then_some((said, length))
 }
 
+/// A name, and a port where there is one.
 fn is_plain_host(value: &[u8]) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    matches!(value, [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9', ..]) && value.iter().all(is_plain)
+    let mut parts = value.splitn(2, |byte| *byte == b':');
+    let (name, port) = (parts.next().unwrap_or_default(), parts.next());
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    !name.is_empty() && name.iter().all(is_name) && port.is_none_or(|port| digits(port).is_some())
 }
 
 /// A number written in the one way, of at most five digits.
@@ -184,7 +187,8 @@ mod tests {
         assert_eq!(with("content-length: 2"), "Command(Install) a {} of 70");
         assert_eq!(with("Content-Length: 2\r\nConnection: Keep-Alive\r\nAccept: */*"), "Command(Install) a {} of 107");
         assert_eq!(with("content-length: 0"), "Command(Install) a  of 68");
-        let pool = "GET /v1/tenants/b.c/pools/declared:d HTTP/1.1\r\nhost: x\r\nIf-None-Match: \"1\"\r\n\r\n";
+        let pool =
+            "GET /v1/tenants/b.c/pools/declared:d HTTP/1.1\r\nhost: my_x.y-z:8080\r\nIf-None-Match: \"1\"\r\n\r\n";
         assert_eq!(seen(pool), format!("Pool(\"declared:d\") b.c  of {}", pool.len()));
         let Look::Plain(plain) = look(pool.as_bytes(), MAX) else { panic!("it is plain") };
         assert_eq!(plain.said, Said { if_none_match: Some(b"\"1\""), ..Said::default() });
@@ -249,8 +253,16 @@ mod tests {
         ] {
             assert_eq!(seen(&format!("{line}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}")), "doubtful", "{line:?}");
         }
-        for host in ["", "Host:\r\n", "Host: me@x\r\n", "Host: x/y\r\n", "Host: [::1]\r\n", "Host: x y\r\nHost: x\r\n"]
-        {
+        for host in [
+            "",
+            "Host:\r\n",
+            "Host: me@x\r\n",
+            "Host: x/y\r\n",
+            "Host: [::1]\r\n",
+            "Host: x:y\r\n",
+            "Host: x:1:2\r\n",
+            "Host: x y\r\nHost: x\r\n",
+        ] {
             let pool = format!("GET /v1/tenants/a/pools/b HTTP/1.1\r\n{host}\r\n");
             assert_eq!(seen(&pool), "doubtful", "{host:?}");
         }

@@ -254,6 +254,7 @@ fn header() -> impl Strategy<Value = String> {
         "host:z",
         "Host: me@y",
         "Host: y z",
+        "Host: y:1:2",
         "Host:",
         "Content-Length: 0",
         "Content-Length: 5",
