@@ -1,7 +1,7 @@
 //! Groups: membership is an observation, and what it means for seats is judged at once.
 
 use super::settle::{Brake, Reach};
-use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict, each_once};
 use crate::domain::asked::About;
 use crate::domain::command::{GroupRef, HolderRef};
 use crate::domain::event::Event;
@@ -41,7 +41,7 @@ impl Judge<'_> {
     /// The ledger's ids for the members as sent, each once, in their order.
     fn members_named(&self, kind: GroupKind, members: &[HolderRef]) -> Result<Vec<Holder>, Rejection> {
         let (mut unknown, mut mismatched) = (Vec::new(), Vec::new());
-        let (mut holders, mut seen) = (Vec::with_capacity(members.len()), BTreeSet::new());
+        let mut holders = Vec::with_capacity(members.len());
         for (place, member) in (0_u32..).zip(members) {
             let fits = match (kind, member) {
                 (GroupKind::Mixed, _)
@@ -55,11 +55,7 @@ impl Judge<'_> {
             };
             match found {
                 _known_or_not if !fits => mismatched.push(place),
-                Ok(holder) => {
-                    if seen.insert(holder) {
-                        holders.push(holder);
-                    }
-                }
+                Ok(holder) => holders.push(holder),
                 Err(_) => unknown.push(place),
             }
         }
@@ -71,7 +67,7 @@ impl Judge<'_> {
         if !unknown.is_empty() {
             return Err(Rejection::UnknownMembers { places: unknown });
         }
-        Ok(holders)
+        Ok(each_once(holders))
     }
 
     fn change_members(&mut self, group: GroupId, members: &[Holder]) {
