@@ -67,13 +67,12 @@ struct Ours {
 impl Ours {
     fn of(records: u64) -> Self {
         let mut ours = Self::default();
-        for n in 0..records {
-            let rows = &mut ours.rows;
-            ours.peaks.grow(leaf(&record(n)), |height, hash| {
-                rows.resize(rows.len().max(height as usize + 1), vec![]);
-                rows[height as usize].push(*hash);
-            });
-        }
+        let records: Vec<Vec<u8>> = (0..records).map(record).collect();
+        let rows = &mut ours.rows;
+        ours.peaks.extend(records.iter().map(Vec::as_slice), |height, _, hashes| {
+            rows.resize(rows.len().max(height as usize + 1), vec![]);
+            rows[height as usize].extend_from_slice(hashes);
+        });
         ours
     }
 

@@ -118,8 +118,7 @@ struct Trees(BTreeMap<u32, Peaks>);
 
 impl Trees {
     fn take(&mut self, frame: &ReplayedFrame<'_>) {
-        let tree = self.0.entry(frame.tenant).or_default();
-        frame.records.for_each(|record| tree.push(record));
+        self.0.entry(frame.tenant).or_default().extend(frame.records, |_, _, _| {});
     }
 
     /// A tenant whose tree is not the one of the checkpoint, just after that group.

@@ -17,6 +17,7 @@ mod hash;
 mod key;
 mod keys;
 mod note;
+mod pair;
 mod peaks;
 mod policy;
 mod proof_file;

@@ -1,7 +1,10 @@
 //! The tree as little of it as is needed to grow and to tell its root: one hash per full subtree. The log keeps it in
 //! its manifests, so that a checkpoint can be compared with a replay. Not here: anything about a leaf that is not new.
 
-use super::hash::{Hash, empty_root, leaf, node};
+use super::hash::{Hash, empty_root, leaves, node, parents};
+
+/// So many records are hashed at once: their hashes stay near the processor.
+const AT_ONCE: usize = 512;
 
 /// The full subtrees of a tree of `leaves` leaves, the largest first: one for every bit that is set in `leaves`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,24 +32,41 @@ impl Peaks {
 
     /// Takes the next record.
     pub fn push(&mut self, record: &[u8]) {
-        self.grow(leaf(record), |_, _| {});
+        self.extend(std::iter::once(record), |_, _, _| {});
     }
 
-    /// Takes the hash of the next leaf. `whole` hears of every subtree that becomes full by it, the leaf itself first:
-    /// how high it is, and its root.
-    ///
-    /// # Panics
-    /// Never: there is a peak for every bit that is set.
-    pub fn grow(&mut self, leaf: Hash, mut whole: impl FnMut(u32, &Hash)) {
-        let mut hash = leaf;
-        whole(0, &hash);
-        for height in 1..=self.leaves.trailing_ones() {
-            let left = self.peaks.pop().expect("a peak for every set bit");
-            hash = node(&left, &hash);
-            whole(height, &hash);
+    /// Takes the next records. `whole` hears of the subtrees that become full by them, the leaves themselves first: how high
+    /// they are, the how manieth of that height the first one is, and the roots of it and those behind it.
+    pub fn extend<'r>(&mut self, records: impl Iterator<Item = &'r [u8]>, mut whole: impl FnMut(u32, u64, &[Hash])) {
+        let mut records = records;
+        loop {
+            let hashes = leaves(records.by_ref().take(AT_ONCE));
+            if hashes.is_empty() {
+                return;
+            }
+            self.grow(hashes, &mut whole);
         }
-        self.peaks.push(hash);
-        self.leaves += 1;
+    }
+
+    /// Level by level, so that there are always two nodes to hash at once.
+    fn grow(&mut self, mut level: Vec<Hash>, whole: &mut impl FnMut(u32, u64, &[Hash])) {
+        let before = self.leaves;
+        self.leaves += level.len() as u64;
+        let mut edge: Vec<Hash> = Vec::new();
+        for height in 0.. {
+            if level.is_empty() {
+                break;
+            }
+            whole(height, before >> height, &level);
+            if before >> height & 1 == 1 {
+                level.insert(0, self.peaks.pop().expect("a peak for every set bit"));
+            }
+            if !level.len().is_multiple_of(2) {
+                edge.extend(level.last());
+            }
+            level = parents(&level);
+        }
+        self.peaks.extend(edge.into_iter().rev());
     }
 
     /// The tree head: of no leaves, the hash of nothing.

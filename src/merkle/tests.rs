@@ -64,15 +64,18 @@ struct Forest {
 impl Forest {
     fn of(size: usize) -> Self {
         let mut forest = Self::default();
-        for n in 0..size {
-            let rows = &mut forest.rows;
-            forest.peaks.grow(leaf(&record(n)), |height, hash| {
-                let height = height as usize;
-                rows.resize(rows.len().max(height + 1), vec![]);
-                rows[height].push(*hash);
-            });
-        }
+        forest.take(&(0..size).map(record).collect::<Vec<_>>());
         forest
+    }
+
+    fn take(&mut self, records: &[Vec<u8>]) {
+        let rows = &mut self.rows;
+        self.peaks.extend(records.iter().map(Vec::as_slice), |height, first, hashes| {
+            let height = height as usize;
+            rows.resize(rows.len().max(height + 1), vec![]);
+            assert_eq!(rows[height].len() as u64, first, "height {height}");
+            rows[height].extend_from_slice(hashes);
+        });
     }
 }
 
@@ -126,6 +129,30 @@ fn roots_and_proofs_are_those_of_the_definition_at_every_size() {
                 assert_eq!(path, subproof_by_definition(from, &leaves[..size], true), "from {from} to {size}");
             }
             assert_eq!(check_consistency(from as u64, size as u64, &path, &roots[from], &roots[size]), Ok(()));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_tree_is_the_same_in_whatever_parts_it_grows(parts in prop::collection::vec(0..1_200_usize, 1..6)) {
+        let records: Vec<Vec<u8>> = (0..parts.iter().sum()).map(record).collect();
+        let (mut forest, mut rest) = (Forest::default(), records.as_slice());
+        let mut one_by_one = Peaks::default();
+        for part in parts {
+            let (now, behind) = rest.split_at(part);
+            forest.take(now);
+            now.iter().for_each(|record| one_by_one.push(record));
+            prop_assert_eq!(&forest.peaks, &one_by_one);
+            rest = behind;
+        }
+        let leaves: Vec<Hash> = records.iter().map(|record| leaf(record)).collect();
+        if !leaves.is_empty() {
+            prop_assert_eq!(forest.peaks.root(), by_definition(&leaves));
+        }
+        for (height, row) in forest.rows.iter().enumerate() {
+            let whole: Vec<Hash> = leaves.chunks_exact(1 << height).map(by_definition).collect();
+            prop_assert_eq!(row, &whole, "height {}", height);
         }
     }
 }

@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::frame::Records;
 use super::manifest::TenantMark;
 use super::medium::Medium;
-use crate::merkle::{Hash, Peaks, TILE_HEIGHT, TILE_WIDTH, leaf};
+use crate::merkle::{Hash, Peaks, TILE_HEIGHT, TILE_WIDTH};
 use tiles::TileStore;
 
 pub(crate) use tiles::TileName;
@@ -59,13 +59,12 @@ impl Growing {
         Growing { peaks, rows: vec![] }
     }
 
-    pub(crate) fn push(&mut self, record: &[u8], full: &mut Vec<Full>) {
+    pub(crate) fn extend<'r>(&mut self, records: impl Iterator<Item = &'r [u8]>, full: &mut Vec<Full>) {
         let Growing { peaks, rows } = self;
-        let leaves = peaks.leaves() + 1;
-        peaks.grow(leaf(record), |height, hash| {
+        peaks.extend(records, |height, first, hashes| {
             if height.is_multiple_of(TILE_HEIGHT) {
                 let level = u8::try_from(height / TILE_HEIGHT).expect("a tree is at most 64 high");
-                put(rows, level, (leaves >> height) - 1, hash, full);
+                (first..).zip(hashes).for_each(|(number, hash)| put(rows, level, number, hash, full));
             }
         });
     }
@@ -121,7 +120,7 @@ impl Trees {
         let mut full = vec![];
         {
             let mut growing = growing.lock();
-            records.for_each(|record| growing.push(record, &mut full));
+            growing.extend(records, &mut full);
             into.clone_from(&growing.peaks);
         }
         for tile in full {

@@ -102,10 +102,16 @@ impl<'m> WalkedTrees<'m> {
         }
         let growing = self.growing.entry(tenant).or_default();
         let mut heads = self.heads.get_mut(&tenant);
-        let mut full = vec![];
-        for record in records {
-            growing.push(record, &mut full);
+        let (mut records, mut full) = (records, vec![]);
+        loop {
+            let before = growing.peaks.leaves();
+            let next = heads.as_ref().and_then(|heads| heads.range(before + 1..).next());
+            let many = next.map_or(usize::MAX, |(size, _)| usize::try_from(size - before).unwrap_or(usize::MAX));
+            growing.extend(records.by_ref().take(many), &mut full);
             let size = growing.peaks.leaves();
+            if size == before {
+                break;
+            }
             let Some(reached) = heads.as_mut().and_then(|heads| heads.remove(&size)) else { continue };
             for (name, root) in reached {
                 if growing.peaks.root() == root {
