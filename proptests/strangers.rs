@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use seatledger::merkle::{
-    Checkpoint, Hash, KeyKind, Nodes, Peaks, Signer, VerifierKey, consistency, inclusion, leaf, root_at, tile_bytes,
+    Checkpoint, Hash, KeyKind, Nodes, Peaks, Signer, VerifierKey, consistency, inclusion, root_at, tile_bytes,
 };
 use signed_note::{NoteError, StandardVerifier, VerifierList};
 use std::process::Command;

@@ -16,7 +16,7 @@ use seatledger::domain::personal::{Blind, Personal};
 use seatledger::domain::state::{Meta, Tenant};
 use seatledger::domain::time::Time;
 use seatledger::log::record::{decode, encode};
-use seatledger::merkle::{leaf, node};
+use seatledger::merkle::{Hash, Peaks, leaf, node};
 use seatledger::projection::View;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -181,6 +181,13 @@ fn pieces(criterion: &mut Criterion) {
     criterion.bench_function("hash: a record's leaf, and a node for each", |bench| {
         bench.iter_custom(|count| {
             through(count, &bytes, || leaf(b""), |last, record| *last = node(last, &leaf(record)))
+        });
+    });
+    let groups: Vec<&[Vec<u8>]> = bytes.chunks_exact(64).collect();
+    criterion.bench_function("hash: 64 records into a tree", |bench| {
+        bench.iter_custom(|count| {
+            let whole = |_: u32, _: u64, _: &[Hash]| {};
+            through(count, &groups, Peaks::default, |tree, group| tree.extend(group.iter().map(Vec::as_slice), whole))
         });
     });
 }

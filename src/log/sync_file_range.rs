@@ -1,4 +1,4 @@
-//! The one unsafe file: the C function that sled calls to make its writes durable, replaced by one that does.
+//! One of two unsafe files: the C function that sled calls to make its writes durable, replaced by one that does.
 //!
 //! sled 0.34.7 on Linux calls `sync_file_range`, which starts writing back and promises nothing. With it, simulated power
 //! cuts destroyed 17 of 17 databases (`design.md` §4). The linker takes a symbol of the program before that of the C

@@ -35,6 +35,9 @@ use super::state::{Meta, RefusalKey, Tenant};
 use super::time::{HOUR_MICROS, Time};
 use std::collections::BTreeSet;
 
+/// An assignment and its seat.
+const FACTS_MOST_OFTEN: usize = 2;
+
 /// What a judgement leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
@@ -110,7 +113,7 @@ impl<'a> Judge<'a> {
             actor: envelope.actor,
             is_repeatable: envelope.command_id.is_some(),
             if_match,
-            facts: Vec::new(),
+            facts: Vec::with_capacity(FACTS_MOST_OFTEN),
             touched: Vec::new(),
             about: RefusedAbout::default(),
             own_endings: 0,

@@ -1,6 +1,7 @@
 //! An ordered map in shared pieces: a copy of it shares every piece until one of the two changes there. So a snapshot, a
 //! trial or a state of the past costs a copy of what changes meanwhile, not of a pool with a million seats.
 
+mod by_hash;
 mod filling;
 
 use filling::Filling;
