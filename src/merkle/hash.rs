@@ -1,7 +1,6 @@
 //! The two hash functions of RFC 6962 section 2.1 and what follows from them at once. Not here: trees that grow.
 
-use super::pair::{BEGINNING, Block, State, two};
-use sha2::block_api::compress256;
+use super::pair::{Block, State, one, two};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a leaf or of an inner node.
@@ -113,9 +112,7 @@ fn put(bytes: &mut [u8], parts: [&[u8]; 3]) {
 }
 
 fn of_blocks(blocks: &[Block]) -> Hash {
-    let mut state = BEGINNING;
-    compress256(&mut state, blocks);
-    in_bytes(state)
+    in_bytes(one(blocks))
 }
 
 /// Without optimization each instruction is a call, and both at once take longer than one after the other.
