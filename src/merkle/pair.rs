@@ -26,7 +26,8 @@ pub(super) fn one(message: &[Block]) -> State {
     state
 }
 
-/// Hashes two messages of so many blocks, filled to their ends. `None` where the processor has no instructions for it.
+/// Hashes two messages of so many blocks, filled to their ends. `None` where the processor has no instructions
+/// for it, or they said something else than the library.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn two<const BLOCKS: usize>(messages: [&[Block; BLOCKS]; 2]) -> Option<[State; 2]> {
     TRUSTED.map(|instructions| instructions.both(messages))

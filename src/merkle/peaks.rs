@@ -48,7 +48,7 @@ impl Peaks {
         }
     }
 
-    /// Level by level, so that there are always two nodes to hash at once.
+    /// Level by level, so that most nodes have another one beside them to be hashed with.
     fn grow(&mut self, mut level: Vec<Hash>, whole: &mut impl FnMut(u32, u64, &[Hash])) {
         let before = self.leaves;
         self.leaves += level.len() as u64;

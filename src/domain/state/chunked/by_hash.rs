@@ -1,5 +1,5 @@
 //! Look-ups by keyed hashes. They are spread evenly, so where one stands can be told but for a few places, and a look-up
-//! touches two lines of a piece instead of five far away in memory. Not here: what is true of keys in general.
+//! touches fewer lines of a piece, each of which is far away in memory and waited for. Not here: what is true of keys in general.
 
 use super::Chunked;
 use crate::domain::personal::Blind;
