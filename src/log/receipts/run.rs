@@ -30,7 +30,8 @@ impl Run {
         let Some(block) = self.fences.partition_point(|fence| *fence <= key).checked_sub(1) else {
             return Ok(None);
         };
-        let entries = self.block(block)?;
+        let mut entries = Vec::with_capacity(ENTRIES_PER_BLOCK);
+        self.block(block, &mut entries)?;
         Ok(entries
             .binary_search_by_key(&key, |(key, _)| *key)
             .ok()
@@ -59,11 +60,12 @@ impl runs::Run for Run {
         &self.file
     }
 
-    fn block(&self, block: usize) -> io::Result<Vec<Self::Entry>> {
+    fn block(&self, block: usize, into: &mut Vec<Self::Entry>) -> io::Result<()> {
         let body = self.file.block(block)?;
         let before = block as u64 * ENTRIES_PER_BLOCK as u64;
         let count = size(self.file.entries.saturating_sub(before)).min(ENTRIES_PER_BLOCK);
-        Ok(body.chunks_exact(ENTRY_BYTES).take(count).map(entry).collect())
+        into.extend(body.chunks_exact(ENTRY_BYTES).take(count).map(entry));
+        Ok(())
     }
 
     /// An id is in one of them only.

@@ -179,13 +179,11 @@ impl runs::Run for Run {
         &self.file
     }
 
-    fn block(&self, block: usize) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    fn block(&self, block: usize, into: &mut Vec<Entry>) -> io::Result<()> {
         self.each_entry(block, |key, position| {
-            entries.push((key, position));
+            into.push((key, position));
             ControlFlow::Continue(())
-        })?;
-        Ok(entries)
+        })
     }
 
     fn merge(folder: &Path, left: &Self, right: &Self) -> io::Result<Self> {

@@ -6,7 +6,7 @@ use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
 use crate::log::subjects::{self, Subjects};
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -135,19 +135,20 @@ impl Caches {
             // The writer may have stopped waiting.
             let _gone = done.send(flushed);
         };
-        match std::thread::Builder::new().name("snapshot".into()).spawn(round) {
-            Ok(_detached) => self.running = Some(running),
-            Err(error) => tracing::warn!(%error, "no thread for a snapshot; the next one will be tried later"),
+        self.running = Some(running);
+        if let Err(error) = std::thread::Builder::new().name("snapshot".into()).spawn(round) {
+            tracing::warn!(%error, "no thread for a snapshot; the next one will be tried later");
         }
     }
 
     /// What a round made that ended.
     pub(super) fn finished(&mut self, wait: bool) -> Option<Flushed> {
         let running = self.running.as_ref()?;
-        let done = if wait { running.recv().ok() } else { running.try_recv().ok() };
-        if done.is_none() && !wait {
-            return None;
-        }
+        let done = match if wait { running.recv().map_err(TryRecvError::from) } else { running.try_recv() } {
+            Err(TryRecvError::Empty) => return None,
+            // without an end it panicked, or had no thread
+            ended => ended.ok(),
+        };
         self.running = None;
         if let Some(begun) = self.begun.take() {
             let now = monotonic();
@@ -190,5 +191,25 @@ mod tests {
         caches.begin(nothing(), Some((meta, ())), ());
         assert!(caches.finished(true).is_some());
         assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
+    }
+
+    #[test]
+    fn a_round_that_panics_has_ended_and_the_next_one_comes() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("as a test wants it");
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::new(dir.path().to_owned(), 0);
+        caches.begin::<(), _>(Flush { receipts: None, subjects: None }, None, Panics);
+        let end = monotonic() + std::time::Duration::from_secs(60);
+        while caches.finished(false).is_none() {
+            assert!(monotonic() < end, "it is heard of");
+            std::thread::yield_now();
+        }
+        caches.count(1000);
+        assert_eq!(caches.due(0), Some(Round::All));
     }
 }
