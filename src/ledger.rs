@@ -228,7 +228,7 @@ impl Ledger {
 
     async fn outcome(&self, tenant: TenantId, verdict: Verdict, id: Option<String>) -> Result<Outcome, SubmitError> {
         match verdict {
-            Verdict::Judged { position, answer } => Ok(Outcome { position, answer: *answer, is_repeat: false }),
+            Verdict::Judged { position, answer } => Ok(Outcome { position, answer, is_repeat: false }),
             Verdict::Repeat(receipt) => {
                 let ledger = self.clone();
                 let read = tokio::task::spawn_blocking(move || ledger.first_answer(tenant, receipt, id.as_deref()));

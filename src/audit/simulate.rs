@@ -20,7 +20,7 @@ pub struct Simulation {
     /// The last durable position that the trial starts from.
     pub position: u64,
     /// One per submission, in order; a refusal is in [`Answer::rejection`].
-    pub answers: Vec<Answer>,
+    pub answers: Vec<Box<Answer>>,
     /// Every pool that the trial touched, in order of ids.
     pub pools: Vec<PoolOutlook>,
 }

@@ -22,7 +22,7 @@ pub struct Answer {
     pub status: Status,
     /// Something with an id of its own was made.
     pub is_created: bool,
-    pub rejection: Option<Rejection>,
+    pub rejection: Option<Box<Rejection>>,
     pub about: Option<About>,
     pub assignment: Option<AssignmentId>,
     pub user: Option<UserId>,
@@ -63,10 +63,10 @@ pub struct InstallAnswer {
 pub const ANSWER_SEATS_MAX: usize = 1000;
 
 impl Answer {
-    /// Reads the answer out of a command's events.
+    /// Reads the answer out of a command's events. It is long, and goes through many hands.
     #[must_use]
-    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
-        let mut answer = Self::default();
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Box<Self> {
+        let mut answer = Box::<Self>::default();
         for event in events {
             answer.take(event);
         }
@@ -97,7 +97,7 @@ impl Answer {
         match event {
             Event::CommandRefused { rejection, .. } | Event::BatchRefused { rejection, .. } => {
                 self.status = Status::Refused;
-                self.rejection = Some(rejection.clone());
+                self.rejection = Some(Box::new(rejection.clone()));
             }
             Event::CommandUnchanged { about, .. } => {
                 self.status = Status::Unchanged;

@@ -22,7 +22,7 @@ use super::report::{ReportAsked, ReportName};
 use super::time::{Day, Time};
 use serde::{Deserialize, Serialize};
 
-/// One fact.
+/// One fact. What is long and seldom lies by itself: the longest part of any would make all of them longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -91,7 +91,7 @@ pub enum Event {
     },
     PoolListed {
         pool: PoolId,
-        key: PoolKey,
+        key: Box<PoolKey>,
         details: PoolDetails,
         owned: Owned,
         distribution_policy: DistributionPolicy,

@@ -95,7 +95,7 @@ async fn the_last_seat_is_handed_out_once_and_a_restart_remembers_every_answer()
         let first = ledger.submit(tenant, submission(Some("a"), assign(&ledger, tenant, "ada"))).await.unwrap();
         assert_eq!((first.answer.status, first.answer.reserved), (Status::Done, 1));
         let refused = ledger.submit(tenant, submission(Some("b"), assign(&ledger, tenant, "bob"))).await.unwrap();
-        assert!(matches!(refused.answer.rejection, Some(Rejection::NotEnoughSeats { short_by: 1, .. })));
+        assert!(matches!(refused.answer.rejection.as_deref(), Some(Rejection::NotEnoughSeats { short_by: 1, .. })));
         let digest = ledger.digest(tenant).unwrap();
         ledger.stop().await;
         (tenant, first, refused, digest)
@@ -209,7 +209,7 @@ async fn a_caller_that_is_alone_is_the_writer_for_a_moment() {
     for (name, verdict) in names.iter().zip(verdicts) {
         let Verdict::Judged { position, answer } = verdict else { panic!("{name} was not judged before") };
         let again = ledger.submit(tenant, submission(Some(name), assign(&ledger, tenant, name))).await.unwrap();
-        assert_eq!(again, Outcome { position, answer: *answer, is_repeat: true });
+        assert_eq!(again, Outcome { position, answer, is_repeat: true });
     }
 }
 

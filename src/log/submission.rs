@@ -57,7 +57,7 @@ pub enum PastNames {
 pub struct Outcome {
     /// The last position of the command's events; the head where it left none.
     pub position: u64,
-    pub answer: Answer,
+    pub answer: Box<Answer>,
     /// An earlier answer to the same id was found.
     pub is_repeat: bool,
 }

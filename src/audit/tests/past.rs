@@ -119,7 +119,10 @@ async fn a_trial_of_too_much_is_refused_and_other_tenants_accounts_are_seen() {
     let (second, _) = ledger.create_tenant(Actor::Root, Door::Http, "b", "B").await.unwrap();
     ledger.submit(first, link()).await.unwrap();
     let trial = simulate(&ledger, second, vec![link()]).await.unwrap();
-    assert_eq!(trial.answers[0].rejection, Some(crate::domain::rejection::Rejection::StoreAccountAlreadyLinked));
+    assert_eq!(
+        trial.answers[0].rejection,
+        Some(Box::new(crate::domain::rejection::Rejection::StoreAccountAlreadyLinked))
+    );
     let too_many = vec![link(); SUBMISSIONS_MAX + 1];
     assert_eq!(simulate(&ledger, first, too_many).await, Err(SimulateError::TooMany(SUBMISSIONS_MAX + 1)));
     ledger.stop().await;

@@ -261,7 +261,7 @@ impl Judge<'_> {
         let pool = PoolId::at(self.tenant.pools.len());
         self.emit(Event::PoolListed {
             pool,
-            key: item.key.clone(),
+            key: Box::new(item.key.clone()),
             details: item.details.clone(),
             owned,
             distribution_policy: item.distribution_policy,

@@ -44,7 +44,7 @@ pub struct Judged {
     /// To be recorded; the state has taken them already.
     pub events: Vec<Event>,
     /// The last word on a command that leaves no record: unchanged or refused, and not repeatable.
-    pub unrecorded: Option<Event>,
+    pub unrecorded: Option<Box<Event>>,
     /// An equal refusal stands at this position: count this one.
     pub counts_at: Option<CountedRefusal>,
 }
@@ -57,11 +57,14 @@ pub struct CountedRefusal {
     pub pool: Option<PoolId>,
 }
 
+/// It is handed on for every command: ops/decisions/0016.
+const _: () = assert!(size_of::<Judged>() <= 64);
+
 impl Judged {
     /// What to tell the caller.
     #[must_use]
-    pub fn answer(&self) -> Answer {
-        Answer::of(self.events.iter().chain(&self.unrecorded))
+    pub fn answer(&self) -> Box<Answer> {
+        Answer::of(self.events.iter().chain(self.unrecorded.as_deref()))
     }
 }
 
@@ -208,12 +211,12 @@ impl<'a> Judge<'a> {
         assert!(self.facts.is_empty(), "{command:?} changed something and then refused: {last_word:?}");
         let is_conflict = matches!(&last_word, Event::CommandRefused { rejection, .. } if rejection.class() == RejectionClass::Conflict);
         if !self.is_repeatable && !is_conflict {
-            return Judged { events: Vec::new(), unrecorded: Some(last_word), counts_at: None };
+            return Judged { events: Vec::new(), unrecorded: Some(Box::new(last_word)), counts_at: None };
         }
         if !self.is_repeatable
             && let Some(counted) = self.equal_refusal(&last_word)
         {
-            return Judged { events: Vec::new(), unrecorded: Some(last_word), counts_at: Some(counted) };
+            return Judged { events: Vec::new(), unrecorded: Some(Box::new(last_word)), counts_at: Some(counted) };
         }
         self.emit(last_word);
         Judged { events: self.facts, unrecorded: None, counts_at: None }

@@ -35,7 +35,7 @@ pub fn refuse_batch(tenant: &mut Tenant, refusal: &Event, undone: Undone, envelo
         let equal = tenant.refusals.seen(&key).filter(|seen| recorded_at.0 - seen.at.0 < HOUR_MICROS);
         let counts_at = equal.map(|seen| CountedRefusal { position: seen.position, actor, pool });
         if counts_at.is_some() || !is_conflict {
-            return Some(Judged { events: Vec::new(), unrecorded: Some(event), counts_at });
+            return Some(Judged { events: Vec::new(), unrecorded: Some(Box::new(event)), counts_at });
         }
     }
     tenant.evolve(&event, &Meta { position: tenant.next_position, recorded_at, actor });

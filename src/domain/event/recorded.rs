@@ -5,6 +5,9 @@ use crate::domain::command::Envelope;
 use crate::domain::state::Meta;
 use serde::{Deserialize, Serialize};
 
+/// Most commands leave two of them, which go through several hands: ops/decisions/0016.
+const _: () = assert!(size_of::<Event>() <= 112);
+
 /// A fact in its place: what the log holds, and all that anything outside the writer sees of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {

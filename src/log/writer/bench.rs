@@ -29,7 +29,7 @@ const COUNTS_MAX: usize = 10_000;
 /// What became of a command before anything was put down.
 pub(super) enum Begun {
     Repeat(Receipt),
-    Judged { envelope: Box<Envelope>, judged: Judged, first_position: u64 },
+    Judged { envelope: Envelope, judged: Judged, first_position: u64 },
 }
 
 pub(super) struct Bench {
@@ -135,7 +135,7 @@ impl Bench {
         match self.begin(tenant, submission, now, room)? {
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => {
-                Ok(self.record(tenant, *envelope, judged, first_position))
+                Ok(self.record(tenant, envelope, judged, first_position))
             }
         }
     }
@@ -165,7 +165,6 @@ impl Bench {
         }
         let Submission { actor, door, command_id, content_hash, occurred_at, reason, if_match, ask } = submission;
         let envelope = Envelope { recorded_at: now, occurred_at, actor, door, command_id, content_hash, reason };
-        let envelope = Box::new(envelope);
         let intake = self.prepared(tenant, ask)?;
         let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;
         let first_position = state.next_position;
@@ -304,7 +303,7 @@ impl Bench {
         judged: Judged,
         first_position: u64,
     ) -> Judgement {
-        let answer = Box::new(judged.answer());
+        let answer = judged.answer();
         if let Some(counted) = judged.counts_at {
             *self.counts.entry((tenant, counted)).or_default() += 1;
             self.counts_since.get_or_insert(envelope.recorded_at);

@@ -68,8 +68,8 @@ impl Bench {
             Begun::Repeat(receipt) if self.was_refused(log, tenant, &receipt) => Err(End::RefusedBefore(receipt)),
             Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
             Begun::Judged { envelope, judged, first_position } => match refusal(&judged) {
-                Some(refusal) => Err(End::Refused(Box::new((*envelope, refusal)))),
-                None => Ok(self.record(tenant, *envelope, judged, first_position)),
+                Some(refusal) => Err(End::Refused(Box::new((envelope, refusal)))),
+                None => Ok(self.record(tenant, envelope, judged, first_position)),
             },
         }
     }
@@ -148,5 +148,5 @@ fn is_refusal(event: &Event) -> bool {
 
 /// The refusal that a judgement is, recorded or not.
 fn refusal(judged: &Judged) -> Option<Event> {
-    judged.events.first().or(judged.unrecorded.as_ref()).filter(|event| is_refusal(event)).cloned()
+    judged.events.first().or(judged.unrecorded.as_deref()).filter(|event| is_refusal(event)).cloned()
 }

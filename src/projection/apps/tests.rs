@@ -23,7 +23,7 @@ fn entries(pools: &[(&str, LicenseType, Option<&str>, &str)]) -> (Apps, Vec<(u32
         let details =
             PoolDetails { related_set: related_set.map(str::to_owned), ..PoolDetails::declared(*license_type) };
         let (owned, distribution_policy) = (Owned::Count(1), DistributionPolicy::Restricted);
-        take(Event::PoolListed { pool, key, details, owned, distribution_policy, price: None });
+        take(Event::PoolListed { pool, key: Box::new(key), details, owned, distribution_policy, price: None });
         take(Event::PoolNamed { pool, language: "en-US".into(), name: (*name).into(), publisher: None });
     }
     let apps = Apps::of(&state);
