@@ -11,7 +11,6 @@
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,13 +24,13 @@ pub(super) const RUNS_MAX: usize = 8;
 
 /// What an index makes of a run's file.
 pub(super) trait Run: Sized {
-    type Entry: Ord + Copy;
+    type Entry: Ord;
     const MAGIC: &[u8; 8];
     /// `None` when the tail is not one of this index.
     fn open(file: RunFile, tail: &[u8]) -> Option<Self>;
     fn file(&self) -> &RunFile;
-    /// Puts the entries of a block, checked, behind others.
-    fn block(&self, block: usize, into: &mut Vec<Self::Entry>) -> io::Result<()>;
+    /// The entries of a block, checked.
+    fn block(&self, block: usize) -> io::Result<Vec<Self::Entry>>;
     /// Both runs in one.
     fn merge(folder: &Path, left: &Self, right: &Self) -> io::Result<Self>;
 }
@@ -244,58 +243,28 @@ pub(super) fn grown<R: Run>(folder: &Path, runs: &[Arc<R>], fresh: R) -> Vec<Arc
     runs
 }
 
-/// All entries of two runs in their order; errors come as soon as they are met.
+/// All entries of two runs in their order; errors come as soon as they stand first.
 pub(super) fn merged<R: Run>(left: &R, right: &R) -> impl Iterator<Item = io::Result<R::Entry>> {
-    let (mut a, mut b) = (Entries::of(left), Entries::of(right));
+    let (mut a, mut b) = (entries(left).peekable(), entries(right).peekable());
     std::iter::from_fn(move || match (a.peek(), b.peek()) {
-        (Err(error), _) | (_, Err(error)) => Some(Err(error)),
-        (Ok(Some(x)), Ok(Some(y))) => {
+        (Some(Ok(x)), Some(Ok(y))) => {
             if x <= y {
                 a.next()
             } else {
                 b.next()
             }
         }
-        (Ok(Some(_)), Ok(None)) => a.next(),
-        (Ok(None), Ok(_)) => b.next(),
+        (Some(Err(_)), _) | (Some(_), None) => a.next(),
+        (_, Some(_)) => b.next(),
+        (None, None) => None,
     })
 }
 
-/// The entries of a run, block by block in the same room.
-struct Entries<'r, R: Run> {
-    run: &'r R,
-    blocks: Range<usize>,
-    of_block: Vec<R::Entry>,
-    at: usize,
-}
-
-impl<'r, R: Run> Entries<'r, R> {
-    fn of(run: &'r R) -> Self {
-        Self { run, blocks: 0..run.file().blocks, of_block: Vec::new(), at: 0 }
-    }
-
-    /// The next one, which stays.
-    fn peek(&mut self) -> io::Result<Option<R::Entry>> {
-        loop {
-            if let Some(entry) = self.of_block.get(self.at) {
-                return Ok(Some(*entry));
-            }
-            let Some(block) = self.blocks.next() else { return Ok(None) };
-            self.at = 0;
-            self.of_block.clear();
-            self.run.block(block, &mut self.of_block).inspect_err(|_| self.of_block.clear())?;
-        }
-    }
-}
-
-impl<R: Run> Iterator for Entries<'_, R> {
-    type Item = io::Result<R::Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.peek().transpose();
-        self.at += 1;
-        entry
-    }
+fn entries<R: Run>(run: &R) -> impl Iterator<Item = io::Result<R::Entry>> {
+    (0..run.file().blocks).flat_map(|block| match run.block(block) {
+        Ok(entries) => entries.into_iter().map(Ok).collect::<Vec<_>>(),
+        Err(error) => vec![Err(error)],
+    })
 }
 
 /// What runs hold, in figures that a history can be compared with.
@@ -344,7 +313,7 @@ pub(super) fn verify_all<R: Run>(folder: &Path, each: &mut dyn FnMut(R::Entry)) 
         }
         covered = *last_group;
         let mut found = 0;
-        for entry in Entries::of(&run) {
+        for entry in entries(&run) {
             match entry {
                 Ok(entry) => each(entry),
                 Err(error) => return Ok(Err(error.to_string())),

@@ -30,8 +30,7 @@ impl Run {
         let Some(block) = self.fences.partition_point(|fence| *fence <= key).checked_sub(1) else {
             return Ok(None);
         };
-        let mut entries = Vec::with_capacity(ENTRIES_PER_BLOCK);
-        self.block(block, &mut entries)?;
+        let entries = self.block(block)?;
         Ok(entries
             .binary_search_by_key(&key, |(key, _)| *key)
             .ok()
@@ -60,12 +59,11 @@ impl runs::Run for Run {
         &self.file
     }
 
-    fn block(&self, block: usize, into: &mut Vec<Self::Entry>) -> io::Result<()> {
+    fn block(&self, block: usize) -> io::Result<Vec<Self::Entry>> {
         let body = self.file.block(block)?;
         let before = block as u64 * ENTRIES_PER_BLOCK as u64;
         let count = size(self.file.entries.saturating_sub(before)).min(ENTRIES_PER_BLOCK);
-        into.extend(body.chunks_exact(ENTRY_BYTES).take(count).map(entry));
-        Ok(())
+        Ok(body.chunks_exact(ENTRY_BYTES).take(count).map(entry).collect())
     }
 
     /// An id is in one of them only.

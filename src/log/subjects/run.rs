@@ -179,11 +179,13 @@ impl runs::Run for Run {
         &self.file
     }
 
-    fn block(&self, block: usize, into: &mut Vec<Entry>) -> io::Result<()> {
+    fn block(&self, block: usize) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
         self.each_entry(block, |key, position| {
-            into.push((key, position));
+            entries.push((key, position));
             ControlFlow::Continue(())
-        })
+        })?;
+        Ok(entries)
     }
 
     fn merge(folder: &Path, left: &Self, right: &Self) -> io::Result<Self> {
