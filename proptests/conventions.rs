@@ -228,6 +228,32 @@ fn a_line_that_is_refused_or_unreadable_leaves_the_others_alone() {
 }
 
 #[test]
+fn each_of_thousands_of_lines_has_its_own_result() {
+    let t = Tenant::shared();
+    let names: Vec<String> = (0..4_500).map(|n| format!("u{n}")).collect();
+    let is_bad = |n: usize| [0, 1_999, 2_000, 2_001, 4_499].contains(&n) || n % 7 == 3;
+    let line = |(n, name): (usize, &String)| {
+        let mut line = if is_bad(n) { json!({"type": "fly"}) } else { put_user(name) };
+        line["id"] = format!("line{n}").into();
+        line
+    };
+    let lines: Vec<Value> = names.iter().enumerate().map(line).collect();
+    let head = t.head();
+    for repeated in [Value::Null, json!(true)] {
+        let answer = t.post("/commands", json!(lines)).ok();
+        let results = answer["results"].as_array().unwrap();
+        assert_eq!(results.len(), lines.len());
+        for (n, one) in results.iter().enumerate() {
+            let expected = if is_bad(n) { ("refused", &Value::Null) } else { ("done", &repeated) };
+            assert_eq!((one["status"].as_str().unwrap(), &one["repeated"]), expected, "{one}");
+            assert_eq!(one["id"], json!(format!("line{n}")), "{one}");
+        }
+    }
+    let good = (0..names.len()).filter(|n| !is_bad(*n)).count();
+    assert_eq!(t.head(), head + good as u64, "each user once");
+}
+
+#[test]
 fn an_atomic_batch_is_all_or_nothing() {
     let t = Tenant::shared();
     t.owns("office", 1);

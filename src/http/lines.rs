@@ -5,12 +5,13 @@ use super::Service;
 use super::answers;
 use super::answers::quick::{Beside, InList};
 use super::auth::Caller;
-use super::door::{KEY, KEY_CHARS_MAX, checked_key};
+use super::door::{KEY, KEY_CHARS_MAX, checked_key, submission};
 use super::inputs;
 use super::problem::Problem;
 use super::wire::kind::Kind;
 use super::wire::{Wire, quick};
-use crate::ledger::Outcome;
+use crate::domain::command::Door as Through;
+use crate::ledger::{Outcome, Submission};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -43,10 +44,26 @@ pub(super) struct Lines {
     room: OwnedSemaphorePermit,
 }
 
-/// One command of many.
+/// One line of many: its command is with the judge, or it goes no further.
 pub(super) struct Line {
     pub(super) id: Option<String>,
-    pub(super) read: Result<Wire, Problem>,
+    pub(super) read: Result<Asked, Problem>,
+}
+
+/// What of a command its answer has to know.
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    pub(super) members: Vec<String>,
+}
+
+/// A body of commands, read.
+pub(super) struct Read {
+    /// Every line in its order.
+    pub(super) lines: Vec<Line>,
+    /// The commands of those that could be read, in the same order.
+    pub(super) runs: Vec<Vec<Submission>>,
+    /// To be held until the answer is made.
+    _room: OwnedSemaphorePermit,
 }
 
 impl FromRequest<Arc<Service>> for Lines {
@@ -92,13 +109,14 @@ pub(super) fn room_for(bytes: usize) -> u32 {
 }
 
 impl Lines {
-    /// Reads every line. What is wrong with one of them is that one's; the rest goes on. Blocking, some milliseconds for
-    /// thousands. `may` says whether the caller may send such a command. The room is to be held until the answer is made.
+    /// Reads every line. What is wrong with one of them is that one's; the rest goes on, in runs of so many commands at most.
+    /// Blocking, some milliseconds for thousands. `may` says whether the caller may send such a command.
     pub(super) fn read(
         self,
         caller: &Caller,
+        run_max: usize,
         may: impl Fn(Kind) -> Result<(), Problem>,
-    ) -> Result<(Vec<Line>, OwnedSemaphorePermit), Problem> {
+    ) -> Result<Read, Problem> {
         let texts: Vec<&[u8]> = match self.form {
             Form::Array => array(&self.bytes)?,
             Form::Ndjson => {
@@ -110,17 +128,40 @@ impl Lines {
             let detail = format!("a call has at most {COMMANDS_MAX} commands");
             return Err(Problem::new("too-large", detail).with("commands_max", COMMANDS_MAX));
         }
-        let lines = texts.into_iter().enumerate().map(|(place, text)| self.line(caller, place, text, &may)).collect();
-        Ok((lines, self.room))
+        let (mut lines, mut runs) = (Vec::with_capacity(texts.len()), Vec::<Vec<Submission>>::new());
+        for (place, text) in texts.iter().enumerate() {
+            let (id, read) = self.line(caller, place, text, &may);
+            let read = read.map(|mut wire| {
+                let asked = Asked { kind: wire.kind, members: std::mem::take(&mut wire.members) };
+                let submission = submission(caller, wire, id.clone(), None, Through::Bulk);
+                match runs.last_mut().filter(|run| run.len() < run_max) {
+                    Some(run) => run.push(submission),
+                    None => {
+                        let mut run = Vec::with_capacity(run_max.min(texts.len() - place));
+                        run.push(submission);
+                        runs.push(run);
+                    }
+                }
+                asked
+            });
+            lines.push(Line { id, read });
+        }
+        Ok(Read { lines, runs, _room: self.room })
     }
 
-    fn line(&self, caller: &Caller, place: usize, text: &[u8], may: &impl Fn(Kind) -> Result<(), Problem>) -> Line {
-        if let Some(line) = self.quick_line(caller, place, text, may) {
-            return line;
+    fn line(
+        &self,
+        caller: &Caller,
+        place: usize,
+        text: &[u8],
+        may: &impl Fn(Kind) -> Result<(), Problem>,
+    ) -> (Option<String>, Result<Wire, Problem>) {
+        if let Some((id, wire)) = self.quick_line(caller, place, text, may) {
+            return (id, Ok(wire));
         }
         let mut fields = match self.fields(text) {
             Ok(fields) => fields,
-            Err(problem) => return Line { id: None, read: Err(problem) },
+            Err(problem) => return (None, Err(problem)),
         };
         let id = match fields.remove("id") {
             None | Some(Value::Null) => Ok(self.key.as_ref().map(|key| format!("{key}#{place}"))),
@@ -129,13 +170,13 @@ impl Lines {
         };
         let id = match id {
             Ok(id) => id,
-            Err(problem) => return Line { id: None, read: Err(problem) },
+            Err(problem) => return (None, Err(problem)),
         };
         let read = kind_of(&mut fields).and_then(|kind| {
             may(kind)?;
             Wire::read(caller, kind, fields, id.is_some())
         });
-        Line { id, read }
+        (id, read)
     }
 
     /// A line as most are; whatever is wrong with any other is found on the long way.
@@ -145,7 +186,7 @@ impl Lines {
         place: usize,
         text: &[u8],
         may: &impl Fn(Kind) -> Result<(), Problem>,
-    ) -> Option<Line> {
+    ) -> Option<(Option<String>, Wire)> {
         let fields = quick::fields(text).filter(|_| text.len() <= self.line_bytes_max)?;
         let kind = Kind::of_bulk(fields.kind?).filter(|kind| quick::may_be(*kind) && may(*kind).is_ok())?;
         let id = match fields.id {
@@ -153,7 +194,7 @@ impl Lines {
             None => self.key.as_ref().map(|key| format!("{key}#{place}")),
         };
         let wire = Wire::of_fields(caller, kind, &fields, id.is_some())?;
-        Some(Line { id, read: Ok(wire) })
+        Some((id, wire))
     }
 
     fn fields(&self, text: &[u8]) -> Result<Map<String, Value>, Problem> {

@@ -1,18 +1,15 @@
 //! Many commands in one call: judged in their order, or only tried.
 
 use crate::audit::simulate::{self, SimulateError};
-use crate::domain::command::Door as Through;
 use crate::domain::facts::Role;
 use crate::http::auth::Caller;
 use crate::http::bodies::commands::{BulkBody, CommandsBody, PoolOutlookBody, SimulationBody};
 use crate::http::contract::{BulkHeaders, CommandProblems};
-use crate::http::door::{Tally, submission};
-use crate::http::inputs::Asked;
-use crate::http::lines::{Form, Line, Lines, Results};
+use crate::http::door::Tally;
+use crate::http::inputs;
+use crate::http::lines::{Asked, Form, Line, Lines, Results};
 use crate::http::problem::Problem;
-use crate::http::wire::Wire;
-use crate::http::wire::kind::Kind;
-use crate::ledger::{Outcome, Submission, SubmitError};
+use crate::ledger::{Outcome, SubmitError};
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -37,35 +34,40 @@ pub(in crate::http) struct CommandsQuery {
     responses((status = 200, content((BulkBody = "application/json"), (String = "application/x-ndjson"))), CommandProblems))]
 pub(in crate::http) async fn commands(
     caller: Caller,
-    Asked(query): Asked<CommandsQuery>,
+    inputs::Asked(query): inputs::Asked<CommandsQuery>,
     lines: Lines,
 ) -> Result<Response, Problem> {
     caller.must_be(&[Role::Operator, Role::Connector, Role::Directory])?;
     let form = lines.form;
-    let (lines, _room) = {
+    let run_max = if query.atomic { usize::MAX } else { RUN_COMMANDS_MAX };
+    let mut read = {
         let caller = caller.clone();
-        let read = move || lines.read(&caller, |kind| caller.must_be(kind.roles()));
+        let read = move || lines.read(&caller, run_max, |kind| caller.must_be(kind.roles()));
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
     };
-    let is_hopeless = query.atomic && lines.iter().any(|line| line.read.is_err());
-    let run = if query.atomic { lines.len().max(1) } else { RUN_COMMANDS_MAX };
+    let is_hopeless = query.atomic && read.lines.iter().any(|line| line.read.is_err());
+    if is_hopeless {
+        read.runs.clear();
+    }
     let (mut results, mut tally) = (Results::new(form), Tally::default());
-    let mut lines = lines.into_iter().peekable();
+    let mut lines = read.lines.into_iter();
     let mut is_first = true;
-    while lines.peek().is_some() {
-        let part: Vec<Line> = lines.by_ref().take(run).collect();
-        let (part, batch) = asked(&caller, part, is_hopeless);
-        let count = batch.len();
-        let judged = match caller.service.ledger.submit_all(caller.tenant, batch, query.atomic).await {
+    for run in read.runs {
+        let count = run.len();
+        let judged = match caller.service.ledger.submit_all(caller.tenant, run, query.atomic).await {
             Ok(judged) => judged,
             // nothing was judged yet: the call as a whole can be sent again
             Err(error) if is_first => return Err(error.into()),
             Err(error) => vec![Err(error); count],
         };
         is_first = false;
-        render(&mut results, &mut tally, part, judged);
+        judged.into_iter().for_each(|judged| render(&mut results, &mut tally, &mut lines, judged));
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;
+    }
+    for Line { id, read } in lines {
+        let unjudged = || if is_hopeless { SubmitError::BatchRefused } else { SubmitError::Stopped };
+        results.refused(id, &read.err().unwrap_or_else(|| unjudged().into()));
     }
     let head = caller.service.ledger.head(caller.tenant)?;
     tally.say(head);
@@ -75,47 +77,22 @@ pub(in crate::http) async fn commands(
     Ok(response)
 }
 
-/// A line whose command is with the judge, or that goes no further.
-struct Pending {
-    id: Option<String>,
-    read: Result<(Kind, Vec<String>), Problem>,
-}
-
-fn asked(caller: &Caller, lines: Vec<Line>, is_hopeless: bool) -> (Vec<Pending>, Vec<Submission>) {
-    let mut batch = Vec::with_capacity(lines.len());
-    let pending = lines
-        .into_iter()
-        .map(|Line { id, read }| {
-            let read = match read {
-                Ok(_) if is_hopeless => Err(SubmitError::BatchRefused.into()),
-                Ok(wire) => Ok((wire.kind, handed(caller, wire, id.clone(), &mut batch))),
-                Err(problem) => Err(problem),
-            };
-            Pending { id, read }
-        })
-        .collect();
-    (pending, batch)
-}
-
-fn handed(caller: &Caller, mut wire: Wire, id: Option<String>, batch: &mut Vec<Submission>) -> Vec<String> {
-    let members = std::mem::take(&mut wire.members);
-    batch.push(submission(caller, wire, id, None, Through::Bulk));
-    members
-}
-
-fn render(results: &mut Results, tally: &mut Tally, lines: Vec<Pending>, judged: Vec<Result<Outcome, SubmitError>>) {
-    let mut judged = judged.into_iter();
-    for Pending { id, read } in lines {
-        let (kind, members) = match read {
-            Ok(read) => read,
-            Err(problem) => {
-                results.refused(id, &problem);
-                continue;
+/// The results of the lines up to the next command, which was judged; those before it could not be read.
+fn render(
+    results: &mut Results,
+    tally: &mut Tally,
+    lines: &mut std::vec::IntoIter<Line>,
+    judged: Result<Outcome, SubmitError>,
+) {
+    for Line { id, read } in lines {
+        match read {
+            Err(problem) => results.refused(id, &problem),
+            Ok(Asked { kind, members }) => {
+                return match tally.note(kind, judged, true) {
+                    Ok(outcome) => results.judged(id, kind, &outcome, true, &members),
+                    Err(error) => results.refused(id, &error.into()),
+                };
             }
-        };
-        match tally.note(kind, judged.next().unwrap_or(Err(SubmitError::Stopped)), true) {
-            Ok(outcome) => results.judged(id, kind, &outcome, true, &members),
-            Err(error) => results.refused(id, &error.into()),
         }
     }
 }
@@ -126,20 +103,20 @@ fn render(results: &mut Results, tally: &mut Tally, lines: Vec<Pending>, judged:
     request_body(content((CommandsBody = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 200, body = SimulationBody), CommandProblems))]
 pub(in crate::http) async fn simulate(caller: Caller, lines: Lines) -> Result<Response, Problem> {
-    let (lines, _room) = {
+    let mut read = {
         let caller = caller.clone();
         // asking what a command would do takes no leave to send it
-        let read = move || lines.read(&caller, |_| Ok(()));
+        let read = move || lines.read(&caller, usize::MAX, |_| Ok(()));
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
     };
-    let (lines, batch) = asked(&caller, lines, false);
-    let simulation = simulate::simulate(&caller.service.ledger, caller.tenant, batch).await?;
+    let commands = read.runs.pop().unwrap_or_default();
+    let simulation = simulate::simulate(&caller.service.ledger, caller.tenant, commands).await?;
     let mut results = Results::new(Form::Array);
     let mut answers = simulation.answers.into_iter();
-    for Pending { id, read } in lines {
+    for Line { id, read } in read.lines {
         match (read, &mut answers) {
             (Err(problem), _) => results.refused(id, &problem),
-            (Ok((kind, members)), answers) => {
+            (Ok(Asked { kind, members }), answers) => {
                 let answer =
                     answers.next().ok_or_else(|| Problem::internal(&"a trial has fewer answers than lines"))?;
                 let outcome = Outcome { position: simulation.position, answer, is_repeat: false };
