@@ -101,7 +101,7 @@ impl Default for Config {
             drain_seconds_max: 30,
             disk_floor_bytes: 256 << 20,
             segment_bytes: 64 << 20,
-            sled_cache_bytes: 64 << 20,
+            sled_cache_bytes: 16 << 20,
             checkpoint_seconds: 30,
             log_name: "seatledger.local".into(),
             log_key: None,

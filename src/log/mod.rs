@@ -114,7 +114,7 @@ impl LogOptions {
             dir: dir.into(),
             segment_bytes: 64 << 20,
             disk_floor_bytes: 256 << 20,
-            sled_cache_bytes: 64 << 20,
+            sled_cache_bytes: 16 << 20,
             memory_bytes: 8 << 20,
             checkpoint_bytes: 32 << 20,
             checkpoint_seconds: 30,

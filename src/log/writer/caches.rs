@@ -21,7 +21,7 @@ const RECORDS_BETWEEN: u64 = if cfg!(test) { 1000 } else { 100_000 };
 const REST_ROUNDS: u32 = 10;
 /// The indexes alone earlier, when one holds so many entries in memory: a command has some dozen, some records name thousands
 /// of members.
-pub(super) const ENTRIES_IN_MEMORY: usize = 1_000_000;
+pub(super) const ENTRIES_IN_MEMORY: usize = 500_000;
 /// But never at once again, when a round failed.
 const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
 
