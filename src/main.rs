@@ -9,8 +9,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Options of mimalloc: the number of each in `mimalloc.h` (the bindings leave these out), what it is by itself, and here.
-/// Under load a tenth less is resident so. Anything shorter, and pages are cleared again for each call in bulk; without
-/// pages of 2 MiB it would be another twentieth, and starts would take two fifths longer (`ops/decisions/0016`).
+/// Under load a twentieth less is resident so. A shorter delay, and a bulk load is slower; without pages of 2 MiB it would
+/// be another twentieth, and starts would take two fifths longer (`ops/decisions/0016`).
 const OPTIONS: [(c_int, c_long, c_long); 2] = [
     // `mi_option_purge_delay`: what was let go goes back to the system after so many milliseconds
     (15, 1000, 200),
@@ -19,23 +19,27 @@ const OPTIONS: [(c_int, c_long, c_long); 2] = [
 ];
 
 #[expect(unsafe_code, reason = "an option of the allocator is a number in its C interface")]
-fn main() -> ExitCode {
+fn set_options() {
     for (option, _, value) in OPTIONS {
         // SAFETY: no other thread runs yet. What the environment says of an option (`MIMALLOC_PURGE_DELAY`) holds.
         unsafe { libmimalloc_sys::mi_option_set_default(option, value) };
     }
+}
+
+fn main() -> ExitCode {
+    set_options();
     seatledger::cli::run()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    #[expect(unsafe_code, reason = "as in `main`")]
-    fn the_numbers_are_those_of_the_options() {
-        for (option, own, _) in super::OPTIONS {
-            // SAFETY: it reads a number
-            let found = unsafe { libmimalloc_sys::mi_option_get(option) };
-            assert_eq!(found, own, "option {option}, unless the environment says another");
-        }
+    #[expect(unsafe_code, reason = "as where they are set")]
+    fn the_numbers_are_those_of_the_options_which_take_what_is_set() {
+        // SAFETY: it reads a number
+        let found = || super::OPTIONS.map(|(option, ..)| unsafe { libmimalloc_sys::mi_option_get(option) });
+        assert_eq!(found(), super::OPTIONS.map(|(_, own, _)| own), "unless the environment says another");
+        super::set_options();
+        assert_eq!(found(), super::OPTIONS.map(|(.., value)| value));
     }
 }
