@@ -98,17 +98,16 @@ pub fn verify(
         let wanted = u16::try_from((size - first).min(TILE_WIDTH.into())).unwrap_or(TILE_WIDTH);
         let (bytes, width) = bundles.bundle(index, wanted)?;
         let records = entries_in_bundle(&bytes, width).map_err(|error| VerifyError::Bundle { first, error })?;
-        for (position, record) in (first..).zip(records).take(wanted.into()) {
-            peaks.push(record);
-            let decoded = decode_record(position, record)
-                .map_err(|error| VerifyError::Record { position, what: error.to_string() })?;
-            fold.take(&decoded)?;
-            if position + 1 == from.size {
-                check_tree(&peaks, from)?;
-                differences.compare("", "from.recorded_at", from.recorded_at, fold.recorded_at);
-                fold.begin();
-            }
+        let records = records.get(..wanted.into()).unwrap_or(&records);
+        let before = usize::try_from(from.size.saturating_sub(first)).unwrap_or(usize::MAX).min(records.len());
+        let (before, after) = records.split_at(before);
+        take(before, &mut peaks, &mut fold)?;
+        if !before.is_empty() && peaks.leaves() == from.size {
+            check_tree(&peaks, from)?;
+            differences.compare("", "from.recorded_at", from.recorded_at, fold.recorded_at);
+            fold.begin();
         }
+        take(after, &mut peaks, &mut fold)?;
         if peaks.leaves() < first + u64::from(wanted) {
             return Err(VerifyError::Bundle {
                 first,
@@ -143,6 +142,18 @@ fn check_heads<'c>(certificate: &'c Certificate, key: &VerifierKey) -> Result<(&
     let path = path.ok_or(ProofError::WrongLength { found: scope.consistency.len() })?;
     check_consistency(from.size, to.size, &path, &old, &new)?;
     Ok((from, to))
+}
+
+/// The next records.
+fn take(records: &[&[u8]], peaks: &mut Peaks, fold: &mut Fold) -> Result<(), VerifyError> {
+    let first = peaks.leaves();
+    peaks.extend(records.iter().copied(), |_, _, _| {});
+    for (position, record) in (first..).zip(records) {
+        let decoded = decode_record(position, record)
+            .map_err(|error| VerifyError::Record { position, what: error.to_string() })?;
+        fold.take(&decoded)?;
+    }
+    Ok(())
 }
 
 fn check_tree(peaks: &Peaks, head: &Head) -> Result<(), VerifyError> {

@@ -50,10 +50,15 @@ impl<'k> KeptHeads<'k> {
             return;
         }
         let peaks = self.peaks.entry(tenant).or_default();
-        for record in records {
-            peaks.push(record);
-            if self.kept.iter().any(|kept| kept.head.size == peaks.leaves()) {
-                self.roots.insert((tenant, peaks.leaves()), peaks.root());
+        let mut records = records.peekable();
+        while records.peek().is_some() {
+            // up to the next size that somebody kept
+            let sizes = self.kept.iter().map(|kept| kept.head.size);
+            let next = sizes.filter(|size| *size > peaks.leaves()).min().unwrap_or(u64::MAX);
+            let ahead = usize::try_from(next - peaks.leaves()).unwrap_or(usize::MAX);
+            peaks.extend(records.by_ref().take(ahead), |_, _, _| {});
+            if peaks.leaves() == next {
+                self.roots.insert((tenant, next), peaks.root());
             }
         }
     }

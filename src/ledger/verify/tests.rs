@@ -9,6 +9,8 @@ use crate::ledger::NoProgress;
 use crate::ledger::tests::{lived_in, open};
 use crate::log::{Group, Log, LogOptions};
 use crate::merkle::NOTE_BYTES_MAX;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 
 fn look(dir: &Path) -> Verification {
     verify(dir, Some(&MasterKeySource::DataFolder), false, &NoProgress)
@@ -161,11 +163,14 @@ async fn a_head_that_was_kept_elsewhere_is_in_the_log_or_named() {
     let tenant = ledger.tenant("acme").unwrap();
     let size = ledger.head(tenant).unwrap() + 1;
     let note = ledger.signed_over(tenant, size).unwrap().note.clone();
+    let root_at = |of: u64| BASE64_STANDARD.encode(ledger.consistency(tenant, of, None).unwrap().from_root);
+    let heads_before = [1, 2, size / 2, size - 1].map(|of| (of, root_at(of)));
     ledger.stop().await;
-    let against = |note: &str| {
-        let kept = [Kept::parse("kept", note.as_bytes()).unwrap()];
+    let against_all = |notes: &[&str]| {
+        let kept: Vec<_> = notes.iter().map(|note| Kept::parse("kept", note.as_bytes()).unwrap()).collect();
         verify_against(&kept, dir.path(), Some(&MasterKeySource::DataFolder), false, &NoProgress)
     };
+    let against = |note: &str| against_all(&[note]);
     let named = |note: String, words: &str, position: Option<u64>| {
         let found = against(&note);
         let [finding] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
@@ -174,6 +179,20 @@ async fn a_head_that_was_kept_elsewhere_is_in_the_log_or_named() {
     };
     let found = against(&note);
     assert_eq!((found.findings, found.kept_contained), (vec![], 1));
+    // many at once, in no order, one of them twice, one of other records
+    let head = |of: u64, root: &str| {
+        let mut lines: Vec<&str> = note.lines().collect();
+        let of = of.to_string();
+        (lines[1], lines[2]) = (&of, root);
+        lines.join("\n") + "\n"
+    };
+    let mut notes: Vec<String> = heads_before.iter().rev().map(|(of, root)| head(*of, root)).collect();
+    notes.push(note.clone());
+    notes.push(notes[1].clone());
+    notes.push(head(size / 2 + 1, &heads_before[2].1));
+    let found = against_all(&notes.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((found.findings.len(), found.kept_contained), (1, 6), "{:?}", found.findings);
+    assert_eq!(found.findings[0].position, Some(size / 2));
     // a head ahead of the log, as an older folder has it; one of other records; one of another log; of nobody
     named(note.replace(&format!("\n{size}\n"), &format!("\n{}\n", size + 7)), "its end is missing", Some(size));
     named(
