@@ -29,7 +29,7 @@ use crate::domain::state::Tenant;
 use crate::log::LogReader;
 use crate::log::receipts::Receipt;
 use crate::log::record;
-use crate::log::writer::{Ahead, Job, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
+use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
 use evidence::{Evidence, HeadsError};
@@ -172,7 +172,7 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         self.0.writer.send(Job::CreateTenant { actor, door, slug: slug.to_owned(), name: name.to_owned(), reply })?;
         let (tenant, verdict) = answer.await.map_err(|_| SubmitError::Stopped)??;
-        self.outcome(tenant, verdict, None).await.map(|outcome| (tenant, outcome))
+        self.outcome(tenant, verdict).await.map(|outcome| (tenant, outcome))
     }
 
     /// Judges one command. When this answers, whatever it says is on stable storage.
@@ -180,7 +180,6 @@ impl Ledger {
     /// # Errors
     /// See [`SubmitError`]; a refusal by a rule is an [`Outcome`].
     pub async fn submit(&self, tenant: TenantId, submission: Submission) -> Result<Outcome, SubmitError> {
-        let id = submission.command_id.clone();
         let verdict = match self.0.writer.judge_alone(tenant, Box::new(submission)) {
             Ok(judged) => judged?,
             Err(submission) => {
@@ -189,7 +188,7 @@ impl Ledger {
                 answer.await.map_err(|_| SubmitError::Stopped)??
             }
         };
-        self.outcome(tenant, verdict, id).await
+        self.outcome(tenant, verdict).await
     }
 
     /// Somebody asks for something while, or soon after, somebody else does: for a while no caller's thread waits for a sync.
@@ -212,39 +211,38 @@ impl Ledger {
         batch: Vec<Submission>,
         is_atomic: bool,
     ) -> Result<Vec<Result<Outcome, SubmitError>>, SubmitError> {
-        let ids: Vec<_> = batch.iter().map(|submission| submission.command_id.clone()).collect();
         let (reply, answer) = oneshot::channel();
         self.0.writer.send(Job::SubmitAll { tenant, batch, is_atomic, reply })?;
         let verdicts = answer.await.map_err(|_| SubmitError::Stopped)?;
         let mut outcomes = Vec::with_capacity(verdicts.len());
-        for (verdict, id) in verdicts.into_iter().zip(ids) {
+        for verdict in verdicts {
             outcomes.push(match verdict {
-                Ok(verdict) => self.outcome(tenant, verdict, id).await,
+                Ok(verdict) => self.outcome(tenant, verdict).await,
                 Err(error) => Err(error),
             });
         }
         Ok(outcomes)
     }
 
-    async fn outcome(&self, tenant: TenantId, verdict: Verdict, id: Option<String>) -> Result<Outcome, SubmitError> {
+    async fn outcome(&self, tenant: TenantId, verdict: Verdict) -> Result<Outcome, SubmitError> {
         match verdict {
             Verdict::Judged { position, answer } => Ok(Outcome { position, answer, is_repeat: false }),
-            Verdict::Repeat(receipt) => {
+            Verdict::Repeat(repeat) => {
                 let ledger = self.clone();
-                let read = tokio::task::spawn_blocking(move || ledger.first_answer(tenant, receipt, id.as_deref()));
+                let read = tokio::task::spawn_blocking(move || ledger.first_answer(tenant, &repeat));
                 read.await.map_err(|_| SubmitError::Stopped)?
             }
         }
     }
 
     /// The answer that was given first, read from the command's own records.
-    fn first_answer(&self, tenant: TenantId, receipt: Receipt, id: Option<&str>) -> Result<Outcome, SubmitError> {
-        let Receipt { first_position, records, .. } = receipt;
+    fn first_answer(&self, tenant: TenantId, repeat: &Repeat) -> Result<Outcome, SubmitError> {
+        let Receipt { first_position, records, .. } = repeat.receipt;
         let events = self.events(tenant, first_position, records as usize).map_err(|error| {
             tracing::error!(%error, "the records of an earlier command could not be read");
             SubmitError::Stopped
         })?;
-        if events.iter().any(|recorded| recorded.envelope.command_id.as_deref() != id) {
+        if events.iter().any(|recorded| recorded.envelope.command_id.as_ref() != Some(&repeat.command_id)) {
             return Err(SubmitError::IdReused);
         }
         let position = events.last().map_or(first_position, |last| last.position);

@@ -28,7 +28,8 @@ pub struct Receipt {
 /// A tenant and the 16 bytes that an id has in the index.
 pub type ReceiptKey = (u32, [u8; 16]);
 
-type Table = HashMap<ReceiptKey, Receipt, foldhash::quality::RandomState>;
+/// Receipts in memory.
+pub type Table = HashMap<ReceiptKey, Receipt, foldhash::quality::RandomState>;
 
 /// The index can't say whether an id was used: a run is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

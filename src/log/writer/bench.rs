@@ -1,7 +1,7 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
 use super::draft::{Draft, FreshReceipts, Judgement};
-use super::judge::Verdict;
+use super::judge::{Repeat, Verdict};
 use super::subjects::{known_device, known_user, put_device, with_others};
 use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
@@ -28,7 +28,7 @@ const COUNTS_MAX: usize = 10_000;
 
 /// What became of a command before anything was put down.
 pub(super) enum Begun {
-    Repeat(Receipt),
+    Repeat(Box<Repeat>),
     Judged { envelope: Envelope, judged: Judged, first_position: u64 },
 }
 
@@ -133,7 +133,7 @@ impl Bench {
         room: Room,
     ) -> Result<Judgement, SubmitError> {
         match self.begin(tenant, submission, now, room)? {
-            Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
+            Begun::Repeat(repeat) => Ok(Judgement(Verdict::Repeat(repeat))),
             Begun::Judged { envelope, judged, first_position } => {
                 Ok(self.record(tenant, envelope, judged, first_position))
             }
@@ -152,18 +152,19 @@ impl Bench {
             return Err(SubmitError::TenantNotFound);
         }
         self.draft.commands += 1;
-        let id_key = submission.command_id.as_deref().map(record::command_key);
-        let receipt = id_key.map(|key| self.receipt(tenant, key)).transpose()?.flatten();
-        if let Some(receipt) = receipt {
-            let is_same = receipt.content_hash == submission.content_hash;
-            return if is_same { Ok(Begun::Repeat(receipt)) } else { Err(SubmitError::IdReused) };
+        let Submission { actor, door, command_id, content_hash, occurred_at, reason, if_match, ask } = submission;
+        if let Some(command_id) = &command_id
+            && let Some(receipt) = self.receipt(tenant, record::command_key(command_id))?
+        {
+            let is_same = receipt.content_hash == content_hash;
+            let repeat = || Begun::Repeat(Box::new(Repeat { receipt, command_id: command_id.clone() }));
+            return if is_same { Ok(repeat()) } else { Err(SubmitError::IdReused) };
         }
         match room {
             Room::Ample => {}
-            Room::Low if gives_back(&submission.ask) => {}
+            Room::Low if gives_back(&ask) => {}
             Room::Low | Room::None => return Err(SubmitError::DiskLow),
         }
-        let Submission { actor, door, command_id, content_hash, occurred_at, reason, if_match, ask } = submission;
         let envelope = Envelope { recorded_at: now, occurred_at, actor, door, command_id, content_hash, reason };
         let intake = self.prepared(tenant, ask)?;
         let state = self.tenants.get_mut(tenant.index()).ok_or(SubmitError::TenantNotFound)?;

@@ -5,14 +5,13 @@ use super::{Reply, Verdict};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::log::Group;
-use crate::log::receipts::Receipt;
+use crate::log::receipts::{self, Receipt};
 use crate::log::submission::SubmitError;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Of commands in a group, by tenant and the hash of the id.
-pub(super) type FreshReceipts = HashMap<(u32, [u8; 16]), Receipt>;
+/// Of commands in a group.
+pub(super) type FreshReceipts = receipts::Table;
 
 /// A judgement that nobody may hear of yet.
 pub(super) struct Judgement(pub(super) Verdict);

@@ -8,6 +8,13 @@ use crate::log::receipts::Receipt;
 pub enum Verdict {
     /// Judged now; durable.
     Judged { position: u64, answer: Box<Answer> },
-    /// Judged before, under the same id: the answer is a function of these records.
-    Repeat(Receipt),
+    /// Judged before, under the same id.
+    Repeat(Box<Repeat>),
+}
+
+/// Where a command's first answer stands: it is a function of these records, if they are of this id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeat {
+    pub receipt: Receipt,
+    pub command_id: String,
 }

@@ -44,7 +44,7 @@ use tokio::sync::oneshot;
 
 pub use ahead::Ahead;
 pub use caches::SCHEMA as SNAPSHOT_SCHEMA;
-pub use judge::Verdict;
+pub use judge::{Repeat, Verdict};
 pub use start::{Look, StartError, StartOptions, start};
 pub use subjects::trial_intake;
 

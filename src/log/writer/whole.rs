@@ -3,7 +3,7 @@
 
 use super::bench::{Begun, Bench};
 use super::draft::{FreshReceipts, Judgement};
-use super::judge::Verdict;
+use super::judge::{Repeat, Verdict};
 use crate::domain::command::Envelope;
 use crate::domain::decide::{Judged, Undone, refuse_batch};
 use crate::domain::event::Event;
@@ -27,7 +27,7 @@ struct Before {
 enum End {
     Refused(Box<(Envelope, Event)>),
     /// Refused before, under the same id.
-    RefusedBefore(Receipt),
+    RefusedBefore(Box<Repeat>),
     Failed(SubmitError),
 }
 
@@ -65,8 +65,8 @@ impl Bench {
         room: Room,
     ) -> Result<Judgement, End> {
         match self.begin(tenant, submission, now, room).map_err(End::Failed)? {
-            Begun::Repeat(receipt) if self.was_refused(log, tenant, &receipt) => Err(End::RefusedBefore(receipt)),
-            Begun::Repeat(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
+            Begun::Repeat(repeat) if self.was_refused(log, tenant, &repeat.receipt) => Err(End::RefusedBefore(repeat)),
+            Begun::Repeat(repeat) => Ok(Judgement(Verdict::Repeat(repeat))),
             Begun::Judged { envelope, judged, first_position } => match refusal(&judged) {
                 Some(refusal) => Err(End::Refused(Box::new((envelope, refusal)))),
                 None => Ok(self.record(tenant, envelope, judged, first_position)),
@@ -85,7 +85,7 @@ impl Bench {
     ) -> Vec<Result<Judgement, SubmitError>> {
         let place = done.len();
         let first_undone = before.state.next_position;
-        let is_older = |judgement: &Judgement| matches!(judgement.0, Verdict::Repeat(receipt) if receipt.first_position < first_undone);
+        let is_older = |judgement: &Judgement| matches!(&judgement.0, Verdict::Repeat(repeat) if repeat.receipt.first_position < first_undone);
         // what was done before this batch stays done
         let mut all: Vec<_> = done
             .into_iter()
@@ -99,7 +99,7 @@ impl Bench {
         self.draft.receipts = before.receipts;
         all.push(match end {
             End::Failed(error) => Err(error),
-            End::RefusedBefore(receipt) => Ok(Judgement(Verdict::Repeat(receipt))),
+            End::RefusedBefore(repeat) => Ok(Judgement(Verdict::Repeat(repeat))),
             End::Refused(refused) => {
                 let (envelope, refusal) = *refused;
                 let size = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
