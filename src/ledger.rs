@@ -13,7 +13,7 @@ pub use crate::clock::Clock;
 pub use crate::log::record::{RECORD_VERSION, RecordError, decode as decode_record};
 pub use crate::log::subjects::{SeatSteps, Step};
 pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames, Submission, SubmitError};
-pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress};
+pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress, TornEnd};
 pub use crate::vault::{MasterKeySource, VaultError};
 pub use evidence::{LogKeySource, Rotation, Signing, Witnessing};
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};

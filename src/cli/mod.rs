@@ -15,6 +15,7 @@ mod drift;
 mod exit;
 mod export;
 mod folder;
+mod help;
 mod import;
 mod load;
 mod output;
@@ -39,7 +40,7 @@ mod verify_certificate;
 mod verify_timestamp;
 mod witness;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Failure, Finished};
 use std::process::ExitCode;
 
@@ -131,9 +132,12 @@ enum Command {
 /// Reads the command line, does what it says, and answers with the number to end with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = help::laid_out(Cli::command());
+    let read = command.try_get_matches_from_mut(std::env::args_os()).and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match read {
         Ok(cli) => cli,
         Err(error) => {
+            let error = error.format(&mut command);
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
             // a closed pipe is the reader's choice
             let _ = error.print();

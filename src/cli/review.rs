@@ -33,8 +33,7 @@ Examples:
   seatledger review --tenant contoso --token-file admin.token list
   seatledger review --tenant contoso --token-file reviewer.token sheet review_0 --out autumn.csv
   seatledger review --tenant contoso --token-file reviewer.token sheet review_0 --in autumn.csv
-  seatledger review --tenant contoso --token-file reviewer.token decide review_0 --pool declared:office \\
-      --holder user:ada@contoso.example release --comment 'moved to sales'
+  seatledger review --tenant contoso --token-file reviewer.token decide review_0 --pool declared:office --holder user:ada@contoso.example release --comment 'moved to sales'
   seatledger review --tenant contoso --token-file admin.token end review_0
   seatledger review --tenant contoso --token-file auditor.token show review_0";
 

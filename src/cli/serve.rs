@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
 use crate::ledger::evidence::Authorities;
-use crate::ledger::{Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, Witnessing};
+use crate::ledger::{
+    Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, TornEnd, Witnessing,
+};
 use crate::telemetry;
 use serde::Serialize;
 use std::io::Write as _;
@@ -266,8 +268,33 @@ async fn open(config: &Config, witnesses: &[Witness]) -> Result<Ledger, Failure>
     let ledger = opened
         .map_err(|error| Failure::File(error.to_string()))?
         .map_err(|error| Failure::File(format!("{} can't be served: {error}", config.data.display())))?;
-    tracing::info!(report = ?ledger.open_report(), log_key = %ledger.log_key(), "the ledger is open");
+    say_open(&ledger);
     Ok(ledger)
+}
+
+/// What is out of the ordinary has a line of its own.
+fn say_open(ledger: &Ledger) {
+    let report = ledger.open_report();
+    tracing::info!(
+        log_key = %ledger.log_key(),
+        is_new = report.fresh,
+        groups = report.last_group,
+        groups_behind_checkpoint = report.groups_replayed,
+        "the ledger is open"
+    );
+    if let Some(TornEnd { segment, offset, bytes, put_aside }) = &report.torn {
+        tracing::info!(segment, offset, bytes, put_aside, "the journal ended within a group that nobody was told of");
+    }
+    if let Some(slot) = report.bad_anchor_slot {
+        tracing::info!(slot, "one of the two anchors can't be read, as after a cut of power; the other one was used");
+    }
+    if let Some(why) = &report.bad_manifest {
+        tracing::warn!(why, "the newest manifest can't be read; the one before it was used");
+    }
+    let (fed, removed) = (report.sled_frames_fed, report.sled_frames_removed);
+    if fed + removed > 0 {
+        tracing::info!(fed, removed, "sled was brought level with the journal");
+    }
 }
 
 /// Long steps of opening, a line every few seconds.
