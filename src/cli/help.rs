@@ -72,6 +72,8 @@ mod tests {
             for line in laid_out.lines() {
                 is_example = line.starts_with("  seatledger ") || is_example && line.starts_with("      ");
                 assert!(!is_example || line.chars().count() <= LINE_MAX, "{line}");
+                // within quotes a backslash at the end would be a part of the word
+                assert!(!is_example || line.matches('\'').count().is_multiple_of(2), "{line}");
             }
         }
         assert!(laid_out.iter().any(|help| help.contains("\\\n")), "some are longer than a line");
