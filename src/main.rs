@@ -9,8 +9,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Options of mimalloc: the number of each in `mimalloc.h` (the bindings leave these out), what it is by itself, and here.
-/// Under load a twentieth less is resident so. A shorter delay, and a bulk load is slower; without pages of 2 MiB it would
-/// be another twentieth, and starts would take two fifths longer (`ops/decisions/0016`).
+/// Under load a twentieth less is resident so, and a bulk load takes some 5 % more of the processor. A shorter delay costs it
+/// more; without pages of 2 MiB it would be another twentieth, and starts would take two fifths longer (`ops/decisions/0016`).
 const OPTIONS: [(c_int, c_long, c_long); 2] = [
     // `mi_option_purge_delay`: what was let go goes back to the system after so many milliseconds
     (15, 1000, 200),

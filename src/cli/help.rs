@@ -30,7 +30,7 @@ fn lay_out(help: &str) -> String {
 
 /// An example in as few lines as it takes. An option and its value stay together.
 fn broken(example: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
+    let (mut lines, mut line) = (Vec::new(), String::new());
     let mut words = example.split_inclusive(' ').peekable();
     while let Some(word) = words.next() {
         let mut part = word.to_owned();
@@ -38,15 +38,14 @@ fn broken(example: &str) -> Vec<String> {
             part += more;
         }
         let behind = if words.peek().is_some() { " \\" } else { "" };
-        match lines.last_mut() {
-            Some(line) if line.len() + part.trim_end().len() + behind.len() <= LINE_MAX => *line += &part,
-            Some(line) => {
-                line.push('\\');
-                lines.push(format!("      {part}"));
-            }
-            None => {}
+        if line.is_empty() || line.len() + part.trim_end().len() + behind.len() <= LINE_MAX {
+            line += &part;
+        } else {
+            lines.push(line + "\\");
+            line = format!("      {part}");
         }
     }
+    lines.push(line);
     lines
 }
 

@@ -33,9 +33,7 @@ pub struct OpenReport {
     pub fresh: bool,
     pub log_id: [u8; 16],
     pub last_group: u64,
-    /// The group that the newest finished checkpoint covers.
-    pub anchor_group: u64,
-    /// Groups behind that checkpoint, which were written into a fresh segment.
+    /// Groups behind the newest finished checkpoint, which were written into a fresh segment.
     pub groups_replayed: u64,
     /// Bytes behind the last whole group: a group that was being written and never acknowledged.
     pub torn: Option<TornEnd>,
@@ -102,7 +100,6 @@ pub(crate) fn open(
     let anchored = read_anchor(disk)?;
     report.bad_anchor_slot = anchored.anchor.bad_slot();
     report.bad_manifest.clone_from(&anchored.bad_manifest);
-    report.anchor_group = anchored.manifest.group;
 
     let segments = checked_segments(disk, &anchored)?;
     let (tail, end) = read_tail(disk, &segments, &anchored)?;
