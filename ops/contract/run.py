@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ NEVER_2XX = {
     "hear": "only a linked store has the secret for it",
     "start_sync": "a sync is run by a store's connector; a declared inventory has none, and no store is linked here with credentials",
 }
+# whoever ends this ends the service and the tool with it
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
 token = secrets.token_hex(24)
 folder = tempfile.TemporaryDirectory(prefix="seatledger-contract-")
 root = pathlib.Path(folder.name)

@@ -62,16 +62,20 @@ fn tally(plain: &Plain) -> Tally {
     tally
 }
 
+/// Whatever is recorded of a seat here is that it was taken.
+fn steps(positions: &[u64], until: u64) -> Vec<(u64, SeatStep)> {
+    positions.iter().filter(|position| **position <= until).map(|position| (*position, SeatStep::Taken)).collect()
+}
+
 fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
     for (tenant, pool) in (0..2).flat_map(|tenant| (0..8).map(move |pool| (TenantId(tenant), PoolId(pool)))) {
         let (first, last) = (UserId(u32::try_from(range.start % 5).unwrap()), DeviceId(u32::MAX));
         let found = subjects.seats(tenant, pool, (first.into(), last.into()), range.end, max).unwrap();
-        let steps = |positions: Vec<u64>| positions.into_iter().map(|at| (at, SeatStep::Taken)).collect::<Vec<_>>();
         let of_pool = plain.iter().filter_map(|((of, subject), positions)| {
             let Subject::Seat(found, holder) = subject else { return None };
             let is_asked_for = *of == tenant && *found == pool && *holder >= first.into();
-            let until: Vec<u64> = positions.iter().copied().filter(|position| *position <= range.end).collect();
-            (is_asked_for && !until.is_empty()).then_some((*holder, steps(until)))
+            let until = is_asked_for.then(|| steps(positions, range.end)).filter(|steps| !steps.is_empty());
+            Some((*holder, until?))
         });
         assert_eq!(found, of_pool.take(max).collect::<Vec<_>>());
     }
@@ -81,9 +85,8 @@ fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
         let of_holder = plain.iter().filter_map(|((of, subject), positions)| {
             let Subject::Held(holder, pool) = subject else { return None };
             let is_asked_for = *of == tenant && (user.into()..=last.into()).contains(holder);
-            let until = positions.iter().copied().filter(|position| *position <= range.end);
-            let steps: Vec<_> = until.map(|at| (at, SeatStep::Taken)).collect();
-            (is_asked_for && !steps.is_empty()).then_some((*holder, *pool, steps))
+            let until = is_asked_for.then(|| steps(positions, range.end)).filter(|steps| !steps.is_empty());
+            Some((*holder, *pool, until?))
         });
         assert_eq!(found, of_holder.collect::<Vec<_>>());
     }
@@ -94,10 +97,9 @@ fn compare(subjects: &Subjects, plain: &Plain, range: &Range<u64>, max: usize) {
         let found = subjects.seats_of(tenant, &asked, range.end).unwrap();
         let of_seat = plain.iter().filter_map(|((of, subject), positions)| {
             let Subject::Seat(pool, holder) = subject else { return None };
-            let until = positions.iter().copied().filter(|position| *position <= range.end);
-            let steps: Vec<_> = until.map(|at| (at, SeatStep::Taken)).collect();
             let is_asked_for = *of == tenant && asked.contains(&(*pool, *holder));
-            (is_asked_for && !steps.is_empty()).then_some(((*pool, *holder), steps))
+            let until = is_asked_for.then(|| steps(positions, range.end)).filter(|steps| !steps.is_empty());
+            Some(((*pool, *holder), until?))
         });
         assert_eq!(found, of_seat.collect::<Vec<_>>());
         assert_eq!(subjects.seats_of(tenant, &BTreeSet::new(), range.end), Ok(vec![]));
