@@ -10,7 +10,6 @@ use crate::domain::ids::{GroupId, Holder};
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::ledger::Ask;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use std::collections::BTreeSet;
 
 const USERS: u32 = 6;
@@ -175,15 +174,14 @@ fn flip(folder: &std::path::Path, which: prop::sample::Index, at: prop::sample::
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A case takes a second, so there are fewer than of other properties. The macro would have as many: what the environment says
-/// goes before what is said here.
-#[test]
-fn every_index_finds_what_a_scan_finds() {
-    let rounds = prop::collection::vec(prop::collection::vec(any::<Step>(), 0..50), 5);
-    let damage = any::<(prop::sample::Index, prop::sample::Index)>();
-    let usual = ProptestConfig::default();
-    let config = ProptestConfig { cases: usual.cases.div_ceil(8), failure_persistence: None, ..usual };
-    let outcome = TestRunner::new(config).run(&(rounds, damage), |(rounds, (which, at))| {
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_index_finds_what_a_scan_finds(
+        rounds in prop::collection::vec(prop::collection::vec(any::<Step>(), 0..50), 5),
+        (which, at) in any::<(prop::sample::Index, prop::sample::Index)>(),
+    ) {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let dir = tempfile::tempdir().unwrap();
             let mut tenants = Vec::new();
@@ -211,9 +209,7 @@ fn every_index_finds_what_a_scan_finds() {
                 ledger.stop().await;
             }
         });
-        Ok(())
-    });
-    outcome.unwrap_or_else(|failed| panic!("{failed}"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,6 @@ use crate::domain::event::Event;
 use crate::domain::ids::{DeviceId, PoolId, TokenId, UserId};
 use crate::domain::time::Time;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Plain = BTreeMap<(TenantId, Subject), Vec<u64>>;
@@ -142,15 +141,15 @@ fn run_files(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// A case takes seconds, so there are fewer than of other properties. The macro would have as many: what the environment says
-/// goes before what is said here.
-#[test]
-fn the_index_answers_like_a_plain_table() {
-    let groups = prop::collection::vec((prop::collection::vec((0_u32..6, 0_u32..20), 0..250), 0_u8..4), 1..20);
-    let asked = ((0_u64..5_000, 0_u64..20_000), 1_usize..50);
-    let usual = ProptestConfig::default();
-    let config = ProptestConfig { cases: usual.cases.div_ceil(5), failure_persistence: None, ..usual };
-    let outcome = TestRunner::new(config).run(&(groups, asked), |(groups, (range, max))| {
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_answers_like_a_plain_table(
+        groups in prop::collection::vec((prop::collection::vec((0_u32..6, 0_u32..20), 0..250), 0_u8..4), 1..20),
+        range in (0_u64..5_000, 0_u64..20_000),
+        max in 1_usize..50,
+    ) {
         let dir = tempfile::tempdir().unwrap();
         let (mut subjects, mut plain, mut next) = (Subjects::open(dir.path(), 100).unwrap(), Plain::new(), [0; 2]);
         let mut on_disk = (0, Tally::default());
@@ -179,9 +178,7 @@ fn the_index_answers_like_a_plain_table() {
         compare(&subjects, &plain, &(0..u64::MAX), usize::MAX);
         prop_assert!(run_files(dir.path()).len() <= runs::RUNS_MAX);
         prop_assert_eq!(verify(dir.path()).unwrap(), Ok(on_disk));
-        Ok(())
-    });
-    outcome.unwrap_or_else(|failed| panic!("{failed}"));
+    }
 }
 
 #[test]
