@@ -17,9 +17,10 @@ use super::shared::Shared;
 const QUEUE_GROUPS_MAX: usize = 16_384;
 /// What is given to sled at once.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
-/// How long a group waits for others to be given to sled with: each change wakes all of sled's threads, and reads take what
-/// is not in sled yet from memory. The feeder sleeps through it, so that a group does not wake it either.
-const LINGER: Duration = Duration::from_millis(20);
+/// How long a group waits for others to be given to sled with: each change wakes all of sled's threads and has it sync twice,
+/// beside a lone caller's own sync. Reads take what is not in sled yet from memory. The feeder sleeps through it, so that a
+/// group does not wake it either.
+const LINGER: Duration = Duration::from_millis(100);
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
 
