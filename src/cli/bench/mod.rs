@@ -182,21 +182,43 @@ impl Bench {
         let memory = raw::resident_mib(process)?;
         figures.push(Row::once("memory of the process with the seats held", "MiB", memory));
         service.stop().await?;
-        let begun = monotonic();
-        let service = Spawned::start(&self.data, options).await?;
-        let ready = begun.elapsed().as_secs_f64() * 1e3;
-        figures.push(Row::once("restart after a clean stop, ready to serve", "ms", ready).goal("150 ms at 1 M events"));
+        let (service, ready) = self.started(options).await?;
+        let row = Row::once("restart after a clean stop, ready to serve", "ms", ready * 1e3);
+        figures.push(row.goal("150 ms at 1 M events"));
         let digest = service.client().get(&path("/digest")).await?;
         let events = digest.get("position").and_then(Value::as_u64).unwrap_or(0) + 1;
         service.kill().await?;
-        let begun = monotonic();
-        let service = Spawned::start(&self.data, options).await?;
-        let ready = begun.elapsed().as_secs_f64() * 1e3;
-        figures.push(Row::once("restart after kill -9, ready to serve", "ms", ready).goal("150 ms at 1 M events"));
+        let (service, ready) = self.started(options).await?;
+        figures
+            .push(Row::once("restart after kill -9, ready to serve", "ms", ready * 1e3).goal("150 ms at 1 M events"));
         service.stop().await?;
         figures.push(Row::once("events in the log", "events", events as f64));
         figures.push(self.replay().await?);
+        figures.push(self.start_from_nothing(options, events).await?);
         Ok(())
+    }
+
+    /// A service and how many seconds it took until it was ready.
+    async fn started(&self, options: &Options) -> Result<(Spawned, f64), Failure> {
+        let begun = monotonic();
+        let service = Spawned::start(&self.data, options).await?;
+        Ok((service, begun.elapsed().as_secs_f64()))
+    }
+
+    /// A start that finds no snapshot folds projections as well as the state.
+    async fn start_from_nothing(&self, options: &Options, events: u64) -> Result<Row, Failure> {
+        let snapshots = self.data.join("snapshots");
+        let mut rates = Vec::new();
+        for _ in 0..self.args.rounds.min(3) {
+            std::fs::remove_dir_all(&snapshots).map_err(|error| {
+                Failure::File(format!("the snapshots in {} can't be removed: {error}", snapshots.display()))
+            })?;
+            let (service, ready) = self.started(options).await?;
+            rates.push(events as f64 / ready);
+            service.stop().await?;
+        }
+        let name = "start without a snapshot: decode, check, fold state and projections";
+        Ok(Row::of(name, "events/s", rates).goal("5,000,000/s"))
     }
 
     /// Until so many seats are held.
