@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 
 use super::bytes::wide;
 use super::checkpoint::{CheckpointInfo, Checkpointer};
 use super::group::EncodedGroup;
 use super::read_log::{Key, key};
 use super::shared::Shared;
+use super::trees::Trees;
 
 /// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
 const QUEUE_GROUPS_MAX: usize = 16_384;
 /// What is given to sled at once.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// How long a group waits for others to be given to sled with: each change wakes all of sled's threads and has it sync twice,
-/// beside a lone caller's own sync. Reads take what is not in sled yet from memory. The feeder sleeps through it, so that a
-/// group does not wake it either.
+/// beside a lone caller's own sync. Reads take what is not in sled yet from memory, and whoever waits for a tree ends it. The
+/// feeder sleeps through it, so that a group does not wake it either.
 const LINGER: Duration = Duration::from_millis(100);
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
@@ -33,8 +34,7 @@ enum Order {
 
 pub(crate) struct Feeder {
     orders: Option<Sender<Order>>,
-    /// Ends the sleep of a feeder that lingers.
-    hurry: Option<Sender<()>>,
+    trees: Arc<Trees>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,10 +48,10 @@ pub(crate) struct Pace {
 impl Feeder {
     pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer, pace: Pace) -> std::io::Result<Feeder> {
         let (orders, queue) = bounded(QUEUE_GROUPS_MAX);
-        let (hurry, hurried) = bounded(1);
+        let trees = Arc::clone(&shared.trees);
         let mut work = Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0 };
-        let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue, &hurried))?;
-        Ok(Feeder { orders: Some(orders), hurry: Some(hurry), thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
+        Ok(Feeder { orders: Some(orders), trees, thread: Some(thread) })
     }
 
     /// Queues a durable group. Waits only when sled is thousands of groups behind.
@@ -72,19 +72,14 @@ impl Feeder {
         let (answer, answered) = bounded(1);
         let orders = self.orders.as_ref().ok_or("the log is closed")?;
         orders.send(Order::Checkpoint(Some(answer))).map_err(|_| "the log has stopped")?;
-        self.hurry();
+        self.trees.hurry();
         answered.recv().map_err(|_| "the log has stopped")?
-    }
-
-    fn hurry(&self) {
-        if let Some(hurry) = &self.hurry {
-            hurry.try_send(()).ok(); // one that is there already does as well
-        }
     }
 
     /// Lets the thread work off its queue and end.
     pub(crate) fn stop(&mut self) {
-        (self.orders, self.hurry) = (None, None);
+        self.orders = None;
+        self.trees.hurry();
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
@@ -107,7 +102,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(&mut self, queue: &Receiver<Order>, hurried: &Receiver<()>) {
+    fn run(&mut self, queue: &Receiver<Order>) {
         let _ends_the_log = FailOnPanic(Arc::clone(&self.shared));
         let seconds = tick(Duration::from_secs(1));
         loop {
@@ -121,11 +116,11 @@ impl Work {
                     continue;
                 }
             };
-            self.take(order, queue, hurried);
+            self.take(order, queue);
         }
     }
 
-    fn take(&mut self, first: Order, queue: &Receiver<Order>, hurried: &Receiver<()>) {
+    fn take(&mut self, first: Order, queue: &Receiver<Order>) {
         let mut batch = vec![];
         let mut bytes = 0;
         let mut next = Some(first);
@@ -147,7 +142,8 @@ impl Work {
             }
             next = queue.try_recv().ok();
             if next.is_none() && !has_lingered {
-                has_lingered = hurried.recv_timeout(LINGER) != Err(RecvTimeoutError::Disconnected);
+                self.shared.trees.linger(LINGER);
+                has_lingered = true;
                 next = queue.try_recv().ok();
             }
         }

@@ -8,6 +8,7 @@ use crate::merkle::{
     Hash, Nodes, TileAddress, check_consistency, check_inclusion, consistency, entries_in_bundle, inclusion, leaf,
     node, root_at, tile_hashes,
 };
+use std::time::Duration;
 
 const TENANT: u32 = 3;
 
@@ -35,7 +36,7 @@ fn append(log: &mut Log, count: u64) {
 
 fn grown(log: &Log) -> LogReader {
     let reader = log.reader();
-    assert!(reader.reach_tree(TENANT, log.head(TENANT).next_position, std::time::Duration::from_secs(20)));
+    assert!(reader.reach_tree(TENANT, log.head(TENANT).next_position, Duration::from_secs(20)));
     reader
 }
 
@@ -103,6 +104,15 @@ fn a_tree_that_grew_through_starts_and_kills_is_that_of_the_definition() {
     let (log, _) = machine.open().unwrap();
     assert!(log.head(TENANT).next_position > 65_536, "three levels of tiles");
     is_that_of_the_definition(&log);
+}
+
+#[test]
+fn who_waits_for_a_tree_ends_the_sleep_of_who_makes_it_grow() {
+    let disk = Machine::new(&Faults::default()).disk;
+    let trees = trees::Trees::new(Arc::new(disk), &BTreeMap::new());
+    assert!(!trees.reach(TENANT, 1, Duration::ZERO));
+    // longer than any test may take
+    trees.linger(Duration::from_secs(86_400));
 }
 
 /// What happens to a tile's file.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::frame::Records;
@@ -30,6 +31,8 @@ pub(crate) struct Trees {
     /// Goes up when any tree has grown.
     growth: Mutex<u64>,
     has_grown: Condvar,
+    /// At most one word to the thread that makes them grow.
+    hurry: (Sender<()>, Receiver<()>),
 }
 
 /// The right edge of one tree.
@@ -104,6 +107,7 @@ impl Trees {
             store: TileStore::new(medium),
             growth: Mutex::new(0),
             has_grown: Condvar::new(),
+            hurry: bounded(1),
         })
     }
 
@@ -145,9 +149,25 @@ impl Trees {
         self.tenants.read().iter().map(|(tenant, growing)| (*tenant, growing.lock().peaks.leaves())).collect()
     }
 
+    /// A sleep of the thread that makes them grow; who is in a hurry ends it.
+    pub(crate) fn linger(&self, at_most: Duration) {
+        self.hurry.1.recv_timeout(at_most).ok(); // either way it is over
+    }
+
+    /// Ends that sleep, or the next one.
+    pub(crate) fn hurry(&self) {
+        self.hurry.0.try_send(()).ok(); // one that is there already does as well
+    }
+
     /// Waits until the tenant's tree has so many leaves; `false` if it had not within `wait`.
     pub(crate) fn reach(&self, tenant: u32, leaves: u64, wait: Duration) -> bool {
-        let is_short = |_: &mut u64| self.head(tenant).0 < leaves;
+        let is_short = |_: &mut u64| {
+            let is_short = self.head(tenant).0 < leaves;
+            if is_short {
+                self.hurry();
+            }
+            is_short
+        };
         let mut growth = self.growth.lock();
         !self.has_grown.wait_while_for(&mut growth, is_short, wait).timed_out()
     }
