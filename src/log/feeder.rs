@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select, tick};
 
 use super::bytes::wide;
 use super::checkpoint::{CheckpointInfo, Checkpointer};
@@ -140,12 +140,15 @@ impl Work {
             if bytes >= BATCH_BYTES_MAX {
                 break;
             }
-            next = queue.try_recv().ok();
-            if next.is_none() && !has_lingered {
-                self.shared.trees.linger(LINGER);
-                has_lingered = true;
-                next = queue.try_recv().ok();
-            }
+            next = match queue.try_recv() {
+                // where the log is being closed no more come
+                Err(TryRecvError::Empty) if !has_lingered => {
+                    self.shared.trees.linger(LINGER);
+                    has_lingered = true;
+                    queue.try_recv().ok()
+                }
+                order => order.ok(),
+            };
         }
         self.feed(&batch, bytes);
         match checkpoint {

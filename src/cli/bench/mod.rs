@@ -176,7 +176,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Memory with the seats held, then what a start takes after a clean stop and after a kill, and a replay of it all.
+    /// Memory with the seats held, then what a start takes after a clean stop and after a kill, a replay of it all, and a start
+    /// without snapshots.
     async fn restarts(&self, service: Spawned, options: &Options, figures: &mut Figures) -> Result<(), Failure> {
         let process = service.id().ok_or_else(|| Failure::Unreachable("the service is gone".into()))?;
         let memory = raw::resident_mib(process)?;
