@@ -115,13 +115,9 @@ fn of_blocks(blocks: &[Block]) -> Hash {
     in_bytes(one(blocks))
 }
 
-/// Without optimization each instruction is a call, and both at once take longer than one after the other.
-const IS_BOTH_AT_ONCE: bool = !cfg!(debug_assertions);
-
 #[inline]
 fn of_both<const BLOCKS: usize>(first: &[Block; BLOCKS], second: &[Block; BLOCKS]) -> [Hash; 2] {
-    let both = if IS_BOTH_AT_ONCE { two([first, second]) } else { None };
-    both.map_or_else(|| [of_blocks(first), of_blocks(second)], |both| both.map(in_bytes))
+    two([first, second]).map_or_else(|| [of_blocks(first), of_blocks(second)], |both| both.map(in_bytes))
 }
 
 fn in_bytes(state: State) -> Hash {
