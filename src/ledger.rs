@@ -26,10 +26,10 @@ use crate::domain::ids::{DeviceId, TenantId, UserId};
 use crate::domain::key::Provider;
 use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
-use crate::log::LogReader;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
+use crate::log::{FolderLock, LogReader};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
 use evidence::{Evidence, HeadsError};
@@ -62,8 +62,6 @@ pub enum OpenLedgerError {
     Vault(#[from] VaultError),
     #[error(transparent)]
     Heads(#[from] HeadsError),
-    #[error("{doing} failed: {error}")]
-    Io { doing: String, error: std::io::Error },
 }
 
 pub struct LedgerOptions {
@@ -110,13 +108,13 @@ impl Ledger {
     pub fn open(options: LedgerOptions, progress: &dyn Progress) -> Result<Self, OpenLedgerError> {
         let LedgerOptions { log, master_key, clock, signing } = options;
         let dir = log.dir.clone();
-        std::fs::create_dir_all(&dir)
-            .map_err(|error| OpenLedgerError::Io { doing: format!("making {}", dir.display()), error })?;
+        // whoever has not got the folder makes nothing in it, least of all keys
+        let lock = FolderLock::take(&dir).map_err(StartError::Log)?;
         let ahead = Ahead::begin(&dir);
         let vault = Arc::new(Vault::open(&dir, &master_key)?);
         signing.check()?;
         let shelf = Arc::new(Shelf::default());
-        let options = StartOptions { log, clock: clock.clone(), vault: Arc::clone(&vault) };
+        let options = StartOptions { log, lock: Arc::clone(&lock), clock: clock.clone(), vault: Arc::clone(&vault) };
         let mut desk = None;
         let mut look = |reader: &LogReader, report: &OpenReport| {
             let found = evidence::Unsettled::open(&dir, &signing, &report.log_id, reader.clone());
@@ -125,7 +123,7 @@ impl Ledger {
         };
         let (writer, report) = start(options, ahead, Arc::clone(&shelf), &mut look, progress)?;
         let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
-        let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf))?;
+        let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf), lock)?;
         Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))
     }
 
@@ -408,7 +406,7 @@ impl Ledger {
         if self.0.writer.send(Job::Stop { reply }).is_ok() {
             let _gone = done.await;
             let ledger = self.clone();
-            let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.sign_last()).await;
+            let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.close()).await;
         }
         tracing::info!(
             elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -8,15 +8,19 @@ use crate::domain::ids::AssignmentId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
+use crate::log::OpenError;
 
 pub(super) fn open(dir: &std::path::Path) -> Ledger {
+    try_open(dir).unwrap()
+}
+
+fn try_open(dir: &std::path::Path) -> Result<Ledger, OpenLedgerError> {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
     Ledger::open(
         LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: super::Signing::default() },
         &NoProgress,
     )
-    .unwrap()
 }
 
 pub(super) fn submission(id: Option<&str>, ask: Ask) -> Submission {
@@ -80,6 +84,24 @@ pub(super) async fn lived_in(dir: &std::path::Path) -> Vec<(String, u64, [u8; 32
     let told = ledger.tenants().into_iter().map(of).collect();
     ledger.stop().await;
     told
+}
+
+/// Two first starts on one folder: a key that the second one made would be on the disk, and another one in the first's memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_not_got_the_folder_makes_no_key_in_it() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("new");
+    let first = FolderLock::take(&dir).unwrap();
+    let second = try_open(&dir);
+    assert!(matches!(second, Err(OpenLedgerError::Start(StartError::Log(OpenError::Locked { .. })))));
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["LOCK"]);
+    drop(first);
+    let ledger = open(&dir);
+    assert!(matches!(try_open(&dir), Err(OpenLedgerError::Start(StartError::Log(OpenError::Locked { .. })))));
+    ledger.stop().await;
+    // a ledger that was stopped lets go of the folder, whoever still has a clone of it
+    open(&dir).stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

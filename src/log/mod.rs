@@ -18,6 +18,7 @@ mod feeder;
 mod frame;
 mod group;
 mod journal;
+mod lock;
 mod manifest;
 mod medium;
 #[cfg(test)]
@@ -51,14 +52,12 @@ pub mod writer;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use group::Encoder;
 use journal::{Journal, JournalError};
-use medium::{FileMedium, Medium, TOP};
+use medium::{FileMedium, Medium};
 use read_log::ReadLogPlace;
 use recovery::Opened;
 use shared::{Files, Shared};
@@ -69,6 +68,7 @@ pub use checkpoint::CheckpointInfo;
 pub use error::{AppendError, Damage, OpenError, ReadError, Room};
 pub use frame::{Head, RECORD_BYTES_MAX, Records};
 pub use group::{Group, ReplayedFrame, ReplayedGroup};
+pub use lock::FolderLock;
 pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
@@ -142,20 +142,29 @@ pub struct Log {
     heads: BTreeMap<u32, Head>,
     last_group: u64,
     log_id: [u8; 16],
-    _lock: Option<File>,
+    _lock: Option<Arc<FolderLock>>,
 }
 
 impl Log {
-    /// Opens the log in a folder, or makes it there. Takes as long as the tail behind the last checkpoint is, or, if sled
-    /// has to be made anew, as the whole journal is.
-    pub fn open(options: LogOptions, progress: &dyn Progress) -> Result<(Log, OpenReport), OpenError> {
+    /// Opens the log in a folder that is locked for us, or makes it there. Takes as long as the tail behind the last
+    /// checkpoint is, or, if sled has to be made anew, as the whole journal is.
+    pub fn open_locked(
+        options: LogOptions,
+        lock: Arc<FolderLock>,
+        progress: &dyn Progress,
+    ) -> Result<(Log, OpenReport), OpenError> {
         let medium: Arc<dyn Medium> = Arc::new(FileMedium::new(&options.dir));
-        medium.create_folder(TOP).map_err(OpenError::io(format!("making {}", options.dir.display())))?;
-        let lock = lock(&options)?;
         let place = self::sled::SledPlace::new(&options.dir, options.sled_cache_bytes);
         let (mut log, report) = Log::open_on(medium, &place, &options, progress)?;
         log._lock = Some(lock);
         Ok((log, report))
+    }
+
+    /// The same for a test that has nothing but a log in its folder.
+    #[cfg(test)]
+    pub(crate) fn open(options: LogOptions, progress: &dyn Progress) -> Result<(Log, OpenReport), OpenError> {
+        let lock = FolderLock::take(&options.dir)?;
+        Log::open_locked(options, lock, progress)
     }
 
     /// The same on any medium and any read log.
@@ -283,7 +292,7 @@ impl Log {
         self.feeder.checkpoint().map_err(AppendError::Fatal)
     }
 
-    /// Gives sled the rest, checkpoints, and lets go of the folder. An error leaves the folder as a kill would: whole, and
+    /// Gives sled the rest, checkpoints, and lets go of its share of the folder's lock. An error leaves the folder as a kill would: whole, and
     /// the next start takes a little longer.
     pub fn close(mut self) -> Result<(), AppendError> {
         let outcome = self.checkpoint_now().map(|_| ());
@@ -297,23 +306,5 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.feeder.stop();
         self.shared.close_read_log();
-    }
-}
-
-/// One seatledger per folder: the lock goes with the process, however it ends.
-fn lock(options: &LogOptions) -> Result<File, OpenError> {
-    let dir = options.dir.display().to_string();
-    let path = options.dir.join("LOCK");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(OpenError::io(format!("opening {}", path.display())))?;
-    match file.try_lock() {
-        Ok(()) => {
-            // for `is_in_use`, which must tell this process from another
-            let noted = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
-            noted.map_err(OpenError::io(format!("writing {}", path.display())))?;
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir }),
-        Err(TryLockError::Error(error)) => Err(OpenError::Io { doing: format!("locking {}", path.display()), error }),
     }
 }

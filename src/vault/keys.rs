@@ -6,13 +6,13 @@
 //! ```
 //! Numbers are big-endian; status is 1 for a key and 2 for an erased one. What is torn at the end was never used by any event.
 
-use super::{NONCE_BYTES, OpenSealError, Secret, VaultError, cipher, derived, mac, truncated};
+use super::{NONCE_BYTES, OpenSealError, Secret, VaultError, cipher, derived, mac, make_once, truncated};
 use crate::domain::ids::SubjectId;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -165,21 +165,7 @@ fn create(path: &Path, master: &Secret) -> Result<(), VaultError> {
     header[56..HEADER_USED].copy_from_slice(&wrap(master, &index_key, &nonce, MAGIC));
     let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
     header[HEADER_USED..HEADER_USED + 4].copy_from_slice(&crc);
-    let aside = path.with_extension("keys.new");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
-    file.write_all_at(&header, 0).map_err(io)?;
-    file.sync_all().map_err(io)?;
-    std::fs::rename(&aside, path).map_err(io)?;
-    sync_folder(path)
-}
-
-/// Makes a new name in a folder durable.
-pub(super) fn sync_folder(path: &Path) -> Result<(), VaultError> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| VaultError::Io { doing: format!("syncing the folder {}", folder.display()), error })
+    make_once(path, &header).map_err(io)
 }
 
 fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {

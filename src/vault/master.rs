@@ -1,9 +1,8 @@
 //! Where the master key comes from: a file of its own, the environment, or a command. It is never written anywhere else.
 
-use super::{Secret, VaultError};
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use super::{Secret, VaultError, make_once};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
@@ -58,24 +57,22 @@ fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
             read.map_err(|error| VaultError::Io { doing: format!("reading {}", path.display()), error })?;
             parse(&text, &shown)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => create(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+            create(path)?;
+            // what stands there, also where somebody else has just made it
+            from_file(path, false)
+        }
         Err(error) => Err(VaultError::Io { doing: format!("opening the master key {}", path.display()), error }),
     }
 }
 
-fn create(path: &Path) -> Result<Secret, VaultError> {
+fn create(path: &Path) -> Result<(), VaultError> {
     let io = |error| VaultError::Io { doing: format!("making the master key {}", path.display()), error };
     let mut key: Secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut key[..])
         .map_err(|error| VaultError::MasterKey { what: format!("could not be drawn: {error}") })?;
-    let aside = path.with_extension("key.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(&key[..])));
-    file.write_all(text.as_bytes()).map_err(io)?;
-    file.sync_all().map_err(io)?;
-    std::fs::rename(&aside, path).map_err(io)?;
-    super::keys::sync_folder(path)?;
-    Ok(key)
+    make_once(path, text.as_bytes()).map_err(io)
 }
 
 fn from_command(argv: &[String]) -> Result<Secret, VaultError> {

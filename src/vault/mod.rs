@@ -7,6 +7,7 @@
 mod keys;
 mod master;
 mod names;
+mod once;
 
 pub use keys::{FILE_NAME as KEYS_FILE, KeyFileReport};
 pub use master::{FILE_NAME as MASTER_KEY_FILE, MasterKeySource};
@@ -14,6 +15,7 @@ pub use names::{
     read_device, read_user, reveal, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody,
     user_name_blind,
 };
+pub(crate) use once::make_once;
 
 use crate::domain::ids::SubjectId;
 use crate::domain::personal::{AliasKind, Blind};
@@ -63,7 +65,7 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Opens the vault in a data folder, or makes it there.
+    /// Opens the vault in a data folder that the caller has locked, or makes it there.
     pub fn open(dir: &Path, source: &MasterKeySource) -> Result<Self, VaultError> {
         let path = dir.join(keys::FILE_NAME);
         let is_new = !path.exists();

@@ -34,6 +34,31 @@ fn keys_are_for_the_service_alone() {
 }
 
 #[test]
+fn many_who_make_a_key_file_at_once_go_on_with_one_key() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let source = MasterKeySource::File(dir.path().join("elsewhere.key"));
+        let begin = std::sync::Barrier::new(8);
+        let load = || {
+            begin.wait();
+            source.load(dir.path(), true).unwrap()
+        };
+        let keys: Vec<Secret> = std::thread::scope(|scope| {
+            let loading: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+            loading.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let stored = source.load(dir.path(), false).unwrap();
+        assert!(keys.iter().all(|key| **key == *stored));
+        // what a cut left beside it is no hindrance
+        std::fs::remove_file(dir.path().join("elsewhere.key")).unwrap();
+        std::fs::write(dir.path().join("elsewhere.key.new"), "half a key").unwrap();
+        let again = source.load(dir.path(), true).unwrap();
+        assert_eq!(*again, *source.load(dir.path(), false).unwrap());
+        assert!(!dir.path().join("elsewhere.key.new").exists());
+    }
+}
+
+#[test]
 fn another_master_key_is_named_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     vault(dir.path());

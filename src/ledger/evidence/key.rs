@@ -2,9 +2,9 @@
 //! written nowhere else, and is never shown. While it is being changed, the next one stands beside it. Not here: signing,
 //! and what a change has to do (`rotation.rs`).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use crate::vault::make_once;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -152,23 +152,19 @@ fn from_file(path: &Path) -> Result<Secret, String> {
             parse(&text).ok_or_else(|| format!("the log's key {shown} is not 64 hexadecimal digits"))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create(path).map_err(|error| format!("the log's key {shown} can't be made: {error}"))
+            create(path).map_err(|error| format!("the log's key {shown} can't be made: {error}"))?;
+            // what stands there, also where somebody else has just made it
+            from_file(path)
         }
         Err(error) => Err(format!("the log's key {shown} can't be opened: {error}")),
     }
 }
 
-fn create(path: &Path) -> io::Result<Secret> {
+fn create(path: &Path) -> io::Result<()> {
     let secret = draw()?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(Zeroizing::new(format!("{}\n", hex::encode(&secret[..]))).as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&aside, path)?;
-    sync_folder_of(path)?;
+    make_once(path, Zeroizing::new(format!("{}\n", hex::encode(&secret[..]))).as_bytes())?;
     tracing::info!(path = %path.display(), "a key for signing the log was made");
-    Ok(secret)
+    Ok(())
 }
 
 fn sync_folder_of(path: &Path) -> io::Result<()> {

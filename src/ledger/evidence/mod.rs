@@ -26,16 +26,19 @@ pub use timestamp::{Authorities, Due, RESPONSE_BYTES_MAX, Stamp, TimestampError,
 use super::{Ledger, ReadError, Shelf};
 use crate::clock::monotonic;
 use crate::domain::ids::TenantId;
-use crate::log::LogReader;
 use crate::log::writer::WriterHandle;
+use crate::log::{FolderLock, LogReader};
 use crate::merkle::{Signature, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
 use cosigned::Cosigned;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use heads::Heads;
 use key::NextKey;
+use parking_lot::Mutex;
 use rounds::{ROUND_HEADS_MAX, ROUND_HEADS_MIN};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use timestamp::Timestamps;
 
@@ -133,39 +136,69 @@ pub(super) struct Evidence {
     timestamps: Timestamps,
     shelf: Arc<Shelf>,
     every: Duration,
-    /// Goes with the ledger, and the thread with it.
-    _stop: Sender<()>,
+    /// Until it is closed.
+    at_work: Mutex<Option<AtWork>>,
+}
+
+/// What goes with the ledger.
+struct AtWork {
+    stop: Sender<()>,
+    /// `None` where nothing is signed by itself.
+    thread: Option<JoinHandle<()>>,
+    lock: Arc<FolderLock>,
 }
 
 impl Evidence {
     /// Starts to sign.
-    pub(super) fn start(dir: &Path, heads: Heads, signing: &Signing, shelf: Arc<Shelf>) -> Result<Self, HeadsError> {
+    pub(super) fn start(
+        dir: &Path,
+        heads: Heads,
+        signing: &Signing,
+        shelf: Arc<Shelf>,
+        lock: Arc<FolderLock>,
+    ) -> Result<Self, HeadsError> {
         let every = signing.every;
         let cosigned = Cosigned::open(dir, signing.witnessing.clone(), heads.reader())?;
         let timestamps =
             Timestamps::open(dir).map_err(|error| HeadsError::Io { doing: "listing timestamps".into(), error })?;
         let heads = Arc::new(heads);
         let (stop, stopped) = bounded::<()>(1);
+        let mut thread = None;
         if every > Duration::ZERO {
-            let (heads, shelf) = (Arc::clone(&heads), Arc::clone(&shelf));
+            let (heads, shelf, held) = (Arc::clone(&heads), Arc::clone(&shelf), Arc::clone(&lock));
             let run = move || {
+                let _held = held;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
                     sign_all(&heads, &shelf);
                 }
             };
-            std::thread::Builder::new()
-                .name("log-heads".into())
-                .spawn(run)
-                .map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error })?;
+            let started = std::thread::Builder::new().name("log-heads".into()).spawn(run);
+            let started =
+                started.map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error });
+            thread = Some(started?);
         }
-        Ok(Self { heads, cosigned, timestamps, shelf, every, _stop: stop })
+        let at_work = Mutex::new(Some(AtWork { stop, thread, lock }));
+        Ok(Self { heads, cosigned, timestamps, shelf, every, at_work })
     }
 
-    /// Signs what came since the last heads: once more at the end.
-    pub(super) fn sign_last(&self) {
+    /// Signs what came since the last heads, once more at the end, and lets go of the folder. Blocking.
+    pub(super) fn close(&self) {
+        let Some(AtWork { stop, thread, lock }) = self.at_work.lock().take() else { return };
+        drop(stop);
+        if let Some(thread) = thread {
+            // one that panicked has ended, too
+            let _ended = thread.join();
+        }
         if self.every > Duration::ZERO {
             sign_all(&self.heads, &self.shelf);
         }
+        drop(lock);
+    }
+
+    /// What is held while something is written below the folder: no other seatledger has it meanwhile.
+    fn held(&self) -> io::Result<Arc<FolderLock>> {
+        let at_work = self.at_work.lock();
+        at_work.as_ref().map(|at_work| Arc::clone(&at_work.lock)).ok_or_else(|| io::Error::other("the log is closed"))
     }
 }
 
@@ -254,6 +287,7 @@ impl Ledger {
         signature: Signature,
     ) -> Result<bool, String> {
         let evidence = &self.0.evidence;
+        let _held = evidence.held().map_err(|error| error.to_string())?;
         let is_last = evidence.heads.add(tenant.0, size, key, signature.clone())?;
         evidence.cosigned.add(tenant.0, size, key, signature)?;
         Ok(is_last)
@@ -275,7 +309,8 @@ impl Ledger {
         if !self.0.writer.reader().reach_tree(tenant.0, size, BEHIND_MAX) {
             return Err(ReadError::NotSigned("the tree is behind the log".into()));
         }
-        heads.sign(tenant.0, &slug).map_err(|error| ReadError::NotSigned(error.to_string()))
+        let signed = self.0.evidence.held().and_then(|_held| heads.sign(tenant.0, &slug));
+        signed.map_err(|error| ReadError::NotSigned(error.to_string()))
     }
 
     /// A tile of hashes or a bundle of records. `None` if there are not so many yet. Blocking.

@@ -85,6 +85,8 @@ async fn a_stop_signs_and_a_start_goes_on_from_there() {
     live(&ledger, 3).await;
     let key = ledger.verifier_key(TenantId(0)).unwrap();
     ledger.stop().await;
+    // from here on the folder may be another's
+    assert_eq!(ledger.timestamps_due(TenantId(0)).unwrap_err().to_string(), "the log is closed");
     drop(ledger);
     let note = fs::read(dir.path().join(HEADS).join("0")).unwrap();
     let (head, _) = Checkpoint::open(&note, &key).unwrap();

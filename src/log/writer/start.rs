@@ -16,7 +16,9 @@ use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
 use crate::log::subjects::Subjects;
-use crate::log::{Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups};
+use crate::log::{
+    FolderLock, Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups,
+};
 use crate::vault::{Vault, VaultError, reveal};
 use crossbeam_channel::{Sender, bounded};
 use std::ops::ControlFlow;
@@ -47,6 +49,7 @@ pub enum StartError {
 
 pub struct StartOptions {
     pub log: LogOptions,
+    pub lock: Arc<FolderLock>,
     pub clock: Clock,
     pub vault: Arc<Vault>,
 }
@@ -65,9 +68,9 @@ pub fn start<A: Audience + 'static>(
     look: &mut Look<'_>,
     progress: &dyn Progress,
 ) -> Result<(WriterHandle, OpenReport), StartError> {
-    let StartOptions { log, clock, vault } = options;
+    let StartOptions { log, lock, clock, vault } = options;
     let dir = log.dir.clone();
-    let (mut log, report) = Log::open(log, progress)?;
+    let (mut log, report) = Log::open_locked(log, lock, progress)?;
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;

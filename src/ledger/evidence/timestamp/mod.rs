@@ -152,6 +152,7 @@ impl Ledger {
     pub fn timestamps_due(&self, tenant: TenantId) -> io::Result<Vec<Due>> {
         let stamps = &self.0.evidence.timestamps;
         let Some(head) = self.last_head(tenant) else { return Ok(vec![]) };
+        let _held = self.0.evidence.held()?;
         let now = Timestamp::from_microsecond(self.0.clock.now().0).map_err(io::Error::other)?;
         let today = now.to_zoned(TimeZone::UTC).date();
         let mut books = stamps.books.lock();
@@ -177,6 +178,7 @@ impl Ledger {
     /// What the disk said.
     pub fn keep_timestamp(&self, tenant: TenantId, date: Date, response: &[u8]) -> io::Result<()> {
         let stamps = &self.0.evidence.timestamps;
+        let _held = self.0.evidence.held()?;
         heads::write(&folder(&stamps.dir, tenant.0), &format!("{date}.{RESPONSE}"), response)?;
         stamps.books.lock().entry(tenant.0).or_default().days.insert(date, true);
         stamps.is_refused.store(false, Ordering::Relaxed);
