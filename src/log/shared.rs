@@ -80,6 +80,8 @@ impl Shared {
     pub(crate) fn fail(&self, why: String) {
         tracing::error!(%why, "the log stopped");
         self.failure.set(why).ok();
+        // whoever has just seen no failure is waiting once this lock can be had, and hears of it
+        drop(self.window.lock());
         self.is_fed.notify_all();
     }
 

@@ -4,6 +4,8 @@
 use super::super::memory::{Faults, MemoryDisk};
 use super::super::*;
 use super::both_ways::{Machine, Told, append, record, recovered};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 fn machine() -> (Machine, Log, Told) {
     let machine = Machine::new(&Faults::default());
@@ -37,6 +39,30 @@ fn a_disk_without_room_says_so_and_says_when_there_is_room_again() {
         // what was judged while there was room is written, whatever the figure says meanwhile
         log.append(&group).expect("room");
     }
+}
+
+/// An appender looks whether the log stopped, and then waits for sled. What stops the log in between must wake it, and not
+/// before it waits.
+#[test]
+fn a_log_that_stops_wakes_an_appender_that_is_about_to_wait_for_sled() {
+    let (_machine, log, _) = machine();
+    let shared = &log.shared;
+    let is_woken = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // the appender, between its look and its wait
+        let window = shared.window.lock();
+        scope.spawn(|| {
+            shared.fail("sled did not take it".into());
+            is_woken.store(true, Ordering::SeqCst);
+        });
+        while shared.failure().is_none() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!is_woken.load(Ordering::SeqCst), "it was woken before it waited");
+        drop(window);
+    });
+    assert!(is_woken.load(Ordering::SeqCst));
 }
 
 #[test]
