@@ -50,7 +50,8 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     if still.is_none() {
         output::note("a service is running on this folder: replayed up to its last checkpoint");
     }
-    let options = ReplayOptions { tenant: args.tenant.clone(), to: args.to.unwrap_or_default() };
+    let (tenant, to) = (args.tenant.clone(), args.to.unwrap_or_default());
+    let options = ReplayOptions { tenant, to, is_beside_service: still.is_none() };
     let begun = monotonic();
     let tenants = {
         let steps = Steps::default();

@@ -8,7 +8,10 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
 use crate::log::record::{self, RecordError};
-use crate::log::{Checkpointed, OpenError, Progress, ReplayedFrame, checkpointed, replay_groups};
+use crate::log::{
+    Checkpointed, OpenError, Progress, ReplayEnd, ReplayedFrame, ReplayedGroup, checkpointed, replay_groups,
+    replay_groups_beside_service,
+};
 use crate::merkle::{Hash, Peaks};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
@@ -21,6 +24,8 @@ pub struct ReplayOptions {
     /// One tenant's slug, or everything.
     pub tenant: Option<String>,
     pub to: To,
+    /// A service runs on the folder: what is behind its last checkpoint is left alone.
+    pub is_beside_service: bool,
 }
 
 /// One tenant at the end of its replay.
@@ -51,19 +56,21 @@ pub enum ReplayError {
     NotReached { tenant: String, position: u64, last: u64 },
 }
 
-/// Folds the journal of a folder.
+/// Folds the journal of a folder. The caller keeps a service from starting meanwhile ([`crate::log::hold_still`]), or says
+/// that one runs.
 ///
 /// # Errors
 /// See [`ReplayError`]; nothing was changed.
 pub fn replay(dir: &Path, options: &ReplayOptions, progress: &dyn Progress) -> Result<Vec<Replayed>, ReplayError> {
     let mut trees = (options.to == To::End).then(Trees::default);
+    let read_groups: ReadGroups = if options.is_beside_service { replay_groups_beside_service } else { replay_groups };
     let checkpointed = checkpointed(dir)?;
     let mut states: BTreeMap<u32, Tenant> = BTreeMap::new();
     std::thread::scope(|scope| {
         let (give, read) = bounded(BATCHES_AHEAD_MAX);
         let (give_back, spent) = bounded(BATCHES_AHEAD_MAX);
         let trees = trees.as_mut();
-        let reading = scope.spawn(move || read_ahead(dir, &give, &spent, trees, &checkpointed, progress));
+        let reading = scope.spawn(move || read_ahead(dir, read_groups, &give, &spent, trees, &checkpointed, progress));
         // whoever stops here lets go of the batches, and the reading ends
         let folded = read.into_iter().try_for_each(|mut batch| {
             fold(&mut states, &mut batch, options)?;
@@ -128,9 +135,12 @@ impl Trees {
     }
 }
 
+type ReadGroups = fn(&Path, u64, &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>) -> Result<ReplayEnd, OpenError>;
+
 /// Checks, reads and hashes the journal on a thread of its own, so that the fold does nothing else. Batches that were folded come back.
 fn read_ahead(
     dir: &Path,
+    read_groups: ReadGroups,
     give: &Sender<Batch>,
     spent: &Receiver<Batch>,
     mut trees: Option<&mut Trees>,
@@ -139,7 +149,7 @@ fn read_ahead(
 ) -> Result<(), ReplayError> {
     let mut batch = Batch::default();
     let mut other = None;
-    let ended = replay_groups(dir, 1, &mut |group| {
+    let ended = read_groups(dir, 1, &mut |group| {
         if group.number.is_multiple_of(4096) {
             progress.step("folding the history", group.number, checkpointed.group.max(group.number));
         }

@@ -15,7 +15,7 @@ use crate::domain::state::Tenant;
 use crate::log::receipts::{self, Receipt, Tally};
 use crate::log::subjects;
 use crate::log::writer::SNAPSHOT_SCHEMA;
-use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk};
+use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk, walk_beside_service};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault, VaultError};
 use kept::KeptHeads;
@@ -105,6 +105,7 @@ pub fn verify_against(
         ..History::default()
     };
     let mut kept = KeptHeads::new(kept);
+    let walk = if is_beside_service { walk_beside_service } else { walk };
     found.log = walk(dir, progress, &mut |group| {
         history.take(group);
         group.frames().for_each(|frame| kept.take(frame.tenant, frame.records));
@@ -125,7 +126,7 @@ pub fn verify_against(
         }
     }));
     found.findings.extend(found.log.head_damages.iter().cloned());
-    history.look_at_signed(dir, &mut found);
+    history.look_at_signed(dir, is_beside_service, &mut found);
     history.look_at_handovers(dir, &mut found);
     kept.end(&history.states, is_walked && !is_beside_service, &mut found);
     history.end(dir, is_beside_service, &mut found, &mut keys);
@@ -354,7 +355,7 @@ impl History<'_> {
     }
 
     /// What was signed must be so still.
-    fn look_at_signed(&self, dir: &Path, found: &mut Verification) {
+    fn look_at_signed(&self, dir: &Path, is_beside_service: bool, found: &mut Verification) {
         let owners: Vec<Owner<'_>> = self
             .states
             .iter()
@@ -365,7 +366,7 @@ impl History<'_> {
                 events: state.next_position,
             })
             .collect();
-        let signed = look_at_signed(dir, found.log.log_id.as_ref(), &owners);
+        let signed = look_at_signed(dir, found.log.log_id.as_ref(), &owners, is_beside_service);
         (found.cosignatures, found.timestamps) = (signed.cosignatures, signed.timestamps);
         found.findings.extend(signed.findings);
         found.notes.extend(signed.notes);

@@ -72,10 +72,12 @@ pub use lock::FolderLock;
 pub use reader::LogReader;
 pub use ready::start_new_origin;
 pub use recovery::{OpenReport, TornEnd};
-pub use replay::{Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups};
+pub use replay::{
+    Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
+};
 pub use restored::RestoredMark;
 pub use trees::Tree;
-pub use walk::{EachGroup, WalkReport, walk};
+pub use walk::{EachGroup, WalkReport, walk, walk_beside_service};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.
 pub const EXIT_LOG_STOPPED: i32 = 70;

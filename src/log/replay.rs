@@ -23,16 +23,26 @@ pub struct ReplayEnd {
 }
 
 /// Hands out the groups from `from_group` on in their order, over all tenants, each checked: checksums, chain hashes,
-/// links, numbers. Reads only, from the journal only; beside a running service only up to its last checkpoint.
-/// An error names the first bad place, or that the journal ends before that checkpoint; the groups before it were handed out.
+/// links, numbers. Reads only, from the journal only, to its end: the caller sees that nobody writes it ([`hold_still`]).
+/// An error names the first bad place, or that the journal ends before the last checkpoint; the groups before it were
+/// handed out.
 pub fn replay_groups(
     dir: &Path,
     from_group: u64,
     each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
 ) -> Result<ReplayEnd, OpenError> {
+    replay_on(&FileMedium::new(dir), from_group, u64::MAX, each)
+}
+
+/// The same beside a running service, up to its last checkpoint: the end of a journal that somebody is writing can't be
+/// told from damage.
+pub fn replay_groups_beside_service(
+    dir: &Path,
+    from_group: u64,
+    each: &mut dyn FnMut(ReplayedGroup<'_>) -> ControlFlow<()>,
+) -> Result<ReplayEnd, OpenError> {
     let medium = FileMedium::new(dir);
-    // the end of a journal that another process is writing can't be told from damage
-    let to = if is_in_use(dir) { read_anchor(&medium)?.manifest.group } else { u64::MAX };
+    let to = read_anchor(&medium)?.manifest.group;
     replay_on(&medium, from_group, to, each)
 }
 
@@ -55,15 +65,6 @@ pub(crate) fn replay_on(
         reaches(medium, anchored.group.min(to_group), end.last_group)?;
     }
     Ok(ReplayEnd { last_group: end.last_group })
-}
-
-/// Whether another process has this folder open.
-pub(crate) fn is_in_use(dir: &Path) -> bool {
-    let path = dir.join("LOCK");
-    let is_locked =
-        std::fs::File::open(&path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-    let holder = std::fs::read_to_string(&path).unwrap_or_default();
-    is_locked && holder != std::process::id().to_string()
 }
 
 /// While this is held, no service starts on the folder.

@@ -77,17 +77,21 @@ impl WalkReport {
     }
 }
 
-/// Walks the log of a folder. Beside a running service it goes as far as the last checkpoint and leaves sled alone.
+/// Walks the log of a folder beside a running service: as far as its last checkpoint, and without sled.
+pub fn walk_beside_service(dir: &Path, progress: &dyn Progress, each: &mut EachGroup<'_>) -> WalkReport {
+    let medium = FileMedium::new(dir);
+    let mut report = WalkReport::default();
+    if let Some(baseline) = baseline_beside_service(&medium, &mut report) {
+        let to = baseline.anchored.manifest.group;
+        walk_on(&medium, baseline, None, to, progress, each, &mut report);
+    }
+    report
+}
+
+/// Walks the log of a stopped folder, which the caller keeps from being served ([`super::hold_still`]).
 pub fn walk(dir: &Path, progress: &dyn Progress, each: &mut EachGroup<'_>) -> WalkReport {
     let medium = FileMedium::new(dir);
     let mut report = WalkReport::default();
-    if super::replay::is_in_use(dir) {
-        if let Some(baseline) = baseline_beside_service(&medium, &mut report) {
-            let to = baseline.anchored.manifest.group;
-            walk_on(&medium, baseline, None, to, progress, each, &mut report);
-        }
-        return report;
-    }
     let scratch = tempfile::tempdir();
     let read_log = match &scratch {
         Ok(scratch) => open_copy(dir, scratch.path(), &mut report),

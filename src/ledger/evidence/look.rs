@@ -14,7 +14,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::state::LogKeyRotation;
 use crate::log::Damage;
 use crate::merkle::{Checkpoint, KeyKind, Note, Signer, VerifierKey, parse_round};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,11 +56,20 @@ struct Look<'s> {
     witnesses: Option<Vec<VerifierKey>>,
     is_list_missed: bool,
     unchecked: u64,
+    is_beside_service: bool,
+    /// Tenants that have a head and no history: of a service that goes on, they are behind what was walked.
+    ahead: BTreeSet<u32>,
     seen: Signed,
 }
 
-/// Looks at all of it. `log_id` as `READY` says it: without one nothing can be told.
-pub(in crate::ledger) fn look_at_signed(dir: &Path, log_id: Option<&[u8; 16]>, owners: &[Owner<'_>]) -> Signed {
+/// Looks at all of it. `log_id` as `READY` says it: without one nothing can be told. Beside a service the heads may be ahead of
+/// the history that the owners are of.
+pub(in crate::ledger) fn look_at_signed(
+    dir: &Path,
+    log_id: Option<&[u8; 16]>,
+    owners: &[Owner<'_>],
+    is_beside_service: bool,
+) -> Signed {
     let Some(log_id) = log_id else { return Signed::default() };
     let owners = owners.iter().map(|owner| (owner.tenant.0, *owner)).collect();
     let mut look = Look {
@@ -71,6 +80,8 @@ pub(in crate::ledger) fn look_at_signed(dir: &Path, log_id: Option<&[u8; 16]>, o
         witnesses: None,
         is_list_missed: false,
         unchecked: 0,
+        is_beside_service,
+        ahead: BTreeSet::new(),
         seen: Signed::default(),
     };
     look.read_keys();
@@ -249,9 +260,17 @@ impl<'s> Look<'s> {
 
     fn note(&mut self, tenant: u32, path: &Path, note: Note) -> Option<Checkpoint> {
         let head: Checkpoint = note.text.parse().ok()?;
-        let Some(owner) = self.owners.get(&tenant).copied() else {
-            self.find_at(path, tenant, head.size, "the history knows no such tenant");
-            return Some(head);
+        let owner = match self.owners.get(&tenant).copied() {
+            Some(owner) => owner,
+            None if self.is_beside_service => {
+                self.ahead.insert(tenant);
+                // of what came so late the key is today's
+                Owner { tenant: TenantId(tenant), slug: "", log_keys: &[], events: 0 }
+            }
+            None => {
+                self.find_at(path, tenant, head.size, "the history knows no such tenant");
+                return Some(head);
+            }
         };
         let mut parts = head.origin.rsplit('/');
         let (slug, log_id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -367,6 +386,10 @@ impl<'s> Look<'s> {
         if self.is_list_missed && self.seen.findings.iter().all(|finding| !finding.file.ends_with(WITNESS_KEYS)) {
             let list = self.dir.join(COSIGNED).join(WITNESS_KEYS);
             self.find(&list, "it is missing, and witnesses have signed heads: without their keys nobody can tell");
+        }
+        if !self.ahead.is_empty() {
+            let note = format!("tenants with signed heads that are ahead of what was walked: {}", self.ahead.len());
+            self.seen.notes.push(note);
         }
         if self.unchecked > 0 {
             let why = if self.today.is_none() { LOG_KEY_FILE } else { "the key that signed them" };

@@ -6,7 +6,7 @@ use crate::ledger::NoProgress;
 use crate::ledger::tests::{inventory, lived_in, open, submission};
 
 fn told(dir: &Path, tenant: Option<&str>, to: To) -> Result<Vec<(String, u64, [u8; 32])>, ReplayError> {
-    let options = ReplayOptions { tenant: tenant.map(str::to_owned), to };
+    let options = ReplayOptions { tenant: tenant.map(str::to_owned), to, ..ReplayOptions::default() };
     let replayed = replay(dir, &options, &NoProgress)?;
     Ok(replayed.into_iter().map(|r| (r.state.slug.clone(), r.state.next_position - 1, r.digest)).collect())
 }

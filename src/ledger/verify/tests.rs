@@ -5,8 +5,8 @@ use crate::domain::command::{Actor, Door, Envelope};
 use crate::domain::facts::GrantCause;
 use crate::domain::ids::{Holder, PoolId, UserId};
 use crate::domain::time::Time;
-use crate::ledger::NoProgress;
 use crate::ledger::tests::{lived_in, open};
+use crate::ledger::{Clock, Ledger, LedgerOptions, NoProgress, Signing};
 use crate::log::{Group, Log, LogOptions};
 use crate::merkle::NOTE_BYTES_MAX;
 use base64::Engine as _;
@@ -80,6 +80,42 @@ async fn a_flipped_bit_in_any_kind_of_file_is_named() {
         std::fs::write(path, bytes).unwrap();
     }
     assert_eq!(look(dir.path()).findings, []);
+}
+
+/// Heads are signed every few seconds, and a checkpoint is made twice a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_service_a_head_of_what_is_newer_than_the_last_checkpoint_is_no_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let log = LogOptions { disk_floor_bytes: 0, checkpoint_seconds: u32::MAX, ..LogOptions::new(dir.path()) };
+    let (master_key, clock) = (MasterKeySource::DataFolder, Clock::manual(Time(1_790_000_000_000_000)));
+    let ledger =
+        Ledger::open(LedgerOptions { log, master_key, clock, signing: Signing::default() }, &NoProgress).unwrap();
+    // one tenant goes on, and another one comes
+    for slug in ["acme", "later"] {
+        let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, slug, "A new name").await.unwrap();
+        ledger.signed_over(tenant, ledger.head(tenant).unwrap() + 1).unwrap();
+    }
+    assert!(dir.path().join("heads/2").exists());
+    let found = verify(dir.path(), Some(&MasterKeySource::DataFolder), true, &NoProgress);
+    assert_eq!(found.findings, []);
+    let is_noted = |words: &str| found.notes.iter().any(|note| note.contains(words));
+    assert!(is_noted("walked up to its last checkpoint"), "{:?}", found.notes);
+    assert!(is_noted("tenants with signed heads that are ahead of what was walked: 1"), "{:?}", found.notes);
+    // the signature is looked at all the same
+    let head = dir.path().join("heads/2");
+    let good = std::fs::read_to_string(&head).unwrap();
+    std::fs::write(&head, good.replacen("/later\n", "/other\n", 1)).unwrap();
+    let found = verify(dir.path(), Some(&MasterKeySource::DataFolder), true, &NoProgress);
+    assert!(found.findings.iter().any(|finding| finding.file.ends_with("heads/2")), "{:?}", found.findings);
+    std::fs::write(&head, good).unwrap();
+    ledger.stop().await;
+    drop(ledger);
+    assert_eq!(look(dir.path()).findings, []);
+    // a history without the tenant is the older one, once nobody goes on with it
+    std::fs::rename(&head, head.with_file_name("7")).unwrap();
+    let said = look(dir.path()).findings.iter().map(ToString::to_string).collect::<String>();
+    assert!(said.contains("heads/7") && said.contains("knows no such tenant"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,7 @@ impl<'m> WalkedTrees<'m> {
 
     /// A file that holds heads of many tenants.
     fn expect_round(&mut self, name: String, report: &mut WalkReport) {
-        let bytes = read_file(self.medium, &name).ok().flatten().unwrap_or_default();
+        let Some(bytes) = self.listed(&name) else { return };
         let notes = match parse_round(&bytes) {
             Ok(notes) => notes,
             Err(error) => {
@@ -68,9 +68,15 @@ impl<'m> WalkedTrees<'m> {
 
     /// A file that holds a head, which the walk is to come to.
     fn expect(&mut self, tenant: u32, name: String, report: &mut WalkReport) {
-        let bytes = read_file(self.medium, &name).ok().flatten().unwrap_or_default();
+        let Some(bytes) = self.listed(&name) else { return };
         let head = Note::parse(&bytes).ok().and_then(|note| note.text.parse::<Checkpoint>().ok());
         self.expect_head(tenant, name, head, report);
+    }
+
+    /// What is in a file that was listed; nothing where it can't be read. `None` if a service has put a newer one in its
+    /// place meanwhile.
+    fn listed(&self, name: &str) -> Option<Vec<u8>> {
+        read_file(self.medium, name).unwrap_or_else(|_| Some(vec![]))
     }
 
     fn expect_head(&mut self, tenant: u32, name: String, head: Option<Checkpoint>, report: &mut WalkReport) {

@@ -53,7 +53,7 @@ fn look(dir: &Path) -> Verification {
 /// The look at what is signed alone.
 fn look_alone(dir: &Path, log_id: &[u8; 16]) -> Signed {
     let owner = |tenant, slug| Owner { tenant: TenantId(tenant), slug, log_keys: &[], events: 20 };
-    look_at_signed(dir, Some(log_id), &[owner(0, "contoso"), owner(1, "fabrikam")])
+    look_at_signed(dir, Some(log_id), &[owner(0, "contoso"), owner(1, "fabrikam")], false)
 }
 
 fn stamped_files(dir: &Path) -> Vec<PathBuf> {
