@@ -9,7 +9,7 @@ use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ pub struct Restored {
 /// # Errors
 /// When it is not whole.
 pub fn check(from: &mut dyn Read, bytes: u64, progress: &dyn Progress) -> Result<About, RestoreError> {
-    read_archive(from, bytes, progress, &mut |_| Ok(Box::new(io::sink())))
+    read_archive(from, bytes, progress, &mut |_, content| io::copy(content, &mut io::sink()).map(|_| ()))
 }
 
 /// Restores a backup of so many bytes into a folder that is empty or not there yet. With a master key the seals are
@@ -76,17 +76,12 @@ pub fn restore(
     let mut place = Place::take(dir)?;
     let aside = dir.join(ASIDE);
     std::fs::create_dir_all(aside.join("journal")).map_err(RestoreError::io(format!("making {}", aside.display())))?;
-    let mut files: Vec<File> = vec![];
-    let about = read_archive(from, bytes, progress, &mut |name| {
-        if [ABOUT, SUMS].contains(&name) {
-            return Ok(Box::new(io::sink()));
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside.join(name))?;
-        files.push(file.try_clone()?);
-        Ok(Box::new(file))
+    // one after the other: a log may have more segments than a process may have files open
+    let about = read_archive(from, bytes, progress, &mut |name, content| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside.join(name))?;
+        io::copy(content, &mut file)?;
+        file.sync_all()
     })?;
-    let synced = files.iter().try_for_each(File::sync_all);
-    synced.map_err(RestoreError::io("syncing the restored files"))?;
     let inside = about.is_master_key_inside.then_some(MasterKeySource::DataFolder);
     let seen = verify(&aside, inside.as_ref().or(master_key), false, progress);
     if let Some(first) = seen.findings.first() {
@@ -198,9 +193,10 @@ impl Drop for Place {
     }
 }
 
-type Sink<'s> = dyn FnMut(&str) -> io::Result<Box<dyn Write>> + 's;
+/// Takes a file's name and all of its content.
+type Sink<'s> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 's;
 
-/// Reads the archive; every file goes to what `sink` opens for it, and its sum is compared at the end.
+/// Reads the archive; every file goes to `sink`, and its sum is compared at the end.
 fn read_archive(
     from: &mut dyn Read,
     total: u64,
@@ -233,8 +229,7 @@ fn read_archive(
         if is_small {
             from.read_to_end(&mut kept).map_err(unreadable)?;
         } else {
-            let mut out = sink(&name).map_err(RestoreError::io(format!("making {name}")))?;
-            io::copy(&mut from, &mut out).map_err(RestoreError::io(format!("copying {name} out of the backup")))?;
+            sink(&name, &mut from).map_err(RestoreError::io(format!("copying {name} out of the backup")))?;
         }
         if from.bytes != size {
             return Err(unusable(format!("it is cut off in {name}")));

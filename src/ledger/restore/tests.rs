@@ -8,6 +8,7 @@ use crate::ledger::backup::{BackupError, backup_folder};
 use crate::ledger::replay::{ReplayOptions, replay};
 use crate::ledger::tests::{inventory, lived_in, open, submission, user};
 use crate::ledger::{Ledger, NoProgress};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn backup(dir: &Path, master_key: Option<&Path>) -> Result<Vec<u8>, BackupError> {
     let mut bytes = vec![];
@@ -162,6 +163,40 @@ async fn a_backup_that_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
     std::fs::create_dir(&to).unwrap();
     assert!(put_back(b"no tar at all", &to).is_err());
     assert_eq!(std::fs::read_dir(&to).unwrap().count(), 0, "a folder that was there stays, empty");
+}
+
+/// Counts the files in a folder that this process has open, whenever a file of a backup was read.
+struct Open {
+    below: PathBuf,
+    files_read: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Progress for Open {
+    fn step(&self, what: &str, _: u64, _: u64) {
+        if what != "reading the backup" {
+            return;
+        }
+        let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = entries.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        let open = targets.filter(|target| target.starts_with(&self.below)).count();
+        self.files_read.fetch_add(1, Ordering::Relaxed);
+        self.most.fetch_max(open, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_restored_is_not_kept_open() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    let to = parent.path().canonicalize().unwrap().join("new");
+    let (files_read, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let open = Open { below: to.join(ASIDE), files_read, most };
+    restore(&mut &bytes[..], bytes.len() as u64, &to, None, &open).unwrap();
+    // the anchor, its manifest, READY, a segment, the keys, and what tells of the backup
+    assert!(open.files_read.into_inner() >= 6);
+    assert_eq!(open.most.into_inner(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
