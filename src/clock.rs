@@ -14,6 +14,7 @@ pub struct Clock(Arc<Inner>);
 
 struct Inner {
     source: Source,
+    opened: Instant,
     jump: Mutex<JumpState>,
 }
 
@@ -49,7 +50,7 @@ impl Clock {
 
     fn of(source: Source, now: Time) -> Self {
         let jump = JumpState { wall_at_reference: now, reference: monotonic(), jumped: None };
-        Self(Arc::new(Inner { source, jump: Mutex::new(jump) }))
+        Self(Arc::new(Inner { source, opened: monotonic(), jump: Mutex::new(jump) }))
     }
 
     #[must_use]
@@ -57,6 +58,15 @@ impl Clock {
         match &self.0.source {
             Source::System => wall(),
             Source::Manual(now) => *now.lock(),
+        }
+    }
+
+    /// How far it has run: nobody can set this back. A manual clock runs when it is advanced.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        match &self.0.source {
+            Source::System => self.0.opened.elapsed(),
+            Source::Manual(now) => Duration::from_micros(u64::try_from(now.lock().0).unwrap_or_default()),
         }
     }
 
@@ -151,7 +161,9 @@ mod tests {
     fn a_manual_clock_moves_only_when_it_is_told_to() {
         let clock = Clock::manual(Time(5));
         assert_eq!((clock.now(), clock.now()), (Time(5), Time(5)));
+        let begun = clock.elapsed();
         assert_eq!(clock.advance(Duration::from_secs(2)), Some(Time(2_000_005)));
+        assert_eq!(clock.elapsed() - begun, Duration::from_secs(2));
         clock.start_after(Time(9_000_000));
         assert_eq!(clock.now(), Time(9_000_000));
         assert_eq!(clock.check_for_jump(), None);

@@ -4,6 +4,7 @@ use super::draft::{Draft, FreshReceipts, Judgement};
 use super::judge::{Repeat, Verdict};
 use super::subjects::{known_device, known_user, put_device, with_others};
 use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
+use crate::clock::Clock;
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
 use crate::domain::decide::{CountedRefusal, Judged, decide};
 use crate::domain::event::{Event, Recorded};
@@ -20,9 +21,10 @@ use crate::vault::{Vault, seal_device, seal_user};
 use std::collections::{BTreeMap, HashMap};
 use std::iter::repeat_n;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A refusal's repeats are written down at most so long after the first of them.
-const COUNTS_FLUSHED_AFTER_MICROS: i64 = 5_000_000;
+const COUNTS_FLUSHED_AFTER: Duration = Duration::from_secs(5);
 /// So many different refusals may have uncounted repeats at once; then they are written at once.
 const COUNTS_MAX: usize = 10_000;
 
@@ -43,11 +45,13 @@ pub(super) struct Bench {
     sent_receipts: Arc<FreshReceipts>,
     buffer: Vec<u8>,
     counts: BTreeMap<(TenantId, CountedRefusal), u64>,
-    counts_since: Option<Time>,
+    /// How far the clock had run at the first of them.
+    counts_since: Option<Duration>,
+    clock: Clock,
 }
 
 impl Bench {
-    pub(super) fn new(tenants: Vec<Tenant>, receipts: Receipts, vault: Arc<Vault>) -> Self {
+    pub(super) fn new(tenants: Vec<Tenant>, receipts: Receipts, vault: Arc<Vault>, clock: Clock) -> Self {
         let slugs = (0..).map(TenantId).zip(&tenants).map(|(id, tenant)| (tenant.slug.clone(), id)).collect();
         Self {
             tenants,
@@ -59,6 +63,7 @@ impl Bench {
             buffer: Vec::new(),
             counts: BTreeMap::new(),
             counts_since: None,
+            clock,
         }
     }
 
@@ -307,7 +312,7 @@ impl Bench {
         let answer = judged.answer();
         if let Some(counted) = judged.counts_at {
             *self.counts.entry((tenant, counted)).or_default() += 1;
-            self.counts_since.get_or_insert(envelope.recorded_at);
+            self.counts_since.get_or_insert_with(|| self.clock.elapsed());
         }
         if let Some(state) = self.tenant(tenant) {
             envelope.recorded_at = envelope.recorded_at.max(state.last_recorded_at);
@@ -334,10 +339,9 @@ impl Bench {
 
     /// Lets time pass in every tenant.
     pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) {
-        if self
-            .counts_since
-            .is_some_and(|since| now.0 - since.0 >= COUNTS_FLUSHED_AFTER_MICROS || self.counts.len() > COUNTS_MAX)
-        {
+        // not by `now`: the wall clock may be set back meanwhile
+        let is_old = |since| self.clock.elapsed().saturating_sub(since) >= COUNTS_FLUSHED_AFTER;
+        if self.counts_since.is_some_and(|since| is_old(since) || self.counts.len() > COUNTS_MAX) {
             self.flush_counts(now);
         }
         if !may_run_timers {
@@ -388,3 +392,6 @@ fn timer_envelope(now: Time) -> Envelope {
 fn command_in(submission: &Submission) -> Option<&Command> {
     if let Ask::Intake(Intake::Command(command)) = &submission.ask { Some(command) } else { None }
 }
+
+#[cfg(test)]
+mod tests;

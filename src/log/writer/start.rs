@@ -111,7 +111,7 @@ pub fn start<A: Audience + 'static>(
     let writer = Writer {
         behind: Behind::start(committer, waiting.news()).map_err(StartError::Thread)?,
         reader: reader.clone(),
-        bench: Bench::new(tenants, receipts.clone(), vault),
+        bench: Bench::new(tenants, receipts.clone(), vault, clock.clone()),
         subjects: subjects.clone(),
         clock,
         caches: Caches::new(dir, fold.records),

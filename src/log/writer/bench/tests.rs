@@ -1,0 +1,80 @@
+//! The bench alone, under a wall clock that is set back. Not here: groups, answers, restarts (`ledger::tests`).
+
+use super::*;
+use crate::domain::command::{Inventory, InventoryItem, PoolRef, TargetRef, UserRef};
+use crate::domain::facts::{Intent, Owned};
+use crate::domain::key::{LicenseType, PoolKey, Provider};
+use crate::domain::personal::UserProfile;
+use crate::vault::{MasterKeySource, user_name_blind};
+
+fn submission(ask: Ask) -> Submission {
+    Submission {
+        actor: Actor::Root,
+        door: Door::Http,
+        command_id: None,
+        content_hash: 0,
+        occurred_at: None,
+        reason: None,
+        if_match: None,
+        ask,
+    }
+}
+
+fn one_seat() -> Ask {
+    let item = InventoryItem::declared("office", "Office", LicenseType::Offline, Owned::Count(1));
+    let inventory = Inventory {
+        provider: Provider::Declared,
+        is_complete: true,
+        is_dry_run: false,
+        language: "en-US".into(),
+        part: None,
+        pages: 1,
+        items: vec![item],
+    };
+    Ask::Intake(Intake::Observation(Observation::Inventory(inventory)))
+}
+
+fn put(user: UserRef, name: &str) -> Ask {
+    Ask::PutUser { user, profile: UserProfile { user_name: name.into(), ..UserProfile::default() } }
+}
+
+fn assign(user: UserRef) -> Ask {
+    Ask::Intake(Intake::Command(Command::Assign {
+        pool: PoolRef::Key(PoolKey::Declared { sku: "office".into() }),
+        target: TargetRef::User(user),
+        intent: Intent::Required,
+        mode: None,
+        licensing: None,
+    }))
+}
+
+fn counted(bench: &Bench) -> Vec<u64> {
+    let counted = |event: &Event| if let Event::RefusalsCounted { count, .. } = event { Some(*count) } else { None };
+    bench.draft.records.iter().filter_map(|(_, recorded)| counted(&recorded.event)).collect()
+}
+
+#[test]
+fn repeats_of_a_refusal_are_written_down_in_time_though_the_wall_clock_was_set_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = Arc::new(Vault::open(dir.path(), &MasterKeySource::DataFolder).unwrap());
+    let noon = Time(1_790_000_000_000_000);
+    let clock = Clock::manual(noon);
+    let receipts = Receipts::open(dir.path(), 0).unwrap();
+    let mut bench = Bench::new(vec![], receipts, Arc::clone(&vault), clock.clone());
+    let (tenant, _) = bench.create_tenant(Actor::Root, Door::Http, "acme", "Acme", noon).unwrap();
+    let user = |name| UserRef::Name(user_name_blind(&vault, tenant.0, name));
+    let (ada, bob) = (user("ada"), user("bob"));
+    // the seat is ada's: bob is refused once, and twice more
+    let asks = [one_seat(), put(ada, "ada"), put(bob, "bob"), assign(ada), assign(bob), assign(bob), assign(bob)];
+    for ask in asks {
+        bench.judge(tenant, submission(ask), noon, Room::Ample).unwrap();
+    }
+    assert!(counted(&bench).is_empty());
+    for second in 1..=10 {
+        clock.advance(Duration::from_secs(1));
+        let now = Time(noon.0 + (second - 30 * 60) * 1_000_000);
+        bench.tick(now, true);
+        let expected: &[u64] = if second < 5 { &[] } else { &[2] };
+        assert_eq!(counted(&bench).as_slice(), expected, "after {second} seconds");
+    }
+}
