@@ -139,6 +139,10 @@ enum Cause {
     Returned,
     Uncovered,
     Gone,
+    /// The last install of somebody's seat was on a device that is retired; which grant of that holder it was.
+    Retired(u64),
+    /// Was `Retired`, and the app was installed again.
+    Moot,
 }
 
 type Ending = (usize, Holder, Cause);
@@ -243,9 +247,17 @@ impl Model {
             (Cause::Unassigned | Cause::Returned, _) => false,
             // one person's departure alone never is
             (Cause::Gone, Holder::User(_)) => !self.held.is_empty() || (crosses && !recent.is_empty()),
-            (Cause::Uncovered | Cause::Gone, _) => !self.held.is_empty() || crosses,
+            (Cause::Uncovered | Cause::Gone | Cause::Retired(_) | Cause::Moot, _) => !self.held.is_empty() || crosses,
         };
-        if is_held { self.held.push(endings) } else { self.carry_out(&endings) }
+        if !is_held {
+            return self.carry_out(&endings);
+        }
+        for (pool, holder, _) in &endings {
+            let one = &mut self.pools[*pool];
+            let has_install = one.installs.values().any(|seat| *seat == Some(*holder));
+            one.seats.entry(*holder).and_modify(|(in_use, _)| *in_use = has_install);
+        }
+        self.held.push(endings);
     }
 
     fn carry_out(&mut self, endings: &[Ending]) {
@@ -254,7 +266,8 @@ impl Model {
                 if *cause != Cause::Unassigned {
                     self.ended.push((self.now, self.seats_held()));
                 }
-                self.pools[*pool].release(*holder, false);
+                let lapses = matches!(cause, Cause::Retired(_)) && self.covers(*pool, *holder);
+                self.pools[*pool].release(*holder, lapses);
             }
         }
         endings.iter().for_each(|(pool, ..)| self.pools[*pool].serve());
@@ -264,9 +277,9 @@ impl Model {
         self.pools.iter().map(|pool| pool.seats.len() as u64).sum()
     }
 
-    fn end_all_of(&mut self, holder: Holder) {
+    fn all_of(&self, holder: Holder) -> Vec<Ending> {
         let held = (0..self.pools.len()).filter(|pool| self.pools[*pool].seats.contains_key(&holder));
-        self.end(held.map(|pool| (pool, holder, Cause::Gone)).collect());
+        held.map(|pool| (pool, holder, Cause::Gone)).collect()
     }
 
     /// The clock was advanced, or a restart has set it.
@@ -274,7 +287,7 @@ impl Model {
         self.now = now;
         while let Some((until, user)) = self.graces.first().copied().filter(|(until, _)| *until <= now) {
             self.graces.remove(&(until, user));
-            self.end_all_of(user);
+            self.end(self.all_of(user));
         }
     }
 
@@ -361,6 +374,12 @@ impl Model {
                 }
                 one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = true);
                 one.installs.insert(install, Some(holder));
+                for (at, of, cause) in self.held.iter_mut().flatten().filter(|(_, _, c)| matches!(c, Cause::Retired(_)))
+                {
+                    if (*at, *of) == (pool, holder) {
+                        *cause = Cause::Moot;
+                    }
+                }
             }
             (None, None) if is_report => drop(one.installs.insert(install, None)),
             (None, None) | (Some(_), _) => {}
@@ -368,15 +387,28 @@ impl Model {
     }
 
     fn uninstall(&mut self, pool: usize, install: Install) {
-        let Some(Some(holder)) = self.pools[pool].installs.remove(&install) else { return };
-        let (covered, in_grace) = (self.covers(pool, holder), self.is_in_grace(holder));
+        if let Some(holder) = self.unused_without(pool, install) {
+            let covered = self.covers(pool, holder);
+            self.pools[pool].take_back(holder, covered);
+        }
+    }
+
+    /// Takes an install away; whose seat is to end with it.
+    fn unused_without(&mut self, pool: usize, install: Install) -> Option<Holder> {
+        let holder = self.pools[pool].installs.remove(&install)??;
+        let is_kept = self.is_kept_unused(pool, holder);
         let one = &mut self.pools[pool];
         if one.installs.values().any(|seat| *seat == Some(holder)) {
-        } else if one.is_kept_on_uninstall && (covered || in_grace) {
-            one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = false);
-        } else {
-            one.take_back(holder, covered);
+            return None;
         }
+        if is_kept {
+            one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = false);
+        }
+        Some(holder).filter(|_| !is_kept)
+    }
+
+    fn is_kept_unused(&self, pool: usize, holder: Holder) -> bool {
+        self.pools[pool].is_kept_on_uninstall && (self.covers(pool, holder) || self.is_in_grace(holder))
     }
 
     fn leave(&mut self, holder: Holder) {
@@ -395,15 +427,21 @@ impl Model {
                 if self.grace_days > 0 {
                     self.graces.insert((self.now + self.grace_days * 24 * HOUR, holder));
                 } else {
-                    self.end_all_of(holder);
+                    self.end(self.all_of(holder));
                 }
             }
             Holder::Device(device) => {
-                self.end_all_of(holder);
+                let mut endings = self.all_of(holder);
                 for pool in 0..self.pools.len() {
                     let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();
-                    installs.into_iter().filter(|(on, _)| *on == device).for_each(|one| self.uninstall(pool, one));
+                    for install in installs.into_iter().filter(|(on, _)| *on == device) {
+                        if let Some(of) = self.unused_without(pool, install).filter(|of| *of != holder) {
+                            let (_, grant) = self.pools[pool].seats[&of];
+                            endings.push((pool, of, Cause::Retired(grant)));
+                        }
+                    }
                 }
+                self.end(endings);
             }
         }
     }
@@ -422,10 +460,15 @@ impl Model {
 
     fn confirm(&mut self) {
         let mut endings = self.held.remove(0);
-        endings.retain(|(pool, holder, cause)| {
-            let has_reason =
-                if *cause == Cause::Gone { self.gone.contains(holder) } else { !self.covers(*pool, *holder) };
-            has_reason && !self.is_in_grace(*holder)
+        endings.retain(|(pool, holder, cause)| match cause {
+            Cause::Gone => self.gone.contains(holder) && !self.is_in_grace(*holder),
+            Cause::Unassigned | Cause::Returned | Cause::Uncovered => {
+                !self.covers(*pool, *holder) && !self.is_in_grace(*holder)
+            }
+            Cause::Retired(grant) => {
+                self.pools[*pool].seats.get(holder) == Some(&(false, *grant)) && !self.is_kept_unused(*pool, *holder)
+            }
+            Cause::Moot => false,
         });
         self.carry_out(&endings);
         if self.held.is_empty() {

@@ -1,6 +1,6 @@
 //! Devices: enrolled, changed, wiped, retired.
 
-use super::settle::{Brake, Ending, Reach};
+use super::settle::{Brake, Ending, Reach, each_seat_once};
 use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::{DeviceRef, UserRef};
@@ -89,10 +89,12 @@ impl Judge<'_> {
         self.reaches(pairs)
     }
 
-    /// A wiped device has no installs any more; its seats stay.
+    /// A wiped device has no installs any more; its seats stay. Whom that leaves uncovered is settled by whoever calls.
     fn wipe(&mut self, device: DeviceId) {
         for (pool, key) in self.installs_on(device) {
-            self.remove_install(pool, key, None);
+            if let Some(holder) = self.take_off(pool, key) {
+                self.emit(Event::SeatIdle { pool, holder });
+            }
         }
     }
 
@@ -109,13 +111,15 @@ impl Judge<'_> {
         if self.tenant.device(device).is_retired {
             return Ok(Verdict::Unchanged(About::Device(device)));
         }
-        self.retire_device(device, Brake::Directory);
+        let endings = self.retire_device(device);
+        self.end_seats(&each_seat_once(endings), Brake::Directory);
         Ok(Verdict::Done)
     }
 
-    /// First the seats of its own, then its installs: what a user's seat loses by them is as if they were uninstalled. Last
-    /// what its people lose who were reached through it.
-    pub(super) fn retire_device(&mut self, device: DeviceId, brake: Brake) {
+    /// The device and its installs go. What ends with them is the caller's to end, as one change before the brake: its own
+    /// seats, those that had their last install on it, and what people lose who were reached through it.
+    #[must_use]
+    pub(super) fn retire_device(&mut self, device: DeviceId) -> Vec<Ending> {
         let holder = Holder::Device(device);
         let mut of_people = self.device_reaches(device, None);
         of_people.retain(|reach| reach.holder != holder);
@@ -127,12 +131,19 @@ impl Judge<'_> {
             entry.seats.get(&holder).is_some_and(is_revocable)
         };
         let own = self.tenant.device(device).links.seats.iter().copied().filter(is_ours);
-        let own: Vec<Ending> = own.map(|pool| Ending { pool, holder, cause: ReleaseCause::DeviceRetired }).collect();
-        self.end_seats(&own, brake);
+        let cause = ReleaseCause::DeviceRetired;
+        let mut endings: Vec<Ending> = own.map(|pool| Ending { pool, holder, cause }).collect();
         for (pool, key) in self.installs_on(device) {
             let on_last = self.tenant.pool(pool).on_device_retirement();
-            self.remove_install(pool, key, Some(on_last));
+            match self.take_off(pool, key) {
+                Some(holder) if self.outlives_installs(pool, holder, on_last) => {
+                    self.emit(Event::SeatIdle { pool, holder });
+                }
+                Some(holder) => endings.push(Ending { pool, holder, cause }),
+                None => {}
+            }
         }
-        self.settle(&of_people, ReleaseCause::Uncovered, brake);
+        endings.extend(self.coverage_endings(&of_people, ReleaseCause::Uncovered));
+        endings
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::facts::{GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{InstallKey, SeatState};
+use crate::domain::state::{InstallKey, Seat, SeatState};
 
 /// How an install comes by its seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,39 +151,39 @@ impl Judge<'_> {
             return Ok(Verdict::Unchanged(About::Install { pool, device, user }));
         }
         let on_last = self.tenant.pool(pool).policy.on_uninstall;
-        self.remove_install(pool, key, Some(on_last));
+        let reaches = self.reaches(user.map(|user| (pool, Holder::User(user))));
+        match self.take_off(pool, key) {
+            Some(holder) if self.outlives_installs(pool, holder, on_last) => {
+                self.emit(Event::SeatIdle { pool, holder })
+            }
+            Some(holder) => {
+                self.release(pool, holder, ReleaseCause::Uninstalled);
+                self.serve_queue(pool);
+            }
+            None => {}
+        }
+        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
         Ok(Verdict::Done)
     }
 
-    /// Takes an install off the record, and what its end means for the seat that licensed it. `on_last: None` keeps the
-    /// seat whatever covers it: the device was wiped and will come back.
-    pub(super) fn remove_install(&mut self, pool: PoolId, key: InstallKey, on_last: Option<KeepOrRelease>) {
+    /// Takes an install off the record. Whose seat had no other: that seat is the caller's to end or to leave idle.
+    #[must_use]
+    pub(super) fn take_off(&mut self, pool: PoolId, key: InstallKey) -> Option<Holder> {
         let InstallKey { device, user } = key;
         let seat = self.tenant.pool(pool).installs.get(&key).and_then(|install| install.seat);
-        let reaches = self.reaches(user.map(|user| (pool, Holder::User(user))));
         self.emit(Event::Uninstalled { pool, device, user });
-        if let Some(holder) = seat {
-            self.last_install_gone(pool, holder, on_last);
-        }
-        self.settle(&reaches, ReleaseCause::Uncovered, Brake::Off);
+        seat.filter(|holder| self.tenant.pool(pool).seats.get(holder).is_some_and(Seat::is_unused))
     }
 
-    fn last_install_gone(&mut self, pool: PoolId, holder: Holder, on_last: Option<KeepOrRelease>) {
+    /// Whether a seat stays with its holder when its last install goes.
+    pub(super) fn outlives_installs(&self, pool: PoolId, holder: Holder, on_last: KeepOrRelease) -> bool {
         let entry = self.tenant.pool(pool);
-        let Some(seat) = entry.seats.get(&holder).filter(|seat| seat.installs == 0 && seat.state == SeatState::InUse)
-        else {
-            return;
-        };
-        let is_kept = match on_last {
-            None => true,
-            Some(KeepOrRelease::Release) => false,
-            Some(KeepOrRelease::Keep) => self.tenant.coverage(pool, holder).is_covered() || self.is_in_grace(holder),
-        };
-        if is_kept || !entry.is_revocable(seat) {
-            self.emit(Event::SeatIdle { pool, holder });
-        } else {
-            self.release(pool, holder, ReleaseCause::Uninstalled);
-            self.serve_queue(pool);
+        if entry.seats.get(&holder).is_none_or(|seat| !entry.is_revocable(seat)) {
+            return true;
+        }
+        match on_last {
+            KeepOrRelease::Release => false,
+            KeepOrRelease::Keep => self.tenant.coverage(pool, holder).is_covered() || self.is_in_grace(holder),
         }
     }
 }

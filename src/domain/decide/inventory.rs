@@ -1,18 +1,18 @@
 //! A provider's inventory: what is listed, how much is owned, what is gone.
 
 use super::settle::{Brake, Ending};
-use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
+use super::{Judge, Ruling, Verdict};
 use crate::domain::command::{Envelope, Inventory, InventoryItem};
 use crate::domain::event::Event;
 use crate::domain::facts::{
     CapacityCause, DequeueCause, DistributionPolicy, DriftKind, DriftResolution, GrantCause, Intent, ItemSkipReason,
-    Owned, PoolState, ReleaseCause, SyncCounts,
+    Owned, PoolState, SyncCounts,
 };
 use crate::domain::ids::{DriftId, HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::Pool;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What a pass has found so far.
 #[derive(Default)]
@@ -161,11 +161,7 @@ impl Judge<'_> {
             for pool in missing {
                 self.emit(Event::RemovalHeld { held, sync, pool: *pool });
             }
-            for (cause, endings) in by_cause(lost.iter().chain(&reclaims)) {
-                for part in endings.chunks(LIST_ENTRIES_MAX) {
-                    self.emit(Event::EndingsHeld { held, sync: Some(sync), cause, seats: part.to_vec() });
-                }
-            }
+            self.hold_as(held, Some(sync), lost.iter().chain(&reclaims));
             return;
         }
         self.end_seats(lost, Brake::Off);
@@ -366,13 +362,4 @@ impl Judge<'_> {
             self.emit(Event::DistributionPolicyChanged { pool, distribution_policy });
         }
     }
-}
-
-/// One list for each cause, in the order given.
-fn by_cause<'e>(endings: impl Iterator<Item = &'e Ending>) -> BTreeMap<ReleaseCause, Vec<(PoolId, Holder)>> {
-    let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for ending in endings {
-        lists.entry(ending.cause).or_default().push((ending.pool, ending.holder));
-    }
-    lists
 }

@@ -97,8 +97,6 @@ struct Judge<'a> {
     /// Pools whose queue may have to be looked at before the command ends; some more than once.
     touched: Vec<PoolId>,
     about: RefusedAbout,
-    /// Seats that this command ended and that the brake counts: one person's departure is judged without them.
-    own_endings: u64,
 }
 
 /// What a refusal will name.
@@ -119,7 +117,6 @@ impl<'a> Judge<'a> {
             facts: Vec::with_capacity(FACTS_MOST_OFTEN),
             touched: Vec::new(),
             about: RefusedAbout::default(),
-            own_endings: 0,
             tenant,
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::facts::{CapacityCause, DeficitPolicy, GrantCause, PolicyPatch
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::LicenseType;
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{HeldEndings, SeatState};
+use crate::domain::state::{HeldEndings, Seat, SeatState};
 
 impl Judge<'_> {
     pub(super) fn reclaim(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
@@ -183,7 +183,7 @@ impl Judge<'_> {
         }
         let mut served = std::collections::BTreeSet::new();
         for (pool, holder, cause) in held.seats.iter().copied() {
-            if self.still_ends(pool, holder, cause) {
+            if self.still_ends(held, pool, holder, cause) {
                 self.release(pool, holder, cause);
                 served.insert(pool);
             }
@@ -195,17 +195,16 @@ impl Judge<'_> {
         self.emit(Event::EndingsConfirmed { held: held.id });
     }
 
-    fn still_ends(&self, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
+    fn still_ends(&self, held: &HeldEndings, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
         if matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore) {
             return self.lost_endings(&[(pool, holder)]).iter().any(|ending| ending.cause == cause);
         }
         let entry = self.tenant.pool(pool);
-        let is_ours = entry.seats.get(&holder).is_some_and(|seat| {
-            entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse)
-        });
-        if !is_ours {
+        let is_ours =
+            |seat: &&Seat| entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse);
+        let Some(seat) = entry.seats.get(&holder).filter(is_ours) else {
             return false;
-        }
+        };
         match cause {
             ReleaseCause::Departed => match holder {
                 Holder::User(user) => {
@@ -218,7 +217,12 @@ impl Judge<'_> {
                 !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
             }
             ReleaseCause::DeviceRetired => match holder {
-                Holder::User(_) => false,
+                // idle ever since, and not by another grant
+                Holder::User(_) => {
+                    seat.state == SeatState::Reserved
+                        && seat.since_position < held.position
+                        && !self.outlives_installs(pool, holder, entry.on_device_retirement())
+                }
                 Holder::Device(device) => self.tenant.device(device).is_retired,
             },
             ReleaseCause::Uninstalled

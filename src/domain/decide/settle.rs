@@ -6,9 +6,9 @@ use crate::domain::coverage::Coverage;
 use crate::domain::event::Event;
 use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
-use crate::domain::state::{HeldEndings, SeatState, Tenant};
+use crate::domain::state::{HeldEndings, Seat, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One holder in one pool, with what covered it before a change.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,13 @@ pub(super) enum Brake {
     Automatic { sync: Option<SyncId>, seats_held: u64 },
 }
 
+/// Each seat once, for what ends it first.
+pub(super) fn each_seat_once(mut endings: Vec<Ending>) -> Vec<Ending> {
+    let mut seen = BTreeSet::new();
+    endings.retain(|ending| seen.insert((ending.pool, ending.holder)));
+    endings
+}
+
 impl Judge<'_> {
     /// Notes what covers each of these now, each pair once, in the order given.
     pub(super) fn reaches(&self, pairs: impl IntoIterator<Item = (PoolId, Holder)>) -> Vec<Reach> {
@@ -64,6 +71,13 @@ impl Judge<'_> {
     }
 
     pub(super) fn settle_endings(&mut self, reaches: &[Reach], cause: ReleaseCause, brake: Brake) {
+        let endings = self.coverage_endings(reaches, cause);
+        self.end_seats(&endings, brake);
+    }
+
+    /// What ends with the coverage of these: places and lapses at once, the seats are the caller's to end.
+    #[must_use]
+    pub(super) fn coverage_endings(&mut self, reaches: &[Reach], cause: ReleaseCause) -> Vec<Ending> {
         let mut endings = Vec::new();
         for Reach { pool, holder, before } in reaches.iter().copied() {
             let after = self.tenant.coverage(pool, holder);
@@ -79,7 +93,7 @@ impl Judge<'_> {
                 endings.push(Ending { pool, holder, cause });
             }
         }
-        self.end_seats(&endings, brake);
+        endings
     }
 
     fn coverage_ends_seat(&self, pool: PoolId, holder: Holder, before: Coverage, after: Coverage) -> bool {
@@ -169,6 +183,7 @@ impl Judge<'_> {
             return;
         }
         if self.is_held_by_brake(endings.len() as u64, brake) {
+            self.leave_idle(endings);
             self.hold(endings, brake);
             return;
         }
@@ -181,10 +196,21 @@ impl Judge<'_> {
         }
     }
 
+    /// What waits at the brake without an install is a reservation.
+    fn leave_idle(&mut self, endings: &[Ending]) {
+        for Ending { pool, holder, .. } in endings.iter().copied() {
+            if self.tenant.pool(pool).seats.get(&holder).is_some_and(Seat::is_unused) {
+                self.emit(Event::SeatIdle { pool, holder });
+            }
+        }
+    }
+
     /// A seat of ours goes: at once, or when the provider has confirmed it.
     pub(super) fn release(&mut self, pool: PoolId, holder: Holder, cause: ReleaseCause) {
         let lapses = match cause {
             ReleaseCause::Uninstalled
+            // of a device never, nothing covers it any more; of people it is as if they had uninstalled
+            | ReleaseCause::DeviceRetired
             | ReleaseCause::Reclaimed
             | ReleaseCause::DeficitPlan
             | ReleaseCause::TimedOut
@@ -194,13 +220,11 @@ impl Judge<'_> {
             ReleaseCause::Unassigned
             | ReleaseCause::Uncovered
             | ReleaseCause::Departed
-            | ReleaseCause::DeviceRetired
             | ReleaseCause::NotEnoughAtProvider
             | ReleaseCause::EndedAtStore => false,
         };
         let lapsed = lapses && self.tenant.coverage(pool, holder).is_covered();
         self.touch(pool);
-        self.own_endings += u64::from(cause.is_counted_by_the_brake());
         let is_gone = matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore);
         if self.tenant.pool(pool).details.is_confirmed_by_provider && !is_gone {
             self.emit(Event::SeatReleasing { pool, holder, cause, lapsed });
@@ -221,7 +245,7 @@ impl Judge<'_> {
                 let mut recent = self.tenant.recent_endings.iter().filter(|ending| ending.at.0 > hour_ago).peekable();
                 let held_at_start = recent.peek().map_or(self.tenant.seats_held, |first| first.seats_held_before);
                 let ended: u64 = recent.map(|ending| ending.seats_ended).sum();
-                if brake == Brake::Departure && ended == self.own_endings {
+                if brake == Brake::Departure && ended == 0 {
                     return false;
                 }
                 (ended, held_at_start)
@@ -242,14 +266,24 @@ impl Judge<'_> {
             Brake::Automatic { sync, .. } => sync,
             Brake::Off | Brake::Directory | Brake::Departure => None,
         };
-        let held = HeldId(self.tenant.held_next);
-        let Some(first) = endings.first() else {
-            return;
-        };
-        let cause = first.cause;
-        for part in endings.chunks(LIST_ENTRIES_MAX) {
-            let seats = part.iter().map(|ending| (ending.pool, ending.holder)).collect();
-            self.emit(Event::EndingsHeld { held, sync, cause, seats });
+        self.hold_as(HeldId(self.tenant.held_next), sync, endings.iter());
+    }
+
+    /// One list for each cause, in the order given.
+    pub(super) fn hold_as<'e>(
+        &mut self,
+        held: HeldId,
+        sync: Option<SyncId>,
+        endings: impl Iterator<Item = &'e Ending>,
+    ) {
+        let mut lists: BTreeMap<ReleaseCause, Vec<(PoolId, Holder)>> = BTreeMap::new();
+        for ending in endings {
+            lists.entry(ending.cause).or_default().push((ending.pool, ending.holder));
+        }
+        for (cause, seats) in lists {
+            for part in seats.chunks(LIST_ENTRIES_MAX) {
+                self.emit(Event::EndingsHeld { held, sync, cause, seats: part.to_vec() });
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What time itself brings about: graces end, entitlements end, reservations time out, reviews end.
 
+use super::settle::Brake;
 use super::{Judge, Verdict};
 use crate::domain::asked::About;
 use crate::domain::event::Event;
@@ -32,9 +33,9 @@ impl Judge<'_> {
             .map(|(_, user)| *user)
             .collect();
         for user in due {
-            self.own_endings = 0;
             self.emit(Event::GraceEnded { user });
-            self.release_departed(user);
+            let endings = self.departure_endings(user);
+            self.end_seats(&endings, Brake::Departure);
         }
     }
 

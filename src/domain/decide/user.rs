@@ -1,6 +1,6 @@
 //! People: known, renamed, gone, back.
 
-use super::settle::{Brake, Ending};
+use super::settle::{Brake, Ending, each_seat_once};
 use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::UserRef;
@@ -41,8 +41,9 @@ impl Judge<'_> {
 
     pub(super) fn depart(&mut self, user: UserRef, cause: DepartureCause, retire_devices: bool) -> Ruling {
         let user = self.user_id(user)?;
+        let mut endings = Vec::new();
         match (self.tenant.user(user).departed, cause) {
-            (None, _) => self.leave(user, cause),
+            (None, _) => endings = self.leave(user, cause),
             (Some(_), DepartureCause::Deleted) => self.emit(Event::UserDeparted { user, cause, grace_until: None }),
             (Some(_), DepartureCause::Deactivated) => {}
         }
@@ -51,13 +52,16 @@ impl Judge<'_> {
             for device in
                 devices.into_iter().filter(|device| !self.tenant.device(*device).is_retired).collect::<Vec<_>>()
             {
-                self.retire_device(device, Brake::Departure);
+                endings.extend(self.retire_device(device));
             }
         }
+        self.end_seats(&each_seat_once(endings), Brake::Departure);
         Ok(self.done_or(About::User(user)))
     }
 
-    fn leave(&mut self, user: UserId, cause: DepartureCause) {
+    /// The seats that go at once, for the caller to end.
+    #[must_use]
+    fn leave(&mut self, user: UserId, cause: DepartureCause) -> Vec<Ending> {
         let holder = Holder::User(user);
         let days = self.tenant.settings.departure_grace_days;
         let grace_until = (days > 0).then(|| self.now.plus_days(days));
@@ -76,9 +80,7 @@ impl Judge<'_> {
         for part in kept.chunks(LIST_ENTRIES_MAX) {
             self.emit(Event::SeatsKept { user, pools: part.to_vec() });
         }
-        if grace_until.is_none() {
-            self.release_departed(user);
-        }
+        if grace_until.is_some() { Vec::new() } else { self.departure_endings(user) }
     }
 
     /// Whoever is gone waits in no queue and has lost nothing, before a seat that is freed finds the next.
@@ -93,10 +95,9 @@ impl Judge<'_> {
     }
 
     /// Every revocable seat that the ledger granted to a user who is gone.
-    pub(super) fn release_departed(&mut self, user: UserId) {
+    pub(super) fn departure_endings(&self, user: UserId) -> Vec<Ending> {
         let holder = Holder::User(user);
-        let endings: Vec<Ending> = self
-            .tenant
+        self.tenant
             .user(user)
             .links
             .seats
@@ -110,8 +111,7 @@ impl Judge<'_> {
                     .is_some_and(|seat| entry.is_revocable(seat) && seat.state != SeatState::Releasing)
             })
             .map(|pool| Ending { pool, holder, cause: ReleaseCause::Departed })
-            .collect();
-        self.end_seats(&endings, Brake::Departure);
+            .collect()
     }
 
     pub(super) fn return_user(&mut self, user: UserRef) -> Ruling {

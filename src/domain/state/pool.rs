@@ -45,6 +45,14 @@ pub struct Seat {
     pub is_release_refused: bool,
 }
 
+impl Seat {
+    /// In use, and its last install is gone: what a judgement has to settle before it ends.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.state == SeatState::InUse && self.installs == 0
+    }
+}
+
 /// A place in a queue: the position of the event that queued the holder.
 pub type QueuePlace = u64;
 

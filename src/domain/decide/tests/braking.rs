@@ -186,10 +186,10 @@ fn the_brake_does_not_judge_an_operator_nor_one_departure_alone() {
         deactivated_with_devices("ada"),
         expect![[r#"
         user_departed ada deactivated
-        seat_released ada departed
         device_retired laptop
-        seat_released laptop device_retired
         device_retired tablet
+        seat_released ada departed
+        seat_released laptop device_retired
         seat_released tablet device_retired
         = office: 1 of 9, 1 reserved
     "#]],
@@ -215,6 +215,123 @@ fn the_seat_of_a_retired_device_is_held_once() {
         expect![[r#"
         device_retired laptop
         endings_held device_retired held held_0 seats [[office laptop]]
+        = office: 2 of 9, 2 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn a_retirement_leaves_the_seats_that_the_brake_holds() {
+    let fleet = ["laptop", "tablet", "desk", "kiosk", "byod"];
+    let given = [
+        vec![listed(D, 9), machines("fleet", &fleet), required("fleet")],
+        fleet.map(|machine| installed(machine, "")).to_vec(),
+        vec![brake(20, 2), retired("laptop")],
+    ]
+    .concat();
+    check(
+        &given,
+        retired("tablet"),
+        expect![[r#"
+        device_retired tablet
+        uninstalled tablet
+        seat_idle tablet
+        endings_held device_retired held held_0 seats [[office tablet]]
+        = office: 4 of 9, 1 reserved, 3 in use
+    "#]],
+    );
+    check(
+        &[given, vec![retired("tablet")]].concat(),
+        held_confirmed(0),
+        expect![[r#"
+        seat_released tablet device_retired
+        endings_confirmed held held_0
+        = office: 3 of 9, 3 in use
+    "#]],
+    );
+}
+
+#[test]
+fn people_keep_the_seats_that_the_brake_holds_when_their_devices_retire() {
+    let given = [
+        listed(D, 9),
+        people("staff", &["ada", "bob", "cy", "dee", "eve"]),
+        required("staff"),
+        installed("laptop", "ada"),
+        installed("desk", "bob"),
+        brake(20, 2),
+        retired("laptop"),
+    ];
+    check(
+        &given,
+        retired("desk"),
+        expect![[r#"
+        device_retired desk
+        uninstalled bob desk
+        seat_idle bob
+        endings_held device_retired held held_0 seats [[office bob]]
+        = office: 4 of 9, 4 reserved, lapsed: ada
+    "#]],
+    );
+    let given = [&given[..], &[retired("desk")]].concat();
+    check(
+        &given,
+        held_confirmed(0),
+        expect![[r#"
+        seat_released bob device_retired lapsed
+        endings_confirmed held held_0
+        = office: 3 of 9, 3 reserved, lapsed: ada bob
+    "#]],
+    );
+    // Installed elsewhere meanwhile, it is in use.
+    check(
+        &[given, vec![installed("kiosk", "bob")]].concat(),
+        held_confirmed(0),
+        expect![[r#"
+        endings_confirmed held held_0
+        = office: 4 of 9, 3 reserved, 1 in use, lapsed: ada
+    "#]],
+    );
+}
+
+#[test]
+fn a_departure_with_devices_is_one_change_before_the_brake() {
+    let given = [
+        listed(D, 9),
+        people("staff", &["ada", "bob", "cy", "dee", "eve"]),
+        required("staff"),
+        installed("laptop", "ada"),
+        brake(20, 2),
+        people("staff", &["ada", "bob", "cy"]),
+    ];
+    check(
+        &given,
+        deactivated_with_devices("ada"),
+        expect![[r#"
+        user_departed ada deactivated
+        device_retired laptop
+        uninstalled ada laptop
+        device_retired tablet
+        seat_idle ada
+        endings_held departed held held_1 seats [[office ada]]
+        = office: 5 of 9, 5 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn the_brake_holds_what_a_wiped_device_ends() {
+    // Cy is reached through what is installed on the device, and through nothing else.
+    let given = [listed(Kind::Online, 9), required("laptop"), installed("laptop", "cy"), brake(20, 1)];
+    check(
+        &given,
+        wiped("laptop"),
+        expect![[r#"
+        device_changed laptop primary_user ada
+        device_reincarnated laptop
+        uninstalled cy laptop
+        seat_idle cy
+        endings_held uncovered held held_0 seats [[office cy]]
         = office: 2 of 9, 2 reserved
     "#]],
     );

@@ -20,10 +20,10 @@ fn a_retired_device_frees_its_seat_and_counts_as_uninstalled() {
         retired("laptop"),
         expect![[r#"
         device_retired laptop
-        seat_released laptop device_retired
         uninstalled laptop
         uninstalled visio ada laptop
-        seat_released visio ada uninstalled lapsed
+        seat_released laptop device_retired
+        seat_released visio ada device_retired lapsed
         = office: 0 of 5
         = visio: 0 of 5, lapsed: ada
     "#]],
@@ -35,10 +35,10 @@ fn a_retired_device_frees_its_seat_and_counts_as_uninstalled() {
         retired("laptop"),
         expect![[r#"
         device_retired laptop
-        seat_released laptop device_retired
         uninstalled laptop
         uninstalled visio ada laptop
         seat_idle visio ada
+        seat_released laptop device_retired
         = office: 0 of 5
         = visio: 1 of 5, 1 reserved
     "#]],
@@ -61,7 +61,7 @@ fn a_retired_device_waits_no_more_before_its_own_retirement_frees_a_seat() {
         device_retired laptop
         dequeued laptop uncovered
         uninstalled ada laptop
-        seat_released ada uninstalled lapsed
+        seat_released ada device_retired lapsed
         seat_granted bob queue
         = office: 1 of 1, 1 reserved, lapsed: ada
     "#]],

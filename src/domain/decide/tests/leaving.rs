@@ -100,12 +100,12 @@ fn devices_keep_their_seats_unless_they_are_retired_with_the_user() {
         expect![[r#"
             user_departed ada deactivated
             assignment_ended assignment_1 user ada user_departed
-            seat_released ada departed
             device_retired laptop
-            seat_released laptop device_retired
             uninstalled laptop
             device_retired tablet
             uninstalled ada tablet
+            seat_released ada departed
+            seat_released laptop device_retired
             = office: 0 of 5
         "#]],
     );
