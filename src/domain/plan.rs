@@ -3,6 +3,7 @@
 use super::ids::{Holder, PoolId};
 use super::state::{Pool, Seat, SeatState, Tenant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Which kind of seat goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,9 +28,16 @@ impl Tenant {
     /// are never in it.
     #[must_use]
     pub fn deficit_plan(&self, id: PoolId) -> DeficitPlan {
+        self.deficit_plan_beside(id, &BTreeSet::new())
+    }
+
+    /// The same where these of its seats, none of which is releasing, are to go anyway.
+    #[must_use]
+    pub fn deficit_plan_beside(&self, id: PoolId, going: &BTreeSet<Holder>) -> DeficitPlan {
         let pool = self.pool(id);
-        let wanted = pool.over_by().saturating_sub(pool.releasing);
+        let wanted = pool.over_by().saturating_sub(pool.releasing + going.len() as u64);
         let mut ranked: Vec<_> = if wanted == 0 { Vec::new() } else { self.ranked_seats(pool) };
+        ranked.retain(|(_, _, holder)| !going.contains(holder));
         ranked.sort_by_key(|(rank, granted_at, _)| (*rank, std::cmp::Reverse(*granted_at)));
         let reach = usize::try_from(wanted).unwrap_or(usize::MAX).min(ranked.len());
         ranked.truncate(reach);

@@ -153,7 +153,12 @@ impl Judge<'_> {
     ) {
         let listed: Vec<PoolId> =
             self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
-        let reclaims: Vec<Ending> = listed.iter().flat_map(|id| self.automatic_reclaims(*id)).collect();
+        // what is lost makes room
+        let mut going = self.waiting_at_stores(Some(sync));
+        for ending in lost {
+            going.add(ending.pool, ending.holder);
+        }
+        let reclaims: Vec<Ending> = listed.into_iter().flat_map(|id| self.automatic_reclaims(id, &going)).collect();
         let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
         let ending = stranded + (lost.len() + reclaims.len()) as u64;
         if (stranded > 0 || !lost.is_empty()) && self.crosses(ending, held_before) {
@@ -169,8 +174,6 @@ impl Judge<'_> {
             tally.delisted += 1;
             self.delist(*pool, CapacityCause::Delisted);
         }
-        // what was lost may have made room already
-        let reclaims: Vec<Ending> = listed.into_iter().flat_map(|id| self.automatic_reclaims(id)).collect();
         self.end_seats(&reclaims, Brake::Automatic { sync: Some(sync), seats_held: held_before });
     }
 

@@ -8,8 +8,28 @@ use crate::domain::event::Event;
 use crate::domain::facts::{CapacityCause, DeficitPolicy, GrantCause, PolicyPatch, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::LicenseType;
+use crate::domain::plan::DeficitPlan;
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{HeldEndings, Seat, SeatState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seats that are to go anyway, of whole pools or one by one.
+#[derive(Default)]
+pub(super) struct Going {
+    pools: BTreeSet<PoolId>,
+    seats: BTreeMap<PoolId, BTreeSet<Holder>>,
+}
+
+impl Going {
+    pub(super) fn add(&mut self, pool: PoolId, holder: Holder) {
+        self.seats.entry(pool).or_default().insert(holder);
+    }
+}
+
+fn planned_endings(pool: PoolId, plan: DeficitPlan) -> Vec<Ending> {
+    let cause = ReleaseCause::DeficitPlan;
+    plan.seats.into_iter().map(|(holder, _)| Ending { pool, holder, cause }).collect()
+}
 
 impl Judge<'_> {
     pub(super) fn reclaim(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
@@ -116,28 +136,55 @@ impl Judge<'_> {
             return Ok(Verdict::Unchanged(About::Pool(pool)));
         }
         self.emit(Event::PoolPolicyChanged { pool, policy });
-        let endings = self.automatic_reclaims(pool);
+        let endings = self.automatic_reclaims(pool, &self.waiting_at_stores(None));
         self.end_seats(&endings, Brake::Off);
         Ok(Verdict::Done)
     }
 
-    /// What a pool that reclaims by itself would take back now.
-    pub(super) fn automatic_reclaims(&self, pool: PoolId) -> Vec<Ending> {
+    /// What a pool that reclaims by itself would take back now, beside what is to go anyway.
+    pub(super) fn automatic_reclaims(&self, pool: PoolId, going: &Going) -> Vec<Ending> {
         let entry = self.tenant.pool(pool);
-        if entry.policy.deficit != DeficitPolicy::Reclaim || entry.state == PoolState::Removed {
+        let is_off = entry.policy.deficit != DeficitPolicy::Reclaim || entry.state == PoolState::Removed;
+        if is_off || going.pools.contains(&pool) {
             return Vec::new();
         }
-        self.planned_endings(pool)
+        match going.seats.get(&pool) {
+            Some(seats) => planned_endings(pool, self.tenant.deficit_plan_beside(pool, seats)),
+            None => planned_endings(pool, self.tenant.deficit_plan(pool)),
+        }
     }
 
-    fn planned_endings(&self, pool: PoolId) -> Vec<Ending> {
-        let cause = ReleaseCause::DeficitPlan;
-        self.tenant.deficit_plan(pool).seats.into_iter().map(|(holder, _)| Ending { pool, holder, cause }).collect()
+    /// What waits at the brake, but not for the directory's sake: as long as it does, no reclaim takes it, or others in
+    /// its stead. The end of a complete sync makes moot what older ones held.
+    pub(super) fn waiting_at_stores(&self, sync: Option<SyncId>) -> Going {
+        let running = sync.and_then(|sync| self.tenant.syncs.get(sync.index()));
+        let is_full = running.is_some_and(|running| running.is_full);
+        let waits =
+            |held: &&HeldEndings| !held.is_of_the_directory() && (!is_full || held.sync.is_none() || held.sync == sync);
+        let mut going = Going::default();
+        for held in self.tenant.held.values().filter(waits) {
+            going.pools.extend(&held.removals);
+            for (pool, holder, cause) in held.seats.iter().copied() {
+                if self.still_ends(held, pool, holder, cause) {
+                    going.add(pool, holder);
+                }
+            }
+        }
+        going
     }
 
     /// What pools that reclaim by themselves take back, as far as the brake lets them. All of one provider.
     pub(super) fn reclaim_deficits(&mut self, pools: impl IntoIterator<Item = PoolId>, sync: Option<SyncId>) {
-        let endings: Vec<Ending> = pools.into_iter().flat_map(|pool| self.automatic_reclaims(pool)).collect();
+        let is_owing = |pool: &PoolId| {
+            let entry = self.tenant.pool(*pool);
+            entry.policy.deficit == DeficitPolicy::Reclaim && entry.over_by() > 0
+        };
+        let owing: Vec<PoolId> = pools.into_iter().filter(is_owing).collect();
+        if owing.is_empty() {
+            return;
+        }
+        let waiting = self.waiting_at_stores(sync);
+        let endings: Vec<Ending> = owing.into_iter().flat_map(|pool| self.automatic_reclaims(pool, &waiting)).collect();
         let Some(first) = endings.first() else {
             return;
         };
@@ -148,7 +195,7 @@ impl Judge<'_> {
 
     pub(super) fn resolve_deficit(&mut self, pool: &PoolRef) -> Ruling {
         let pool = self.pool_id(pool)?;
-        let endings = self.planned_endings(pool);
+        let endings = planned_endings(pool, self.tenant.deficit_plan(pool));
         self.end_seats(&endings, Brake::Off);
         Ok(self.done_or(About::Pool(pool)))
     }
@@ -181,8 +228,11 @@ impl Judge<'_> {
                 self.delist(*pool, CapacityCause::Delisted);
             }
         }
-        let mut served = std::collections::BTreeSet::new();
-        for (pool, holder, cause) in held.seats.iter().copied() {
+        let mut served = BTreeSet::new();
+        // a plan last: it takes only what the others leave owing
+        let is_planned = |(_, _, cause): &&(PoolId, Holder, ReleaseCause)| *cause == ReleaseCause::DeficitPlan;
+        let others = held.seats.iter().filter(|seat| !is_planned(seat));
+        for (pool, holder, cause) in others.chain(held.seats.iter().filter(is_planned)).copied() {
             if self.still_ends(held, pool, holder, cause) {
                 self.release(pool, holder, cause);
                 served.insert(pool);

@@ -236,6 +236,12 @@ impl Judge<'_> {
     fn is_held_by_brake(&self, seats: u64, brake: Brake) -> bool {
         let (seats_ended, seats_held) = match brake {
             Brake::Off => return false,
+            // what a sync ends waits whole
+            Brake::Automatic { sync: Some(sync), .. }
+                if self.tenant.held.values().any(|held| held.sync == Some(sync)) =>
+            {
+                return true;
+            }
             Brake::Automatic { sync: _, seats_held } => (0, seats_held),
             Brake::Directory | Brake::Departure => {
                 if self.tenant.held.values().any(HeldEndings::is_of_the_directory) {

@@ -91,7 +91,7 @@ impl Judge<'_> {
                     self.emit(Event::SyncSeatsCompared { sync, seats: *seats });
                 }
                 if !is_dry_run {
-                    // what the seats that it showed leave pools owing
+                    // what the seats that it showed leave pools owing, beside what its items left
                     let pools: Vec<PoolId> = self.tenant.pools_of(provider).map(|pool| pool.id).collect();
                     self.reclaim_deficits(pools, Some(sync));
                 }

@@ -285,3 +285,98 @@ fn what_a_sync_shows_is_judged_by_the_brake_all_together() {
     "#]],
     );
 }
+
+/// So many of the five hold confirmed seats of a pool that reclaims by itself, and a sync begins.
+fn reclaiming(people: &[&str]) -> Vec<Step> {
+    let pool = vec![the_brake_from(2), listed(ONLINE, people.len() as u64), super::steps::deficits_are_reclaimed()];
+    let seats = people.iter().copied().map(required).chain(people.iter().copied().map(confirmed));
+    [pool, seats.collect(), vec![begun(ONLINE, true)]].concat()
+}
+
+#[test]
+fn a_pool_is_not_reclaimed_from_for_what_a_sync_has_lost_and_the_brake_holds() {
+    let lost = read(ONLINE, vec![item(ONLINE, "office", 4)], &[], &["ada", "bob"]);
+    let given = reclaiming(&["ada", "bob", "cy", "dee", "eve"]);
+    check(
+        &given,
+        lost.clone(),
+        expect![[r#"
+        capacity_changed unexplained owned count 4
+        drift_found after count 4 before count 5 drift drift_0 kind owned_fell
+        endings_held lost held held_0 seats [[office ada] [office bob]] sync sync_1
+        sync_items_taken counts (changed 1 delisted 0 listed 0 pages 1 skipped 0 unchanged 0) sync sync_1
+        = office: 5 of 4, 5 reserved, over 1
+    "#]],
+    );
+    let given = [given, vec![lost]].concat();
+    check(
+        &given,
+        ended_well(),
+        expect![[r#"
+        sync_seats_compared seats (foreign 1 lost 2 seen 5) sync sync_1
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 5 of 4, 5 reserved, over 1
+    "#]],
+    );
+    check(
+        &[given, vec![ended_well()]].concat(),
+        super::steps::command(Command::ConfirmSync { sync: SyncId(1) }),
+        expect![[r#"
+        seat_released ada lost lapsed
+        seat_released bob lost lapsed
+        endings_confirmed held held_0
+        = office: 3 of 4, 3 reserved, lapsed: ada bob
+    "#]],
+    );
+}
+
+#[test]
+fn a_reclaim_that_the_brake_holds_is_held_once_and_what_a_sync_adds_waits_with_it() {
+    let given = reclaiming(&["ada", "bob", "cy", "dee"]);
+    let two_are_owned = read(ONLINE, vec![item(ONLINE, "office", 2)], &[], &[]);
+    check(
+        &given,
+        two_are_owned.clone(),
+        expect![[r#"
+        capacity_changed unexplained owned count 2
+        drift_found after count 2 before count 4 drift drift_0 kind owned_fell
+        endings_held deficit_plan held held_0 seats [[office dee] [office cy]] sync sync_1
+        sync_items_taken counts (changed 1 delisted 0 listed 0 pages 1 skipped 0 unchanged 0) sync sync_1
+        = office: 4 of 2, 4 reserved, over 2
+    "#]],
+    );
+    let given = [given, vec![two_are_owned]].concat();
+    check(
+        &given,
+        ended_well(),
+        expect![[r#"
+        sync_seats_compared seats (foreign 1 lost 2 seen 5) sync sync_1
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 4 of 2, 4 reserved, over 2
+    "#]],
+    );
+    // One seat of five alone would not cross.
+    let given = [given, vec![seen("eve")]].concat();
+    check(
+        &given,
+        ended_well(),
+        expect![[r#"
+        sync_seats_compared seats (foreign 1 lost 2 seen 5) sync sync_1
+        endings_held deficit_plan held held_1 seats [[office bob]] sync sync_1
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 5 of 2, 4 reserved, 1 foreign, over 3
+    "#]],
+    );
+    check(
+        &[given, vec![ended_well()]].concat(),
+        super::steps::command(Command::ConfirmSync { sync: SyncId(1) }),
+        expect![[r#"
+        seat_releasing dee deficit_plan lapsed
+        seat_releasing cy deficit_plan lapsed
+        endings_confirmed held held_0
+        seat_releasing bob deficit_plan lapsed
+        endings_confirmed held held_1
+        = office: 5 of 2, 1 reserved, 3 releasing, 1 foreign, lapsed: bob cy dee, over 3
+    "#]],
+    );
+}
