@@ -110,8 +110,9 @@ impl Tenant {
             }
             Event::RemovalHeld { held, sync, pool } => self.held_entry(*held, Some(*sync), meta).removals.push(*pool),
             Event::EndingsConfirmed { held } => {
-                assert!(self.held.remove(held).is_some(), "{held} is confirmed once");
-                if !self.held.values().any(HeldEndings::is_of_the_directory) {
+                let confirmed = self.held.remove(held).expect("what is confirmed was held");
+                let is_left = self.held.values().any(HeldEndings::is_of_the_directory);
+                if confirmed.is_of_the_directory() && !is_left {
                     self.recent_endings.clear();
                 }
             }

@@ -378,6 +378,33 @@ fn the_brake_holds_a_removal_and_capacity_applies_at_once() {
 }
 
 #[test]
+fn a_sync_that_is_confirmed_leaves_the_hour_of_the_directory_as_it_is() {
+    // Eight seats held, of which one ended a moment ago.
+    let given = [
+        of_all(vec![item(D, "office", 9), item(D, "visio", 3)]),
+        people("staff", &["ada", "bob", "cy", "dee", "eve"]),
+        required("staff"),
+        required("ada").of("visio"),
+        required("bob").of("visio"),
+        required("cy").of("visio"),
+        brake(20, 2),
+        people("staff", &["ada", "bob", "cy", "dee"]),
+        of_all(vec![item(D, "office", 9)]),
+        sync_confirmed(1),
+    ];
+    check(
+        &given,
+        people("staff", &["ada", "bob", "cy"]),
+        expect![[r#"
+        members_removed group_0 [dee]
+        endings_held uncovered held held_1 seats [[office dee]]
+        = office: 4 of 9, 4 reserved
+        = visio: 3 of 0, 3 reserved, over 3
+    "#]],
+    );
+}
+
+#[test]
 fn the_brake_holds_automatic_reclaims() {
     let given = [listed(D, 2), required("ada"), required("bob"), deficits_are_reclaimed(), brake(20, 1)];
     check(
