@@ -82,11 +82,11 @@ impl Judge<'_> {
         for Reach { pool, holder, before } in reaches.iter().copied() {
             let after = self.tenant.coverage(pool, holder);
             let has_ended = before.is_covered() && !after.is_covered();
-            let entry = self.tenant.pool(pool);
-            if has_ended && entry.lapsed.contains(&holder) {
+            if has_ended && self.tenant.pool(pool).lapsed.contains(&holder) {
                 self.emit(Event::LapseEnded { pool, holder });
             }
-            if !after.is_required && self.tenant.pool(pool).queued.contains_key(&holder) {
+            let entry = self.tenant.pool(pool);
+            if entry.queued.contains_key(&holder) && !self.keeps_place(pool, holder, before, after) {
                 self.emit(Event::Dequeued { pool, holder, cause: DequeueCause::Uncovered });
             }
             if self.coverage_ends_seat(pool, holder, before, after) {
@@ -94,6 +94,11 @@ impl Judge<'_> {
             }
         }
         endings
+    }
+
+    /// A place that a required assignment gave ends with that; one of a regrant, with what let its holder ask for it.
+    fn keeps_place(&self, pool: PoolId, holder: Holder, before: Coverage, after: Coverage) -> bool {
+        after.is_required || (!before.is_required && (after.is_covered() || self.is_offered(pool, holder)))
     }
 
     fn coverage_ends_seat(&self, pool: PoolId, holder: Holder, before: Coverage, after: Coverage) -> bool {

@@ -174,8 +174,8 @@ fn life() -> impl Strategy<Value = (Kind, Vec<Step>)> {
     select(Kind::ALL.to_vec()).prop_flat_map(|kind| (Just(kind), prop::collection::vec(step(kind), 1..=200)))
 }
 
-/// What the rules promise of a state beyond the laws: who waits must have the app, who lapsed is covered, and whoever
-/// must have the app has a seat, a place, or lapsed.
+/// What the rules promise of a state beyond the laws: who waits is covered or was offered the seat, who lapsed is covered,
+/// and whoever must have the app has a seat, a place, or lapsed.
 fn broken_rule(tenant: &Tenant) -> Option<String> {
     let users = tenant.users.iter().map(|user| Holder::User(user.id));
     let everyone: Vec<Holder> = users.chain(tenant.devices.iter().map(|device| Holder::Device(device.id))).collect();
@@ -186,7 +186,7 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
         let seat = pool.seats.get(&holder);
         let flagged = seat.is_some_and(|seat| seat.is_regrant_wanted);
         let broken = [
-            (waits && !coverage.is_required, "waits and need not have it"),
+            (waits && !coverage.is_covered() && !is_offered(tenant, pool.id, holder), "waits and may not have it"),
             (waits && pool.state == PoolState::Removed, "waits for an app that is gone"),
             (lapsed && !coverage.is_covered(), "lapsed and is not covered"),
             (lapsed && waits, "lapsed and waits"),
@@ -199,6 +199,13 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
         let (_, what) = broken.into_iter().find(|(is_broken, _)| *is_broken)?;
         Some(format!("{}: {holder} {what}", pool.id))
     })
+}
+
+fn is_offered(tenant: &Tenant, pool: PoolId, holder: Holder) -> bool {
+    match holder {
+        Holder::User(user) => tenant.user(user).offered.contains(&pool),
+        Holder::Device(_) => false,
+    }
 }
 
 /// What PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).

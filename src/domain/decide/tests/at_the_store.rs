@@ -3,8 +3,8 @@
 use super::scenario::check_each;
 use super::steps::{
     absent, adopted, available, deactivated, grant_refused, granted, installed, item, not_enough, people, reclaimed,
-    release_confirmed, release_refused, release_sent, reported_installed, required, required_as_far_as_it_goes, seen,
-    told_of, unassigned,
+    release_confirmed, release_refused, release_sent, reported_installed, required, required_as_far_as_it_goes,
+    returned, seen, told_of, unassigned,
 };
 use super::transitions::{CONFIRMING, CONFIRMING_REVOCABLE, foreign, in_use, office, releasing, reserved};
 use expect_test::expect;
@@ -142,6 +142,58 @@ fn a_regrant_without_a_free_unit_stands_first_in_the_queue() {
             seat_released ada reclaimed
             requeued ada place 29
             = office: 1 of 1, 1 reserved, 1 unlicensed, waiting: ada cy
+        "#]],
+    );
+}
+
+#[test]
+fn a_regrant_that_waits_keeps_its_place_while_it_is_covered() {
+    let given = |kind| {
+        let pool = vec![told_of(kind, vec![item(kind, "office", 3)]), people("other", &["dee"])];
+        let seats = vec![available("ada"), available("other"), granted("ada"), required("bob"), required("cy")];
+        let shrunk = vec![told_of(kind, vec![item(kind, "office", 2)])];
+        let again = vec![reclaimed("ada"), release_sent("ada"), granted("ada"), release_confirmed("ada")];
+        [pool, seats, shrunk, again].concat()
+    };
+    check_each(
+        &CONFIRMING_REVOCABLE,
+        given,
+        people("other", &["dee", "ada"]),
+        expect![[r#"
+            -- Online Apple
+            members_added group_0 [ada]
+            = office: 2 of 2, 2 reserved, waiting: ada
+        "#]],
+    );
+    check_each(
+        &CONFIRMING_REVOCABLE,
+        given,
+        unassigned(0),
+        expect![[r#"
+            -- Online Apple
+            assignment_ended assignment_0 user ada unassigned
+            dequeued ada uncovered
+            = office: 2 of 2, 2 reserved
+        "#]],
+    );
+}
+
+#[test]
+fn a_regrant_that_waits_keeps_its_place_while_it_is_offered() {
+    check_each(
+        &CONFIRMING_REVOCABLE,
+        |kind| {
+            let pool =
+                vec![told_of(kind, vec![item(kind, "office", 2)]), people("other", &["dee"]), available("other")];
+            let left = vec![required("ada"), deactivated("ada"), release_sent("ada"), returned("ada"), granted("ada")];
+            let shrunk = vec![told_of(kind, vec![item(kind, "office", 0)]), release_confirmed("ada")];
+            [pool, left, shrunk, vec![people("other", &["dee", "ada"])]].concat()
+        },
+        people("other", &["dee"]),
+        expect![[r#"
+            -- Online Apple
+            members_removed group_0 [ada]
+            = office: 0 of 0, waiting: ada
         "#]],
     );
 }
