@@ -108,7 +108,7 @@ pub(crate) const PAGES: &[Page] = &[
         "No management tool has this name.",
         "GET /tools lists them."),
     page("user-not-found", 404, "No such user",
-        "No living user has this id or user name; a deleted user is not found by name.",
+        "No living user has this id or user name. One who was deleted is found by id alone, to be read and where a seat or an install ends.",
         "GET /users lists them; PUT /users/{user} makes one known."),
     page("method-not-allowed", 405, "The path is there, the method is not",
         "The path takes other methods.",

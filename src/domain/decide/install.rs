@@ -145,7 +145,7 @@ impl Judge<'_> {
     pub(super) fn uninstall(&mut self, pool: &PoolRef, device: DeviceRef, user: Option<UserRef>) -> Ruling {
         let pool = self.pool_id(pool)?;
         let device = self.device_id(device)?;
-        let user = user.map(|user| self.user_id(user)).transpose()?;
+        let user = user.map(|user| self.user_on_record(user)).transpose()?;
         let key = InstallKey { device, user };
         if !self.tenant.pool(pool).installs.contains_key(&key) {
             return Ok(Verdict::Unchanged(About::Install { pool, device, user }));

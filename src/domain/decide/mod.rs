@@ -300,6 +300,15 @@ impl<'a> Judge<'a> {
         id.filter(|id| !self.tenant.user(*id).is_deleted()).ok_or(Rejection::UserNotFound)
     }
 
+    /// Also one who was deleted, by id: for what is there already, since seats and installs outlive their user. Nothing that
+    /// is given asks here.
+    fn user_on_record(&self, user: UserRef) -> Result<UserId, Rejection> {
+        match user {
+            UserRef::Id(id) if id.index() < self.tenant.users.len() => Ok(id),
+            UserRef::Id(_) | UserRef::Name(_) => self.user_id(user),
+        }
+    }
+
     fn device_id(&self, device: DeviceRef) -> Result<DeviceId, Rejection> {
         let id = match device {
             DeviceRef::Id(id) => (id.index() < self.tenant.devices.len()).then_some(id),
@@ -322,6 +331,16 @@ impl<'a> Judge<'a> {
         let holder = match holder {
             HolderRef::User(user) => Holder::User(self.user_id(user)?),
             HolderRef::Device(device) => Holder::Device(self.device_id(device)?),
+        };
+        self.about.holder = Some(holder);
+        Ok(holder)
+    }
+
+    /// The same for a seat that is there already.
+    fn holder_on_record(&mut self, holder: HolderRef) -> Result<Holder, Rejection> {
+        let holder = match holder {
+            HolderRef::User(user) => Holder::User(self.user_on_record(user)?),
+            HolderRef::Device(_) => return self.holder(holder),
         };
         self.about.holder = Some(holder);
         Ok(holder)

@@ -4,7 +4,7 @@
 
 use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
-use crate::domain::command::{HolderRef, NewReview, PoolRef, UserRef};
+use crate::domain::command::{HolderRef, NewReview, PoolRef};
 use crate::domain::event::Event;
 use crate::domain::facts::{KeepOrRelease, ReleaseCause, Role};
 use crate::domain::ids::{Holder, PoolId, ReviewId, TokenId};
@@ -57,7 +57,7 @@ impl Judge<'_> {
         comment: Option<&str>,
     ) -> Ruling {
         self.open_one(review)?;
-        let (pool, holder) = (self.pool_id(pool)?, self.reviewed_holder(holder)?);
+        let (pool, holder) = (self.pool_id(pool)?, self.holder_on_record(holder)?);
         let entry = self.tenant.review(review);
         let seat = self.tenant.seat_of_review(entry, pool, holder).ok_or(Rejection::SeatNotInReview)?;
         let is_same = entry
@@ -156,17 +156,6 @@ impl Judge<'_> {
         match self.known_review(review)?.state {
             ReviewState::Open => Ok(()),
             ReviewState::Closing | ReviewState::Ended | ReviewState::Cancelled => Err(Rejection::ReviewNotOpen),
-        }
-    }
-
-    /// Also one who was deleted, by id: seats that can't be released outlive their holder's departure.
-    fn reviewed_holder(&mut self, holder: HolderRef) -> Result<Holder, Rejection> {
-        match holder {
-            HolderRef::User(UserRef::Id(user)) if user.index() < self.tenant.users.len() => {
-                self.about.holder = Some(user.into());
-                Ok(user.into())
-            }
-            HolderRef::User(_) | HolderRef::Device(_) => self.holder(holder),
         }
     }
 }

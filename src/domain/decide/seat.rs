@@ -33,7 +33,7 @@ fn planned_endings(pool: PoolId, plan: DeficitPlan) -> Vec<Ending> {
 
 impl Judge<'_> {
     pub(super) fn reclaim(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
-        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let (pool, holder) = (self.pool_id(pool)?, self.holder_on_record(holder)?);
         if !self.take_from(pool, holder, ReleaseCause::Reclaimed)? {
             return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
         }
@@ -57,7 +57,7 @@ impl Judge<'_> {
     }
 
     pub(super) fn adopt(&mut self, pool: &PoolRef, holder: HolderRef) -> Ruling {
-        let (pool, holder) = (self.pool_id(pool)?, self.holder(holder)?);
+        let (pool, holder) = (self.pool_id(pool)?, self.holder_on_record(holder)?);
         let entry = self.tenant.pool(pool);
         let seat = entry.seats.get(&holder).ok_or(Rejection::SeatNotFound)?;
         if seat.state != SeatState::Foreign {

@@ -1,7 +1,10 @@
 //! rules.md §4 *Leaving and giving back*: departures, graces, returns.
 
-use super::scenario::check;
+use super::scenario::{Scenario, check};
 use super::steps::*;
+use crate::domain::command::{Command, HolderRef, PoolRef, UserRef};
+use crate::domain::ids::PoolId;
+use crate::domain::rejection::Rejection;
 use expect_test::expect;
 
 /// Two pools: ada holds both, one in use.
@@ -147,6 +150,79 @@ fn a_departed_user_who_is_deleted_later_frees_the_name_and_does_not_return() {
         = office: 0 of 2
     "#]],
     );
+}
+
+#[test]
+fn what_a_deleted_user_still_holds_or_has_installed_can_be_ended_by_id() {
+    let in_grace = [
+        listed(Kind::Declared, 1),
+        required("bob"),
+        installed("desk", "bob"),
+        grace_of(30),
+        deactivated("bob"),
+        deleted("bob"),
+    ];
+    check(
+        &in_grace,
+        reclaimed("bob"),
+        expect![[r#"
+        seat_released bob reclaimed
+        = office: 0 of 1, 1 unlicensed
+    "#]],
+    );
+    check(
+        &in_grace,
+        uninstalled("desk", "bob"),
+        expect![[r#"
+        uninstalled bob desk
+        seat_released bob uninstalled
+        = office: 0 of 1
+    "#]],
+    );
+    let unlicensed = [listed(Kind::Declared, 1), required("bob"), installed("desk", "bob"), deleted("bob")];
+    check(
+        &unlicensed,
+        uninstalled("desk", "bob"),
+        expect![[r#"
+        uninstalled bob desk
+        = office: 0 of 1
+    "#]],
+    );
+    let foreign = [listed(Kind::Apple, 1), seen("ada"), deleted("ada")];
+    check(
+        &foreign,
+        adopted("ada"),
+        expect![[r#"
+        foreign_seat_adopted ada
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+    let book = [listed(Kind::Books, 1), required("ada"), deleted("ada")];
+    check(
+        &book,
+        reclaimed("ada"),
+        expect![[r#"
+        command_refused reclaim ada seat_not_revocable
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn a_deleted_user_is_given_nothing_and_is_not_found_by_name() {
+    let given = [listed(Kind::Declared, 2), available("cy"), required("ada"), grace_of(30), deleted("ada")];
+    let by_name = HolderRef::User(UserRef::Name(blind(0, "ada")));
+    let steps = [
+        required("ada"),
+        granted("ada"),
+        installed("laptop", "ada"),
+        reported_installed("laptop", "ada"),
+        command(Command::Reclaim { pool: PoolRef::Id(PoolId(0)), holder: by_name }),
+    ];
+    for step in steps {
+        let judged = Scenario::after(&given).play(&step);
+        assert_eq!(judged.answer().rejection.as_deref(), Some(&Rejection::UserNotFound), "{step:?}");
+    }
 }
 
 #[test]
