@@ -173,6 +173,13 @@ impl PoolDetails {
             related_set: None,
         }
     }
+
+    /// Whether both say the same of who is covered: who may hold, and which devices are eligible.
+    #[must_use]
+    pub fn covers_as(&self, other: &Self) -> bool {
+        let read = |it: &Self| (it.held_by, it.requires_windows_1511, it.requires_eligible_device);
+        read(self) == read(other)
+    }
 }
 
 /// What decides whether a device may carry an app.

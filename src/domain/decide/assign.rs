@@ -163,7 +163,7 @@ impl Judge<'_> {
         }
     }
 
-    fn members(&self, assignment: &Assignment) -> Vec<Holder> {
+    pub(super) fn members(&self, assignment: &Assignment) -> Vec<Holder> {
         match assignment.target {
             Target::User(user) => vec![user.into()],
             Target::Device(device) => vec![device.into()],

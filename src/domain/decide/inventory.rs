@@ -1,5 +1,6 @@
 //! A provider's inventory: what is listed, how much is owned, what is gone.
 
+use super::details::CoverageChanges;
 use super::settle::{Brake, Ending};
 use super::{Judge, Ruling, Verdict};
 use crate::domain::command::{Envelope, Inventory, InventoryItem};
@@ -22,6 +23,7 @@ struct Tally {
     delisted: u32,
     skipped: u32,
     unchanged: u32,
+    coverage: CoverageChanges,
 }
 
 /// Bytes of package descriptions in one event.
@@ -121,9 +123,11 @@ impl Judge<'_> {
             }
             None => Vec::new(),
         };
-        let lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost));
+        let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost));
+        self.add_uncovered(&mut lost, sync, &tally.coverage);
         self.conclude(sync, inventory.provider, &missing, &lost, held_before, &mut tally);
-        let Tally { listed, changed, delisted, skipped, unchanged } = tally;
+        let Tally { listed, changed, delisted, skipped, unchanged, coverage } = tally;
+        self.settle_beginnings(&coverage.reaches, GrantCause::Coverage);
         let counts = SyncCounts { listed, changed, delisted, skipped, unchanged, pages: inventory.pages };
         if inventory.part.is_some() {
             self.emit(Event::SyncItemsTaken { sync, counts });
@@ -215,7 +219,7 @@ impl Judge<'_> {
         let owned = if ended { Owned::Count(0) } else { item.owned };
         let before = self.facts.len();
         let Some(pool) = self.tenant.pool_keys.get(&item.key) else {
-            self.list(item, language, owned);
+            self.list(item, language, owned, tally);
             tally.listed += 1;
             return;
         };
@@ -227,7 +231,7 @@ impl Judge<'_> {
         if is_back {
             self.emit(Event::PoolRelisted { pool });
         }
-        self.take_details(pool, item, language);
+        self.take_details(pool, item, language, tally);
         self.take_capacity(pool, owned, ended, is_complete);
         self.take_distribution(pool, item.distribution_policy);
         if let Some(used) = item.store_used.filter(|used| self.tenant.pool(pool).store_used != Some(*used)) {
@@ -256,7 +260,7 @@ impl Judge<'_> {
         }
     }
 
-    fn list(&mut self, item: &InventoryItem, language: &str, owned: Owned) {
+    fn list(&mut self, item: &InventoryItem, language: &str, owned: Owned, tally: &mut Tally) {
         let pool = PoolId::at(self.tenant.pools.len());
         self.emit(Event::PoolListed {
             pool,
@@ -266,13 +270,13 @@ impl Judge<'_> {
             distribution_policy: item.distribution_policy,
             price: item.price.clone(),
         });
-        self.take_details(pool, item, language);
+        self.take_details(pool, item, language, tally);
         if let Some(used) = item.store_used {
             self.emit(Event::StoreUsedStated { pool, used });
         }
     }
 
-    fn take_details(&mut self, pool: PoolId, item: &InventoryItem, language: &str) {
+    fn take_details(&mut self, pool: PoolId, item: &InventoryItem, language: &str, tally: &mut Tally) {
         let entry = self.tenant.pool(pool);
         let name_differs =
             entry.names.get(language).is_none_or(|known| known.name != item.name || known.publisher != item.publisher);
@@ -281,7 +285,7 @@ impl Judge<'_> {
         let visibility_differs = entry.is_private_store_visible != item.is_private_store_visible;
         let end_differs = entry.ends_on != item.ends_on;
         if details_differ {
-            self.emit(Event::PoolDetailsChanged { pool, details: item.details.clone(), price: item.price.clone() });
+            self.change_details(pool, item, &mut tally.coverage);
         }
         if name_differs {
             let (name, publisher) = (item.name.clone(), item.publisher.clone());

@@ -6,6 +6,7 @@
 
 mod admin;
 mod assign;
+mod details;
 mod device;
 mod group;
 mod install;

@@ -7,7 +7,7 @@ use super::scenario::{POOLS, Scenario, Step};
 use super::steps::*;
 use crate::domain::command::{Command, Intake, InventoryItem, ProviderReport, SyncEnd};
 use crate::domain::facts::{
-    Brake, DistributionPolicy, GroupKind, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch, SyncSeats,
+    Brake, DistributionPolicy, GroupKind, HeldBy, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch, SyncSeats,
 };
 use crate::domain::ids::{HeldId, Holder, PoolId};
 use crate::domain::state::Tenant;
@@ -47,7 +47,7 @@ fn members() -> impl Strategy<Value = Step> {
 /// Two pools of one provider, both, one or none of them in an inventory.
 fn stock(kind: Kind) -> impl Strategy<Value = Vec<InventoryItem>> {
     let one = move |name: &'static str| {
-        (0..6_u64, 0..8_u8, any::<bool>(), prop::option::of(0..4_u64)).prop_map(
+        (0..6_u64, 0..10_u8, any::<bool>(), prop::option::of(0..4_u64)).prop_map(
             move |(owned, odd, is_there, store_used)| {
                 let mut item = item(kind, name, owned);
                 item.store_used = store_used;
@@ -56,7 +56,14 @@ fn stock(kind: Kind) -> impl Strategy<Value = Vec<InventoryItem>> {
                     1 => item.owned = Owned::Unlimited,
                     2 => item.ends_on = Some(on("2026-06-20")),
                     3 => item.is_encrypted = true,
-                    4.. => {}
+                    4 => item.details.requires_windows_1511 ^= true,
+                    5 => {
+                        item.details.held_by = match item.details.held_by {
+                            HeldBy::User => HeldBy::UserOrDevice,
+                            HeldBy::UserOrDevice => HeldBy::User,
+                        }
+                    }
+                    6.. => {}
                 }
                 is_there.then_some(item)
             },

@@ -441,3 +441,49 @@ fn the_brake_holds_automatic_reclaims() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_change_of_details_uncovers_is_judged_with_the_rest_of_the_sync() {
+    let mut strict = item(D, "office", 5);
+    strict.details.requires_windows_1511 = true;
+    let given = [of_all(office_and_visio()), required("old"), required("ada").of("visio"), brake(20, 2)];
+    // One seat that nothing covers any more and one whose app is gone are two of two.
+    check(
+        &given,
+        of_all(vec![strict.clone()]),
+        expect![[r#"
+        sync_started is_full language en-US provider declared sync sync_1
+        pool_details_changed
+        removal_held visio held held_0 sync sync_1
+        endings_held uncovered held held_0 seats [[office old]] sync sync_1
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 1 of 5, 1 reserved
+        = visio: 1 of 5, 1 reserved
+    "#]],
+    );
+    let given = [&given[..], &[of_all(vec![strict.clone()])]].concat();
+    // The next complete sync judges them again: the same details tell of no seat.
+    check(
+        &given,
+        of_all(vec![strict]),
+        expect![[r#"
+        sync_started is_full language en-US provider declared sync sync_2
+        removal_held visio held held_1 sync sync_2
+        endings_held uncovered held held_1 seats [[office old]] sync sync_2
+        sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 1
+        = office: 1 of 5, 1 reserved
+        = visio: 1 of 5, 1 reserved
+    "#]],
+    );
+    check(
+        &given,
+        sync_confirmed(1),
+        expect![[r#"
+        pool_delisted visio delisted
+        seat_released old uncovered
+        endings_confirmed held held_0
+        = office: 0 of 5
+        = visio: 1 of 0, 1 reserved, over 1
+    "#]],
+    );
+}

@@ -1,8 +1,8 @@
 //! rules.md §4 *Assigning*: who holds, who is eligible, exclusions, changes of groups, and who has lapsed.
 
-use super::scenario::{check, check_each};
+use super::scenario::{Step, check, check_each};
 use super::steps::*;
-use crate::domain::facts::{GroupKind, Licensing};
+use crate::domain::facts::{GroupKind, HeldBy, Licensing, PoolDetails};
 use expect_test::expect;
 
 #[test]
@@ -358,6 +358,84 @@ fn a_lapse_ends_with_its_coverage() {
         members_added group_0 [ada]
         seat_granted ada coverage
         = office: 1 of 2, 1 reserved
+    "#]],
+    );
+}
+
+/// An inventory that says of `office` what is changed here.
+fn told(kind: Kind, owned: u64, change: impl Fn(&mut PoolDetails)) -> Step {
+    let mut item = item(kind, "office", owned);
+    change(&mut item.details);
+    told_of(kind, vec![item])
+}
+
+#[test]
+fn an_inventory_that_changes_which_devices_are_eligible_is_judged() {
+    let strict = |owned| told(Kind::Declared, owned, |details| details.requires_windows_1511 = true);
+    // The place in the queue goes before a purchase of the same inventory is handed out.
+    check(
+        &[listed(Kind::Declared, 1), required("ada"), required_as_far_as_it_goes("old")],
+        strict(2),
+        expect![[r#"
+        sync_started language en-US provider declared sync sync_1
+        pool_details_changed
+        dequeued old uncovered
+        capacity_changed purchase owned count 2
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 1 of 2, 1 reserved
+    "#]],
+    );
+    check(
+        &[listed(Kind::Declared, 1), required("old"), required_as_far_as_it_goes("desk")],
+        strict(1),
+        expect![[r#"
+        sync_started language en-US provider declared sync sync_1
+        pool_details_changed
+        seat_released old uncovered
+        seat_granted desk queue
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+    check(
+        &[strict(1), required("old")],
+        listed(Kind::Declared, 1),
+        expect![[r#"
+        sync_started language en-US provider declared sync sync_1
+        pool_details_changed
+        seat_granted old coverage
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 1 of 1, 1 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn an_inventory_that_changes_who_holds_is_judged() {
+    let for_people = told(Kind::Apple, 1, |details| details.held_by = HeldBy::User);
+    check(
+        &[listed(Kind::Apple, 1), required("laptop")],
+        for_people.clone(),
+        expect![[r#"
+        sync_started language en-US provider apple-business sync sync_1
+        pool_details_changed
+        seat_releasing laptop uncovered
+        queued ada
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 1 of 1, 1 releasing, waiting: ada
+    "#]],
+    );
+    check(
+        &[for_people, required("laptop")],
+        listed(Kind::Apple, 2),
+        expect![[r#"
+        sync_started language en-US provider apple-business sync sync_1
+        pool_details_changed
+        capacity_changed purchase owned count 2
+        seat_releasing ada uncovered
+        seat_granted laptop coverage
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 2 of 2, 1 reserved, 1 releasing
     "#]],
     );
 }
