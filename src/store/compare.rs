@@ -45,7 +45,7 @@ impl Remembered {
 /// What there is to tell the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Pools that this and the pass before it do not list.
+    /// Pools that this and the pass before it do not list; of those removed already, whose refund the store has yet to show.
     pub gone: Vec<PoolId>,
     /// Seats that this and the pass before it do not show.
     pub lost: Vec<(PoolId, Holder)>,
@@ -82,7 +82,9 @@ pub fn compare(
     for seat in &pass.seats {
         shown.entry(&seat.pool).or_default().insert(seat.holder.normalized(), &seat.holder);
     }
-    for pool in tenant.pools_of(provider).filter(|pool| pool.state != PoolState::Removed) {
+    // of a removed pool the ledger asks only whether the store has taken its refund in
+    let is_asked = |pool: &&Pool| pool.state != PoolState::Removed || pool.refund_lag.is_some();
+    for pool in tenant.pools_of(provider).filter(is_asked) {
         if !is_ours(&pool.key) {
             // of a unit that was not read: nothing is missing, and what was is so still
             findings.remembered.keep(before, pool.id);
@@ -95,7 +97,7 @@ pub fn compare(
             }
             continue;
         }
-        if !pool.details.is_confirmed_by_provider {
+        if !pool.details.is_confirmed_by_provider || pool.state == PoolState::Removed {
             continue;
         }
         if skipped.contains(&pool.key) {

@@ -110,19 +110,21 @@ impl Judge<'_> {
             tally.skipped += 1;
             self.emit(Event::ItemSkipped { sync, key: key.clone(), reason: ItemSkipReason::UnsupportedType });
         }
-        let is_listed = |pool: &&Pool| pool.state != PoolState::Removed;
-        let missing: Vec<PoolId> = match &inventory.part {
+        let gone: Vec<PoolId> = match &inventory.part {
             Some(part) => {
                 let known: BTreeSet<_> =
                     part.gone.iter().filter(|pool| pool.index() < self.tenant.pools.len()).collect();
-                known.into_iter().map(|pool| self.tenant.pool(*pool)).filter(is_listed).map(|pool| pool.id).collect()
+                known.into_iter().copied().collect()
             }
             None if inventory.is_complete => {
-                let gone = |pool: &&Pool| is_listed(pool) && !keys.contains(&pool.key);
+                let gone = |pool: &&Pool| !keys.contains(&pool.key);
                 self.tenant.pools_of(inventory.provider).filter(gone).map(|pool| pool.id).collect()
             }
             None => Vec::new(),
         };
+        self.settle_refunds(&gone);
+        let missing: Vec<PoolId> =
+            gone.into_iter().filter(|pool| self.tenant.pool(*pool).state != PoolState::Removed).collect();
         let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost));
         self.add_uncovered(&mut lost, sync, &tally.coverage);
         self.conclude(sync, inventory.provider, &missing, &lost, held_before, &mut tally);
@@ -315,6 +317,15 @@ impl Judge<'_> {
         }
         if !part.is_empty() || is_first {
             self.emit(Event::PackagesListed { pool, is_first, packages: part });
+        }
+    }
+
+    /// A store that does not show a pool at all has no refund of it left to show: what it lists later is a purchase.
+    fn settle_refunds(&mut self, gone: &[PoolId]) {
+        for pool in gone.iter().copied() {
+            if self.tenant.pool(pool).refund_lag.is_some() {
+                self.emit(Event::RefundSettled { pool });
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 use super::*;
 use crate::domain::command::{
     Actor, Command, Door, Envelope, HolderRef, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport,
-    UserRef,
+    RefundOrder, UserRef,
 };
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
-use crate::domain::facts::{DistributionPolicy, HeldBy, InstalledBy, Intent, Owned, PoolDetails, Settings};
+use crate::domain::facts::{AppPrice, DistributionPolicy, HeldBy, InstalledBy, Intent, Owned, PoolDetails, Settings};
 use crate::domain::ids::{SubjectId, UserId};
 use crate::domain::key::LicenseType;
 use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
@@ -200,6 +200,27 @@ fn what_is_missing_once_is_remembered_and_what_is_missing_twice_in_a_row_is_gone
     look.at(&pass(&BOTH, &[("office", upn("ada")), ("office", upn("cy"))]));
     let found = look.at(&empty);
     assert_eq!((found.gone, found.lost), (vec![], vec![]), "not twice in a row");
+}
+
+#[test]
+fn a_removed_pool_is_gone_only_while_its_refund_is_yet_to_be_shown() {
+    let mut look = Look::new();
+    let (provider, pool) = (Provider::MicrosoftStore, PoolRef::Id(PoolId(1)));
+    let amount = AppPrice { currency: "EUR".into(), minor_units: 1 };
+    let (order, ordered_on) = ("a".to_owned(), Time(1).day());
+    let everything = RefundOrder { pool, order, quantity: 4, ordered_on, amount, explains: None };
+    play(&mut look.tenant, Intake::Command(Command::Refund(everything)));
+    let without = pass(&["office"], &[]);
+    look.at(&without);
+    assert_eq!(look.at(&without).gone, [PoolId(1)]);
+    // shown again it is not gone, and nobody asks for the seats of a removed pool
+    let found = look.at(&pass(&BOTH, &[("visio", upn("dee"))]));
+    assert_eq!((found.gone, found.seen, found.foreign), (vec![], vec![], 1));
+    look.at(&without);
+    let (items, language) = (vec![item("office")], "en-US".to_owned());
+    let told = Inventory { provider, is_complete: true, is_dry_run: false, language, pages: 1, items, part: None };
+    play(&mut look.tenant, Intake::Observation(Observation::Inventory(told)));
+    assert_eq!(look.at(&without).gone, [], "the refund is settled");
 }
 
 #[test]

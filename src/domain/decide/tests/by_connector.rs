@@ -3,7 +3,7 @@
 use super::connector_steps::{begun, begun_so, ended_sync, ended_well, read};
 use super::scenario::{Scenario, Step, check};
 use super::steps::{
-    Kind, confirmed, item, listed, not_enough, people, required, required_as_far_as_it_goes, seen, settings,
+    Kind, confirmed, item, listed, not_enough, people, refunded, required, required_as_far_as_it_goes, seen, settings,
 };
 use crate::domain::command::{Command, SyncEnd};
 use crate::domain::facts::{Brake, SettingsPatch, SyncCounts, SyncSeats};
@@ -149,6 +149,16 @@ fn what_two_passes_did_not_show_goes_and_a_pool_that_is_not_among_it_stays() {
         pool_delisted delisted
         sync_items_taken counts (changed 0 delisted 1 listed 0 pages 1 skipped 0 unchanged 0) sync sync_1
         = office: 3 of 0, 2 reserved, 1 foreign, over 3
+    "#]],
+    );
+    // it was removed by a refund, which the store has taken in
+    check(
+        &[listed(ONLINE, 4), refunded("a", 4, "2026-06-01"), begun(ONLINE, true)],
+        read(ONLINE, vec![], &[PoolId(0)], &[]),
+        expect![[r#"
+        refund_settled
+        sync_items_taken counts (changed 0 delisted 0 listed 0 pages 1 skipped 0 unchanged 0) sync sync_1
+        = office: 0 of 0
     "#]],
     );
 }

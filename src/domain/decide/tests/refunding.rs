@@ -278,6 +278,59 @@ fn a_removed_pool_is_not_listed_again_by_a_store_that_lags() {
 }
 
 #[test]
+fn a_store_that_lists_the_pool_no_more_has_shown_the_refund() {
+    let all = |owned| synced(Kind::Online, vec![item(Kind::Online, "office", owned)]);
+    let nothing = || synced(Kind::Online, vec![]);
+    let given = [listed(Kind::Online, 5), refunded("a", 5, "2026-06-01")];
+    check(
+        &given,
+        nothing(),
+        expect![[r#"
+        sync_started is_full language en-US provider microsoft-store sync sync_1
+        refund_settled
+        sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
+        = office: 0 of 0
+    "#]],
+    );
+    // What is listed after that was bought.
+    check(
+        &[&given[..], &[nothing()]].concat(),
+        all(5),
+        expect![[r#"
+        sync_started is_full language en-US provider microsoft-store sync sync_2
+        pool_relisted
+        capacity_changed purchase owned count 5
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 0
+        = office: 0 of 5
+    "#]],
+    );
+    // A part that does not name it says nothing.
+    check(
+        &[&given[..], &[told_of(Kind::Online, vec![])]].concat(),
+        all(5),
+        expect![[r#"
+        sync_started is_full language en-US provider microsoft-store sync sync_2
+        refund_lag_seen stated count 5
+        sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 1
+        = office: 0 of 0
+    "#]],
+    );
+    // A refund that left seats, and the pool gone and back with them.
+    let given = [listed(Kind::Online, 10), refunded("a", 3, "2026-06-01"), nothing()];
+    check(
+        &given,
+        all(7),
+        expect![[r#"
+        sync_started is_full language en-US provider microsoft-store sync sync_2
+        pool_relisted
+        capacity_changed purchase owned count 7
+        sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 0
+        = office: 0 of 7
+    "#]],
+    );
+}
+
+#[test]
 fn a_refund_that_explains_a_drop_changes_nothing() {
     let given = [listed(Kind::Online, 5), listed(Kind::Online, 3)];
     check(
