@@ -3,9 +3,10 @@
 use super::{Judge, Ruling, Verdict};
 use crate::domain::command::RefundOrder;
 use crate::domain::event::Event;
-use crate::domain::facts::{CapacityCause, DriftResolution, Owned, PoolState};
+use crate::domain::facts::{CapacityCause, DriftKind, DriftResolution, Owned, PoolState};
 use crate::domain::ids::{DriftId, PoolId};
 use crate::domain::rejection::Rejection;
+use crate::domain::state::Drift;
 
 /// A paid order can be refunded on its own day and the 29 after it.
 const REFUND_WINDOW_DAYS: i32 = 29;
@@ -51,10 +52,21 @@ impl Judge<'_> {
         Ok(drift)
     }
 
-    /// A sync has shown the drop already: the refund says why, and changes nothing.
+    /// A sync has shown the drop already: the refund says why, and changes nothing. It explains no more than the drop, but
+    /// for a free app, whose refund may be of any quantity.
     fn explain_drift(&mut self, pool: PoolId, order: &RefundOrder, drift: DriftId) -> Ruling {
-        if self.tenant.drifts.get(drift.index()).is_some_and(|entry| entry.resolution.is_some()) {
+        let explained = self.tenant.drifts.get(drift.index()).ok_or(Rejection::DriftNotFound)?;
+        if explained.resolution.is_some() {
             return Err(Rejection::DriftAlreadyResolved);
+        }
+        let entry = self.tenant.pool(pool);
+        let is_within = match dropped(explained) {
+            Owned::Count(0) => false,
+            Owned::Count(seats) => order.quantity <= seats || entry.is_free_of_charge(),
+            Owned::Unlimited => true,
+        };
+        if !is_within {
+            return Err(Rejection::RefundExceedsFreeSeats { quantity: order.quantity, figures: entry.figures() });
         }
         self.record(pool, order);
         self.emit(Event::DriftResolved { drift, resolution: DriftResolution::Refund });
@@ -109,5 +121,16 @@ impl Judge<'_> {
             self.delist(pool, CapacityCause::Refund);
         }
         Ok(Verdict::Done)
+    }
+}
+
+/// By how much a drift lowered what is owned: by nothing, unless it is a drop.
+fn dropped(drift: &Drift) -> Owned {
+    match (drift.kind, drift.before, drift.after) {
+        (DriftKind::OwnedFell, Owned::Count(before), Owned::Count(after)) => Owned::Count(before.saturating_sub(after)),
+        (DriftKind::OwnedFell, Owned::Unlimited, Owned::Count(_)) => Owned::Unlimited,
+        (DriftKind::OwnedFell, _, Owned::Unlimited) | (DriftKind::RefundNotSeen | DriftKind::StoreUsed, _, _) => {
+            Owned::Count(0)
+        }
     }
 }

@@ -150,7 +150,8 @@ impl Life {
         self.stores.cut(&pool, quantity)?;
         self.read(pool.provider()).await?;
         let key = pool.key();
-        let is_it = |drift: &&Value| drift["pool_key"] == key.as_str() && drift["resolution"].is_null();
+        let is_drop = |drift: &Value| drift["kind"] == "owned_fell" && drift["resolution"].is_null();
+        let is_it = |drift: &&Value| drift["pool_key"] == key.as_str() && is_drop(drift);
         let drifts = self.teller.list("/drift").await?;
         let Some(drift) = drifts.iter().find(is_it) else {
             return Err(Failure::Refused(format!("the drop of {key} is no drift: {drifts:?}")));

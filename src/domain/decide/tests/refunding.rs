@@ -360,3 +360,50 @@ fn a_refund_that_explains_a_drop_changes_nothing() {
     "#]],
     );
 }
+
+#[test]
+fn a_refund_explains_no_more_than_a_drop() {
+    let fell = [listed(Kind::Online, 5), listed(Kind::Online, 3)];
+    check(
+        &fell,
+        explaining(refunded("a", 3, "2026-06-01"), 0),
+        expect![[r#"
+        command_refused refund refund_exceeds_free_seats figures (held 0 owned count 3 queued 0) quantity 3
+        = office: 0 of 3
+    "#]],
+    );
+    // A store that denied a refund has raised the count, and one that says what is used has said nothing of it.
+    let all = |owned| synced(Kind::Online, vec![item(Kind::Online, "office", owned)]);
+    let rose = [listed(Kind::Online, 5), refunded("a", 2, "2026-06-01"), all(5), all(5)];
+    check(
+        &rose,
+        explaining(refunded("b", 2, "2026-06-01"), 0),
+        expect![[r#"
+        command_refused refund refund_exceeds_free_seats figures (held 0 owned count 5 queued 0) quantity 2
+        = office: 0 of 5
+    "#]],
+    );
+    let used = || {
+        let mut said = item(Kind::Online, "office", 5);
+        said.store_used = Some(3);
+        synced(Kind::Online, vec![said])
+    };
+    check(
+        &[used(), used()],
+        explaining(refunded("a", 1, "2026-06-01"), 0),
+        expect![[r#"
+        command_refused refund refund_exceeds_free_seats figures (held 0 owned count 5 queued 0) quantity 1
+        = office: 0 of 5
+    "#]],
+    );
+    // Of a free app anything may be given back, where there was a drop.
+    check(
+        &[free_of_charge(5), free_of_charge(3)],
+        for_nothing(explaining(refunded("a", 0, "2026-06-01"), 0)),
+        expect![[r#"
+        refund_recorded amount (currency EUR minor_units 0) explains drift_0 order a ordered_on 2026-06-01 quantity 0
+        drift_resolved drift drift_0 resolution refund
+        = office: 0 of 3
+    "#]],
+    );
+}
