@@ -171,6 +171,28 @@ fn an_acknowledged_command_survives_every_kill() {
     assert!(answered > kills && unanswered > kills / 2, "it was killed under load: {answered}, {unanswered}");
 }
 
+/// What the log says of itself while nobody asks for anything: a checkpoint that fails ends the service.
+#[test]
+fn a_log_that_stops_behind_the_last_command_ends_the_service() {
+    let environment = vec![("SEATLEDGER_CHECKPOINT_SECONDS", "1".to_owned())];
+    let mut service = Service::start_with(Options { environment, ..Options::default() });
+    std::fs::remove_file(service.data().join("anchor")).expect("there is one");
+    // it may be gone before it answers
+    let body = serde_json::json!({"name": "Acme"});
+    let _answer = service.root().call(reqwest::Method::PUT, "/v1/tenants/acme").json(&body).try_send();
+    assert_eq!(service.ended().code(), Some(70), "{}", service.log());
+    assert!(service.log().contains("seatledger: the log has stopped: the checkpoint failed"), "{}", service.log());
+}
+
+#[test]
+fn a_stop_without_its_last_checkpoint_is_no_success() {
+    let mut service = Service::start();
+    service.tenant();
+    std::fs::remove_file(service.data().join("anchor")).expect("there is one");
+    service.tell_to_stop();
+    assert_eq!(service.ended().code(), Some(70), "{}", service.log());
+}
+
 fn is_in(history: &History, command: &Value, said: &Said) {
     let run = history.commands.get(command["id"].as_str().expect("an id"));
     let (first, last) = run.unwrap_or_else(|| panic!("acknowledged and lost: {command}: {said:?}"));

@@ -382,11 +382,22 @@ impl Ledger {
         done.await.map_err(|_| SubmitError::Stopped.to_string())?
     }
 
+    /// Why the log stopped, if it did, also where nobody asked for anything or it was being closed.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.0.writer.reader().failure()
+    }
+
+    /// Ends when the log stops, with the reason: nothing more is acknowledged, and the process is to end.
+    pub async fn stopped(&self) -> String {
+        self.0.writer.reader().stopped().await
+    }
+
     #[must_use]
     pub fn health(&self) -> Health {
         let gauges = self.0.writer.gauges();
         Health {
-            is_stopped: gauges.is_stopped.load(Ordering::Relaxed),
+            is_stopped: gauges.is_stopped.load(Ordering::Relaxed) || self.failure().is_some(),
             is_disk_low: self.0.writer.reader().is_disk_low(),
             jump: self.0.clock.jumped(),
             is_clock_manual: self.0.clock.is_manual(),

@@ -116,9 +116,14 @@ impl Service {
     /// # Panics
     /// When it does not end well, or not within half a minute.
     pub(crate) fn stop(&mut self) {
-        self.signal(rustix::process::Signal::TERM);
+        self.tell_to_stop();
         let status = self.ended();
         assert!(status.success(), "the service ended with {status}\n{}", self.last_lines());
+    }
+
+    /// The same without waiting for its end.
+    pub(crate) fn tell_to_stop(&self) {
+        self.signal(rustix::process::Signal::TERM);
     }
 
     /// `kill -9`.
@@ -162,7 +167,8 @@ impl Service {
         rustix::process::kill_process(pid, signal).expect("the service runs");
     }
 
-    fn ended(&mut self) -> ExitStatus {
+    /// Waits until it has ended, for half a minute at most.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         for _ in 0..6000 {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
                 return status;

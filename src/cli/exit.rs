@@ -2,6 +2,8 @@
 //! Not here: what is printed before.
 
 use super::client::CallError;
+use crate::ledger::Ledger;
+use crate::log::EXIT_LOG_STOPPED;
 
 pub(crate) const DONE: u8 = 0;
 pub(crate) const REFUSED: u8 = 1;
@@ -38,6 +40,9 @@ pub(crate) enum Failure {
     Unreachable(String),
     #[error("{0}")]
     NotAllowed(String),
+    /// What was acknowledged is in the journal; what the log could not do at its end the next start does.
+    #[error("the log has stopped: {0}")]
+    LogStopped(String),
     /// Whoever read our output has closed it. No fault, and nothing to say.
     #[error("the reader of the output is gone")]
     ReaderGone,
@@ -52,6 +57,7 @@ impl Failure {
             Self::Unreachable(_) => UNREACHABLE,
             Self::NotAllowed(_) => NOT_ALLOWED,
             Self::File(_) => FILE,
+            Self::LogStopped(_) => EXIT_LOG_STOPPED,
         }
     }
 }
@@ -64,6 +70,12 @@ impl From<CallError> for Failure {
             CallError::Unreachable(text) | CallError::Unreadable(text) => Self::Unreachable(text),
         }
     }
+}
+
+/// Closes the ledger, and says when that did not go well.
+pub(crate) async fn close(ledger: &Ledger) -> Result<(), Failure> {
+    ledger.stop().await;
+    ledger.failure().map_or(Ok(()), |why| Err(Failure::LogStopped(why)))
 }
 
 /// What went wrong with a file, and with which.

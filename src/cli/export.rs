@@ -121,8 +121,8 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
         Ok::<_, Failure>((ledger, told))
     });
     let (ledger, told): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
-    ledger.stop().await;
-    told.map(|_| Finished::Well)
+    let closed = exit::close(&ledger).await;
+    told.and_then(|_| closed.map(|()| Finished::Well))
 }
 
 fn open_stopped(dir: &Path, master_key: &MasterKey) -> Result<Ledger, Failure> {

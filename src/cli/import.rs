@@ -103,13 +103,14 @@ async fn fill(aside: &Path, args: &Args) -> Result<Imported, Failure> {
         Ok::<_, Failure>((ledger, taken))
     });
     let (ledger, taken): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
-    ledger.stop().await;
-    taken.map_err(|error| match error {
+    let closed = exit::close(&ledger).await;
+    let taken = taken.map_err(|error| match error {
         ImportError::Unreadable { .. } | ImportError::Broken { .. } | ImportError::Nothing | ImportError::Io(_) => {
             exit::file(&args.from, "can't be imported", error)
         }
         ImportError::NotEmpty | ImportError::Submit(_) | ImportError::Read(_) => Failure::File(error.to_string()),
-    })
+    })?;
+    closed.map(|()| taken)
 }
 
 /// Gives the folder its name, durably.

@@ -1,7 +1,7 @@
 //! `seatledger rotate-log-key`: gives a stopped log another key for its heads. Not here: what that takes
 //! (`ledger::evidence`).
 
-use super::exit::{Failure, Finished};
+use super::exit::{self, Failure, Finished};
 use super::folder::{self, MasterKey};
 use super::output;
 use super::progress::Steps;
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         keys.push((slug, key.to_string()));
     }
     let log_key = ledger.log_key().to_string();
-    ledger.stop().await;
+    let closed = exit::close(&ledger).await;
     if args.json {
         let tenants: serde_json::Map<_, _> = keys.into_iter().map(|(slug, key)| (slug, key.into())).collect();
         output::json(&json!({ "log_key": log_key, "tenants": tenants }))?;
@@ -78,5 +78,5 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         output::line("the log has another key; add these lines to the file of every witness:")?;
         keys.iter().try_for_each(|(_, key)| output::line(key))?;
     }
-    Ok(Finished::Well)
+    closed.map(|()| Finished::Well)
 }

@@ -13,6 +13,7 @@ use crate::ledger::evidence::Authorities;
 use crate::ledger::{
     Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, TornEnd, Witnessing,
 };
+use crate::log::EXIT_LOG_STOPPED;
 use crate::telemetry;
 use serde::Serialize;
 use std::io::Write as _;
@@ -154,6 +155,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         outside::client(witnesses.iter().map(Witness::url), config.witness_ca.as_deref(), cosign::ANSWER_MAX)?;
     let authority = authority(&config)?;
     let ledger = open(&config, &witnesses).await?;
+    let watching = tokio::spawn(end_with_the_log(ledger.clone()));
     without_huge_pages();
     let root_token = root_token(&config)?;
     let limits = RequestLimits {
@@ -213,8 +215,18 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             "a store account's worker did not end in time; what it asked for is looked up at the next start"
         );
     }
-    ledger.stop().await;
-    Ok(Finished::Well)
+    // how the closing went is told below
+    watching.abort();
+    exit::close(&ledger).await.map(|()| Finished::Well)
+}
+
+/// A log that has stopped acknowledges nothing more. It may do so while nobody asks for anything; the next start finds out
+/// what is there.
+async fn end_with_the_log(ledger: Ledger) {
+    let why = ledger.stopped().await;
+    tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
+    eprintln!("seatledger: the log has stopped: {why}");
+    std::process::exit(EXIT_LOG_STOPPED.into());
 }
 
 /// Who is asked for timestamps, and by whom.

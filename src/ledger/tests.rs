@@ -330,3 +330,28 @@ async fn what_is_judged_behind_a_group_that_is_on_its_way_is_judged_as_behind_a_
     let told: Vec<_> = replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect();
     assert_eq!(told, [digest]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_stops_behind_the_last_command_is_heard_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    assert_eq!((ledger.health().is_stopped, ledger.failure()), (false, None));
+    std::fs::remove_file(dir.path().join("anchor")).unwrap();
+    let why = ledger.checkpoint().await.unwrap_err();
+    assert!(why.contains("writing the anchor"), "{why}");
+    assert!(ledger.health().is_stopped);
+    assert_eq!(ledger.stopped().await, why);
+    ledger.stop().await;
+    assert_eq!(ledger.failure(), Some(why));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_can_not_be_closed_well_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    std::fs::remove_file(dir.path().join("anchor")).unwrap();
+    ledger.stop().await;
+    assert!(ledger.failure().is_some_and(|why| why.contains("writing the anchor")));
+}

@@ -40,6 +40,7 @@ mod segment;
 mod shared;
 mod sled;
 pub mod snapshot;
+mod stopped;
 pub mod subjects;
 pub mod submission;
 mod sync_file_range;
@@ -80,7 +81,7 @@ pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk, walk_beside_service};
 
 /// How the process ends when the log can't go on: whatever was not acknowledged may be lost, and a start finds out.
-pub const EXIT_LOG_STOPPED: i32 = 70;
+pub const EXIT_LOG_STOPPED: u8 = 70;
 
 /// Hears of work that may take longer than a second: rebuilding sled, walking the log.
 pub trait Progress: Send + Sync {
@@ -224,10 +225,11 @@ impl Log {
     /// If the group is empty: a group number stands for something.
     pub fn append(&mut self, group: &Group) -> Result<Committed, AppendError> {
         assert!(!group.is_empty(), "an empty group has nothing to commit");
+        self.shared.wait_for_room();
+        // behind the wait, which a log that stops ends
         if let Some(why) = self.shared.failure() {
             return Err(AppendError::Fatal(why.to_owned()));
         }
-        self.shared.wait_for_room();
         let number = self.last_group + 1;
         self.encoder.encode(group, number, &self.heads);
         let place = self.journal.commit(&mut self.encoder, number).map_err(|error| self.stopped(error))?;
@@ -290,17 +292,27 @@ impl Log {
     }
 
     /// Makes a checkpoint that covers everything appended so far, and waits for it.
-    pub fn checkpoint_now(&mut self) -> Result<CheckpointInfo, AppendError> {
-        self.feeder.checkpoint().map_err(AppendError::Fatal)
+    pub fn checkpoint_now(&mut self) -> Result<CheckpointInfo, String> {
+        self.feeder.checkpoint()
     }
 
     /// Gives sled the rest, checkpoints, and lets go of its share of the folder's lock. An error leaves the folder as a kill would: whole, and
     /// the next start takes a little longer.
     pub fn close(mut self) -> Result<(), AppendError> {
-        let outcome = self.checkpoint_now().map(|_| ());
+        let outcome = self.last_checkpoint();
         self.feeder.stop();
         self.shared.close_read_log();
         outcome
+    }
+
+    /// There is none after it that could make up for it.
+    fn last_checkpoint(&mut self) -> Result<(), AppendError> {
+        self.checkpoint_now().map(|_| ()).map_err(|why| {
+            if self.shared.failure().is_none() {
+                self.shared.fail(why.clone());
+            }
+            AppendError::Fatal(why)
+        })
     }
 }
 

@@ -306,6 +306,12 @@ impl LogReader {
         self.shared.failure().map(str::to_owned)
     }
 
+    /// Ends when the log stops, with the reason.
+    pub async fn stopped(&self) -> String {
+        self.shared.failure.told().cancelled().await;
+        self.failure().unwrap_or_default()
+    }
+
     /// How many reads sled could not answer since the start; more than none means that it should be rebuilt.
     pub fn reads_from_journal(&self) -> u64 {
         self.shared.reads_from_journal.load(Ordering::Relaxed)

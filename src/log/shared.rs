@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -14,6 +14,7 @@ use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
 use super::medium::{Medium, TOP};
 use super::read_log::ReadLog;
+use super::stopped::Stopped;
 use super::trees::Trees;
 use super::window::Window;
 
@@ -27,7 +28,7 @@ pub(crate) struct Shared {
     is_fed: Condvar,
     /// Gone once the log is closed, so that a reader left over does not keep sled open.
     read_log: RwLock<Option<Arc<dyn ReadLog>>>,
-    failure: OnceLock<String>,
+    pub(crate) failure: Stopped,
     free_bytes: AtomicU64,
     disk_floor_bytes: u64,
     pub(crate) files: Mutex<Files>,
@@ -64,7 +65,7 @@ impl Shared {
             trees,
             is_fed: Condvar::new(),
             read_log: RwLock::new(Some(read_log)),
-            failure: OnceLock::new(),
+            failure: Stopped::default(),
             free_bytes: AtomicU64::new(u64::MAX),
             disk_floor_bytes,
             files: Mutex::new(files),

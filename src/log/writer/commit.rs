@@ -86,7 +86,7 @@ impl<A: Audience> Committer<A> {
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
         eprintln!("seatledger: the log has stopped: {why}");
-        std::process::exit(crate::log::EXIT_LOG_STOPPED)
+        std::process::exit(crate::log::EXIT_LOG_STOPPED.into())
     }
 }
 

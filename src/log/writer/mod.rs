@@ -335,7 +335,7 @@ impl<A: Audience> Writer<A> {
             }
             Job::Checkpoint { reply } => {
                 self.settle();
-                let made = self.behind.committer().log.checkpoint_now().map(|_| ()).map_err(|error| error.to_string());
+                let made = self.behind.committer().log.checkpoint_now().map(|_| ());
                 let _gone = reply.send(made);
             }
             Job::Stop { reply } => *stopping = Some(reply),
@@ -400,5 +400,5 @@ impl<A: Audience> Writer<A> {
 /// The state is ahead of the disk, and nobody knows by how much.
 fn broken() -> ! {
     eprintln!("seatledger: the writer found its state broken and stopped; nothing more is acknowledged");
-    std::process::exit(super::EXIT_LOG_STOPPED)
+    std::process::exit(super::EXIT_LOG_STOPPED.into())
 }
