@@ -84,6 +84,8 @@ pub struct Health {
     pub group_commands_max: u64,
     pub sync_micros: u64,
     pub receipts: u64,
+    /// Since the start; more than none means that sled is damaged.
+    pub reads_from_journal: u64,
 }
 
 /// Cheap to clone; all clones are one ledger.
@@ -407,6 +409,7 @@ impl Ledger {
             group_commands_max: gauges.group_commands_max.load(Ordering::Relaxed),
             sync_micros: gauges.sync_micros.load(Ordering::Relaxed),
             receipts: gauges.receipts.load(Ordering::Relaxed),
+            reads_from_journal: self.0.writer.reader().reads_from_journal(),
         }
     }
 

@@ -57,6 +57,12 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
     if health.is_disk_low {
         reasons.push("the disk is nearly full: commands are refused with disk-low".to_owned());
     }
+    if health.reads_from_journal > 0 {
+        reasons.push(
+            "the log that is read (folder sled) is damaged: reads take longer until the next start makes it anew"
+                .to_owned(),
+        );
+    }
     if let Some(jump) = health.jump {
         reasons.push(format!(
             "the clock jumped from {} to {}: timers are stopped until POST /v1/clock/confirm",
@@ -185,6 +191,11 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
     gauge("groups", "Commit groups since the start.", health.groups)?;
     gauge("group_commands_max", "The largest commit group since the start.", health.group_commands_max)?;
     gauge("receipts", "Command ids that can be asked for again.", health.receipts)?;
+    gauge(
+        "reads_from_journal",
+        "Reads since the start that sled could not answer; the next start makes it anew.",
+        health.reads_from_journal,
+    )?;
     gauge("disk_low", "1 while commands are refused for lack of disk space.", u64::from(health.is_disk_low))?;
     gauge("log_stopped", "1 once the log has stopped.", u64::from(health.is_stopped))?;
     gauge("clock_jumped", "1 while a jump of the clock waits for confirmation.", u64::from(health.jump.is_some()))

@@ -9,7 +9,7 @@ use super::anchor::Anchor;
 use super::group::EncodedGroup;
 use super::manifest::{DroppedEntry, LiveEntry, Manifest, TenantMark, remove_others};
 use super::medium::Medium;
-use super::read_log::ReadLog;
+use super::read_log::{ReadLog, ReadLogError};
 use super::trees::Trees;
 
 /// What a checkpoint covers.
@@ -18,6 +18,26 @@ pub struct CheckpointInfo {
     /// The last group that is covered.
     pub group: u64,
     pub manifest: u64,
+}
+
+/// Why a checkpoint was not made. The last finished one stays in force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    /// What the medium holds of the new one is not known.
+    #[error("{0}")]
+    Failed(io::Error),
+    /// Sled's files are not what it wrote.
+    #[error("{0}")]
+    SledBroken(String),
+}
+
+impl From<CheckpointError> for io::Error {
+    fn from(error: CheckpointError) -> io::Error {
+        match error {
+            CheckpointError::Failed(error) => error,
+            CheckpointError::SledBroken(why) => io::Error::other(why),
+        }
+    }
 }
 
 /// Follows what sled has been given, and writes checkpoints of it.
@@ -46,16 +66,15 @@ impl Checkpointer {
         self.group = group.number;
     }
 
-    /// Runs the steps in order. An error leaves the last finished checkpoint in force, and is fatal: what the medium
-    /// holds of the new one is not known.
+    /// Runs the steps in order. An error is fatal.
     pub(crate) fn run(
         &mut self,
         medium: &dyn Medium,
         read_log: &dyn ReadLog,
         live: Vec<LiveEntry>,
-    ) -> io::Result<CheckpointInfo> {
-        read_log.flush().map_err(|error| at("flushing sled", error.into()))?;
-        read_log.sync().map_err(|error| at("syncing sled", error.into()))?;
+    ) -> Result<CheckpointInfo, CheckpointError> {
+        read_log.flush().map_err(|error| of_sled("flushing sled", error))?;
+        read_log.sync().map_err(|error| of_sled("syncing sled", error))?;
         let manifest = Manifest {
             number: self.manifest + 1,
             log_id: self.log_id,
@@ -64,10 +83,10 @@ impl Checkpointer {
             dropped: self.dropped.clone(),
             tenants: self.marks.clone(),
         };
-        let hash = manifest.write(medium).map_err(|error| at("writing the manifest", error))?;
+        let hash = manifest.write(medium).map_err(|error| failed("writing the manifest", error))?;
         self.anchor
             .advance(medium, self.group, manifest.number, hash, self.log_id)
-            .map_err(|error| at("writing the anchor", error))?;
+            .map_err(|error| failed("writing the anchor", error))?;
         self.manifest = manifest.number;
         let kept: Vec<u64> = self.anchor.newest_first().iter().map(|slot| slot.manifest).collect();
         if let Err(error) = remove_others(medium, &kept) {
@@ -77,7 +96,18 @@ impl Checkpointer {
     }
 }
 
+fn of_sled(step: &str, error: ReadLogError) -> CheckpointError {
+    match error {
+        ReadLogError::Broken(why) => CheckpointError::SledBroken(format!("{step}: {why}")),
+        error @ (ReadLogError::Io(_) | ReadLogError::NotDurable(_)) => failed(step, error.into()),
+    }
+}
+
+fn failed(step: &str, error: io::Error) -> CheckpointError {
+    CheckpointError::Failed(at(step, &error))
+}
+
 /// The step that failed, with the kind of the error kept: a full disk has its own advice.
-fn at(step: &str, error: io::Error) -> io::Error {
+fn at(step: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{step}: {error}"))
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select, tick};
 
 use super::bytes::wide;
-use super::checkpoint::{CheckpointInfo, Checkpointer};
+use super::checkpoint::{CheckpointError, CheckpointInfo, Checkpointer};
 use super::group::EncodedGroup;
-use super::read_log::{Key, key};
+use super::read_log::{Key, ReadLogError, key};
 use super::shared::Shared;
 use super::trees::Trees;
 
@@ -173,7 +173,10 @@ impl Work {
         let Some(read_log) = self.shared.read_log() else { return };
         let puts: Vec<(Key, &[u8])> = batch.iter().flat_map(|group| entries(group)).collect();
         if let Err(error) = read_log.change(&puts, &[]) {
-            // what was acknowledged is in the journal; the next start sees whether sled needs rebuilding
+            // what was acknowledged is in the journal
+            if let ReadLogError::Broken(why) = &error {
+                self.shared.doubt_sled(why);
+            }
             self.shared.fail(format!("sled did not take what the journal holds: {error}"));
             return;
         }
@@ -208,6 +211,9 @@ impl Work {
         self.seconds_since = 0;
         let _files_change = self.shared.checkpointing.lock();
         self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live).map_err(|error| {
+            if let CheckpointError::SledBroken(why) = &error {
+                self.shared.doubt_sled(why);
+            }
             let why = format!("the checkpoint failed: {error}");
             self.shared.fail(why.clone());
             why

@@ -13,6 +13,7 @@ mod anchor;
 mod backup;
 mod bytes;
 mod checkpoint;
+mod doubt;
 mod error;
 mod feeder;
 mod frame;

@@ -89,6 +89,7 @@ impl LogReader {
         {
             tracing::error!(tenant, position = collected.wanted(), %why, "sled is damaged; reading the journal instead");
             self.shared.reads_from_journal.fetch_add(1, Ordering::Relaxed);
+            self.shared.doubt_sled(&why);
             return self.read_from_journal(tenant, from, max_bytes, known.head.next_position);
         }
         self.read_from_memory(&mut collected, &known)
@@ -195,12 +196,19 @@ impl LogReader {
         } else {
             let read_log = self.shared.read_log().ok_or_else(|| ReadError::Io("the log is closed".into()))?;
             let entry = read_log.last_before(&key(tenant, next_position));
-            let (found, value) = match entry.map_err(|error| ReadError::Io(error.to_string()))? {
-                Some(entry) => entry,
-                None => return Ok(None),
-            };
+            let entry = entry.map_err(|error| {
+                if let ReadLogError::Broken(why) = &error {
+                    self.shared.doubt_sled(why);
+                }
+                ReadError::Io(error.to_string())
+            })?;
+            let Some((found, value)) = entry else { return Ok(None) };
             let is_ours = split_key(&found).is_some_and(|(of, _)| of == tenant);
-            Body::verified(&value).filter(|_| is_ours).map(|body| body.head())
+            let body = Body::verified(&value).filter(|_| is_ours);
+            if is_ours && body.is_none() {
+                self.shared.doubt_sled("a frame's chain hash is not that of its records");
+            }
+            body.map(|body| body.head())
         };
         Ok(found.filter(|head| head.next_position == next_position))
     }
@@ -312,7 +320,7 @@ impl LogReader {
         self.failure().unwrap_or_default()
     }
 
-    /// How many reads sled could not answer since the start; more than none means that it should be rebuilt.
+    /// How many reads sled could not answer since the start; after more than none the next start makes it anew.
     pub fn reads_from_journal(&self) -> u64 {
         self.shared.reads_from_journal.load(Ordering::Relaxed)
     }

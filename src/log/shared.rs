@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::doubt;
 use super::error::Room;
 use super::frame::Head;
 use super::group::EncodedGroup;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     /// Reads that sled could not answer and the journal had to.
     pub(crate) reads_from_journal: AtomicU64,
+    /// The next start has been told that sled is damaged.
+    is_sled_doubted: AtomicBool,
 }
 
 /// The journal's files as far as they are durable.
@@ -72,6 +75,7 @@ impl Shared {
             checkpointing: Mutex::new(()),
             dir,
             reads_from_journal: AtomicU64::new(0),
+            is_sled_doubted: AtomicBool::new(false),
         };
         shared.look_at_disk();
         Arc::new(shared)
@@ -88,6 +92,18 @@ impl Shared {
 
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
+    }
+
+    /// Sled is not what was put into it: the next start is to make it anew. Saying so once is enough.
+    pub(crate) fn doubt_sled(&self, why: &str) {
+        if self.is_sled_doubted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::error!(why, "sled is damaged; the next start makes it anew");
+        if let Err(error) = doubt::note(self.medium.as_ref(), why) {
+            tracing::warn!(%error, "the next start could not be told that sled is damaged");
+            self.is_sled_doubted.store(false, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn read_log(&self) -> Option<Arc<dyn ReadLog>> {

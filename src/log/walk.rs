@@ -383,7 +383,10 @@ impl WalkReport {
             (0, lacking) => {
                 format!("sled: {} frames equal, {lacking} of the newest still to come", self.sled_frames_equal)
             }
-            (damages, _) => format!("sled: {} of its frames are damaged; the next start makes it anew", wide(damages)),
+            (damages, _) => format!(
+                "sled: {} of its frames are damaged, and no record is lost; the first start behind a read of them makes it anew",
+                wide(damages)
+            ),
         }
     }
 }

@@ -18,6 +18,8 @@ struct State {
     exists: bool,
     /// Why opening it fails, if it does.
     broken: Option<String>,
+    /// What finds its files damaged, once it is open.
+    broken_step: Option<&'static str>,
     table: Table,
     flushed: Table,
     /// What came since the flush. A kill keeps some beginning of it.
@@ -44,11 +46,17 @@ impl MemoryReadLogPlace {
             apply(&mut state.table, batch);
         }
         state.flushed.clone_from(&state.table);
+        state.broken_step = None;
         MemoryReadLogPlace { state: Arc::new(Mutex::new(state)), faults }
     }
 
     pub(crate) fn break_it(&self) {
         self.state.lock().broken = Some("scribbled over".into());
+    }
+
+    /// Until it is set aside, or the process ends.
+    pub(crate) fn break_at(&self, step: &'static str) {
+        self.state.lock().broken_step = Some(step);
     }
 
     pub(crate) fn spoil(&self, change: impl FnOnce(&mut BTreeMap<Vec<u8>, Vec<u8>>)) {
@@ -66,7 +74,11 @@ impl MemoryReadLogPlace {
             whole(&mut self.state.lock());
             Ok(())
         };
-        self.faults.step(what, "sled", || {}, run).map_err(ReadLogError::Io)
+        self.faults.step(what, "sled", || {}, run).map_err(ReadLogError::Io)?;
+        match self.state.lock().broken_step {
+            Some(step) if step == what => Err(ReadLogError::Broken("scribbled over".into())),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

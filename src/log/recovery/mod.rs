@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::anchor::{ANCHOR, Anchor, Slot};
 use super::bytes::wide;
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{CheckpointError, Checkpointer};
+use super::doubt::{self, DOUBT};
 use super::error::OpenError;
 use super::frame::Head;
 use super::group::EncodedGroup;
@@ -111,7 +112,6 @@ pub(crate) fn open(
     let mut segments = segments;
     segments.extend(fresh.segment);
     let read_log = read_log::bring_up(disk, place, plan, &segments, &anchored.manifest, &end, progress, &mut report)?;
-    read_log.self_test().map_err(read_log::as_open_error)?;
 
     let entries: Vec<LiveEntry> =
         segments.iter().map(|s| LiveEntry { id: s.header.id, first_group: s.header.first_group }).collect();
@@ -127,9 +127,17 @@ pub(crate) fn open(
     tail.iter().for_each(|group| checkpointer.note(group));
     let is_new = report.groups_replayed > 0 || report.bad_anchor_slot.is_some() || report.bad_manifest.is_some();
     if is_new || report.sled_rebuilt.is_some() || report.torn.is_some() {
-        checkpointer
-            .run(disk, read_log.as_ref(), entries.clone())
-            .map_err(OpenError::io("the checkpoint of the start"))?;
+        checkpointer.run(disk, read_log.as_ref(), entries.clone()).map_err(|error| {
+            if let CheckpointError::SledBroken(why) = &error {
+                note_doubt(disk, why);
+            }
+            OpenError::Io { doing: "the checkpoint of the start".into(), error: error.into() }
+        })?;
+    }
+    if report.sled_rebuilt.is_some()
+        && let Err(error) = doubt::settle(disk)
+    {
+        tracing::warn!(%error, "the note that sled was damaged could not be removed; the next start makes it anew again");
     }
     if let Err(error) = place.remove_aside() {
         tracing::warn!(%error, "a sled that was set aside could not be removed");
@@ -138,11 +146,18 @@ pub(crate) fn open(
     Ok(Opened { read_log, live: fresh.live, total_bytes, entries, heads: end.links.heads, checkpointer, report })
 }
 
+/// For the next start, where this one ends before sled is made anew.
+fn note_doubt(medium: &dyn Medium, why: &str) {
+    if let Err(error) = doubt::note(medium, why) {
+        tracing::warn!(%error, "that sled is damaged could not be noted");
+    }
+}
+
 fn remove_leftovers(medium: &dyn Medium) -> std::io::Result<()> {
     for folder in [TOP, JOURNAL, end::TORN] {
         for file in medium.list(folder)?.iter().filter(|file| file.ends_with(ASIDE)) {
             let is_ours = !folder.is_empty()
-                || [READY, ANCHOR].iter().any(|n| file.starts_with(n))
+                || [READY, ANCHOR, DOUBT].iter().any(|n| file.starts_with(n))
                 || file.starts_with("manifest-");
             if is_ours {
                 medium.remove(&if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") })?;

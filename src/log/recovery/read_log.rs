@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::super::Progress;
 use super::super::bytes::wide;
+use super::super::doubt;
 use super::super::error::OpenError;
 use super::super::feeder::entries;
 use super::super::frame::{Body, Head};
@@ -15,7 +16,7 @@ use super::super::manifest::Manifest;
 use super::super::medium::Medium;
 use super::super::read_log::{Key, ReadLog, ReadLogError, ReadLogPlace, key, split_key, tenants};
 use super::super::scan::{Extent, JournalEnd, Segment, read_groups};
-use super::{OpenReport, end, lost_tail};
+use super::{OpenReport, end, lost_tail, note_doubt};
 
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -47,14 +48,17 @@ pub(crate) fn look(
     if !is_there {
         return Ok(Plan::Rebuild { why: "its folder is missing".into(), is_there });
     }
+    let noted = doubt::noted(medium).map_err(OpenError::io("reading the note about sled"))?;
     let compared = place.open().and_then(|read_log| {
         let found = compare(read_log.as_ref(), manifest, tail)?;
         Ok((read_log, found))
     });
     match compared {
         Ok((_, Found { ahead: Some(ahead), .. })) => Err(lost_tail(medium, ahead, end.last_group)),
-        Ok((_, Found { doubt: Some(why), .. })) => Ok(Plan::Rebuild { why, is_there }),
-        Ok((read_log, Found { puts, removes, .. })) => Ok(Plan::Keep { read_log, puts, removes }),
+        Ok((read_log, Found { doubt, puts, removes, .. })) => Ok(match noted.or(doubt) {
+            Some(why) => Plan::Rebuild { why, is_there },
+            None => Plan::Keep { read_log, puts, removes },
+        }),
         Err(ReadLogError::Broken(why)) => Ok(Plan::Rebuild { why, is_there }),
         Err(error) => Err(as_open_error(error)),
     }
@@ -146,38 +150,48 @@ pub(crate) fn bring_up(
     progress: &dyn Progress,
     report: &mut OpenReport,
 ) -> Result<Arc<dyn ReadLog>, OpenError> {
-    let why = match plan {
-        Plan::Keep { read_log, puts, removes } => {
-            report.sled_frames_fed = wide(puts.len());
-            report.sled_frames_removed = wide(removes.len());
-            let mut removes = removes.as_slice();
-            for puts in puts.chunks(256) {
-                let puts: Vec<(Key, &[u8])> = puts.iter().map(|(key, body)| (*key, body.as_slice())).collect();
-                read_log.change(&puts, std::mem::take(&mut removes)).map_err(as_open_error)?;
+    let (why, is_there) = match plan {
+        Plan::Keep { read_log, puts, removes } => match bring_level(read_log.as_ref(), &puts, &removes) {
+            Ok(()) => {
+                report.sled_frames_fed = wide(puts.len());
+                report.sled_frames_removed = wide(removes.len());
+                return Ok(read_log);
             }
-            if !removes.is_empty() {
-                read_log.change(&[], removes).map_err(as_open_error)?;
+            Err(ReadLogError::Broken(why)) => {
+                note_doubt(medium, &why);
+                (why, true)
             }
-            return Ok(read_log);
-        }
-        Plan::Rebuild { why, is_there } => {
-            if !manifest.dropped.is_empty() {
-                let dropped = manifest.dropped.iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>().join(", ");
-                return Err(OpenError::RebuildNeedsBackup { why, dropped });
-            }
-            if is_there {
-                let aside = place.set_aside().map_err(OpenError::io("setting sled aside"))?;
-                tracing::warn!(%why, %aside, "sled was set aside and is made anew from the journal");
-            } else {
-                tracing::warn!(%why, "sled is made anew from the journal");
-            }
-            why
-        }
+            Err(error) => return Err(as_open_error(error)),
+        },
+        Plan::Rebuild { why, is_there } => (why, is_there),
     };
+    if !manifest.dropped.is_empty() {
+        let dropped = manifest.dropped.iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>().join(", ");
+        return Err(OpenError::RebuildNeedsBackup { why, dropped });
+    }
+    if is_there {
+        let aside = place.set_aside().map_err(OpenError::io("setting sled aside"))?;
+        tracing::warn!(%why, %aside, "sled was set aside and is made anew from the journal");
+    } else {
+        tracing::warn!(%why, "sled is made anew from the journal");
+    }
     let read_log = place.open().map_err(as_open_error)?;
     rebuild(medium, read_log.as_ref(), segments, journal.last_group, progress)?;
+    read_log.self_test().map_err(as_open_error)?;
     report.sled_rebuilt = Some(why);
     Ok(read_log)
+}
+
+/// Gives sled what it lacks, takes out what is not whole, and has it show that it makes its writes durable.
+fn bring_level(read_log: &dyn ReadLog, puts: &[(Key, Vec<u8>)], mut removes: &[Key]) -> Result<(), ReadLogError> {
+    for puts in puts.chunks(256) {
+        let puts: Vec<(Key, &[u8])> = puts.iter().map(|(key, body)| (*key, body.as_slice())).collect();
+        read_log.change(&puts, std::mem::take(&mut removes))?;
+    }
+    if !removes.is_empty() {
+        read_log.change(&[], removes)?;
+    }
+    read_log.self_test()
 }
 
 fn rebuild(

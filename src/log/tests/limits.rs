@@ -104,6 +104,43 @@ fn a_read_that_sled_can_not_answer_is_answered_by_the_journal() {
         let expected: Vec<(u64, Vec<u8>)> = (0..told.acknowledged[&3]).map(|n| (n, record(3, n))).collect();
         assert!(records == expected, "{way}");
         assert_eq!(log.reader().reads_from_journal(), 1, "{way}");
+        drop(log);
+        let next = again(&machine);
+        let (log, report) = next.open().expect("opened");
+        assert!(report.sled_rebuilt.is_some(), "{way}: what was seen is repaired");
+        log.close().expect("closed");
+        drop(recovered(&next, &told, way));
+    }
+}
+
+#[test]
+fn sled_that_breaks_while_it_is_brought_level_is_made_anew() {
+    for step in ["change", "self-test"] {
+        let (machine, log, told) = machine();
+        drop(log);
+        let broken = machine.killed(0, &Faults::default());
+        broken.place.break_at(step);
+        let (log, report) = broken.open().unwrap_or_else(|error| panic!("{step}: {error}"));
+        assert_eq!(report.sled_rebuilt.as_deref(), Some("scribbled over"), "{step}");
+        drop(log);
+        drop(recovered(&again(&broken), &told, step));
+    }
+}
+
+#[test]
+fn sled_that_breaks_at_work_is_made_anew_by_the_next_start() {
+    for step in ["change", "flush"] {
+        let (machine, mut log, mut told) = machine();
+        machine.place.break_at(step);
+        append(&mut log, 2, &mut told);
+        log.checkpoint_now().expect_err("sled is broken");
+        assert!(log.failure().is_some_and(|why| why.contains("scribbled over")), "{step}");
+        drop(log);
+        let next = again(&machine);
+        let (log, report) = next.open().unwrap_or_else(|error| panic!("{step}: {error}"));
+        assert!(report.sled_rebuilt.is_some_and(|why| why.contains("scribbled over")), "{step}");
+        drop(log);
+        drop(recovered(&again(&next), &told, step));
     }
 }
 
