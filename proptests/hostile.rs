@@ -176,3 +176,40 @@ fn strangers_are_turned_away_at_a_rate_and_those_who_are_known_are_not() {
     t.get("/pools").ok();
     t.post("/inventory", json!({"items": []})).ok();
 }
+
+/// What the log opens for a checkpoint is not for connections, however few files may be open.
+#[test]
+fn strangers_who_say_nothing_leave_the_log_its_file_descriptors() {
+    let environment = vec![("SEATLEDGER_CHECKPOINT_SECONDS", "1".to_owned())];
+    let options = Options { environment, files_max: Some(200), ..Options::default() };
+    let mut service = Service::start_with(options);
+    let body = r#"{"name":"Acme"}"#;
+    let head = format!(
+        "PUT /v1/tenants/acme HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ROOT_TOKEN}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    // it has its place before the strangers come
+    let mut known = Wire::open(&service, &head);
+    let address = service.root().url("").trim_start_matches("http://").to_owned();
+    let strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
+    let open_files = format!("/proc/{}/fd", service.pid());
+    let eventually = |what: &str, is_so: &dyn Fn() -> bool| {
+        for _ in 0..400 {
+            if is_so() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what}");
+    };
+    eventually("the strangers are taken", &|| std::fs::read_dir(&open_files).is_ok_and(|open| open.count() > 100));
+    // for as many more as it would take
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(known.write(body.as_bytes()), "the body is taken");
+    let answer = known.until_closed();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let manifest = service.data().join("manifest-0000000000000002");
+    eventually("a checkpoint is made while they are there", &|| manifest.exists());
+    drop(strangers);
+    service.stop();
+}

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) has_system_clock: bool,
     /// The data folder, where it is not one of the test's own disk.
     pub(crate) data: Option<PathBuf>,
+    /// So many files may be open, connections among them.
+    pub(crate) files_max: Option<u32>,
 }
 
 impl Options {
@@ -190,7 +192,11 @@ fn last_lines(log: &str) -> String {
 
 fn launch(folder: &Path, options: &Options) -> (Child, BufReader<ChildStdout>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("the service's log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    let program = env!("CARGO_BIN_EXE_seatledger");
+    let mut command = Command::new(if options.files_max.is_some() { "/bin/sh" } else { program });
+    if let Some(most) = options.files_max {
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string(), program]);
+    }
     command.arg("serve").arg("--data").arg(options.data_in(folder)).args(["--listen", "127.0.0.1:0"]);
     if !options.has_system_clock {
         command.args(["--clock", "manual"]);

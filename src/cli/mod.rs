@@ -10,6 +10,7 @@ mod client;
 mod connect;
 mod cosign;
 mod demo;
+mod descriptors;
 mod diff;
 mod drift;
 mod exit;

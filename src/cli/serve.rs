@@ -5,7 +5,7 @@ use super::cosign::{self, Witness};
 use super::exit::{self, Failure, Finished};
 use super::outside;
 use super::timestamp::{self, Authority};
-use super::{connect, output};
+use super::{connect, descriptors, output};
 use crate::clock::Clock;
 use crate::config::{self, ClockKind, Config, LogFormat};
 use crate::http::{ListenerLimits, RateLimits, RequestLimits, Service};
@@ -143,6 +143,7 @@ fn without_huge_pages() {
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
     telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
+    let connections_max = descriptors::connections(config.connections_max);
     let metrics = telemetry::start_metrics().map_err(Failure::File)?;
     // taken before anything is touched: a port in use is found out at once
     let listener = tokio::net::TcpListener::bind(&config.listen)
@@ -199,7 +200,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         async move { stores.run(stop).await }
     });
     let limits = ListenerLimits {
-        connections_max: config.connections_max,
+        connections_max,
         head_max: Duration::from_secs(config.head_seconds_max),
         drain_max: Duration::from_secs(config.drain_seconds_max),
     };

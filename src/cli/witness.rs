@@ -1,6 +1,7 @@
 //! `seatledger witness`: cosigns the heads of logs that it knows, each log as one history, and refuses every fork (C2SP
 //! tlog-witness). It needs nothing of the logs but what they send. Not here: the judgement (`merkle`).
 
+use super::descriptors;
 use super::exit::{self, Failure, Finished};
 use super::output;
 use super::serve::stop_signals;
@@ -89,7 +90,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, CALL_MAX))
         .with_state(witness);
     output::line(&format!("listening on http://{address}"))?;
-    let limits = ListenerLimits { connections_max: CONNECTIONS_MAX, head_max: CALL_MAX, drain_max: CALL_MAX };
+    let connections_max = descriptors::connections(CONNECTIONS_MAX);
+    let limits = ListenerLimits { connections_max, head_max: CALL_MAX, drain_max: CALL_MAX };
     crate::http::serve(listener, router, limits, async {
         stop.await;
     })

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::anchor::Anchor;
+use super::error::{is_no_descriptor, is_no_room};
 use super::group::EncodedGroup;
 use super::manifest::{DroppedEntry, LiveEntry, Manifest, TenantMark, remove_others};
 use super::medium::Medium;
@@ -26,6 +27,9 @@ pub(crate) enum CheckpointError {
     /// What the medium holds of the new one is not known.
     #[error("{0}")]
     Failed(io::Error),
+    /// No file descriptor, or no room for the manifest, which nothing names yet: it can be tried again.
+    #[error("{0}")]
+    Postponed(io::Error),
     /// Sled's files are not what it wrote.
     #[error("{0}")]
     SledBroken(String),
@@ -34,7 +38,7 @@ pub(crate) enum CheckpointError {
 impl From<CheckpointError> for io::Error {
     fn from(error: CheckpointError) -> io::Error {
         match error {
-            CheckpointError::Failed(error) => error,
+            CheckpointError::Failed(error) | CheckpointError::Postponed(error) => error,
             CheckpointError::SledBroken(why) => io::Error::other(why),
         }
     }
@@ -66,15 +70,15 @@ impl Checkpointer {
         self.group = group.number;
     }
 
-    /// Runs the steps in order. An error is fatal.
+    /// Runs the steps in order. An error is fatal, unless it says otherwise.
     pub(crate) fn run(
         &mut self,
         medium: &dyn Medium,
         read_log: &dyn ReadLog,
         live: Vec<LiveEntry>,
     ) -> Result<CheckpointInfo, CheckpointError> {
-        read_log.flush().map_err(|error| of_sled("flushing sled", error))?;
-        read_log.sync().map_err(|error| of_sled("syncing sled", error))?;
+        read_log.flush().map_err(|error| of_sled("flushing sled", error, Again::Never))?;
+        read_log.sync().map_err(|error| of_sled("syncing sled", error, Again::WithDescriptor))?;
         let manifest = Manifest {
             number: self.manifest + 1,
             log_id: self.log_id,
@@ -83,10 +87,10 @@ impl Checkpointer {
             dropped: self.dropped.clone(),
             tenants: self.marks.clone(),
         };
-        let hash = manifest.write(medium).map_err(|error| failed("writing the manifest", error))?;
+        let hash = manifest.write(medium).map_err(|error| failed("writing the manifest", error, Again::WithRoom))?;
         self.anchor
             .advance(medium, self.group, manifest.number, hash, self.log_id)
-            .map_err(|error| failed("writing the anchor", error))?;
+            .map_err(|error| failed("writing the anchor", error, Again::WithDescriptor))?;
         self.manifest = manifest.number;
         let kept: Vec<u64> = self.anchor.newest_first().iter().map(|slot| slot.manifest).collect();
         if let Err(error) = remove_others(medium, &kept) {
@@ -96,15 +100,32 @@ impl Checkpointer {
     }
 }
 
-fn of_sled(step: &str, error: ReadLogError) -> CheckpointError {
+/// When a step may be tried again.
+#[derive(Clone, Copy)]
+enum Again {
+    /// Sled remembers that a write of its own failed.
+    Never,
+    /// The step begins by opening a file.
+    WithDescriptor,
+    /// Likewise, and it writes that file as a whole.
+    WithRoom,
+}
+
+fn of_sled(step: &str, error: ReadLogError, again: Again) -> CheckpointError {
     match error {
         ReadLogError::Broken(why) => CheckpointError::SledBroken(format!("{step}: {why}")),
-        error @ (ReadLogError::Io(_) | ReadLogError::NotDurable(_)) => failed(step, error.into()),
+        error @ (ReadLogError::Io(_) | ReadLogError::NotDurable(_)) => failed(step, error.into(), again),
     }
 }
 
-fn failed(step: &str, error: io::Error) -> CheckpointError {
-    CheckpointError::Failed(at(step, &error))
+fn failed(step: &str, error: io::Error, again: Again) -> CheckpointError {
+    let is_postponed = match again {
+        Again::Never => false,
+        Again::WithDescriptor => is_no_descriptor(&error),
+        Again::WithRoom => is_no_descriptor(&error) || is_no_room(&error),
+    };
+    let error = at(step, &error);
+    if is_postponed { CheckpointError::Postponed(error) } else { CheckpointError::Failed(error) }
 }
 
 /// The step that failed, with the kind of the error kept: a full disk has its own advice.

@@ -72,6 +72,11 @@ pub(crate) fn is_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Neither the process nor the machine has a file descriptor left: nothing was opened, so nothing was written.
+pub(crate) fn is_no_descriptor(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 impl OpenError {
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
         let doing = doing.into();

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select, tick};
 
 use super::bytes::wide;
 use super::checkpoint::{CheckpointError, CheckpointInfo, Checkpointer};
+use super::error::Room;
 use super::group::EncodedGroup;
 use super::read_log::{Key, ReadLogError, key};
 use super::shared::Shared;
@@ -49,7 +50,8 @@ impl Feeder {
     pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer, pace: Pace) -> std::io::Result<Feeder> {
         let (orders, queue) = bounded(QUEUE_GROUPS_MAX);
         let trees = Arc::clone(&shared.trees);
-        let mut work = Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0 };
+        let mut work =
+            Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0, is_owed: false };
         let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
         Ok(Feeder { orders: Some(orders), trees, thread: Some(thread) })
     }
@@ -99,6 +101,8 @@ struct Work {
     bytes_since: u64,
     bytes_unlooked: u64,
     seconds_since: u32,
+    /// The last one could not be made yet.
+    is_owed: bool,
 }
 
 impl Work {
@@ -158,9 +162,7 @@ impl Work {
             Some(None) => {
                 self.checkpoint().ok();
             }
-            None if self.bytes_since >= self.pace.checkpoint_bytes => {
-                self.checkpoint().ok();
-            }
+            None if self.bytes_since >= self.pace.checkpoint_bytes => self.checkpoint_by_itself(),
             None => {}
         }
     }
@@ -196,7 +198,14 @@ impl Work {
     fn second_passed(&mut self) {
         self.shared.look_at_disk();
         self.seconds_since += 1;
-        if self.bytes_since > 0 && self.seconds_since >= self.pace.checkpoint_seconds {
+        if self.is_owed || self.bytes_since > 0 && self.seconds_since >= self.pace.checkpoint_seconds {
+            self.checkpoint_by_itself();
+        }
+    }
+
+    /// Not where the room that is left is for one segment and for opening sled: a write of sled's that fails ends the log.
+    fn checkpoint_by_itself(&mut self) {
+        if self.shared.room() != Room::None {
             self.checkpoint().ok();
         }
     }
@@ -210,14 +219,27 @@ impl Work {
         self.bytes_since = 0;
         self.seconds_since = 0;
         let _files_change = self.shared.checkpointing.lock();
-        self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live).map_err(|error| {
-            if let CheckpointError::SledBroken(why) = &error {
-                self.shared.doubt_sled(why);
+        match self.checkpointer.run(self.shared.medium.as_ref(), read_log.as_ref(), live) {
+            Ok(made) => {
+                self.is_owed = false;
+                Ok(made)
             }
-            let why = format!("the checkpoint failed: {error}");
-            self.shared.fail(why.clone());
-            why
-        })
+            Err(CheckpointError::Postponed(error)) => {
+                let why = format!("the checkpoint could not be made yet: {error}");
+                if !std::mem::replace(&mut self.is_owed, true) {
+                    tracing::warn!("{why}; it is tried again every second");
+                }
+                Err(why)
+            }
+            Err(error @ (CheckpointError::Failed(_) | CheckpointError::SledBroken(_))) => {
+                if let CheckpointError::SledBroken(why) = &error {
+                    self.shared.doubt_sled(why);
+                }
+                let why = format!("the checkpoint failed: {error}");
+                self.shared.fail(why.clone());
+                Err(why)
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::bytes::wide;
 use super::error::is_no_room;
 use super::frame::Sealer;
 use super::group::Encoder;
-use super::medium::{Medium, MediumFile};
+use super::medium::{Medium, MediumFile, with_descriptor};
 use super::segment::{HEADER_BYTES, Prepared, SEGMENT_BYTES_MIN, SegmentHeader};
 
 pub(crate) enum JournalError {
@@ -82,13 +82,12 @@ impl Journal {
             Some(Ok(prepared)) if prepared.len >= needed => Ok(prepared),
             Some(Ok(short)) => {
                 self.medium.remove(&short.name).map_err(JournalError::fatal("removing a short segment"))?;
-                Prepared::make(self.medium.as_ref(), "large", needed)
+                with_descriptor(|| Prepared::make(self.medium.as_ref(), "large", needed))
             }
-            Some(Err(_)) | None => Prepared::make(
-                self.medium.as_ref(),
-                "late",
-                needed.max(segment_bytes(self.total_bytes, self.segment_bytes_max)),
-            ),
+            Some(Err(_)) | None => {
+                let len = needed.max(segment_bytes(self.total_bytes, self.segment_bytes_max));
+                with_descriptor(|| Prepared::make(self.medium.as_ref(), "late", len))
+            }
         };
         let prepared = prepared.map_err(|error| {
             if is_no_room(&error) {

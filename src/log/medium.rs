@@ -8,8 +8,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::bytes::wide;
+use super::error::is_no_descriptor;
 
 /// The folder that holds everything else, as a name.
 pub(crate) const TOP: &str = "";
@@ -62,6 +64,27 @@ pub(crate) fn write_whole(medium: &dyn Medium, folder: &str, name: &str, bytes: 
     file.sync()?;
     medium.rename(&aside, name)?;
     medium.sync_folder(folder)
+}
+
+/// For so long, about ten seconds, a file descriptor is waited for.
+const DESCRIPTOR_TRIES_MAX: u32 = 100;
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(100);
+
+/// Does what needs a file descriptor before it does anything else, and waits for one where all are taken.
+pub(crate) fn with_descriptor<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut tries = 0;
+    loop {
+        match work() {
+            Err(error) if is_no_descriptor(&error) && tries < DESCRIPTOR_TRIES_MAX => {
+                if tries == 0 {
+                    tracing::warn!(%error, "the journal waits for a file descriptor");
+                }
+                tries += 1;
+                std::thread::sleep(DESCRIPTOR_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The ending of a file that is not whole yet. Whatever has it at a start was left by a cut and goes.

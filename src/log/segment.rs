@@ -6,7 +6,7 @@ use std::io;
 use super::bytes::{Take, close_block, open_block, wide};
 use super::frame::Sealer;
 use super::group::FrameSpan;
-use super::medium::{ASIDE, Medium, MediumFile};
+use super::medium::{ASIDE, Medium, MediumFile, with_descriptor};
 
 pub(crate) const JOURNAL: &str = "journal";
 /// The header is a block of its own, so that no torn write of a group can touch it.
@@ -97,7 +97,7 @@ impl Prepared {
         self.file.write_at(0, &header.encode())?;
         self.file.sync()?;
         medium.rename(&self.name, &segment_name(header.id))?;
-        medium.sync_folder(JOURNAL)?;
+        with_descriptor(|| medium.sync_folder(JOURNAL))?;
         Ok(self.file)
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     HalfHappened,
     /// The disk is full: it did not happen, and the error says why.
     NoRoom,
+    /// What opens a file found no descriptor: it did not happen.
+    NoDescriptor,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +94,7 @@ impl Faults {
             None => whole(),
             Some(Failure::DidNotHappen) => failed(),
             Some(Failure::NoRoom) => Err(io::ErrorKind::StorageFull.into()),
+            Some(Failure::NoDescriptor) => Err(io::Error::from_raw_os_error(libc::EMFILE)),
             Some(Failure::HappenedAndTheAnswerWasLost) => whole().and_then(|()| failed()),
             Some(Failure::HalfHappened) => {
                 half();

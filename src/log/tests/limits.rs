@@ -1,7 +1,7 @@
 //! The edges that only a disk in memory can show at will: no room, a sled that breaks while it is open, a journal that
 //! lies. Not here: the step-by-step table (`both_ways.rs`).
 
-use super::super::memory::{Faults, MemoryDisk};
+use super::super::memory::{Failure, Faults, MemoryDisk, Step};
 use super::super::*;
 use super::both_ways::{Machine, Told, append, record, recovered};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -201,4 +201,46 @@ fn the_longest_records_are_kept_whole() {
         records.iter().map(|(_, r)| r.len()).collect::<Vec<_>>(),
         [RECORD_BYTES_MAX, RECORD_BYTES_MAX, RECORD_BYTES_MAX, 0]
     );
+}
+
+/// A checkpoint that could not begin leaves the one before it in force, and comes when it can: nobody has to ask.
+#[test]
+fn a_checkpoint_without_a_descriptor_or_room_for_its_manifest_is_made_later() {
+    let step = Step { what: "create", name: "manifest-0000000000000002.tmp".into(), nth: 0 };
+    for failure in [Failure::NoDescriptor, Failure::NoRoom] {
+        let faults = Faults::at(&step, failure);
+        let machine = Machine::new(&faults);
+        let (mut log, _) = machine.open().expect("fresh");
+        let mut told = Told::default();
+        assert!(append(&mut log, 3, &mut told));
+        log.checkpoint_now().expect_err("it can't be made now");
+        assert_eq!((faults.fired(), log.failure()), (Some(step.clone()), None), "{failure:?}");
+        assert!(append(&mut log, 3, &mut told), "the log goes on");
+        let is_made = || machine.disk.names().iter().any(|name| name == "manifest-0000000000000002");
+        for _ in 0..600 {
+            if is_made() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert!(is_made(), "{failure:?}: it is made by itself");
+        assert_eq!(log.checkpoint_now().expect("the next one").group, 2, "{failure:?}");
+        drop(log);
+        drop(recovered(&again(&machine), &told, "a checkpoint was late"));
+    }
+}
+
+#[test]
+fn a_segment_that_finds_no_descriptor_waits_for_one() {
+    // the folder is synced once when it is made
+    for (what, name, nth) in [("create", "journal/prepared-large.tmp", 0), ("sync folder", "journal", 1)] {
+        let faults = Faults::at(&Step { what, name: name.into(), nth }, Failure::NoDescriptor);
+        let machine = Machine::new(&faults);
+        let (mut log, _) = machine.open().expect("fresh");
+        let mut told = Told::default();
+        [6, 400, 6, 6].into_iter().for_each(|each| assert!(append(&mut log, each, &mut told), "{name}"));
+        assert!(faults.fired().is_some(), "{name}: segments were changed");
+        drop(log);
+        drop(recovered(&again(&machine), &told, name));
+    }
 }
