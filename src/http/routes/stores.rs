@@ -11,10 +11,10 @@ use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolB
 use crate::http::wire::kind::Kind;
 use crate::store::apple::NOTIFICATION_BYTES_MAX;
 use crate::store::connector::NotTold;
-use crate::store::credentials::Credentials;
+use crate::store::credentials::{Credentials, GivenBy};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -42,24 +42,31 @@ pub(in crate::http) async fn link_store_account(
     door.caller.must_be(Kind::LinkStoreAccount.roles())?;
     let mut fields = body.fields()?;
     let provider: Option<Provider> = name.parse().ok();
+    let (stores, tenant) = (door.caller.service.stores.clone(), door.caller.tenant);
     let credentials = match (fields.remove("credentials"), provider) {
         (Some(given), Some(provider)) => {
             let json = Zeroizing::new(given.to_string());
             let read = Credentials::parse(provider, json.as_bytes());
-            Some(read.map_err(|error| Problem::meaningless(error).with("field", "credentials"))?)
+            let read = read.map_err(|error| Problem::meaningless(error).with("field", "credentials"))?;
+            // in their place, so that under the same key other ones are other content
+            let fingerprint = hex::encode(door.caller.service.ledger.fingerprint(tenant, json.as_bytes()));
+            fields.insert("credentials".to_owned(), fingerprint.into());
+            Some(read)
         }
         (Some(_) | None, None) | (None, Some(_)) => None,
     };
-    let body = Body(Value::Object(fields).to_string().into());
-    let (stores, tenant) = (door.caller.service.stores.clone(), door.caller.tenant);
-    let response = door.command(Kind::LinkStoreAccount, [("provider", name)], body).await?;
-    if let Some(provider) = provider.filter(|_| response.status().is_success()) {
-        match credentials {
-            Some(credentials) => stores.keep(tenant, provider, credentials).await.map_err(|e| Problem::internal(&e))?,
+    let body = Value::Object(fields).to_string();
+    let reply = door.judged(Kind::LinkStoreAccount, [("provider", name)], body.as_bytes()).await?;
+    if let Some(provider) = provider.filter(|_| reply.status.is_success()) {
+        match credentials.zip(reply.position) {
+            Some((credentials, position)) => {
+                let by = GivenBy { position, is_repeat: reply.is_repeat };
+                stores.keep(tenant, provider, credentials, by).await.map_err(|e| Problem::internal(&e))?;
+            }
             None => stores.look_at(tenant, provider).await,
         }
     }
-    Ok(response)
+    Ok(reply.into_response())
 }
 
 /// What a store tells by itself, with the secret that it was given for that: it has the store read again. Repeated, it is
