@@ -216,3 +216,21 @@ fn a_repeat_puts_no_other_store_credentials_in_the_place_of_those_that_are_kept(
     given("k2", "secret-c").problem("idempotency-key-reused");
     assert_eq!(kept(), ["secret-b"]);
 }
+
+#[test]
+fn a_secret_among_the_settings_of_a_store_account_goes_nowhere() {
+    let u = Untouched::new();
+    for (provider, settings, named) in [
+        ("microsoft-store", json!({"client_id": "seatledger", "client_secret": "hush-hush"}), "client_secret"),
+        ("microsoft-store", json!({"client_id": {"id": "seatledger", "secret": "hush-hush"}}), "client_id"),
+        ("apple-business", json!({"content_tokens": ["hush-hush"]}), "content_tokens"),
+        ("apple-business", json!({"poll_millis": "hush-hush"}), "poll_millis"),
+        ("declared", json!({"password": "hush-hush"}), "password"),
+    ] {
+        let account = json!({"account_id": format!("of-{}", u.tenant.name), "settings": settings});
+        let answer = u.tenant.put(&format!("/store-accounts/{provider}"), account);
+        assert!(!answer.text.contains("hush-hush"), "{}", answer.text);
+        let problem = u.bad(answer, "unreadable-request");
+        assert!(problem["detail"].as_str().is_some_and(|said| said.contains(named)), "{problem}");
+    }
+}
