@@ -16,7 +16,7 @@ use crate::domain::answer::Status;
 use crate::domain::command::Door as Through;
 use crate::ledger::{Outcome, Submission, SubmitError};
 use crate::telemetry::Judged;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -85,6 +85,34 @@ impl Door {
         body: &[u8],
     ) -> Result<Reply, Problem> {
         let wire = self.read(kind, path, body)?;
+        self.submitted(kind, wire).await
+    }
+
+    /// Judges a call that can't be cut into parts, and so has room for as much as many commands have.
+    pub(super) async fn large_command<const N: usize>(
+        self,
+        kind: Kind,
+        path: [(&'static str, String); N],
+        request: Request,
+    ) -> Result<Response, Problem> {
+        self.caller.must_be(kind.roles())?;
+        let headers = request.headers().clone();
+        let service = Arc::clone(&self.caller.service);
+        let (body, _room) = inputs::read_large(request, &service).await?;
+        let body = inputs::said_to_be_json(&Said::of(&headers), body)?;
+        let (door, wire) = if body.len() > service.limits.body_bytes_max {
+            inputs::few_enough(&body)?;
+            // for long enough to keep others from their turn
+            let read = move || self.read(kind, path, &body).map(|wire| (self, wire));
+            tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
+        } else {
+            let wire = self.read(kind, path, &body)?;
+            (self, wire)
+        };
+        door.submitted(kind, wire).await.map(IntoResponse::into_response)
+    }
+
+    async fn submitted(self, kind: Kind, wire: Wire) -> Result<Reply, Problem> {
         let Self { caller, key, if_match } = self;
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);

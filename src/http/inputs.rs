@@ -2,6 +2,7 @@
 //! it means.
 
 use super::Service;
+use super::lines::room_for;
 use super::problem::Problem;
 use super::said::{self, Said};
 use axum::body::{Bytes, HttpBody};
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The parts of a path, decoded.
 pub(super) struct Places<T>(pub(super) T);
@@ -72,6 +74,19 @@ impl Body {
     }
 }
 
+/// Of a large body. Values that are small take up to a hundred times their bytes in memory: so it has no more of them than fit
+/// into one of the usual size.
+const VALUES_MAX: usize = 500_000;
+
+/// At least as many values as a body has, counted before any is read.
+pub(super) fn few_enough(body: &[u8]) -> Result<(), Problem> {
+    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values <= VALUES_MAX {
+        return Ok(());
+    }
+    Err(Problem::new("too-large", format!("the body has more than {VALUES_MAX} values")).with("values_max", VALUES_MAX))
+}
+
 /// A body that is whole, unless it is said to be something else.
 pub(super) fn said_to_be_json<B: AsRef<[u8]>>(said: &Said<'_>, body: B) -> Result<B, Problem> {
     if said.content_type.is_some_and(|kind| !is_json_type(kind)) && !body.as_ref().is_empty() {
@@ -96,6 +111,16 @@ pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
 pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     whole(&parts.headers, body, bytes_max).await
+}
+
+/// A body that may be large, whole, with the room that it takes: to be held for as long as anything that was made of it is.
+/// Whether the caller may send it is asked before.
+pub(super) async fn read_large(request: Request, service: &Service) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+    let bytes_max = service.limits.bulk_bytes_max;
+    let bytes = declared_bytes(request.headers()).unwrap_or(bytes_max).min(bytes_max);
+    let room = Arc::clone(&service.bulk_room).acquire_many_owned(room_for(bytes)).await;
+    let room = room.map_err(|closed| Problem::internal(&closed))?;
+    Ok((read(request, bytes_max).await?, room))
 }
 
 /// Most bodies come in one piece, which is taken as it is.
@@ -162,4 +187,16 @@ pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<
             Problem::unreadable(format!("{place}: {what}")).with("field", place)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_has_no_more_values_than_one_of_the_usual_size() {
+        let of = |values: usize| format!("[{}", "0,".repeat(values - 1));
+        assert!(few_enough(of(VALUES_MAX).as_bytes()).is_ok());
+        assert_eq!(few_enough(of(VALUES_MAX + 1).as_bytes()).unwrap_err().to_json()["values_max"], VALUES_MAX);
+    }
 }

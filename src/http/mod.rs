@@ -65,7 +65,8 @@ use utoipa_axum::routes;
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
     pub body_bytes_max: usize,
-    /// Of `POST /commands`, `/simulations` and `/inventory`.
+    /// Of calls with many commands or decisions, and of those that can't be cut into parts: `POST /inventory` and
+    /// `PUT /groups/{group}`.
     pub bulk_bytes_max: usize,
     pub request_max: Duration,
 }

@@ -6,6 +6,7 @@ use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
 use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
 use crate::http::wire::kind::Kind;
+use axum::extract::Request;
 use axum::response::Response;
 /// Makes a person known, or renames one.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "users",
@@ -56,10 +57,10 @@ pub(in crate::http) async fn return_user(
 pub(in crate::http) async fn put_group(
     door: Door,
     places: Places<(String, String)>,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Places((_, group)) = places;
-    door.command(Kind::PutGroup, [("group", group)], body).await
+    door.large_command(Kind::PutGroup, [("group", group)], request).await
 }
 
 /// Empties a group and ends the assignments that target it.

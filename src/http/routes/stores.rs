@@ -24,8 +24,8 @@ use zeroize::Zeroizing;
     params(("tenant" = String, Path), CommandHeaders),
     request_body = InventoryBody,
     responses((status = 200, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn put_inventory(door: Door, body: Body) -> Result<Response, Problem> {
-    door.command(Kind::PutInventory, [], body).await
+pub(in crate::http) async fn put_inventory(door: Door, request: Request) -> Result<Response, Problem> {
+    door.large_command(Kind::PutInventory, [], request).await
 }
 
 /// Links a store account, for good, or changes its connection settings or its credentials.
