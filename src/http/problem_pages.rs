@@ -210,7 +210,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A user name belongs to one living user.",
         "Rename or delete the other one first."),
     page("precondition-failed", 412, "Somebody was faster",
-        "The resource has changed since the state that If-Match names.",
+        "The resource has changed since the state that If-Match names, or there is none yet, for which even * does not hold.",
         "Read it again, and decide again."),
     page("too-large", 413, "The request is too large",
         "The body, or one of its values, is above the bound of this call.",

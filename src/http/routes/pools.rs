@@ -5,7 +5,7 @@ use crate::domain::plan::PlanRank;
 use crate::http::auth::Caller;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::Problem;
@@ -21,9 +21,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 /// Changes a pool's policy; what is not named stays, null sets back.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}/pools/{pool}/policy", tag = "pools",
-    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = PolicyBody,
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn set_policy(
     door: Door,
     places: Places<(String, String)>,

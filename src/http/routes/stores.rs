@@ -3,7 +3,9 @@
 use crate::domain::key::Provider;
 use crate::http::Service;
 use crate::http::auth::Stranger;
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
+use crate::http::contract::{
+    CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems, ReadProblems,
+};
 use crate::http::door::Door;
 use crate::http::inputs::{self, Body, Places};
 use crate::http::problem::Problem;
@@ -30,9 +32,9 @@ pub(in crate::http) async fn put_inventory(door: Door, request: Request) -> Resu
 
 /// Links a store account, for good, or changes its connection settings or its credentials.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/store-accounts/{provider}", tag = "stores",
-    params(("tenant" = String, Path), ("provider" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("provider" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = StoreAccountBody,
-    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn link_store_account(
     door: Door,
     places: Places<(String, String)>,
