@@ -71,6 +71,10 @@ impl IntoResponse for Reply {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
         }
+        // the rest of the request is read as nothing else (RFC 9110, 15.5.9)
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

@@ -55,6 +55,16 @@ async fn who_is_too_slow_is_given_up_as_by_hyper() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_commands_that_stop_coming_are_given_up_before_the_call_is() {
+    let served = Served::straight(Bounds { head_max: seconds(0.5), ..USUAL }).await;
+    served.told(&written(&asked()[0], "r")).await;
+    let sent = "POST /v1/tenants/acme/commands HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer root\r\nContent-Length: 99\r\n\r\n[";
+    let said = served.told(sent).await;
+    let (heard, bytes) = next(said.as_bytes()).expect("an answer");
+    assert_eq!((heard.status, heard.header("connection"), bytes), (408, Some("close"), said.len()), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_refused_before_the_body_is_there() {
     let (straight, long) = (Served::straight(USUAL).await, Served::long(USUAL).await);
     let sent = head("\r\n{").replace("root", "nobody");
