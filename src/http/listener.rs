@@ -29,7 +29,7 @@ use tower::ServiceExt as _;
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerLimits {
     pub connections_max: usize,
-    /// For the head of a request, and for a connection that says nothing.
+    /// For the head of a request, for a connection that says nothing, and for one that takes nothing.
     pub head_max: Duration,
     /// For what is under way when the service stops.
     pub drain_max: Duration,
@@ -150,8 +150,9 @@ async fn through_hyper(
 ) {
     // what it has already is its last
     builder.keep_alive(!stop.is_now());
+    let handed = opened.for_hyper(&connection);
     let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
-    let mut served = pin!(builder.serve_connection(opened.for_hyper(), service));
+    let mut served = pin!(builder.serve_connection(handed, service));
     let mut is_told = false;
     let ended = poll_fn(|context| {
         // before anything is read there would be nothing under way

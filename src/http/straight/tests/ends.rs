@@ -134,21 +134,23 @@ async fn who_leaves_in_the_middle_leaves_the_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_read_while_answers_are_not_and_who_reads_none_is_given_up() {
-    let served = Served::straight(Bounds { connections_max: 1, head_max: seconds(1.0), ..USUAL }).await;
-    let mut stream = served.connect().await;
-    let many = pool("r").repeat(1000);
-    let mut sent = 0_usize;
-    // the system's own buffers take some megabytes, both ways
-    let gave_up = async {
-        while stream.write_all(many.as_bytes()).await.is_ok() {
-            sent += many.len();
-            assert!(sent < 1 << 30, "all of it was read");
-        }
-    };
-    tokio::time::timeout(PATIENCE, gave_up).await.expect("it is given up");
-    let mut next = served.connect().await;
-    send(&mut next, &pool("r")).await;
-    assert_eq!(one(&mut next).await.status, 404);
+    let bounds = Bounds { connections_max: 1, head_max: seconds(1.0), ..USUAL };
+    for served in [Served::straight(bounds).await, Served::long(bounds).await] {
+        let mut stream = served.connect().await;
+        let many = pool("r").repeat(1000);
+        let mut sent = 0_usize;
+        // the system's own buffers take some megabytes, both ways
+        let gave_up = async {
+            while stream.write_all(many.as_bytes()).await.is_ok() {
+                sent += many.len();
+                assert!(sent < 1 << 30, "all of it was read");
+            }
+        };
+        tokio::time::timeout(PATIENCE, gave_up).await.expect("it is given up");
+        let mut next = served.connect().await;
+        send(&mut next, &pool("r")).await;
+        assert_eq!(one(&mut next).await.status, 404);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
