@@ -3,6 +3,7 @@
 //! takes some 12,000 instructions for it. All stand in the same frame. Not here: what a call does.
 
 use super::Service;
+use super::arrival::Arrival;
 use super::auth::{self, Caller};
 use super::door::Door;
 use super::frame::Frame;
@@ -59,15 +60,16 @@ impl Front {
 
     async fn framed<B>(self, request: Request<B>, on: Connection) -> Answer
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
+        B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         self.0.heard_on(on.number);
         let frame = &self.0.frame;
         let id = frame.id_of(request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes));
+        let arrival = Arrival::default();
         // where it is it stays: what stands around it takes a pointer
-        let answer = pin!(self.0.answer(request, &on));
-        frame.around(id, &on.alarm, answer).await
+        let answer = pin!(self.0.answer(request.map(|body| arrival.of(body)), &on));
+        frame.around(id, &arrival, &on.alarm, answer).await
     }
 }
 
@@ -237,7 +239,8 @@ mod tests {
             let Inside { frame, router, .. } = &*long.0;
             let asked = request(method, path, &headers, &body);
             let id = frame.id_of(Said::of(asked.headers()).request_id);
-            let Ok(theirs) = frame.around(id, &on.alarm, pin!(routed(router, asked, on.peer))).await;
+            let answer = pin!(routed(router, asked, on.peer));
+            let Ok(theirs) = frame.around(id, &Arrival::default(), &on.alarm, answer).await;
             statuses.insert(ours.status().as_u16());
             let ours = told(ours).await;
             assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {body}");

@@ -3,6 +3,7 @@
 
 mod alarm;
 mod answers;
+mod arrival;
 mod auth;
 mod bodies;
 mod contract;

@@ -55,6 +55,30 @@ async fn who_is_too_slow_is_given_up_as_by_hyper() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_the_clients_delay_and_ends_the_connection() {
+    let bounds = Bounds { request_max: seconds(0.5), ..USUAL };
+    let (straight, long) = (Served::straight(bounds).await, Served::long(bounds).await);
+    let calls = ["POST /v1/tenants/acme/assignments", "POST /v1/tenants/acme/commands", "PUT /v1/tenants/acme"];
+    for served in [&straight, &long] {
+        let mut stream = served.connect().await;
+        send(&mut stream, &written(&asked()[0], "r")).await;
+        one(&mut stream).await;
+    }
+    for (served, call) in [&straight, &long].into_iter().flat_map(|served| calls.map(|call| (served, call))) {
+        let mut stream = served.connect().await;
+        send(&mut stream, &head("\r\n{").replace("POST /v1/tenants/acme/assignments", call)).await;
+        let said = until_closed(stream).await;
+        let (heard, bytes) = next(said.as_bytes()).expect("an answer");
+        assert_eq!(
+            (heard.status, heard.header("connection"), bytes),
+            (408, Some("close"), said.len()),
+            "{call}: {said}"
+        );
+        assert!(heard.body.contains("/problems/request-timeout"), "{call}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_commands_that_stop_coming_are_given_up_before_the_call_is() {
     let served = Served::straight(Bounds { head_max: seconds(0.5), ..USUAL }).await;
     served.told(&written(&asked()[0], "r")).await;
