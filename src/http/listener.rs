@@ -94,6 +94,8 @@ pub async fn serve(
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(limits.head_max);
+    // who says that no more comes may wait for what became of the call: it is judged in any case
+    builder.half_close(true);
     let (lanes, home) = (Lanes::start(), Handle::current());
     tokio::pin!(stop);
     let mut taken = 0;

@@ -157,6 +157,21 @@ async fn who_leaves_in_the_middle_leaves_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_no_more_comes_hears_what_became_of_the_call() {
+    for served in [Served::straight(USUAL).await, Served::long(USUAL).await] {
+        for asked in asked().iter().take(5) {
+            let mut stream = served.connect().await;
+            send(&mut stream, &written(asked, "r")).await;
+            stream.shutdown().await.unwrap();
+            let said = until_closed(stream).await;
+            let (heard, bytes) = next(said.as_bytes()).unwrap_or_else(|| panic!("no answer to {}", asked.path));
+            assert!((200..300).contains(&heard.status), "{said}");
+            assert_eq!(bytes, said.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_read_while_answers_are_not_and_who_reads_none_is_given_up() {
     let bounds = Bounds { connections_max: 1, head_max: seconds(1.0), ..USUAL };
     for served in [Served::straight(bounds).await, Served::long(bounds).await] {
