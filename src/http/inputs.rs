@@ -2,8 +2,8 @@
 //! it means.
 
 use super::Service;
-use super::lines::room_for;
 use super::problem::Problem;
+use super::room::Taken;
 use super::said::{self, Said};
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
+use std::time::Duration;
 
 /// The parts of a path, decoded.
 pub(super) struct Places<T>(pub(super) T);
@@ -115,16 +115,26 @@ pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
 
 /// A body that may be large, whole, with the room that it takes: to be held for as long as anything that was made of it is.
 /// Whether the caller may send it is asked before.
-pub(super) async fn read_large(request: Request, service: &Service) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
-    let bytes_max = service.limits.bulk_bytes_max;
-    let bytes = declared_bytes(request.headers()).unwrap_or(bytes_max).min(bytes_max);
-    let room = Arc::clone(&service.bulk_room).acquire_many_owned(room_for(bytes)).await;
-    let room = room.map_err(|closed| Problem::internal(&closed))?;
-    Ok((read(request, bytes_max).await?, room))
+pub(super) async fn read_large(request: Request, service: &Service) -> Result<(Bytes, Taken), Problem> {
+    let (limits, mut taken) = (service.limits, service.bulk_room.nothing());
+    let (parts, body) = request.into_parts();
+    let room = Some((&mut taken, limits.pause_max));
+    let bytes = in_room(&parts.headers, body, limits.bulk_bytes_max, room).await?;
+    Ok((bytes, taken))
 }
 
-/// Most bodies come in one piece, which is taken as it is.
 async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_max: usize) -> Result<Bytes, Problem> {
+    in_room(headers, body, bytes_max, None).await
+}
+
+/// Most bodies come in one piece, which is taken as it is. What is to have room waits for it before it is kept, and has only so
+/// long between two pieces: others may want that room.
+async fn in_room<B: HttpBody<Data = Bytes>>(
+    headers: &HeaderMap,
+    body: B,
+    bytes_max: usize,
+    mut room: Option<(&mut Taken, Duration)>,
+) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
     let declared = declared_bytes(headers).unwrap_or(0);
@@ -134,11 +144,19 @@ async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_ma
     let mut body = pin!(body);
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let frame = match &room {
+            Some((_, pause_max)) => tokio::time::timeout(*pause_max, body.frame()).await.map_err(|_| too_late())?,
+            None => body.frame().await,
+        };
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Problem::unreadable("the body broke off"))?;
         let Ok(piece) = frame.into_data() else { continue };
-        if piece.len() > bytes_max.saturating_sub(first.len().max(all.len())) {
+        let before = first.len().max(all.len());
+        if piece.len() > bytes_max.saturating_sub(before) {
             return Err(too_large());
+        }
+        if let Some((taken, _)) = &mut room {
+            taken.hold(before + piece.len()).await?;
         }
         if first.is_empty() {
             first = piece;
@@ -153,8 +171,13 @@ async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_ma
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
+/// The rest of a body is not waited for any longer.
+pub(super) fn too_late() -> Problem {
+    Problem::new("request-timeout", "the body did not arrive in time")
+}
+
 /// How long the body is, where its sender says so.
-pub(super) fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
+fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

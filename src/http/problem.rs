@@ -133,12 +133,8 @@ impl Problem {
 
     #[must_use]
     pub(super) fn into_reply(self) -> Reply {
-        Reply {
-            content_type: Some(PROBLEM),
-            retry_after_s: self.retry_after_s,
-            body: self.to_json().to_string().into_bytes(),
-            ..Reply::empty(self.status(), self.position)
-        }
+        let body = self.to_json().to_string().into_bytes();
+        Reply { retry_after_s: self.retry_after_s, ..Reply::of(self.status(), self.position, PROBLEM, body) }
     }
 
     /// How a command that was refused says so; `position` is where it was judged.

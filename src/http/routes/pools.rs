@@ -9,7 +9,7 @@ use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMa
 use crate::http::door::Door;
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, has, not_modified, seen};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, seen};
 use crate::http::refs;
 use crate::http::reply::Reply;
 use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
@@ -188,16 +188,12 @@ pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, Stri
 }
 
 /// The same of what is so now, written straight into the body.
-pub(in crate::http) fn pool_now(caller: &Caller, if_none_match: Option<&[u8]>, pool: &str) -> Result<Reply, Problem> {
+pub(in crate::http) fn pool_now(caller: &Caller, pool: &str) -> Result<Reply, Problem> {
     let pool = refs::pool(pool)?;
     let look = |view: &View| {
         let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
         Ok((PoolBody::of(view, pool), pool.etag))
     };
     let ((body, etag), position) = caller.service.ledger.read(caller.tenant, |view| seen(view, look))??;
-    Ok(if has(if_none_match, etag) {
-        not_modified(etag, position)
-    } else {
-        Reply { etag: Some(etag), ..Reply::at(StatusCode::OK, position, body.written(position)) }
-    })
+    Ok(Reply { etag: Some(etag), ..Reply::at(StatusCode::OK, position, body.written(position)) })
 }

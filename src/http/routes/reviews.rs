@@ -15,7 +15,7 @@ use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
 use crate::http::contract::{
     BulkHeaders, CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems, ReadProblems,
 };
-use crate::http::decisions::{Decisions, Row};
+use crate::http::decisions::{Row, UnreadDecisions};
 use crate::http::door::{Door, Tally, submission};
 use crate::http::files::{self, Sink};
 use crate::http::inputs::{Asked, Body, Places};
@@ -354,12 +354,13 @@ pub(in crate::http) struct ReceiptsBody {
 pub(in crate::http) async fn decide_review(
     caller: Caller,
     places: Places<(String, String)>,
-    decisions: Decisions,
+    decisions: UnreadDecisions,
 ) -> Result<Response, Problem> {
     let Places((_, review)) = places;
     let id = review_id(&review);
     caller.service.ledger.read(caller.tenant, |view| found(&view.state, id).map(|_| ()))??;
     caller.must_review(id)?;
+    let decisions = decisions.whole(&caller.service).await?;
     let (rows, _room) = {
         let caller = caller.clone();
         tokio::task::spawn_blocking(move || decisions.read(&caller, id))
