@@ -250,6 +250,12 @@ impl Ledger {
         Ok(Outcome { position, answer, is_repeat: true })
     }
 
+    /// Of a secret that a command brings and no record may show: enough to tell the same command from another one.
+    #[must_use]
+    pub fn fingerprint(&self, tenant: TenantId, secret: &[u8]) -> [u8; 32] {
+        self.0.vault.fingerprint(tenant.0, secret)
+    }
+
     /// Looks at a tenant's view under a short lock; it shows durable positions only.
     ///
     /// # Errors

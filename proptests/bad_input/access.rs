@@ -183,3 +183,54 @@ fn neither_secrets_nor_personal_names_reach_the_log_or_the_disk_in_plain() {
         }
     }
 }
+
+/// An address that the service may not ask, so that the account is linked and nobody is asked.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+#[test]
+fn a_repeat_puts_no_other_store_credentials_in_the_place_of_those_that_are_kept() {
+    let service = Service::start();
+    let t = service.tenant();
+    let path = "/store-accounts/microsoft-store";
+    let given = |key: &str, secret: &str| {
+        let account = json!({
+            "account_id": "contoso.example", "settings": {"client_id": "seatledger", "base_url": NOWHERE},
+            "credentials": {"client_secret": secret},
+        });
+        t.call(Method::PUT, path).key(key).json(&account).send()
+    };
+    let kept = || {
+        let file = service.data().join("credentials").join(format!("{}.microsoft-store.json", t.name));
+        let text = std::fs::read_to_string(file).unwrap();
+        ["secret-a", "secret-b", "secret-c"].into_iter().filter(|secret| text.contains(secret)).collect::<Vec<_>>()
+    };
+    let first = given("k1", "secret-a").created();
+    assert_eq!(kept(), ["secret-a"]);
+    given("k2", "secret-b").ok();
+    assert_eq!(kept(), ["secret-b"]);
+    let again = given("k1", "secret-a");
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.created(), first);
+    assert_eq!(kept(), ["secret-b"], "what was renewed since stays");
+    given("k1", "secret-c").problem("idempotency-key-reused");
+    given("k2", "secret-c").problem("idempotency-key-reused");
+    assert_eq!(kept(), ["secret-b"]);
+}
+
+#[test]
+fn a_secret_among_the_settings_of_a_store_account_goes_nowhere() {
+    let u = Untouched::new();
+    for (provider, settings, named) in [
+        ("microsoft-store", json!({"client_id": "seatledger", "client_secret": "hush-hush"}), "client_secret"),
+        ("microsoft-store", json!({"client_id": {"id": "seatledger", "secret": "hush-hush"}}), "client_id"),
+        ("apple-business", json!({"content_tokens": ["hush-hush"]}), "content_tokens"),
+        ("apple-business", json!({"poll_millis": "hush-hush"}), "poll_millis"),
+        ("declared", json!({"password": "hush-hush"}), "password"),
+    ] {
+        let account = json!({"account_id": format!("of-{}", u.tenant.name), "settings": settings});
+        let answer = u.tenant.put(&format!("/store-accounts/{provider}"), account);
+        assert!(!answer.text.contains("hush-hush"), "{}", answer.text);
+        let problem = u.bad(answer, "unreadable-request");
+        assert!(problem["detail"].as_str().is_some_and(|said| said.contains(named)), "{problem}");
+    }
+}

@@ -162,6 +162,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let limits = RequestLimits {
         body_bytes_max: config.body_bytes_max,
         bulk_bytes_max: config.bulk_bytes_max,
+        pause_max: Duration::from_secs(config.head_seconds_max),
         request_max: Duration::from_secs(config.request_seconds_max),
     };
     let rate =

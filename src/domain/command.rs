@@ -26,6 +26,17 @@ pub struct Envelope {
     pub reason: Option<String>,
 }
 
+/// What has to be so for a command to be judged by its rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMatch {
+    /// What it is about is there, in whatever state.
+    Any,
+    /// It is there, and its ETag is this one.
+    Tag(u64),
+    /// It is not there: for the ledger's own word, no door says it.
+    Nothing,
+}
+
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

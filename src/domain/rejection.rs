@@ -34,6 +34,9 @@ pub struct Remedies {
     pub buy_would_free: u64,
 }
 
+/// The position at which a tenant begins: nothing in it has this ETag.
+pub const NO_ETAG: u64 = 0;
+
 /// A rule said no. In the order in which a command is judged: what is named must exist, what is said must make sense,
 /// the state must allow it, and a seat must be free.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +57,7 @@ pub enum Rejection {
     ToolNotFound,
     // 412
     PreconditionFailed {
+        /// [`NO_ETAG`] where there is nothing.
         etag: u64,
     },
     // 422

@@ -77,13 +77,21 @@ impl IntoResponses for CommandProblems {
         let mut all = problems(&ANY);
         all.extend(problems(&[
             (409, "The state forbids it"),
-            (412, "Somebody was faster"),
             (413, "Too large"),
             (415, "The body is of the wrong type"),
             (422, "The request means nothing"),
             (504, "Not in time"),
         ]));
         all
+    }
+}
+
+/// Of a command with [`IfMatchHeader`].
+pub(super) struct IfMatchProblems;
+
+impl IntoResponses for IfMatchProblems {
+    fn responses() -> Responses {
+        problems(&[(412, "Somebody was faster, or there is nothing yet")])
     }
 }
 
@@ -95,7 +103,14 @@ pub(super) struct CommandHeaders {
     /// Within a tenant the same key with the same content gives the first answer again
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 64, pattern = "^[ -~]{1,64}$")]
     idempotency_key: Option<String>,
-    /// The ETag of the state that the command was decided on
+}
+
+/// A header of the commands that are about something with an ETag; any other answers it with 400.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the contract; the door reads the header")]
+pub(super) struct IfMatchHeader {
+    /// The ETag of the state that the command was decided on; `*` for any. It does not hold where there is nothing yet
     #[param(rename = "If-Match", pattern = "^(\\*|\"[0-9]{1,19}\")$")]
     if_match: Option<String>,
 }

@@ -5,8 +5,9 @@ use super::Service;
 use super::auth::Caller;
 use super::door::{KEY, KEY_CHARS_MAX, checked_key};
 use super::inputs;
-use super::lines::{COMMANDS_MAX, Raw, room_for};
+use super::lines::{COMMANDS_MAX, Raw};
 use super::problem::Problem;
+use super::room::Taken;
 use super::sheet;
 use super::wire::Wire;
 use super::wire::kind::Kind;
@@ -16,12 +17,18 @@ use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
     Csv,
+}
+
+/// A call of many decisions whose body has not been asked for: it takes no room.
+pub(super) struct UnreadDecisions {
+    form: Form,
+    key: Option<String>,
+    request: Request,
 }
 
 /// A body of decisions, whole, not yet read.
@@ -31,7 +38,7 @@ pub(super) struct Decisions {
     /// The call's own key: each row takes it, with its number behind it.
     key: Option<String>,
     /// Held for as long as anything that was made of the body is.
-    room: OwnedSemaphorePermit,
+    room: Taken,
 }
 
 /// What a row says, or what is wrong with it.
@@ -46,9 +53,9 @@ pub(super) struct Row {
     pub(super) read: Result<Option<Wire>, Problem>,
 }
 
-impl FromRequest<Arc<Service>> for Decisions {
+impl FromRequest<Arc<Service>> for UnreadDecisions {
     type Rejection = Problem;
-    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _service: &Arc<Service>) -> Result<Self, Problem> {
         let form = match inputs::media_type(request.headers()).as_deref() {
             None => Form::Json,
             Some("text/csv") => Form::Csv,
@@ -63,21 +70,23 @@ impl FromRequest<Arc<Service>> for Decisions {
             let detail = "the key of many decisions has at most 57 characters: each takes its row behind it, as in #17";
             return Err(Problem::new("idempotency-key-invalid", detail));
         }
-        let bytes_max = service.limits.bulk_bytes_max;
-        let bytes = inputs::declared_bytes(request.headers()).unwrap_or(bytes_max).min(bytes_max);
-        let room = Arc::clone(&service.bulk_room)
-            .acquire_many_owned(room_for(bytes))
-            .await
-            .map_err(|closed| Problem::internal(&closed))?;
-        let bytes = inputs::read(request, bytes_max).await?;
-        Ok(Self { form, bytes, key, room })
+        Ok(Self { form, key, request })
+    }
+}
+
+impl UnreadDecisions {
+    /// Its body, for a caller who may send it.
+    pub(super) async fn whole(self, service: &Service) -> Result<Decisions, Problem> {
+        let Self { form, key, request } = self;
+        let (bytes, room) = inputs::read_large(request, service).await?;
+        Ok(Decisions { form, bytes, key, room })
     }
 }
 
 impl Decisions {
     /// Reads every row. What is wrong with one of them is that one's. Blocking. The room is to be held until the answer is
     /// made.
-    pub(super) fn read(self, caller: &Caller, review: ReviewId) -> Result<(Vec<Row>, OwnedSemaphorePermit), Problem> {
+    pub(super) fn read(self, caller: &Caller, review: ReviewId) -> Result<(Vec<Row>, Taken), Problem> {
         let rows: Vec<Fields> = match self.form {
             Form::Json => json(&self.bytes)?,
             Form::Csv => sheet::read(&self.bytes)?.into_iter().map(|row| row.map(|row| row.fields())).collect(),

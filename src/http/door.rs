@@ -13,12 +13,12 @@ use super::said::{self, Said};
 use super::wire::Wire;
 use super::wire::kind::Kind;
 use crate::domain::answer::Status;
-use crate::domain::command::Door as Through;
+use crate::domain::command::{Door as Through, IfMatch};
 use crate::ledger::{Outcome, Submission, SubmitError};
 use crate::telemetry::Judged;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
@@ -31,7 +31,7 @@ const ANSWER_BYTES_GUESS: usize = 192;
 pub(super) struct Door {
     pub(super) caller: Caller,
     pub(super) key: Option<String>,
-    pub(super) if_match: Option<u64>,
+    pub(super) if_match: Option<IfMatch>,
 }
 
 impl FromRequestParts<Arc<Service>> for Door {
@@ -50,14 +50,26 @@ pub(super) fn checked_key(text: &str) -> Result<String, Problem> {
     Err(Problem::new("idempotency-key-invalid", "an id of a command is 1 to 64 printable ASCII characters"))
 }
 
-fn if_match(said: &Said<'_>) -> Result<Option<u64>, Problem> {
+fn if_match(said: &Said<'_>) -> Result<Option<IfMatch>, Problem> {
     let Some(value) = said.if_match else { return Ok(None) };
     let text = said::text(value).unwrap_or("").trim();
     if text == "*" {
-        return Ok(None);
+        return Ok(Some(IfMatch::Any));
     }
     let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|tag| tag.parse().ok());
-    tag.map(Some).ok_or_else(|| Problem::unreadable("If-Match is one ETag as this service gave it, as in \"42\""))
+    tag.map(|tag| Some(IfMatch::Tag(tag)))
+        .ok_or_else(|| Problem::unreadable("If-Match is one ETag as this service gave it, as in \"42\""))
+}
+
+/// A condition that can't be judged is not met.
+fn no_etag() -> Problem {
+    let detail = "If-Match: what this call is about has no ETag that it could be compared with";
+    Problem::unreadable(detail).with("header", "If-Match")
+}
+
+/// For the calls that change something and are no command of a tenant's door.
+pub(super) fn without_condition(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::IF_MATCH) { Err(no_etag()) } else { Ok(()) }
 }
 
 impl Door {
@@ -85,7 +97,38 @@ impl Door {
         body: &[u8],
     ) -> Result<Reply, Problem> {
         let wire = self.read(kind, path, body)?;
+        self.submitted(kind, wire).await
+    }
+
+    /// Judges a call that can't be cut into parts, and so has room for as much as many commands have.
+    pub(super) async fn large_command<const N: usize>(
+        self,
+        kind: Kind,
+        path: [(&'static str, String); N],
+        request: Request,
+    ) -> Result<Response, Problem> {
+        self.caller.must_be(kind.roles())?;
+        let headers = request.headers().clone();
+        let service = Arc::clone(&self.caller.service);
+        let (body, _room) = inputs::read_large(request, &service).await?;
+        let body = inputs::said_to_be_json(&Said::of(&headers), body)?;
+        let (door, wire) = if body.len() > service.limits.body_bytes_max {
+            inputs::few_enough(&body)?;
+            // for long enough to keep others from their turn
+            let read = move || self.read(kind, path, &body).map(|wire| (self, wire));
+            tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
+        } else {
+            let wire = self.read(kind, path, &body)?;
+            (self, wire)
+        };
+        door.submitted(kind, wire).await.map(IntoResponse::into_response)
+    }
+
+    async fn submitted(self, kind: Kind, wire: Wire) -> Result<Reply, Problem> {
         let Self { caller, key, if_match } = self;
+        if if_match.is_some() && !kind.has_etag() {
+            return Err(no_etag());
+        }
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;
@@ -130,7 +173,7 @@ pub(super) fn submission(
     caller: &Caller,
     wire: Wire,
     command_id: Option<String>,
-    if_match: Option<u64>,
+    if_match: Option<IfMatch>,
     door: Through,
 ) -> Submission {
     Submission {

@@ -124,7 +124,7 @@ fn body_example(operation: &str) -> Option<Value> {
             "primary_user": "ada@contoso.example",
         }),
         "change_settings" => json!({"departure_grace_days": 0, "brake": {"share": 20, "at_least": 25}}),
-        "link_store_account" => json!({"account_id": "contoso-msfb", "settings": {"region": "eu"}}),
+        "link_store_account" => json!({"account_id": "contoso-msfb", "settings": {"client_id": "91abf2c4"}}),
         "open_review" => json!({
             "name": "Autumn 2026", "pools": ["declared:steady"], "undecided": "keep", "ends_at": "2099-12-31T00:00:00Z",
         }),

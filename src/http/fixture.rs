@@ -12,15 +12,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn service(dir: &Path, body_bytes_max: usize) -> Arc<Service> {
-    service_within(dir, body_bytes_max, Duration::from_secs(60))
+    let patience = Duration::from_secs(60);
+    service_within(dir, body_bytes_max, patience, patience)
 }
 
-pub(super) fn service_within(dir: &Path, body_bytes_max: usize, request_max: Duration) -> Arc<Service> {
+pub(super) fn service_within(
+    dir: &Path,
+    body_bytes_max: usize,
+    pause_max: Duration,
+    request_max: Duration,
+) -> Arc<Service> {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
     let options = LedgerOptions { log, master_key: MasterKeySource::DataFolder, clock, signing: Signing::default() };
     let ledger = Ledger::open(options, &NoProgress).unwrap();
-    let limits = RequestLimits { body_bytes_max, bulk_bytes_max: 1 << 20, request_max };
+    let limits = RequestLimits { body_bytes_max, bulk_bytes_max: 1 << 20, pause_max, request_max };
     let rate = RateLimits { requests_per_s: 0, strangers_per_s: 0 };
     let credentials = CredentialSource { folder: dir.join("credentials"), given: None, command: None };
     let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));

@@ -2,6 +2,8 @@
 //! each costs every call. Not here: who asks, and what for.
 
 use super::alarm::{Alarm, Until};
+use super::arrival::Arrival;
+use super::inputs;
 use super::listener::Answer;
 use super::problem::Problem;
 use super::reply::Reply;
@@ -36,23 +38,25 @@ impl Frame {
         answer: Pin<&mut impl Future<Output = Result<Reply, Problem>>>,
     ) -> impl Future<Output = Reply> {
         request_id::under(id, async {
-            match within(end, answer).await {
+            match within(end, answer, too_slow).await {
                 Ok(Ok(reply)) => reply,
                 Ok(Err(problem)) | Err(problem) => problem.into_reply(),
             }
         })
     }
 
-    /// The answer to a request of this id.
+    /// The answer to a request of this id, whose body arrives meanwhile.
     pub(super) async fn around(
         &self,
         id: RequestId,
+        arrival: &Arrival,
         alarm: &Alarm,
         answer: Pin<&mut impl Future<Output = Answer>>,
     ) -> Answer {
         let end = alarm.until(monotonic() + self.request_max);
+        let late = || if arrival.is_awaited() { inputs::too_late() } else { too_slow() };
         let answered = request_id::under(id, async {
-            match within(end, answer).await {
+            match within(end, answer, late).await {
                 Ok(answered) => answered,
                 Err(problem) => Ok(problem.into_response()),
             }
@@ -72,15 +76,19 @@ impl Frame {
     }
 }
 
-/// What comes of it by then.
-async fn within<T>(end: Until, answer: Pin<&mut impl Future<Output = T>>) -> Result<T, Problem> {
+/// What comes of it by then, or what is said when it is too late.
+async fn within<T>(
+    end: Until,
+    answer: Pin<&mut impl Future<Output = T>>,
+    late: impl FnOnce() -> Problem,
+) -> Result<T, Problem> {
     match select(AssertUnwindSafe(answer).catch_unwind(), end).await {
         Either::Left((Ok(answered), _)) => Ok(answered),
         Either::Left((Err(_), _)) => Err(Problem::internal(&"a handler panicked")),
-        Either::Right(((), _)) => Err(too_slow()),
+        Either::Right(((), _)) => Err(late()),
     }
 }
 
-pub(super) fn too_slow() -> Problem {
+fn too_slow() -> Problem {
     Problem::new("request-too-slow", "the call did not end within its time")
 }

@@ -3,6 +3,7 @@
 //! takes some 12,000 instructions for it. All stand in the same frame. Not here: what a call does.
 
 use super::Service;
+use super::arrival::Arrival;
 use super::auth::{self, Caller};
 use super::door::Door;
 use super::frame::Frame;
@@ -59,15 +60,16 @@ impl Front {
 
     async fn framed<B>(self, request: Request<B>, on: Connection) -> Answer
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
+        B: HttpBody<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         self.0.heard_on(on.number);
         let frame = &self.0.frame;
         let id = frame.id_of(request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes));
+        let arrival = Arrival::default();
         // where it is it stays: what stands around it takes a pointer
-        let answer = pin!(self.0.answer(request, &on));
-        frame.around(id, &on.alarm, answer).await
+        let answer = pin!(self.0.answer(request.map(|body| arrival.of(body)), &on));
+        frame.around(id, &arrival, &on.alarm, answer).await
     }
 }
 
@@ -146,7 +148,7 @@ impl Inside {
         let caller = Caller::of(&self.service, said.authorization, peer.ip(), tenant)?;
         let kind = match call {
             Call::Command(kind) => kind,
-            Call::Pool(pool) => return pools::pool_now(&caller, said.if_none_match, pool),
+            Call::Pool(pool) => return pools::pool_now(&caller, pool),
         };
         let door = Door::of(caller, said)?;
         let body = body.await?;
@@ -194,6 +196,9 @@ mod tests {
     use axum::http::{Uri, header};
     use axum::response::Response;
     use axum::routing::get;
+    use futures::stream;
+    use std::convert::Infallible;
+    use std::task::Poll;
     use std::time::Duration;
     use tokio::sync::mpsc;
 
@@ -234,12 +239,13 @@ mod tests {
             let Inside { frame, router, .. } = &*long.0;
             let asked = request(method, path, &headers, &body);
             let id = frame.id_of(Said::of(asked.headers()).request_id);
-            let Ok(theirs) = frame.around(id, &on.alarm, pin!(routed(router, asked, on.peer))).await;
+            let answer = pin!(routed(router, asked, on.peer));
+            let Ok(theirs) = frame.around(id, &Arrival::default(), &on.alarm, answer).await;
             statuses.insert(ours.status().as_u16());
             let ours = told(ours).await;
             assert_eq!(ours, told(theirs).await, "{method} {path} {headers:?} {body}");
         }
-        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 201, 304, 400, 401, 404, 405, 409, 413, 415, 422]);
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 201, 400, 401, 404, 405, 409, 413, 415, 422]);
     }
 
     #[tokio::test]
@@ -254,6 +260,53 @@ mod tests {
             let told = told(refused).await;
             assert!(told.starts_with("400") && told.contains(&format!("the header {header} was sent")), "{told}");
         }
+    }
+
+    /// A call that announces a mebibyte and sends one byte of it; who waits for more is told.
+    fn stalled(path: &str, token: &str, waited: &mpsc::Sender<()>) -> Request<body::Body> {
+        let headers = [("authorization", token), ("content-length", "1048576")];
+        let (parts, _) = request("POST", path, &headers, "").into_parts();
+        let (waited, mut begun) = (waited.clone(), false);
+        let sent = stream::poll_fn(move |_| {
+            if std::mem::replace(&mut begun, true) {
+                waited.try_send(()).ok();
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from_static(b"["))))
+        });
+        Request::from_parts(parts, body::Body::from_stream(sent))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_announces_many_commands_and_sends_none_takes_no_room_from_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let front = front(dir.path());
+        let ask = async |asked: Request<body::Body>| {
+            let answered = front.clone().framed(asked, connection(1));
+            let Ok(answer) = tokio::time::timeout(Duration::from_secs(30), answered).await.expect("it is answered");
+            answer
+        };
+        let headers = [("authorization", "Bearer root"), ("content-type", "application/json")];
+        ask(request("PUT", "/v1/tenants/acme", &headers, r#"{"name":"Acme"}"#)).await;
+        let issued = r#"{"name":"eyes","role":"auditor"}"#;
+        let issued = ask(request("POST", "/v1/tenants/acme/tokens", &headers, issued)).await;
+        let issued = body::to_bytes(issued.into_body(), 1 << 20).await.unwrap();
+        let issued: serde_json::Value = serde_json::from_slice(&issued).unwrap();
+        let auditor = format!("Bearer {}", issued["token"].as_str().unwrap());
+        let (wait, mut waited) = mpsc::channel(200);
+        let refused = ask(stalled("/v1/tenants/acme/commands", &auditor, &wait)).await;
+        assert_eq!(refused.status().as_u16(), 403, "asked before the body");
+        // what they announce is more than there is room for
+        for number in 2..150 {
+            let asked = stalled("/v1/tenants/acme/simulations", &auditor, &wait);
+            tokio::spawn(front.clone().framed(asked, connection(number)));
+        }
+        for _ in 0..120 {
+            waited.recv().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let answer = ask(request("POST", "/v1/tenants/acme/commands", &headers, "[]")).await;
+        assert_eq!(answer.status().as_u16(), 200);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::problem::Problem;
+use super::room::Taken;
 use super::said::{self, Said};
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The parts of a path, decoded.
 pub(super) struct Places<T>(pub(super) T);
@@ -72,6 +74,19 @@ impl Body {
     }
 }
 
+/// Of a large body. Values that are small take up to a hundred times their bytes in memory: so it has no more of them than fit
+/// into one of the usual size.
+const VALUES_MAX: usize = 500_000;
+
+/// At least as many values as a body has, counted before any is read.
+pub(super) fn few_enough(body: &[u8]) -> Result<(), Problem> {
+    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values <= VALUES_MAX {
+        return Ok(());
+    }
+    Err(Problem::new("too-large", format!("the body has more than {VALUES_MAX} values")).with("values_max", VALUES_MAX))
+}
+
 /// A body that is whole, unless it is said to be something else.
 pub(super) fn said_to_be_json<B: AsRef<[u8]>>(said: &Said<'_>, body: B) -> Result<B, Problem> {
     if said.content_type.is_some_and(|kind| !is_json_type(kind)) && !body.as_ref().is_empty() {
@@ -98,8 +113,28 @@ pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
     whole(&parts.headers, body, bytes_max).await
 }
 
-/// Most bodies come in one piece, which is taken as it is.
+/// A body that may be large, whole, with the room that it takes: to be held for as long as anything that was made of it is.
+/// Whether the caller may send it is asked before.
+pub(super) async fn read_large(request: Request, service: &Service) -> Result<(Bytes, Taken), Problem> {
+    let (limits, mut taken) = (service.limits, service.bulk_room.nothing());
+    let (parts, body) = request.into_parts();
+    let room = Some((&mut taken, limits.pause_max));
+    let bytes = in_room(&parts.headers, body, limits.bulk_bytes_max, room).await?;
+    Ok((bytes, taken))
+}
+
 async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_max: usize) -> Result<Bytes, Problem> {
+    in_room(headers, body, bytes_max, None).await
+}
+
+/// Most bodies come in one piece, which is taken as it is. What is to have room waits for it before it is kept, and has only so
+/// long between two pieces: others may want that room.
+async fn in_room<B: HttpBody<Data = Bytes>>(
+    headers: &HeaderMap,
+    body: B,
+    bytes_max: usize,
+    mut room: Option<(&mut Taken, Duration)>,
+) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new("too-large", format!("the body is larger than {bytes_max} bytes")).with("bytes_max", bytes_max);
     let declared = declared_bytes(headers).unwrap_or(0);
@@ -109,11 +144,19 @@ async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_ma
     let mut body = pin!(body);
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let frame = match &room {
+            Some((_, pause_max)) => tokio::time::timeout(*pause_max, body.frame()).await.map_err(|_| too_late())?,
+            None => body.frame().await,
+        };
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| Problem::unreadable("the body broke off"))?;
         let Ok(piece) = frame.into_data() else { continue };
-        if piece.len() > bytes_max.saturating_sub(first.len().max(all.len())) {
+        let before = first.len().max(all.len());
+        if piece.len() > bytes_max.saturating_sub(before) {
             return Err(too_large());
+        }
+        if let Some((taken, _)) = &mut room {
+            taken.hold(before + piece.len()).await?;
         }
         if first.is_empty() {
             first = piece;
@@ -128,8 +171,13 @@ async fn whole<B: HttpBody<Data = Bytes>>(headers: &HeaderMap, body: B, bytes_ma
     Ok(if all.is_empty() { first } else { all.into() })
 }
 
+/// The rest of a body is not waited for any longer.
+pub(super) fn too_late() -> Problem {
+    Problem::new("request-timeout", "the body did not arrive in time")
+}
+
 /// How long the body is, where its sender says so.
-pub(super) fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
+fn declared_bytes(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -162,4 +210,16 @@ pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<
             Problem::unreadable(format!("{place}: {what}")).with("field", place)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_has_no_more_values_than_one_of_the_usual_size() {
+        let of = |values: usize| format!("[{}", "0,".repeat(values - 1));
+        assert!(few_enough(of(VALUES_MAX).as_bytes()).is_ok());
+        assert_eq!(few_enough(of(VALUES_MAX + 1).as_bytes()).unwrap_err().to_json()["values_max"], VALUES_MAX);
+    }
 }

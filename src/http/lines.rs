@@ -8,6 +8,7 @@ use super::auth::Caller;
 use super::door::{KEY, KEY_CHARS_MAX, checked_key, submission};
 use super::inputs;
 use super::problem::Problem;
+use super::room::Taken;
 use super::wire::kind::Kind;
 use super::wire::{Wire, quick};
 use crate::domain::command::Door as Through;
@@ -21,7 +22,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Commands in one call.
 pub(super) const COMMANDS_MAX: usize = 10_000;
@@ -33,6 +33,13 @@ pub(super) enum Form {
     Ndjson,
 }
 
+/// A call of many commands whose body has not been asked for: it takes no room.
+pub(super) struct UnreadLines {
+    form: Form,
+    key: Option<String>,
+    request: Request,
+}
+
 /// A body of commands, whole, not yet read.
 pub(super) struct Lines {
     pub(super) form: Form,
@@ -41,7 +48,7 @@ pub(super) struct Lines {
     key: Option<String>,
     line_bytes_max: usize,
     /// Held for as long as anything that was made of the body is.
-    room: OwnedSemaphorePermit,
+    room: Taken,
 }
 
 /// One line of many: its command is with the judge, or it goes no further.
@@ -63,12 +70,12 @@ pub(super) struct Read {
     /// The commands of those that could be read, in the same order.
     pub(super) runs: Vec<Vec<Submission>>,
     /// To be held until the answer is made.
-    _room: OwnedSemaphorePermit,
+    _room: Taken,
 }
 
-impl FromRequest<Arc<Service>> for Lines {
+impl FromRequest<Arc<Service>> for UnreadLines {
     type Rejection = Problem;
-    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _service: &Arc<Service>) -> Result<Self, Problem> {
         let form = match inputs::media_type(request.headers()).as_deref() {
             None => Form::Array,
             Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Form::Ndjson,
@@ -84,28 +91,17 @@ impl FromRequest<Arc<Service>> for Lines {
                 "the key of many commands has at most 59 characters: each takes its place behind it, as in #17";
             return Err(Problem::new("idempotency-key-invalid", detail));
         }
-        let bytes_max = service.limits.bulk_bytes_max;
-        let bytes = inputs::declared_bytes(request.headers()).unwrap_or(bytes_max).min(bytes_max);
-        let room = Arc::clone(&service.bulk_room)
-            .acquire_many_owned(room_for(bytes))
-            .await
-            .map_err(|closed| Problem::internal(&closed))?;
-        let bytes = inputs::read(request, bytes_max).await?;
-        Ok(Self { form, bytes, key, line_bytes_max: service.limits.body_bytes_max, room })
+        Ok(Self { form, key, request })
     }
 }
 
-/// Bodies of commands that are in memory at once, together: who comes later waits with its body unread.
-const BULK_BODIES_BYTES_MAX: usize = 128 << 20;
-const ROOM_BYTES: usize = 64 << 10;
-
-/// The places that [`room_for`] hands out: at least what one body of the size that is allowed takes.
-pub(super) fn bulk_room(bulk_bytes_max: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new((BULK_BODIES_BYTES_MAX.max(bulk_bytes_max) / ROOM_BYTES) + 1))
-}
-
-pub(super) fn room_for(bytes: usize) -> u32 {
-    u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX)
+impl UnreadLines {
+    /// Its body, for a caller who may send it.
+    pub(super) async fn whole(self, service: &Service) -> Result<Lines, Problem> {
+        let Self { form, key, request } = self;
+        let (bytes, room) = inputs::read_large(request, service).await?;
+        Ok(Lines { form, bytes, key, line_bytes_max: service.limits.body_bytes_max, room })
+    }
 }
 
 impl Lines {

@@ -29,7 +29,7 @@ use tower::ServiceExt as _;
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerLimits {
     pub connections_max: usize,
-    /// For the head of a request, and for a connection that says nothing.
+    /// For the head of a request, for a connection that says nothing, and for one that takes nothing.
     pub head_max: Duration,
     /// For what is under way when the service stops.
     pub drain_max: Duration,
@@ -94,6 +94,8 @@ pub async fn serve(
     // so that a client that says nothing would keep its place for ever.
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(limits.head_max);
+    // who says that no more comes may wait for what became of the call: it is judged in any case
+    builder.half_close(true);
     let (lanes, home) = (Lanes::start(), Handle::current());
     tokio::pin!(stop);
     let mut taken = 0;
@@ -150,8 +152,9 @@ async fn through_hyper(
 ) {
     // what it has already is its last
     builder.keep_alive(!stop.is_now());
+    let handed = opened.for_hyper(&connection);
     let service = service_fn(move |request| answers.clone().answer(request, connection.clone()));
-    let mut served = pin!(builder.serve_connection(opened.for_hyper(), service));
+    let mut served = pin!(builder.serve_connection(handed, service));
     let mut is_told = false;
     let ended = poll_fn(|context| {
         // before anything is read there would be nothing under way

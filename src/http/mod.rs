@@ -3,6 +3,7 @@
 
 mod alarm;
 mod answers;
+mod arrival;
 mod auth;
 mod bodies;
 mod contract;
@@ -29,6 +30,7 @@ mod reading;
 mod refs;
 mod reply;
 pub mod request_id;
+mod room;
 mod routes;
 mod said;
 mod sheet;
@@ -65,8 +67,11 @@ use utoipa_axum::routes;
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
     pub body_bytes_max: usize,
-    /// Of `POST /commands`, `/simulations` and `/inventory`.
+    /// Of calls with many commands or decisions, and of those that can't be cut into parts: `POST /inventory` and
+    /// `PUT /groups/{group}`.
     pub bulk_bytes_max: usize,
+    /// Of what comes in many pieces: between two of them.
+    pub pause_max: Duration,
     pub request_max: Duration,
 }
 
@@ -87,8 +92,8 @@ pub struct Service {
     /// Places for event streams, and for exports and backups.
     streams: Arc<Semaphore>,
     exports: Arc<Semaphore>,
-    /// Room in memory for bodies of many commands.
-    bulk_room: Arc<Semaphore>,
+    /// For bodies of many commands.
+    bulk_room: room::Room,
     /// Ends what would go on for ever, as an event stream.
     stopping: tokio_util::sync::CancellationToken,
 }
@@ -117,7 +122,7 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(files::STREAMS_MAX)),
             exports: Arc::new(Semaphore::new(files::EXPORTS_MAX)),
-            bulk_room: lines::bulk_room(limits.bulk_bytes_max),
+            bulk_room: room::Room::new(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })
     }

@@ -8,7 +8,7 @@ use super::wire::text::OwnedWord;
 use crate::audit::as_of::AsOfError;
 use crate::audit::reports::ReportError;
 use crate::domain::facts::Owned;
-use crate::domain::rejection::{Figures, Rejection, Remedies};
+use crate::domain::rejection::{Figures, NO_ETAG, Rejection, Remedies};
 use crate::ledger::{ReadError, SubmitError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -133,12 +133,8 @@ impl Problem {
 
     #[must_use]
     pub(super) fn into_reply(self) -> Reply {
-        Reply {
-            content_type: Some(PROBLEM),
-            retry_after_s: self.retry_after_s,
-            body: self.to_json().to_string().into_bytes(),
-            ..Reply::empty(self.status(), self.position)
-        }
+        let body = self.to_json().to_string().into_bytes();
+        Reply { retry_after_s: self.retry_after_s, ..Reply::of(self.status(), self.position, PROBLEM, body) }
     }
 
     /// How a command that was refused says so; `position` is where it was judged.
@@ -159,6 +155,9 @@ impl Problem {
                 said(detail).with("quantity", *quantity).figures(figures)
             }
             Rejection::SeatsStillHeld { held } => said(format!("{held} seats are still held")).with("held", *held),
+            Rejection::PreconditionFailed { etag: NO_ETAG } => {
+                said("there is nothing yet that If-Match could hold for".to_owned())
+            }
             Rejection::PreconditionFailed { etag } => {
                 said(format!("the resource is at \"{etag}\" by now")).with("etag", etag.to_string())
             }

@@ -5,16 +5,14 @@ use super::Service;
 use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
-use super::reply::Reply;
-use super::said;
 use crate::audit::as_of::At;
 use crate::audit::hindsight::{Known, Moment};
 use crate::audit::part::Wanted;
 use crate::domain::time::Time;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -110,7 +108,6 @@ impl<T> Page<T> {
 pub(super) struct Reading {
     pub(super) caller: Caller,
     query: ReadQuery,
-    headers: HeaderMap,
     path: String,
     query_text: Option<String>,
     /// What of the past it looks at.
@@ -126,7 +123,7 @@ impl FromRequestParts<Arc<Service>> for Reading {
             caller.reach(position).await?;
         }
         let (path, query_text) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
-        Ok(Self { caller, query, headers: parts.headers.clone(), path, query_text, wanted: Wanted::default() })
+        Ok(Self { caller, query, path, query_text, wanted: Wanted::default() })
     }
 }
 
@@ -263,12 +260,7 @@ impl Reading {
         look: impl FnOnce(&View) -> Result<(T, Option<u64>), Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let ((body, etag), position) = self.look(look).await?;
-        self.found(&body, etag, position)
-    }
-
-    /// What was looked at, or that the caller has it already.
-    pub(super) fn found(&self, body: &impl Serialize, etag: Option<u64>, position: u64) -> Result<Response, Problem> {
-        unless_had(&self.headers, etag, position, || shown(position, body))
+        tagged(&body, etag, position)
     }
 
     /// A page of a list. `filter` is the part of the query that narrows it: a cursor is good for the same list alone. A
@@ -403,33 +395,14 @@ pub(super) fn seen<R>(view: &View, look: impl FnOnce(&View) -> Result<R, Problem
     look(view).map(|found| (found, position)).map_err(|problem| problem.at(position))
 }
 
-/// What is shown, or that the caller has it already.
-pub(super) fn unless_had(
-    headers: &HeaderMap,
-    etag: Option<u64>,
-    position: u64,
-    show: impl FnOnce() -> Result<Response, Problem>,
-) -> Result<Response, Problem> {
-    let Some(etag) = etag else { return show() };
-    if has(headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes), etag) {
-        return Ok(not_modified(etag, position).into_response());
-    }
-    let mut response = show()?;
-    if let Ok(value) = format!("\"{etag}\"").parse() {
-        response.headers_mut().insert(header::ETAG, value);
+/// One resource, with its ETag. That moves with what a caller decides on, and not with the figures beside it: it is for `If-Match`
+/// alone. Who has the tag need not have the same content (RFC 9110, 8.8.1), so nobody hears that nothing changed.
+pub(super) fn tagged(body: &impl Serialize, etag: Option<u64>, position: u64) -> Result<Response, Problem> {
+    let mut response = shown(position, body)?;
+    if let Some(etag) = etag.and_then(|etag| format!("\"{etag}\"").parse().ok()) {
+        response.headers_mut().insert(header::ETAG, etag);
     }
     Ok(response)
-}
-
-/// Whether the caller has what has this tag.
-pub(super) fn has(if_none_match: Option<&[u8]>, etag: u64) -> bool {
-    let Some(asked) = if_none_match.and_then(said::text) else { return false };
-    let etag = format!("\"{etag}\"");
-    asked.split(',').any(|one| one.trim() == etag)
-}
-
-pub(super) fn not_modified(etag: u64, position: u64) -> Reply {
-    Reply { etag: Some(etag), ..Reply::empty(StatusCode::NOT_MODIFIED, Some(position)) }
 }
 
 /// A body that names its position, with the header that does.

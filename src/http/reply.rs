@@ -19,8 +19,7 @@ const HEADERS_GUESS: usize = 8;
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) position: Option<u64>,
-    /// Of the body; without one there is no body either.
-    pub(super) content_type: Option<&'static str>,
+    pub(super) content_type: &'static str,
     pub(super) etag: Option<u64>,
     pub(super) is_repeat: bool,
     pub(super) retry_after_s: Option<u64>,
@@ -30,35 +29,24 @@ pub(super) struct Reply {
 impl Reply {
     /// JSON that speaks of a position.
     pub(super) fn at(status: StatusCode, position: u64, body: Vec<u8>) -> Self {
-        Self { content_type: Some(JSON), body, ..Self::empty(status, Some(position)) }
+        Self::of(status, Some(position), JSON, body)
     }
 
-    pub(super) fn empty(status: StatusCode, position: Option<u64>) -> Self {
-        Self {
-            status,
-            position,
-            content_type: None,
-            etag: None,
-            is_repeat: false,
-            retry_after_s: None,
-            body: Vec::new(),
-        }
+    pub(super) fn of(status: StatusCode, position: Option<u64>, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status, position, content_type, etag: None, is_repeat: false, retry_after_s: None, body }
     }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let body = if self.content_type.is_some() { Body::from(self.body) } else { Body::empty() };
-        let mut response = Response::new(body);
+        let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.reserve(HEADERS_GUESS);
         if let Some(position) = self.position {
             headers.insert(POSITION, HeaderValue::from(position));
         }
-        if let Some(content_type) = self.content_type {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         if let Some(etag) = self.etag.and_then(|etag| format!("\"{etag}\"").parse().ok()) {
             headers.insert(header::ETAG, etag);
         }
@@ -70,6 +58,10 @@ impl IntoResponse for Reply {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BEARER));
+        }
+        // the rest of the request is read as nothing else (RFC 9110, 15.5.9)
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -1,7 +1,7 @@
 //! What may be asked of the writer, and what it answers. Here: types. Not here: judging, waiting.
 
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, DeviceRef, Door, Envelope, Intake, UserRef};
+use crate::domain::command::{Actor, DeviceRef, Door, Envelope, IfMatch, Intake, UserRef};
 use crate::domain::event::Event;
 use crate::domain::facts::DeviceFacts;
 use crate::domain::personal::{DeviceNames, UserProfile};
@@ -17,7 +17,7 @@ pub struct Submission {
     pub content_hash: u64,
     pub occurred_at: Option<Time>,
     pub reason: Option<String>,
-    pub if_match: Option<u64>,
+    pub if_match: Option<IfMatch>,
     pub ask: Ask,
 }
 

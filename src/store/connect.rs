@@ -13,6 +13,8 @@ use super::transport::{Transport, TransportLimits};
 use crate::domain::key::{PoolKey, Provider};
 use futures::future::BoxFuture;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,23 @@ struct AppleGiven {
     poll_millis: Option<u64>,
     /// An event that is pending after it is looked up by reading.
     patience_seconds: Option<u64>,
+}
+
+/// An account of this provider is never opened.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NothingGiven {}
+
+/// Reads settings as the connector will, so that what it can't use never gets into the log.
+///
+/// # Errors
+/// In words, naming the setting that is wrong and never quoting what it is set to.
+pub fn check_settings(provider: Provider, settings: &str) -> Result<(), String> {
+    match provider {
+        Provider::MicrosoftStore => read::<MicrosoftGiven>(settings).map(drop),
+        Provider::AppleBusiness => read::<AppleGiven>(settings).map(drop),
+        Provider::Declared => read::<NothingGiven>(settings).map(drop),
+    }
 }
 
 /// Makes the connectors of an account: at Apple one for each unit.
@@ -121,8 +140,20 @@ struct AppleUnit {
     ear: Option<Ear>,
 }
 
-fn read<'s, T: Deserialize<'s>>(settings: &'s str) -> Result<T, String> {
-    serde_json::from_str(settings).map_err(|error| format!("settings: {error}"))
+/// What is there in the wrong place may be a secret: the error has the names of settings alone.
+fn read<T: DeserializeOwned>(settings: &str) -> Result<T, String> {
+    let given: Value = serde_json::from_str(settings).map_err(|_| "settings: no JSON".to_owned())?;
+    serde_path_to_error::deserialize(given).map_err(|error| {
+        let place = error.path().to_string();
+        let said = error.into_inner().to_string();
+        // of a value that is of the wrong kind serde says the value as well
+        let tells_names_alone = ["unknown field `", "missing field `"].iter().any(|begin| said.starts_with(begin));
+        if tells_names_alone {
+            format!("settings: {said}")
+        } else {
+            format!("settings: {place} is not of the kind that it should be")
+        }
+    })
 }
 
 /// The store's own address, or one that the service was started with leave for: a setting must not lead anywhere else.
@@ -219,6 +250,26 @@ impl Connector for AppleUnit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_a_connector_can_not_use_are_named_and_never_quoted() {
+        let said = |provider, settings: &str| check_settings(provider, settings).unwrap_err();
+        for (provider, settings, name) in [
+            (Provider::MicrosoftStore, r#"{"client_id": "c", "client_secret": "hush"}"#, "`client_secret`"),
+            (Provider::MicrosoftStore, r#"{"client_id": {"secret": "hush"}}"#, "client_id"),
+            (Provider::MicrosoftStore, r#"{"client_id": "c", "base_url": ["hush"]}"#, "base_url"),
+            (Provider::MicrosoftStore, "{}", "`client_id`"),
+            (Provider::AppleBusiness, r#"{"content_tokens": ["hush"]}"#, "`content_tokens`"),
+            (Provider::AppleBusiness, r#"{"poll_millis": "hush"}"#, "poll_millis"),
+            (Provider::Declared, r#"{"client_secret": "hush"}"#, "`client_secret`"),
+        ] {
+            let said = said(provider, settings);
+            assert!(said.contains(name) && !said.contains("hush"), "{said}");
+        }
+        assert_eq!(check_settings(Provider::MicrosoftStore, r#"{"client_id": "c", "base_url": null}"#), Ok(()));
+        assert_eq!(check_settings(Provider::AppleBusiness, r#"{"poll_millis": 40000}"#), Ok(()));
+        assert_eq!(check_settings(Provider::Declared, "{}"), Ok(()));
+    }
 
     #[test]
     fn a_setting_leads_to_the_store_itself_or_where_the_service_may_go() {

@@ -5,6 +5,7 @@ use super::secret::StoreSecret;
 use crate::clock::monotonic;
 use crate::domain::key::Provider;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 pub const FOLDER: &str = "credentials";
 /// Of one account's credentials as JSON: Apple's tokens are some hundred bytes each.
 pub const BYTES_MAX: usize = 1 << 20;
+/// With the position beside them, and one more.
+const FILE_BYTES_MAX: u64 = BYTES_MAX as u64 + 64;
 const COMMAND_MAX: Duration = Duration::from_secs(20);
 const COMMAND_LOOK: Duration = Duration::from_millis(5);
 const SECRET_BYTES_MAX: usize = 8192;
@@ -92,6 +95,36 @@ impl Credentials {
     }
 }
 
+/// The command that gave credentials: where in the tenant's log it stands, and whether it was judged before.
+#[derive(Debug, Clone, Copy)]
+pub struct GivenBy {
+    pub position: u64,
+    pub is_repeat: bool,
+}
+
+/// A file of ours. One that a person wrote has the credentials alone.
+#[derive(Serialize)]
+struct Kept<'c> {
+    credentials: &'c Credentials,
+    position: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptText<'f> {
+    #[serde(borrow)]
+    credentials: &'f RawValue,
+    position: u64,
+}
+
+/// The credentials of a file, and where the command stands that gave them.
+fn kept(file: &[u8]) -> (&[u8], Option<u64>) {
+    match serde_json::from_slice::<KeptText<'_>>(file) {
+        Ok(KeptText { credentials, position }) => (credentials.get().as_bytes(), Some(position)),
+        Err(_) => (file, None),
+    }
+}
+
 /// Where credentials come from; the first that has some is asked no further.
 pub struct CredentialSource {
     pub folder: PathBuf,
@@ -114,25 +147,34 @@ impl CredentialSource {
             return Credentials::parse(provider, &json).map(Some);
         }
         let path = self.path(tenant, provider);
-        let mut json = Zeroizing::new(Vec::new());
-        match File::open(&path) {
-            Ok(file) => file.take(BYTES_MAX as u64 + 1).read_to_end(&mut json),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-        Credentials::parse(provider, &json).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+        let file = read(&path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        let Some(file) = file else { return Ok(None) };
+        let parsed = Credentials::parse(provider, kept(&file).0);
+        parsed.map(Some).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Keeps what was given in a file of its own, in the place of what was there. Blocking.
+    /// Keeps what was given in a file of its own, in the place of what was there. A command that is repeated puts nothing in
+    /// the place of what came after it; it keeps what it failed to keep before. Blocking; one at a time for an account.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn keep(&self, tenant: &str, provider: Provider, credentials: &Credentials) -> std::io::Result<()> {
+    pub fn keep(
+        &self,
+        tenant: &str,
+        provider: Provider,
+        credentials: &Credentials,
+        by: GivenBy,
+    ) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.path(tenant, provider);
+        if by.is_repeat
+            && let Some(file) = read(&path)?
+            && kept(&file).1.is_none_or(|position| position >= by.position)
+        {
+            return Ok(());
+        }
         let aside = path.with_extension("new");
-        let json = Zeroizing::new(serde_json::to_vec(credentials)?);
+        let json = Zeroizing::new(serde_json::to_vec(&Kept { credentials, position: by.position })?);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         file.write_all(&json)?;
         file.sync_all()?;
@@ -183,6 +225,18 @@ impl CredentialSource {
     }
 }
 
+/// `None` where there is no such file.
+fn read(path: &Path) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
 /// Where credentials of this data folder lie.
 #[must_use]
 pub fn folder_of(data: &Path) -> PathBuf {
@@ -194,6 +248,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
+    const FIRST: GivenBy = GivenBy { position: 1, is_repeat: false };
+
     fn source(folder: &Path) -> CredentialSource {
         CredentialSource { folder: folder_of(folder), given: None, command: None }
     }
@@ -204,12 +260,33 @@ mod tests {
         let source = source(folder.path());
         assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(None));
         let given = Credentials::parse(Provider::MicrosoftStore, br#"{"client_secret": "hush"}"#).unwrap();
-        source.keep("contoso", Provider::MicrosoftStore, &given).unwrap();
+        source.keep("contoso", Provider::MicrosoftStore, &given, FIRST).unwrap();
         assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(given.clone())));
         assert_eq!(source.load("other", Provider::MicrosoftStore), Ok(None));
         let mode = fs::metadata(source.path("contoso", Provider::MicrosoftStore)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{given:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_repeat_keeps_what_nobody_kept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path());
+        let secret = |text: &str| {
+            Credentials::Microsoft(MicrosoftCredentials { client_secret: StoreSecret::from(text.to_owned()) })
+        };
+        let keep = |text: &str, position, is_repeat| {
+            let by = GivenBy { position, is_repeat };
+            source.keep("contoso", Provider::MicrosoftStore, &secret(text), by).unwrap();
+            source.load("contoso", Provider::MicrosoftStore).unwrap().unwrap()
+        };
+        assert_eq!(keep("old", 4, true), secret("old"), "the disk was full when it was given");
+        assert_eq!(keep("new", 6, true), secret("new"), "and then again");
+        assert_eq!(keep("old", 4, true), secret("new"));
+        assert_eq!(keep("newer", 6, false), secret("newer"));
+        let by_hand = r#"{"client_secret": "by hand"}"#;
+        fs::write(source.path("contoso", Provider::MicrosoftStore), by_hand).unwrap();
+        assert_eq!(keep("newer", 6, true), secret("by hand"));
     }
 
     #[test]
@@ -234,7 +311,7 @@ mod tests {
         let secret = |text: &str| {
             Credentials::Microsoft(MicrosoftCredentials { client_secret: StoreSecret::from(text.to_owned()) })
         };
-        source.keep("contoso", Provider::MicrosoftStore, &secret("file")).unwrap();
+        source.keep("contoso", Provider::MicrosoftStore, &secret("file"), FIRST).unwrap();
         let script = r#"[ "$1" = contoso ] && echo "{\"client_secret\": \"$1 $2\"}""#;
         source.command = Some(["sh", "-c", script, "sh"].map(str::to_owned).to_vec());
         assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(secret("contoso microsoft-store"))));

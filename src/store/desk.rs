@@ -2,7 +2,7 @@
 
 use super::connect::{self, Opening};
 use super::connector::{Connector, NotTold, Told};
-use super::credentials::{CredentialSource, Credentials};
+use super::credentials::{CredentialSource, Credentials, GivenBy};
 use super::submit::Teller;
 use super::worker::{self, Post, Standing};
 use crate::clock::monotonic;
@@ -46,6 +46,8 @@ struct Inner {
     ledger: Ledger,
     options: StoreOptions,
     accounts: Mutex<BTreeMap<(TenantId, Provider), Open>>,
+    /// One account's credentials are kept at a time.
+    keeping: Mutex<()>,
     /// One account is opened at a time, from what is on disk at that moment.
     opening: tokio::sync::Mutex<()>,
 }
@@ -101,7 +103,8 @@ impl Stores {
     #[must_use]
     pub fn new(ledger: Ledger, options: StoreOptions) -> Self {
         let accounts = Mutex::new(BTreeMap::new());
-        Self(Arc::new(Inner { ledger, options, accounts, opening: tokio::sync::Mutex::new(()) }))
+        let (keeping, opening) = (Mutex::new(()), tokio::sync::Mutex::new(()));
+        Self(Arc::new(Inner { ledger, options, accounts, keeping, opening }))
     }
 
     /// Whether an account has a worker, so that a sync that is begun goes on.
@@ -150,14 +153,23 @@ impl Stores {
         Ok(())
     }
 
-    /// Keeps credentials that were given, and has the account opened anew with them.
+    /// Keeps credentials that were given, unless a repeat brought them, and has the account opened anew with what is kept.
     ///
     /// # Errors
     /// In words, when the disk refuses.
-    pub async fn keep(&self, tenant: TenantId, provider: Provider, credentials: Credentials) -> Result<(), String> {
+    pub async fn keep(
+        &self,
+        tenant: TenantId,
+        provider: Provider,
+        credentials: Credentials,
+        by: GivenBy,
+    ) -> Result<(), String> {
         let slug = self.slug(tenant)?;
         let desk = self.clone();
-        let kept = tokio::task::spawn_blocking(move || desk.0.options.credentials.keep(&slug, provider, &credentials));
+        let kept = tokio::task::spawn_blocking(move || {
+            let _one = desk.0.keeping.lock();
+            desk.0.options.credentials.keep(&slug, provider, &credentials, by)
+        });
         kept.await
             .map_err(|error| error.to_string())?
             .map_err(|error| format!("the credentials can't be kept: {error}"))?;

@@ -4,7 +4,7 @@
 use super::names::Reference;
 use super::terms::{StoreHolder, Trouble};
 use crate::domain::answer::Status;
-use crate::domain::command::{Actor, Command, Door, Intake, Observation, PoolRef, ProviderReport};
+use crate::domain::command::{Actor, Command, Door, IfMatch, Intake, Observation, PoolRef, ProviderReport};
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::key::Provider;
 use crate::ledger::{Ask, Ledger, Outcome, ReadError, Submission, SubmitError};
@@ -153,7 +153,7 @@ async fn patiently<R, F: Future<Output = Result<R, SubmitError>>>(ask: impl Fn()
     Err(Untold::Stopped(SubmitError::Busy.to_string()))
 }
 
-/// As the ledger's own word. Nobody who is known already is put again by a name alone: no ETag is this one.
+/// As the ledger's own word. Nobody who is known already is put again by a name alone.
 fn submission(ask: Ask) -> Submission {
     let is_introduction = matches!(ask, Ask::PutUser { .. } | Ask::PutDevice { .. });
     Submission {
@@ -163,7 +163,7 @@ fn submission(ask: Ask) -> Submission {
         content_hash: 0,
         occurred_at: None,
         reason: None,
-        if_match: is_introduction.then_some(u64::MAX),
+        if_match: is_introduction.then_some(IfMatch::Nothing),
         ask,
     }
 }

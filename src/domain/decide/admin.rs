@@ -90,6 +90,7 @@ impl Judge<'_> {
             }
             None if is_linked_elsewhere => return Err(Rejection::StoreAccountAlreadyLinked),
             None => {
+                self.precondition_of_new()?;
                 let (account_id, settings) = (account_id.to_owned(), settings.to_owned());
                 self.emit(Event::StoreAccountLinked { provider, account_id, settings });
             }

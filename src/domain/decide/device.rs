@@ -26,6 +26,7 @@ impl Judge<'_> {
         let primary_user = primary_user.map(|user| self.user_id(user)).transpose()?;
         let existing = self.known_device(device, names)?;
         let Some(id) = existing else {
+            self.precondition_of_new()?;
             let device = DeviceId::at(self.tenant.devices.len());
             self.emit(Event::DeviceAdded { device, names: names.clone(), facts: facts.clone(), primary_user });
             return Ok(Verdict::Done);
@@ -108,6 +109,7 @@ impl Judge<'_> {
 
     pub(super) fn retire(&mut self, device: DeviceRef) -> Ruling {
         let device = self.device_id(device)?;
+        self.precondition(self.tenant.device(device).etag)?;
         if self.tenant.device(device).is_retired {
             return Ok(Verdict::Unchanged(About::Device(device)));
         }

@@ -28,6 +28,7 @@ impl Judge<'_> {
         let group = match (existing, group) {
             (Some(id), _) => id,
             (None, GroupRef::Name(name)) => {
+                self.precondition_of_new()?;
                 let id = GroupId::at(self.tenant.groups.len());
                 self.emit(Event::GroupAdded { group: id, external_id: name.clone(), kind });
                 id

@@ -28,10 +28,12 @@ pub use undone::{Undone, refuse_batch};
 
 use super::answer::Answer;
 use super::asked::{About, CommandKind};
-use super::command::{Actor, Command, DeviceRef, Envelope, GroupRef, HolderRef, Intake, Observation, PoolRef, UserRef};
+use super::command::{
+    Actor, Command, DeviceRef, Envelope, GroupRef, HolderRef, IfMatch, Intake, Observation, PoolRef, UserRef,
+};
 use super::event::{Event, Target};
 use super::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
-use super::rejection::{Rejection, RejectionClass};
+use super::rejection::{NO_ETAG, Rejection, RejectionClass};
 use super::state::{Meta, RefusalKey, Tenant};
 use super::time::{HOUR_MICROS, Time};
 use std::collections::BTreeSet;
@@ -81,7 +83,7 @@ type Ruling = Result<Verdict, Rejection>;
 ///
 /// # Panics
 /// When a rule refuses after it emitted a fact, or a fact breaks a law.
-pub fn decide(tenant: &mut Tenant, intake: &Intake, envelope: &Envelope, if_match: Option<u64>) -> Judged {
+pub fn decide(tenant: &mut Tenant, intake: &Intake, envelope: &Envelope, if_match: Option<IfMatch>) -> Judged {
     let mut judge = Judge::new(tenant, envelope, if_match);
     let ruling = judge.rule(intake);
     judge.finish(kind_of(intake), ruling)
@@ -93,7 +95,7 @@ struct Judge<'a> {
     now: Time,
     actor: Actor,
     is_repeatable: bool,
-    if_match: Option<u64>,
+    if_match: Option<IfMatch>,
     facts: Vec<Event>,
     /// Pools whose queue may have to be looked at before the command ends; some more than once.
     touched: Vec<PoolId>,
@@ -109,7 +111,7 @@ struct RefusedAbout {
 }
 
 impl<'a> Judge<'a> {
-    fn new(tenant: &'a mut Tenant, envelope: &Envelope, if_match: Option<u64>) -> Self {
+    fn new(tenant: &'a mut Tenant, envelope: &Envelope, if_match: Option<IfMatch>) -> Self {
         Self {
             now: envelope.recorded_at.max(tenant.last_recorded_at),
             actor: envelope.actor,
@@ -278,8 +280,17 @@ impl<'a> Judge<'a> {
 
     fn precondition(&self, etag: u64) -> Result<(), Rejection> {
         match self.if_match {
-            Some(expected) if expected != etag => Err(Rejection::PreconditionFailed { etag }),
-            Some(_) | None => Ok(()),
+            None | Some(IfMatch::Any) => Ok(()),
+            Some(IfMatch::Tag(expected)) if expected == etag => Ok(()),
+            Some(IfMatch::Tag(_) | IfMatch::Nothing) => Err(Rejection::PreconditionFailed { etag }),
+        }
+    }
+
+    /// The same of what the command is going to make.
+    fn precondition_of_new(&self) -> Result<(), Rejection> {
+        match self.if_match {
+            None | Some(IfMatch::Nothing) => Ok(()),
+            Some(IfMatch::Any | IfMatch::Tag(_)) => Err(Rejection::PreconditionFailed { etag: NO_ETAG }),
         }
     }
 

@@ -27,6 +27,7 @@ impl Judge<'_> {
             if matches!(user, UserRef::Name(asked) if name.is_some_and(|name| name != asked)) {
                 return Err(Rejection::NameMismatch);
             }
+            self.precondition_of_new()?;
             let user = UserId::at(self.tenant.users.len());
             self.emit(Event::UserAdded { user, profile: profile.clone() });
             return Ok(Verdict::Done);
@@ -41,6 +42,7 @@ impl Judge<'_> {
 
     pub(super) fn depart(&mut self, user: UserRef, cause: DepartureCause, retire_devices: bool) -> Ruling {
         let user = self.user_id(user)?;
+        self.precondition(self.tenant.user(user).etag)?;
         let mut endings = Vec::new();
         match (self.tenant.user(user).departed, cause) {
             (None, _) => endings = self.leave(user, cause),
@@ -116,6 +118,7 @@ impl Judge<'_> {
 
     pub(super) fn return_user(&mut self, user: UserRef) -> Ruling {
         let user = self.user_id(user)?;
+        self.precondition(self.tenant.user(user).etag)?;
         let Some(departed) = self.tenant.user(user).departed else {
             return Ok(Verdict::Unchanged(About::User(user)));
         };

@@ -1,6 +1,6 @@
 //! Assignments, and what happens on devices because of them.
 
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
@@ -18,8 +18,8 @@ pub(in crate::http) async fn assign(door: Door, body: Body) -> Result<Response, 
 
 /// Ends an assignment; who is covered by nothing else loses the seat as the pool's policy says.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/assignments/{assignment}", tag = "assignments",
-    params(("tenant" = String, Path), ("assignment" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("assignment" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn unassign(
     door: Door,
     places: Places<(String, String)>,

@@ -7,7 +7,7 @@ use crate::http::bodies::commands::{BulkBody, CommandsBody, PoolOutlookBody, Sim
 use crate::http::contract::{BulkHeaders, CommandProblems};
 use crate::http::door::Tally;
 use crate::http::inputs;
-use crate::http::lines::{Asked, Form, Line, Lines, Results};
+use crate::http::lines::{Asked, Form, Line, Results, UnreadLines};
 use crate::http::problem::Problem;
 use crate::ledger::{Outcome, SubmitError};
 use axum::http::HeaderValue;
@@ -35,9 +35,10 @@ pub(in crate::http) struct CommandsQuery {
 pub(in crate::http) async fn commands(
     caller: Caller,
     inputs::Asked(query): inputs::Asked<CommandsQuery>,
-    lines: Lines,
+    lines: UnreadLines,
 ) -> Result<Response, Problem> {
     caller.must_be(&[Role::Operator, Role::Connector, Role::Directory])?;
+    let lines = lines.whole(&caller.service).await?;
     let form = lines.form;
     let run_max = if query.atomic { usize::MAX } else { RUN_COMMANDS_MAX };
     let mut read = {
@@ -102,7 +103,8 @@ fn render(
     params(("tenant" = String, Path)),
     request_body(content((CommandsBody = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 200, body = SimulationBody), CommandProblems))]
-pub(in crate::http) async fn simulate(caller: Caller, lines: Lines) -> Result<Response, Problem> {
+pub(in crate::http) async fn simulate(caller: Caller, lines: UnreadLines) -> Result<Response, Problem> {
+    let lines = lines.whole(&caller.service).await?;
     let mut read = {
         let caller = caller.clone();
         // asking what a command would do takes no leave to send it

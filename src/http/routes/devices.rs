@@ -1,6 +1,6 @@
 //! Devices.
 
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
@@ -9,9 +9,9 @@ use crate::http::wire::kind::Kind;
 use axum::response::Response;
 /// Makes a device known, or tells what is true of it now.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/devices/{device}", tag = "devices",
-    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = DeviceBody,
-    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn put_device(
     door: Door,
     places: Places<(String, String)>,
@@ -23,8 +23,8 @@ pub(in crate::http) async fn put_device(
 
 /// Retires a device: its installs end, the seats it holds come back.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/devices/{device}/retirement", tag = "devices",
-    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn retire_device(
     door: Door,
     places: Places<(String, String)>,

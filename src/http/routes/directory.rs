@@ -1,17 +1,18 @@
 //! People and groups, as the directory says they are.
 
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Body, Places};
 use crate::http::problem::Problem;
 use crate::http::wire::bodies::{DepartureBody, GroupBody, UserBody};
 use crate::http::wire::kind::Kind;
+use axum::extract::Request;
 use axum::response::Response;
 /// Makes a person known, or renames one.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/users/{user}", tag = "users",
-    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = UserBody,
-    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn put_user(
     door: Door,
     places: Places<(String, String)>,
@@ -23,9 +24,9 @@ pub(in crate::http) async fn put_user(
 
 /// A user has left: the seats the ledger granted come back.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/departure", tag = "users",
-    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = DepartureBody,
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn depart(
     door: Door,
     places: Places<(String, String)>,
@@ -37,8 +38,8 @@ pub(in crate::http) async fn depart(
 
 /// A user is back.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/return", tag = "users",
-    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn return_user(
     door: Door,
     places: Places<(String, String)>,
@@ -50,22 +51,22 @@ pub(in crate::http) async fn return_user(
 
 /// States who is in a group; every assignment that targets it is judged anew.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/groups/{group}", tag = "groups",
-    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = GroupBody,
-    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn put_group(
     door: Door,
     places: Places<(String, String)>,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Places((_, group)) = places;
-    door.command(Kind::PutGroup, [("group", group)], body).await
+    door.large_command(Kind::PutGroup, [("group", group)], request).await
 }
 
 /// Empties a group and ends the assignments that target it.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/groups/{group}", tag = "groups",
-    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn delete_group(
     door: Door,
     places: Places<(String, String)>,

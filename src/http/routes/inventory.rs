@@ -9,7 +9,7 @@ use crate::http::bodies::syncs::{DriftBody, HeldBody, ProgressView, StoreAccount
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, tagged};
 use crate::projection::apps::Apps;
 use crate::store::desk::Seen;
 use axum::http::{StatusCode, header};
@@ -58,7 +58,7 @@ pub(in crate::http) async fn app(reading: Reading, places: Places<(String, Strin
         Ok(Ok((AppBody::of(view, entry, pools), etag)))
     });
     match look.await? {
-        (Ok((body, etag)), position) => reading.found(&body, etag, position),
+        (Ok((body, etag)), position) => tagged(&body, etag, position),
         (Err(older), position) => {
             let headers =
                 [("seatledger-position", position.to_string()), (header::LOCATION.as_str(), reading.beside(&older))];
@@ -106,7 +106,7 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
         Ok::<_, Problem>(SyncDetail { sync: SyncBody::of(&sync), progress, skipped, held, position: None })
     };
     let body = tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??;
-    reading.found(&body, Some(etag), position)
+    tagged(&body, Some(etag), position)
 }
 
 /// What the store and the ledger differ on, also what was resolved, oldest first.

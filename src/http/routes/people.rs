@@ -8,7 +8,7 @@ use crate::http::bodies::people::{AssignmentBody, DeviceBody, GroupBody, MemberB
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading, tagged};
 use crate::http::refs;
 use crate::projection::View;
 use axum::response::Response;
@@ -59,7 +59,7 @@ pub(in crate::http) async fn user(reading: Reading, places: Places<(String, Stri
         Ok((UserBody::of(&view.state, user), user.etag))
     });
     let ((user, etag), position) = look.await?;
-    reading.found(&user.open(&reading.caller.service.ledger), Some(etag), position)
+    tagged(&user.open(&reading.caller.service.ledger), Some(etag), position)
 }
 
 /// The devices, also retired ones, in the order in which they were first known.
@@ -100,7 +100,7 @@ pub(in crate::http) async fn device(reading: Reading, places: Places<(String, St
         Ok((DeviceBody::of(&view.state, device), device.etag))
     });
     let ((device, etag), position) = look.await?;
-    reading.found(&device.open(&reading.caller.service.ledger), Some(etag), position)
+    tagged(&device.open(&reading.caller.service.ledger), Some(etag), position)
 }
 
 /// The living groups, in the order in which they were first known, without their members.

@@ -5,11 +5,11 @@ use crate::domain::plan::PlanRank;
 use crate::http::auth::Caller;
 use crate::http::bodies::pools::PoolBody;
 use crate::http::contract::ReadProblems;
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems};
+use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems};
 use crate::http::door::Door;
 use crate::http::inputs::{Asked, Body, Places};
 use crate::http::problem::Problem;
-use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, has, not_modified, seen};
+use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, seen};
 use crate::http::refs;
 use crate::http::reply::Reply;
 use crate::http::wire::bodies::{OfflineLicenseBody, PolicyBody, RefundBody};
@@ -21,9 +21,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 /// Changes a pool's policy; what is not named stays, null sets back.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}/pools/{pool}/policy", tag = "pools",
-    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("pool" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = PolicyBody,
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn set_policy(
     door: Door,
     places: Places<(String, String)>,
@@ -188,16 +188,12 @@ pub(in crate::http) async fn pool(reading: Reading, places: Places<(String, Stri
 }
 
 /// The same of what is so now, written straight into the body.
-pub(in crate::http) fn pool_now(caller: &Caller, if_none_match: Option<&[u8]>, pool: &str) -> Result<Reply, Problem> {
+pub(in crate::http) fn pool_now(caller: &Caller, pool: &str) -> Result<Reply, Problem> {
     let pool = refs::pool(pool)?;
     let look = |view: &View| {
         let pool = view.state.pool(refs::pool_in(&view.state, &pool)?);
         Ok((PoolBody::of(view, pool), pool.etag))
     };
     let ((body, etag), position) = caller.service.ledger.read(caller.tenant, |view| seen(view, look))??;
-    Ok(if has(if_none_match, etag) {
-        not_modified(etag, position)
-    } else {
-        Reply { etag: Some(etag), ..Reply::at(StatusCode::OK, position, body.written(position)) }
-    })
+    Ok(Reply { etag: Some(etag), ..Reply::at(StatusCode::OK, position, body.written(position)) })
 }

@@ -12,8 +12,10 @@ use crate::domain::state::{ReadKey, Review, Tenant};
 use crate::http::answers;
 use crate::http::auth::Caller;
 use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
-use crate::http::contract::{BulkHeaders, CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
-use crate::http::decisions::{Decisions, Row};
+use crate::http::contract::{
+    BulkHeaders, CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems, ReadProblems,
+};
+use crate::http::decisions::{Row, UnreadDecisions};
 use crate::http::door::{Door, Tally, submission};
 use crate::http::files::{self, Sink};
 use crate::http::inputs::{Asked, Body, Places};
@@ -49,8 +51,8 @@ pub(in crate::http) async fn open_review(door: Door, body: Body) -> Result<Respo
 
 /// Ends a review: seats that are to be released are taken back, some thousand at once.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/reviews/{review}/end", tag = "reviews",
-    params(("tenant" = String, Path), ("review" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("review" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn end_review(
     door: Door,
     places: Places<(String, String)>,
@@ -62,8 +64,8 @@ pub(in crate::http) async fn end_review(
 
 /// Cancels a review: nothing of it is carried out.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/reviews/{review}/cancel", tag = "reviews",
-    params(("tenant" = String, Path), ("review" = String, Path), CommandHeaders),
-    responses((status = 200, body = CommandAnswer), CommandProblems))]
+    params(("tenant" = String, Path), ("review" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn cancel_review(
     door: Door,
     places: Places<(String, String)>,
@@ -352,12 +354,13 @@ pub(in crate::http) struct ReceiptsBody {
 pub(in crate::http) async fn decide_review(
     caller: Caller,
     places: Places<(String, String)>,
-    decisions: Decisions,
+    decisions: UnreadDecisions,
 ) -> Result<Response, Problem> {
     let Places((_, review)) = places;
     let id = review_id(&review);
     caller.service.ledger.read(caller.tenant, |view| found(&view.state, id).map(|_| ()))??;
     caller.must_review(id)?;
+    let decisions = decisions.whole(&caller.service).await?;
     let (rows, _room) = {
         let caller = caller.clone();
         tokio::task::spawn_blocking(move || decisions.read(&caller, id))

@@ -8,7 +8,7 @@ use crate::http::bodies::seats::{InstallBody, QueuedBody, SeatBody};
 use crate::http::contract::ReadProblems;
 use crate::http::inputs::Places;
 use crate::http::problem::Problem;
-use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading};
+use crate::http::reading::{Belonging, Listed, Page, PageQuery, ReadQuery, Reading, tagged};
 use crate::http::refs;
 use crate::projection::View;
 use axum::response::Response;
@@ -73,7 +73,7 @@ pub(in crate::http) async fn seat(
     let caller = reading.caller.clone();
     let placed = tokio::task::spawn_blocking(move || body.placed(&caller));
     let body = placed.await.map_err(|error| Problem::internal(&error))??;
-    reading.found(&body, Some(etag), position)
+    tagged(&body, Some(etag), position)
 }
 
 /// The seats that a user holds.

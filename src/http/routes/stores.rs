@@ -3,7 +3,9 @@
 use crate::domain::key::Provider;
 use crate::http::Service;
 use crate::http::auth::Stranger;
-use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
+use crate::http::contract::{
+    CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems, ReadProblems,
+};
 use crate::http::door::Door;
 use crate::http::inputs::{self, Body, Places};
 use crate::http::problem::Problem;
@@ -11,10 +13,10 @@ use crate::http::wire::bodies::{InventoryBody, StoreAccountBody, SyncBody, ToolB
 use crate::http::wire::kind::Kind;
 use crate::store::apple::NOTIFICATION_BYTES_MAX;
 use crate::store::connector::NotTold;
-use crate::store::credentials::Credentials;
+use crate::store::credentials::{Credentials, GivenBy};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -24,15 +26,15 @@ use zeroize::Zeroizing;
     params(("tenant" = String, Path), CommandHeaders),
     request_body = InventoryBody,
     responses((status = 200, body = CommandAnswer), CommandProblems))]
-pub(in crate::http) async fn put_inventory(door: Door, body: Body) -> Result<Response, Problem> {
-    door.command(Kind::PutInventory, [], body).await
+pub(in crate::http) async fn put_inventory(door: Door, request: Request) -> Result<Response, Problem> {
+    door.large_command(Kind::PutInventory, [], request).await
 }
 
 /// Links a store account, for good, or changes its connection settings or its credentials.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/store-accounts/{provider}", tag = "stores",
-    params(("tenant" = String, Path), ("provider" = String, Path), CommandHeaders),
+    params(("tenant" = String, Path), ("provider" = String, Path), CommandHeaders, IfMatchHeader),
     request_body = StoreAccountBody,
-    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems))]
+    responses((status = 200, body = CommandAnswer), (status = 201, body = CommandAnswer), CommandProblems, IfMatchProblems))]
 pub(in crate::http) async fn link_store_account(
     door: Door,
     places: Places<(String, String)>,
@@ -42,24 +44,31 @@ pub(in crate::http) async fn link_store_account(
     door.caller.must_be(Kind::LinkStoreAccount.roles())?;
     let mut fields = body.fields()?;
     let provider: Option<Provider> = name.parse().ok();
+    let (stores, tenant) = (door.caller.service.stores.clone(), door.caller.tenant);
     let credentials = match (fields.remove("credentials"), provider) {
         (Some(given), Some(provider)) => {
             let json = Zeroizing::new(given.to_string());
             let read = Credentials::parse(provider, json.as_bytes());
-            Some(read.map_err(|error| Problem::meaningless(error).with("field", "credentials"))?)
+            let read = read.map_err(|error| Problem::meaningless(error).with("field", "credentials"))?;
+            // in their place, so that under the same key other ones are other content
+            let fingerprint = hex::encode(door.caller.service.ledger.fingerprint(tenant, json.as_bytes()));
+            fields.insert("credentials".to_owned(), fingerprint.into());
+            Some(read)
         }
         (Some(_) | None, None) | (None, Some(_)) => None,
     };
-    let body = Body(Value::Object(fields).to_string().into());
-    let (stores, tenant) = (door.caller.service.stores.clone(), door.caller.tenant);
-    let response = door.command(Kind::LinkStoreAccount, [("provider", name)], body).await?;
-    if let Some(provider) = provider.filter(|_| response.status().is_success()) {
-        match credentials {
-            Some(credentials) => stores.keep(tenant, provider, credentials).await.map_err(|e| Problem::internal(&e))?,
+    let body = Value::Object(fields).to_string();
+    let reply = door.judged(Kind::LinkStoreAccount, [("provider", name)], body.as_bytes()).await?;
+    if let Some(provider) = provider.filter(|_| reply.status.is_success()) {
+        match credentials.zip(reply.position) {
+            Some((credentials, position)) => {
+                let by = GivenBy { position, is_repeat: reply.is_repeat };
+                stores.keep(tenant, provider, credentials, by).await.map_err(|e| Problem::internal(&e))?;
+            }
             None => stores.look_at(tenant, provider).await,
         }
     }
-    Ok(response)
+    Ok(reply.into_response())
 }
 
 /// What a store tells by itself, with the secret that it was given for that: it has the store read again. Repeated, it is

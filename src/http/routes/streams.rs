@@ -25,8 +25,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
 
-/// So often a stream that has nothing to say says so.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// So often a stream that has nothing to say says so. That a client is gone is noticed by the second time.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A stream holds so many events at once; its reader's pace decides when the next ones are read.
 const STREAM_PAGE_EVENTS: usize = 128;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

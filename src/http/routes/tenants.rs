@@ -9,7 +9,7 @@ use crate::domain::time::Time;
 use crate::http::answers::fields_of;
 use crate::http::auth::{self, Caller, Root};
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
-use crate::http::door::{Door, answered};
+use crate::http::door::{Door, answered, without_condition};
 use crate::http::inputs::{Asked, Body, Places, shaped};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, Place, ReadQuery, Reading};
@@ -55,8 +55,10 @@ fn is_slug(text: &str) -> bool {
 pub(in crate::http) async fn put_tenant(
     Root { service }: Root,
     Places(slug): Places<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    without_condition(&headers)?;
     let TenantBody { name } = shaped(body.fields()?)?;
     if !is_slug(&slug) {
         return Err(Problem::meaningless(
@@ -174,6 +176,7 @@ pub(in crate::http) struct NewToken {
 pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let fields = body.fields()?;
     caller.must_be(&[])?;
+    without_condition(&headers)?;
     if headers.contains_key("idempotency-key") {
         return Err(Problem::new(
             "idempotency-key-invalid",

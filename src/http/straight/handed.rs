@@ -1,10 +1,15 @@
-//! A connection with bytes that were read from it and not answered: whoever reads it next reads those first.
+//! A connection with bytes that were read from it and not answered: whoever reads it next reads those first. And who takes no
+//! answers on it is given up, which hyper would not do.
 
+use crate::clock::monotonic;
+use crate::http::alarm::Alarm;
+use crate::http::listener::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 pub struct Opened {
@@ -17,8 +22,15 @@ impl Opened {
         Self { stream, before: Vec::new() }
     }
 
-    pub(in crate::http) fn for_hyper(self) -> Handed {
-        Handed { io: TokioIo::new(self.stream), before: self.before, read: 0 }
+    pub(in crate::http) fn for_hyper(self, on: &Connection) -> Handed {
+        Handed {
+            io: TokioIo::new(self.stream),
+            before: self.before,
+            read: 0,
+            alarm: on.alarm.clone(),
+            write_max: on.head_max,
+            write_end: None,
+        }
     }
 }
 
@@ -27,6 +39,22 @@ pub(in crate::http) struct Handed {
     io: TokioIo<TcpStream>,
     before: Vec<u8>,
     read: usize,
+    alarm: Alarm,
+    write_max: Duration,
+    /// Until when there must be room for more, where there was none.
+    write_end: Option<Instant>,
+}
+
+impl Handed {
+    /// How writing went. Whoever takes so little for so long that there is no room to speak of is given up, as on the straight way.
+    fn in_time(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.write_end = None;
+            return written;
+        }
+        let end = *self.write_end.get_or_insert_with(|| monotonic() + self.write_max);
+        self.alarm.poll(context, end).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl Read for Handed {
@@ -35,7 +63,7 @@ impl Read for Handed {
         context: &mut Context<'_>,
         mut room: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, before, read } = &mut *self;
+        let Self { io, before, read, .. } = &mut *self;
         if let Some(rest @ [_, ..]) = before.get(*read..) {
             let now = rest.get(..room.remaining()).unwrap_or(rest);
             room.put_slice(now);
@@ -51,7 +79,8 @@ impl Read for Handed {
 
 impl Write for Handed {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.in_time(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -71,6 +100,7 @@ impl Write for Handed {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, pieces)
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
+        self.in_time(context, written)
     }
 }

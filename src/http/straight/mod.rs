@@ -14,8 +14,8 @@ mod written;
 pub use handed::Opened;
 pub(super) use plain::Plain;
 
-use super::frame;
 use super::front::Inside;
+use super::inputs;
 use super::listener::Connection;
 use super::request_id;
 use super::stop::Stop;
@@ -151,7 +151,7 @@ impl Straight<'_> {
                 Heard::Stopped => return Ok(Next::Close),
                 Heard::TooLate => {
                     if missing == Missing::Body {
-                        self.say_too_slow();
+                        self.say_too_late();
                         self.flush().await?;
                     }
                     return Ok(Next::Close);
@@ -233,15 +233,15 @@ impl Straight<'_> {
         }
     }
 
-    /// As the frame says it of a call that takes too long; the rest of the body is not waited for.
-    fn say_too_slow(&mut self) {
+    /// As the frame says it; the rest of the body is not waited for.
+    fn say_too_late(&mut self) {
         let sent = match plain::look(self.inbox.unread(), self.front.body_bytes_max()) {
             Look::WithoutBody(said) => said.request_id,
             Look::Plain(_) | Look::Begun | Look::Doubtful => None,
         };
         let id = self.front.frame().id_of(sent);
-        let reply = request_id::now(id, || frame::too_slow().into_reply());
-        written::put(&mut self.out, &reply, id.as_str(), self.stop.is_now());
+        let reply = request_id::now(id, || inputs::too_late().into_reply());
+        written::put(&mut self.out, &reply, id.as_str(), true);
     }
 
     /// A head that has begun has no longer time there than it has here.

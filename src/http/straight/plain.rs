@@ -126,7 +126,6 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
             12 if is("content-type") => &mut said.content_type,
             12 if is("x-request-id") => &mut said.request_id,
             13 if is("authorization") => &mut said.authorization,
-            13 if is("if-none-match") => &mut said.if_none_match,
             15 if is("idempotency-key") => &mut said.key,
             _ => continue,
         };
@@ -187,11 +186,10 @@ mod tests {
         assert_eq!(with("content-length: 2"), "Command(Install) a {} of 70");
         assert_eq!(with("Content-Length: 2\r\nConnection: Keep-Alive\r\nAccept: */*"), "Command(Install) a {} of 107");
         assert_eq!(with("content-length: 0"), "Command(Install) a  of 68");
-        let pool =
-            "GET /v1/tenants/b.c/pools/declared:d HTTP/1.1\r\nhost: my_x.y-z:8080\r\nIf-None-Match: \"1\"\r\n\r\n";
+        let pool = "GET /v1/tenants/b.c/pools/declared:d HTTP/1.1\r\nhost: my_x.y-z:8080\r\nX-Request-Id: 1\r\n\r\n";
         assert_eq!(seen(pool), format!("Pool(\"declared:d\") b.c  of {}", pool.len()));
         let Look::Plain(plain) = look(pool.as_bytes(), MAX) else { panic!("it is plain") };
-        assert_eq!(plain.said, Said { if_none_match: Some(b"\"1\""), ..Said::default() });
+        assert_eq!(plain.said, Said { request_id: Some(b"1"), ..Said::default() });
         assert_eq!(seen(&format!("{pool}GET")), seen(pool), "what comes behind is another one");
     }
 

@@ -18,9 +18,7 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply, id: &str, is_last: bool) {
     if let Some(position) = reply.position {
         number(out, b"seatledger-position: ", position, b"\r\n");
     }
-    if let Some(content_type) = reply.content_type {
-        line(out, &[b"content-type: ", content_type.as_bytes()]);
-    }
+    line(out, &[b"content-type: ", reply.content_type.as_bytes()]);
     if let Some(etag) = reply.etag {
         number(out, b"etag: \"", etag, b"\"\r\n");
     }
@@ -40,18 +38,11 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply, id: &str, is_last: bool) {
     if is_last {
         out.extend_from_slice(b"connection: close\r\n");
     }
-    let has_body = reply.content_type.is_some();
-    // else nobody could tell where the answer ends
-    assert!(has_body || status == StatusCode::NOT_MODIFIED, "an answer without a body, and no 304");
-    if has_body {
-        number(out, b"content-length: ", reply.body.len() as u64, b"\r\n");
-    }
+    number(out, b"content-length: ", reply.body.len() as u64, b"\r\n");
     out.extend_from_slice(b"date: ");
     date::put(out);
     out.extend_from_slice(b"\r\n\r\n");
-    if has_body {
-        out.extend_from_slice(&reply.body);
-    }
+    out.extend_from_slice(&reply.body);
 }
 
 fn line(out: &mut Vec<u8>, words: &[&[u8]]) {

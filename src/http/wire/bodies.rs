@@ -187,8 +187,11 @@ pub(crate) struct StoreAccountBody {
     /// mode 0600, never shown again; given alone they are renewed
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "taken out before the command is read, so that they are no part of it")]
-    pub(crate) credentials: Option<Map<String, Value>>,
+    #[expect(
+        dead_code,
+        reason = "kept apart before the command is read: here is their fingerprint, for the content's hash"
+    )]
+    pub(crate) credentials: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

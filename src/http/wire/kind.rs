@@ -185,6 +185,44 @@ impl Kind {
         }
     }
 
+    /// Whether what it is about, where it is there, has an ETag that If-Match is compared with.
+    #[must_use]
+    pub(crate) fn has_etag(self) -> bool {
+        match self {
+            Self::Unassign
+            | Self::Depart
+            | Self::Return
+            | Self::SetPolicy
+            | Self::PutUser
+            | Self::PutGroup
+            | Self::DeleteGroup
+            | Self::PutDevice
+            | Self::RetireDevice
+            | Self::LinkStoreAccount
+            | Self::EndReview
+            | Self::CancelReview => true,
+            Self::Assign
+            | Self::Install
+            | Self::Uninstall
+            | Self::Refund
+            | Self::Reclaim
+            | Self::Adopt
+            | Self::Grant
+            | Self::ResolveDeficit
+            | Self::IssueOfflineLicense
+            | Self::PutInventory
+            | Self::ChangeSettings
+            | Self::PutTool
+            | Self::DeleteTool
+            | Self::StartSync
+            | Self::ConfirmSync
+            | Self::ConfirmHeld
+            | Self::RevokeToken
+            | Self::OpenReview
+            | Self::DecideReview => false,
+        }
+    }
+
     /// Whether something that is new answers 201.
     #[must_use]
     pub(crate) fn makes_something(self) -> bool {

@@ -19,6 +19,7 @@ use crate::domain::key::Provider;
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::time::Time;
 use crate::ledger::Ask;
+use crate::store::connect::check_settings;
 use bodies::{
     Aside, AssignBody, DecisionBody, DepartureBody, DeviceBody, GroupBody, InstallBody, InventoryBody, MoneyBody,
     OfflineLicenseBody, PolicyBody, RefundBody, ReviewBody, SettingsBody, StoreAccountBody, SyncBody, TargetBody,
@@ -32,6 +33,8 @@ use text::{Comment, Label, Reference};
 
 const DAYS_MAX: u32 = 3650;
 const MEMBERS_MAX: usize = 200_000;
+/// Of a store account.
+const SETTINGS_BYTES_MAX: u64 = 2048;
 /// With as many as these a record stays within its bound.
 const REVIEW_POOLS_MAX: u64 = 200;
 const REVIEWERS_MAX: u64 = 50;
@@ -242,14 +245,13 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
             let provider = provider(&taken(f, "provider")?)?;
             let StoreAccountBody { account_id, settings, credentials: _ } = shaped(fields)?;
             let settings = match settings {
-                Some(settings) => Value::Object(settings).to_string(),
+                Some(settings) => account_settings(provider, settings)?,
                 None => {
                     let known =
                         |view: &crate::projection::View| Some(view.state.accounts.get(&provider)?.settings.clone());
                     caller.service.ledger.read(caller.tenant, known)?.unwrap_or_else(|| "{}".into())
                 }
             };
-            within("settings", settings.len() as u64, 0, 2048)?;
             let account_id = account_id.0;
             command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere: false })
         }
@@ -384,6 +386,15 @@ fn new_review(body: ReviewBody) -> Result<NewReview, Problem> {
     let pools = pools.iter().map(|pool| refs::pool(&pool.0)).collect::<Result<_, _>>()?;
     let reviewers = reviewers.iter().map(|token| token.0.parse().unwrap_or(TokenId(u32::MAX))).collect();
     Ok(NewReview { name: name.0, pools, undecided, ends_at, reviewers })
+}
+
+/// What is recorded stays for good: nothing gets there that the account's connector does not read.
+fn account_settings(provider: Provider, settings: Map<String, Value>) -> Result<String, Problem> {
+    let text = Value::Object(settings).to_string();
+    within("settings", text.len() as u64, 0, SETTINGS_BYTES_MAX)?;
+    let wrong = |said| Problem::unreadable(said).with("field", "settings");
+    check_settings(provider, &text).map_err(wrong)?;
+    Ok(text)
 }
 
 fn provider(text: &str) -> Result<Provider, Problem> {

@@ -1,8 +1,11 @@
-//! Law 8: refusals are facts, and equal ones are counted.
+//! Law 8: refusals are facts, and equal ones are counted. And what is refused before any rule: a precondition that does not
+//! hold.
 
-use super::scenario::{Scenario, check};
+use super::scenario::{Scenario, Step, check};
 use super::steps::*;
+use crate::domain::command::IfMatch;
 use crate::domain::ids::PoolId;
+use crate::domain::rejection::{NO_ETAG, Rejection};
 use expect_test::expect;
 
 #[test]
@@ -65,5 +68,39 @@ fn with_an_id_every_refusal_and_every_unchanged_is_a_record() {
     let mut scenario = Scenario::after(&given);
     for id in ["a", "b"] {
         assert_eq!(scenario.play(&required("bob").with_id(id)).events.len(), 1);
+    }
+}
+
+fn refusal(scenario: &mut Scenario, step: &Step, if_match: Option<IfMatch>) -> Option<Rejection> {
+    let step = Step { if_match, ..step.clone() };
+    scenario.play(&step).answer().rejection.map(|rejection| *rejection)
+}
+
+#[test]
+fn no_precondition_holds_where_there_is_nothing_but_that_there_is_nothing() {
+    let mut scenario = Scenario::empty();
+    for step in the_usual().into_iter().chain([people("sales", &[])]) {
+        for if_match in [IfMatch::Any, IfMatch::Tag(NO_ETAG), IfMatch::Tag(1)] {
+            let refused = refusal(&mut scenario, &step, Some(if_match));
+            assert_eq!(refused, Some(Rejection::PreconditionFailed { etag: NO_ETAG }), "{if_match:?}: {step:?}");
+        }
+        assert_eq!(refusal(&mut scenario, &step, Some(IfMatch::Nothing)), None, "{step:?}");
+        assert_eq!(refusal(&mut scenario, &step, Some(IfMatch::Any)), None, "it is there now: {step:?}");
+        for if_match in [IfMatch::Nothing, IfMatch::Tag(NO_ETAG), IfMatch::Tag(u64::MAX)] {
+            let Some(Rejection::PreconditionFailed { etag }) = refusal(&mut scenario, &step, Some(if_match)) else {
+                panic!("{if_match:?} holds: {step:?}");
+            };
+            assert_ne!(etag, NO_ETAG);
+        }
+    }
+}
+
+#[test]
+fn who_leaves_returns_or_is_retired_is_as_the_precondition_says() {
+    for step in [deactivated("ada"), returned("ada"), retired("laptop")] {
+        let mut scenario = Scenario::new();
+        let refused = refusal(&mut scenario, &step, Some(IfMatch::Tag(u64::MAX)));
+        let Some(Rejection::PreconditionFailed { etag }) = refused else { panic!("{refused:?}: {step:?}") };
+        assert_eq!(refusal(&mut scenario, &step, Some(IfMatch::Tag(etag))), None, "{step:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! folded again from nothing.
 
 use super::steps::Kind;
-use crate::domain::command::{Actor, Door, Envelope, Intake};
+use crate::domain::command::{Actor, Door, Envelope, IfMatch, Intake};
 use crate::domain::decide::{Judged, decide};
 use crate::domain::event::Event;
 use crate::domain::facts::{Owned, Settings};
@@ -37,7 +37,7 @@ pub(super) struct Step {
     pub(super) intake: Intake,
     pub(super) after_micros: i64,
     pub(super) command_id: Option<String>,
-    pub(super) if_match: Option<u64>,
+    pub(super) if_match: Option<IfMatch>,
 }
 
 /// On one line, however it is asked for: a hundred of them must fit a screen.
@@ -61,15 +61,21 @@ pub(super) struct Scenario {
 
 impl Scenario {
     pub(super) fn new() -> Self {
+        let mut scenario = Self::empty();
+        for step in super::steps::the_usual() {
+            scenario.play(&step);
+        }
+        scenario
+    }
+
+    /// A tenant with nothing in it.
+    pub(super) fn empty() -> Self {
         let mut scenario = Self { tenant: Tenant::default(), now: START, history: Vec::new() };
         let (slug, name) = ("acme".to_owned(), "Acme".to_owned());
         let created = Event::TenantCreated { slug, name, settings: Settings::default() };
         let meta = Meta { position: 0, recorded_at: START, actor: Actor::Root };
         scenario.tenant.evolve(&created, &meta);
         scenario.history.push((created, meta));
-        for step in super::steps::the_usual() {
-            scenario.play(&step);
-        }
         scenario
     }
 

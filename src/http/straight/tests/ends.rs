@@ -55,6 +55,40 @@ async fn who_is_too_slow_is_given_up_as_by_hyper() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_the_clients_delay_and_ends_the_connection() {
+    let bounds = Bounds { request_max: seconds(0.5), ..USUAL };
+    let (straight, long) = (Served::straight(bounds).await, Served::long(bounds).await);
+    let calls = ["POST /v1/tenants/acme/assignments", "POST /v1/tenants/acme/commands", "PUT /v1/tenants/acme"];
+    for served in [&straight, &long] {
+        let mut stream = served.connect().await;
+        send(&mut stream, &written(&asked()[0], "r")).await;
+        one(&mut stream).await;
+    }
+    for (served, call) in [&straight, &long].into_iter().flat_map(|served| calls.map(|call| (served, call))) {
+        let mut stream = served.connect().await;
+        send(&mut stream, &head("\r\n{").replace("POST /v1/tenants/acme/assignments", call)).await;
+        let said = until_closed(stream).await;
+        let (heard, bytes) = next(said.as_bytes()).expect("an answer");
+        assert_eq!(
+            (heard.status, heard.header("connection"), bytes),
+            (408, Some("close"), said.len()),
+            "{call}: {said}"
+        );
+        assert!(heard.body.contains("/problems/request-timeout"), "{call}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_commands_that_stop_coming_are_given_up_before_the_call_is() {
+    let served = Served::straight(Bounds { head_max: seconds(0.5), ..USUAL }).await;
+    served.told(&written(&asked()[0], "r")).await;
+    let sent = "POST /v1/tenants/acme/commands HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer root\r\nContent-Length: 99\r\n\r\n[";
+    let said = served.told(sent).await;
+    let (heard, bytes) = next(said.as_bytes()).expect("an answer");
+    assert_eq!((heard.status, heard.header("connection"), bytes), (408, Some("close"), said.len()), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_refused_before_the_body_is_there() {
     let (straight, long) = (Served::straight(USUAL).await, Served::long(USUAL).await);
     let sent = head("\r\n{").replace("root", "nobody");
@@ -123,22 +157,39 @@ async fn who_leaves_in_the_middle_leaves_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_read_while_answers_are_not_and_who_reads_none_is_given_up() {
-    let served = Served::straight(Bounds { connections_max: 1, head_max: seconds(1.0), ..USUAL }).await;
-    let mut stream = served.connect().await;
-    let many = pool("r").repeat(1000);
-    let mut sent = 0_usize;
-    // the system's own buffers take some megabytes, both ways
-    let gave_up = async {
-        while stream.write_all(many.as_bytes()).await.is_ok() {
-            sent += many.len();
-            assert!(sent < 1 << 30, "all of it was read");
+async fn who_says_that_no_more_comes_hears_what_became_of_the_call() {
+    for served in [Served::straight(USUAL).await, Served::long(USUAL).await] {
+        for asked in asked().iter().take(5) {
+            let mut stream = served.connect().await;
+            send(&mut stream, &written(asked, "r")).await;
+            stream.shutdown().await.unwrap();
+            let said = until_closed(stream).await;
+            let (heard, bytes) = next(said.as_bytes()).unwrap_or_else(|| panic!("no answer to {}", asked.path));
+            assert!((200..300).contains(&heard.status), "{said}");
+            assert_eq!(bytes, said.len());
         }
-    };
-    tokio::time::timeout(PATIENCE, gave_up).await.expect("it is given up");
-    let mut next = served.connect().await;
-    send(&mut next, &pool("r")).await;
-    assert_eq!(one(&mut next).await.status, 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_while_answers_are_not_and_who_reads_none_is_given_up() {
+    let bounds = Bounds { connections_max: 1, head_max: seconds(1.0), ..USUAL };
+    for served in [Served::straight(bounds).await, Served::long(bounds).await] {
+        let mut stream = served.connect().await;
+        let many = pool("r").repeat(1000);
+        let mut sent = 0_usize;
+        // the system's own buffers take some megabytes, both ways
+        let gave_up = async {
+            while stream.write_all(many.as_bytes()).await.is_ok() {
+                sent += many.len();
+                assert!(sent < 1 << 30, "all of it was read");
+            }
+        };
+        tokio::time::timeout(PATIENCE, gave_up).await.expect("it is given up");
+        let mut next = served.connect().await;
+        send(&mut next, &pool("r")).await;
+        assert_eq!(one(&mut next).await.status, 404);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

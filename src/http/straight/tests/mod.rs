@@ -59,7 +59,8 @@ impl Served {
     async fn start<A: Answers>(bounds: Bounds, answers: impl FnOnce(Front) -> A) -> Self {
         let Bounds { connections_max, head_max, request_max } = bounds;
         let dir = tempfile::tempdir().unwrap();
-        let answers = answers(crate::http::front(service_within(dir.path(), BODY_BYTES_MAX, request_max)));
+        let service = service_within(dir.path(), BODY_BYTES_MAX, head_max, request_max);
+        let answers = answers(crate::http::front(service));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
