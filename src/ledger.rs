@@ -421,9 +421,8 @@ impl Ledger {
 
     /// Takes no new work, drains what waits, checkpoints, and lets go of the folder.
     pub async fn stop(&self) {
-        let (reply, done) = oneshot::channel();
         let begun = monotonic();
-        if self.0.writer.send(Job::Stop { reply }).is_ok() {
+        if let Some(done) = self.ask_to_stop().await {
             let _gone = done.await;
             let ledger = self.clone();
             let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.close()).await;
@@ -432,6 +431,18 @@ impl Ledger {
             elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the log is closed"
         );
+    }
+
+    /// Behind everything that waits, as soon as there is a place for it. `None`: the writer has ended already.
+    async fn ask_to_stop(&self) -> Option<oneshot::Receiver<()>> {
+        loop {
+            let (reply, done) = oneshot::channel();
+            match self.0.writer.send(Job::Stop { reply }) {
+                Ok(()) => return Some(done),
+                Err(SubmitError::Busy) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(_) => return None,
+            }
+        }
     }
 
     /// `user_42` is the ledger's id, anything else a user name; `name:` in front forces a name.

@@ -9,6 +9,7 @@ use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
 use crate::log::OpenError;
+use crate::log::writer::QUEUE_JOBS_MAX;
 
 pub(super) fn open(dir: &std::path::Path) -> Ledger {
     try_open(dir).unwrap()
@@ -102,6 +103,30 @@ async fn who_has_not_got_the_folder_makes_no_key_in_it() {
     ledger.stop().await;
     // a ledger that was stopped lets go of the folder, whoever still has a clone of it
     open(&dir).stop().await;
+}
+
+/// Calls that were given up leave their commands behind, and a stop is to wait for a place among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_finds_its_place_behind_a_full_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    let put = |job| ledger.0.writer.send(job);
+    let tick = || put(Job::Tick { reply: oneshot::channel().0 });
+    let mut is_full = false;
+    for round in 0..50 {
+        // takes longer to judge than the queue takes to fill
+        let batch = (0..5000).map(|number| submission(None, user(&ledger, tenant, &format!("{round}-{number}"))));
+        let (batch, reply) = (batch.collect(), oneshot::channel().0);
+        let _first = put(Job::SubmitAll { tenant, batch, is_atomic: false, reply });
+        is_full = (0..=QUEUE_JOBS_MAX).any(|_| matches!(tick(), Err(SubmitError::Busy)));
+        if is_full {
+            break;
+        }
+    }
+    assert!(is_full);
+    ledger.stop().await;
+    assert!(matches!(tick(), Err(SubmitError::Stopped)), "the writer has ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

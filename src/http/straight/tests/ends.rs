@@ -165,7 +165,7 @@ async fn who_says_that_no_more_comes_hears_what_became_of_the_call() {
             stream.shutdown().await.unwrap();
             let said = until_closed(stream).await;
             let (heard, bytes) = next(said.as_bytes()).unwrap_or_else(|| panic!("no answer to {}", asked.path));
-            assert!((200..300).contains(&heard.status), "{said}");
+            assert!(heard.status < 500 && heard.status != 408, "{said}");
             assert_eq!(bytes, said.len());
         }
     }
