@@ -416,6 +416,7 @@ fn a_precondition_on_what_is_not_there_or_has_no_tag_is_never_taken_for_met() {
             (Method::PUT, "/tools/new", json!({"name": "New"})),
             (Method::POST, "/tokens", json!({"name": "new", "role": "auditor"})),
             (Method::PUT, "", json!({"name": "Another name"})),
+            (Method::POST, "/commands", json!([])),
         ] {
             let problem = u.bad(asked(method, path, tag, &body), "unreadable-request");
             assert_eq!(problem["header"], "If-Match", "{path}");

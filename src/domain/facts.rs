@@ -31,7 +31,7 @@ words!(
     /** Why a seat went, or is going. */
     ReleaseCause {
         Uninstalled, Unassigned, Uncovered, TimedOut, Departed, DeviceRetired, Reclaimed, DeficitPlan, RefusedByProvider,
-        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed,
+        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed, Ineligible,
     }
 );
 
@@ -50,7 +50,8 @@ impl ReleaseCause {
             | Self::NotEnoughAtProvider
             | Self::Lost
             | Self::EndedAtStore
-            | Self::Reviewed => false,
+            | Self::Reviewed
+            | Self::Ineligible => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Service;
 use super::auth::Caller;
-use super::door::{KEY, KEY_CHARS_MAX, checked_key};
+use super::door::{KEY, KEY_CHARS_MAX, checked_key, without_condition};
 use super::inputs;
 use super::lines::{COMMANDS_MAX, Raw};
 use super::problem::Problem;
@@ -56,6 +56,7 @@ pub(super) struct Row {
 impl FromRequest<Arc<Service>> for UnreadDecisions {
     type Rejection = Problem;
     async fn from_request(request: Request, _service: &Arc<Service>) -> Result<Self, Problem> {
+        without_condition(request.headers())?;
         let form = match inputs::media_type(request.headers()).as_deref() {
             None => Form::Json,
             Some("text/csv") => Form::Csv,

@@ -5,7 +5,7 @@ use super::Service;
 use super::answers;
 use super::answers::quick::{Beside, InList};
 use super::auth::Caller;
-use super::door::{KEY, KEY_CHARS_MAX, checked_key, submission};
+use super::door::{KEY, KEY_CHARS_MAX, checked_key, submission, without_condition};
 use super::inputs;
 use super::problem::Problem;
 use super::room::Taken;
@@ -76,6 +76,7 @@ pub(super) struct Read {
 impl FromRequest<Arc<Service>> for UnreadLines {
     type Rejection = Problem;
     async fn from_request(request: Request, _service: &Arc<Service>) -> Result<Self, Problem> {
+        without_condition(request.headers())?;
         let form = match inputs::media_type(request.headers()).as_deref() {
             None => Form::Array,
             Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Form::Ndjson,

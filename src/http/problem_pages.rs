@@ -215,7 +215,7 @@ pub(crate) const PAGES: &[Page] = &[
     page("too-large", 413, "The request is too large",
         "The body, or one of its values, is above the bound of this call.",
         "Send less at once: POST /commands can be cut into parts. An inventory that is complete and the members of a group can't: \
-         they have room for 32 MiB, unless the service was started with another bulk_bytes_max."),
+         they have room for 32 MiB, unless the service was started with another bulk_bytes_max, and for a million values."),
     page("unsupported-media-type", 415, "The body is of the wrong type",
         "This call reads application/json; POST /commands reads application/x-ndjson too.",
         "Set Content-Type accordingly."),

@@ -240,5 +240,36 @@ fn judged(error: ::sled::Error) -> ReadLogError {
 /// Whether an I/O error is the machine's (no room, no permission, a bad device) and not one that damaged content causes.
 fn is_the_disks(error: &io::Error) -> bool {
     let of_content = [libc::ENOENT, libc::EINVAL, libc::ENOTDIR, libc::EISDIR, libc::EEXIST];
-    error.raw_os_error().is_some_and(|code| !of_content.contains(&code))
+    code_of(error).is_some_and(|code| !of_content.contains(&code))
+}
+
+/// What failed on sled's own threads it hands on as a copy, and as a copy of that: there the system's code is text.
+fn code_of(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| {
+        let text = error.to_string();
+        let (_, code) = text.split_once("Os { code: ")?;
+        code.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_or_broken_is_no_damage_however_sled_hands_it_on() {
+        let given = |code| ::sled::Error::Io(io::Error::from_raw_os_error(code));
+        let is_broken = |error| matches!(judged(error), ReadLogError::Broken(_));
+        for code in [libc::ENOSPC, libc::EIO, libc::EDQUOT, libc::EMFILE] {
+            for error in [given(code), given(code).clone(), given(code).clone().clone()] {
+                assert!(!is_broken(error.clone()), "{error:?}");
+            }
+        }
+        for error in
+            [given(libc::EINVAL), given(libc::EINVAL).clone(), ::sled::Error::Io(io::ErrorKind::UnexpectedEof.into())]
+        {
+            assert!(is_broken(error.clone()), "{error:?}");
+        }
+        assert!(is_broken(::sled::Error::Corruption { at: None, bt: () }));
+    }
 }

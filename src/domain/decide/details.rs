@@ -25,7 +25,7 @@ impl Judge<'_> {
         let covers_alike = self.tenant.pool(pool).details.covers_as(&details);
         let reaches = if covers_alike { Vec::new() } else { self.pool_reaches(pool) };
         self.emit(Event::PoolDetailsChanged { pool, details, price });
-        changes.uncovered.extend(self.coverage_endings(&reaches, ReleaseCause::Uncovered));
+        changes.uncovered.extend(self.coverage_endings(&reaches, ReleaseCause::Ineligible));
         changes.reaches.extend(reaches);
     }
 
@@ -63,7 +63,7 @@ impl Judge<'_> {
         };
         let is_of_provider = |id: SyncId| of_sync(id).is_some_and(|sync| sync.provider == provider);
         let held = self.tenant.held.values().filter(|held| held.sync.is_some_and(is_of_provider));
-        let uncovered = held.flat_map(|held| &held.seats).filter(|(_, _, cause)| *cause == ReleaseCause::Uncovered);
+        let uncovered = held.flat_map(|held| &held.seats).filter(|(_, _, cause)| *cause == ReleaseCause::Ineligible);
         uncovered
             .copied()
             .filter(|(pool, holder, _)| self.is_uncovered(*pool, *holder))

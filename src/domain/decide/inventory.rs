@@ -166,7 +166,9 @@ impl Judge<'_> {
         }
         let reclaims: Vec<Ending> = listed.into_iter().flat_map(|id| self.automatic_reclaims(id, &going)).collect();
         let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
-        let ending = stranded + (lost.len() + reclaims.len()) as u64;
+        // seats of a pool that is missing go with it
+        let beside = lost.iter().filter(|ending| !missing.contains(&ending.pool)).count() + reclaims.len();
+        let ending = stranded + beside as u64;
         if (stranded > 0 || !lost.is_empty()) && self.crosses(ending, held_before) {
             let held = HeldId(self.tenant.held_next);
             for pool in missing {

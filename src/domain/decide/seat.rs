@@ -263,7 +263,7 @@ impl Judge<'_> {
                 Holder::Device(_) => false,
             },
             ReleaseCause::DeficitPlan => entry.over_by() > entry.releasing,
-            ReleaseCause::Uncovered | ReleaseCause::Unassigned => {
+            ReleaseCause::Uncovered | ReleaseCause::Ineligible | ReleaseCause::Unassigned => {
                 !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
             }
             ReleaseCause::DeviceRetired => match holder {

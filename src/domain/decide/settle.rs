@@ -224,6 +224,7 @@ impl Judge<'_> {
             | ReleaseCause::Reviewed => true,
             ReleaseCause::Unassigned
             | ReleaseCause::Uncovered
+            | ReleaseCause::Ineligible
             | ReleaseCause::Departed
             | ReleaseCause::NotEnoughAtProvider
             | ReleaseCause::EndedAtStore => false,

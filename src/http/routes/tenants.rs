@@ -269,7 +269,12 @@ pub(in crate::http) struct ClockView {
 /// Advances a manual clock, and runs what is due then.
 #[utoipa::path(post, path = "/v1/clock", tag = "clock", request_body = ClockBody,
     responses((status = 200, body = ClockView), CommandProblems))]
-pub(in crate::http) async fn advance_clock(Root { service }: Root, body: Body) -> Result<Response, Problem> {
+pub(in crate::http) async fn advance_clock(
+    Root { service }: Root,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    without_condition(&headers)?;
     let ClockBody { advance_seconds } = shaped(body.fields()?)?;
     if advance_seconds > 315_360_000 {
         return Err(Problem::meaningless("a clock is advanced by at most ten years at once"));
@@ -288,7 +293,8 @@ pub(in crate::http) async fn advance_clock(Root { service }: Root, body: Body) -
 
 /// Confirms that the wall clock is right after a jump; timers run again.
 #[utoipa::path(post, path = "/v1/clock/confirm", tag = "clock", responses((status = 200, body = ClockView), CommandProblems))]
-pub(in crate::http) async fn confirm_clock(Root { service }: Root) -> Result<Response, Problem> {
+pub(in crate::http) async fn confirm_clock(Root { service }: Root, headers: HeaderMap) -> Result<Response, Problem> {
+    without_condition(&headers)?;
     let clock = service.ledger.clock();
     let confirmed = clock.confirm();
     tracing::warn!(confirmed, "the clock was confirmed");

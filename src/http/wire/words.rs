@@ -33,7 +33,7 @@ words! { "snake_case":
     DriftResolution { Refund, Agreed }
     ReleaseCause {
         Uninstalled, Unassigned, Uncovered, TimedOut, Departed, DeviceRetired, Reclaimed, DeficitPlan, RefusedByProvider,
-        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed
+        NotEnoughAtProvider, Lost, EndedAtStore, Reviewed, Ineligible
     }
 }
 
@@ -94,6 +94,7 @@ mod tests {
             ReleaseCause::Lost,
             ReleaseCause::EndedAtStore,
             ReleaseCause::Reviewed,
+            ReleaseCause::Ineligible,
         ]);
         same::<_, key::Provider>([Provider::MicrosoftStore, Provider::AppleBusiness, Provider::Declared]);
     }

@@ -3,6 +3,7 @@
 use super::scenario::{Scenario, Step, check};
 use super::steps::*;
 use crate::domain::command::{Command, Intake, InventoryItem};
+use crate::domain::event::Event;
 use crate::domain::facts::{Brake, GroupKind, SettingsPatch};
 use crate::domain::ids::{HeldId, SyncId};
 use expect_test::expect;
@@ -455,7 +456,7 @@ fn what_a_change_of_details_uncovers_is_judged_with_the_rest_of_the_sync() {
         sync_started is_full language en-US provider declared sync sync_1
         pool_details_changed
         removal_held visio held held_0 sync sync_1
-        endings_held uncovered held held_0 seats [[office old]] sync sync_1
+        endings_held ineligible held held_0 seats [[office old]] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 5, 1 reserved
         = visio: 1 of 5, 1 reserved
@@ -469,7 +470,7 @@ fn what_a_change_of_details_uncovers_is_judged_with_the_rest_of_the_sync() {
         expect![[r#"
         sync_started is_full language en-US provider declared sync sync_2
         removal_held visio held held_1 sync sync_2
-        endings_held uncovered held held_1 seats [[office old]] sync sync_2
+        endings_held ineligible held held_1 seats [[office old]] sync sync_2
         sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 1
         = office: 1 of 5, 1 reserved
         = visio: 1 of 5, 1 reserved
@@ -480,10 +481,15 @@ fn what_a_change_of_details_uncovers_is_judged_with_the_rest_of_the_sync() {
         sync_confirmed(1),
         expect![[r#"
         pool_delisted visio delisted
-        seat_released old uncovered
+        seat_released old ineligible
         endings_confirmed held held_0
         = office: 0 of 5
         = visio: 1 of 0, 1 reserved, over 1
     "#]],
     );
+    // What a sync has ended is not the directory's: one person's departure alone is never held.
+    let given = [&given[..], &[sync_confirmed(1), required("bob")]].concat();
+    let judged = Scenario::after(&given).play(&deactivated("bob"));
+    assert!(!judged.events.iter().any(|event| matches!(event, Event::EndingsHeld { .. })), "{:?}", judged.events);
+    assert!(judged.events.iter().any(|event| matches!(event, Event::SeatReleased { .. })), "{:?}", judged.events);
 }

@@ -391,7 +391,7 @@ fn an_inventory_that_changes_which_devices_are_eligible_is_judged() {
         expect![[r#"
         sync_started language en-US provider declared sync sync_1
         pool_details_changed
-        seat_released old uncovered
+        seat_released old ineligible
         seat_granted desk queue
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 reserved
@@ -419,7 +419,7 @@ fn an_inventory_that_changes_who_holds_is_judged() {
         expect![[r#"
         sync_started language en-US provider apple-business sync sync_1
         pool_details_changed
-        seat_releasing laptop uncovered
+        seat_releasing laptop ineligible
         queued ada
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 releasing, waiting: ada
@@ -432,7 +432,7 @@ fn an_inventory_that_changes_who_holds_is_judged() {
         sync_started language en-US provider apple-business sync sync_1
         pool_details_changed
         capacity_changed purchase owned count 2
-        seat_releasing ada uncovered
+        seat_releasing ada ineligible
         seat_granted laptop coverage
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 2, 1 reserved, 1 releasing

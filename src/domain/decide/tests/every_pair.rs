@@ -71,7 +71,7 @@ fn states_of(state: Option<SeatState>) -> &'static [State] {
 fn causes_of(cause: ReleaseCause) -> &'static [Cause] {
     match cause {
         ReleaseCause::Uninstalled => &[Cause::UninstalledWherePolicyReleases, Cause::UninstalledWherePolicyKeeps],
-        ReleaseCause::Unassigned | ReleaseCause::Uncovered => {
+        ReleaseCause::Unassigned | ReleaseCause::Uncovered | ReleaseCause::Ineligible => {
             &[Cause::CoverageEndsWherePolicyKeeps, Cause::CoverageEndsWherePolicyReleases]
         }
         ReleaseCause::TimedOut => &[Cause::TimedOut],
