@@ -35,6 +35,8 @@ pub struct Config {
     pub segment_bytes: u64,
     pub sled_cache_bytes: u64,
     pub checkpoint_seconds: u32,
+    /// The whole log is walked so often while the service goes on, at a tenth of a core; 0 is never.
+    pub scrub_seconds: u64,
     /// Stands in every signed head: a URL of whose log it is, without the scheme.
     pub log_name: String,
     pub log_key: Option<String>,
@@ -103,6 +105,7 @@ impl Default for Config {
             segment_bytes: 64 << 20,
             sled_cache_bytes: 16 << 20,
             checkpoint_seconds: 30,
+            scrub_seconds: 24 * 3600,
             log_name: "seatledger.local".into(),
             log_key: None,
             log_key_file: None,
@@ -144,6 +147,7 @@ const ENVIRONMENT: &[&str] = &[
     "segment_bytes",
     "sled_cache_bytes",
     "checkpoint_seconds",
+    "scrub_seconds",
     "log_name",
     "log_key_file",
     "sign_seconds",

@@ -29,10 +29,11 @@ use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
-use crate::log::{FolderLock, LogReader};
+use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber};
 use crate::projection::View;
 use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
 use evidence::{Evidence, HeadsError};
+use parking_lot::Mutex;
 use shelf::Shelf;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ pub struct Health {
     pub receipts: u64,
     /// Since the start; more than none means that sled is damaged.
     pub reads_from_journal: u64,
+    pub scrubbed: Scrubbed,
 }
 
 /// Cheap to clone; all clones are one ledger.
@@ -100,6 +102,7 @@ struct Inner {
     clock: Clock,
     dir: PathBuf,
     report: OpenReport,
+    scrubber: Mutex<Option<Scrubber>>,
 }
 
 impl Ledger {
@@ -109,6 +112,7 @@ impl Ledger {
     /// When the folder can't be served; nothing that was acknowledged was changed then.
     pub fn open(options: LedgerOptions, progress: &dyn Progress) -> Result<Self, OpenLedgerError> {
         let LedgerOptions { log, master_key, clock, signing } = options;
+        let scrub_every = Duration::from_secs(log.scrub_seconds);
         let dir = log.dir.clone();
         // whoever has not got the folder makes nothing in it, least of all keys
         let lock = FolderLock::take(&dir).map_err(StartError::Log)?;
@@ -126,7 +130,8 @@ impl Ledger {
         let (writer, report) = start(options, ahead, Arc::clone(&shelf), &mut look, progress)?;
         let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
         let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf), lock)?;
-        Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report })))
+        let scrubber = Mutex::new(Scrubber::start(writer.reader(), scrub_every).map_err(StartError::Thread)?);
+        Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report, scrubber })))
     }
 
     /// What opening found.
@@ -416,12 +421,15 @@ impl Ledger {
             sync_micros: gauges.sync_micros.load(Ordering::Relaxed),
             receipts: gauges.receipts.load(Ordering::Relaxed),
             reads_from_journal: self.0.writer.reader().reads_from_journal(),
+            scrubbed: self.0.writer.reader().scrubbed(),
         }
     }
 
     /// Takes no new work, drains what waits, checkpoints, and lets go of the folder.
     pub async fn stop(&self) {
         let begun = monotonic();
+        let scrubber = self.0.scrubber.lock().take();
+        let _ended = tokio::task::spawn_blocking(move || scrubber.map(Scrubber::close)).await;
         if let Some(done) = self.ask_to_stop().await {
             let _gone = done.await;
             let ledger = self.clone();

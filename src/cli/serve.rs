@@ -262,6 +262,7 @@ async fn open(config: &Config, witnesses: &[Witness]) -> Result<Ledger, Failure>
         disk_floor_bytes: config.disk_floor_bytes,
         sled_cache_bytes: config.sled_cache_bytes,
         checkpoint_seconds: config.checkpoint_seconds,
+        scrub_seconds: config.scrub_seconds,
         ..LogOptions::new(&config.data)
     };
     let key = match (&config.log_key, &config.log_key_file) {

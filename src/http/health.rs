@@ -63,6 +63,12 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
                 .to_owned(),
         );
     }
+    if health.scrubbed.damages > 0 {
+        reasons.push(format!(
+            "the last walk of the whole log found {} places that are not as they were written: the service's log names them",
+            health.scrubbed.damages
+        ));
+    }
     if let Some(jump) = health.jump {
         reasons.push(format!(
             "the clock jumped from {} to {}: timers are stopped until POST /v1/clock/confirm",
@@ -195,6 +201,12 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         "reads_from_journal",
         "Reads since the start that sled could not answer; the next start makes it anew.",
         health.reads_from_journal,
+    )?;
+    gauge("scrubs", "Walks of the whole log since the start.", health.scrubbed.walks)?;
+    gauge(
+        "scrub_damages",
+        "Places that are not as they were written, by the last walk of the whole log.",
+        health.scrubbed.damages,
     )?;
     gauge("disk_low", "1 while commands are refused for lack of disk space.", u64::from(health.is_disk_low))?;
     gauge("log_stopped", "1 once the log has stopped.", u64::from(health.is_stopped))?;

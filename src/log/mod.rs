@@ -37,6 +37,7 @@ mod restored;
 mod retained;
 mod runs;
 mod scan;
+mod scrub;
 mod segment;
 mod shared;
 mod sled;
@@ -78,6 +79,7 @@ pub use replay::{
     Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
 };
 pub use restored::RestoredMark;
+pub use scrub::{Scrubbed, Scrubber};
 pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk, walk_beside_service};
 
@@ -110,6 +112,8 @@ pub struct LogOptions {
     /// A checkpoint is made when so much was appended, or after so long if anything was.
     pub checkpoint_bytes: u64,
     pub checkpoint_seconds: u32,
+    /// The whole log is walked so often; 0 is never.
+    pub scrub_seconds: u64,
 }
 
 impl LogOptions {
@@ -122,6 +126,7 @@ impl LogOptions {
             memory_bytes: 8 << 20,
             checkpoint_bytes: 32 << 20,
             checkpoint_seconds: 30,
+            scrub_seconds: 0,
         }
     }
 }

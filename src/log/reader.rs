@@ -14,6 +14,7 @@ use super::error::{Damage, OpenError, ReadError};
 use super::frame::{Body, Head};
 use super::read_log::{ReadLogError, key, split_key};
 use super::scan::{Extent, read_groups, segments};
+use super::scrub::Scrubbed;
 use super::shared::Shared;
 use super::trees::Tree;
 use super::walk::{EachGroup, WalkReport, baseline, walk_on};
@@ -243,6 +244,20 @@ impl LogReader {
             Some(why) => Err(damaged("the journal", tenant, collected.wanted(), why)),
             None => Ok(collected.records),
         }
+    }
+
+    /// What the walks of the whole log since the start found.
+    pub fn scrubbed(&self) -> Scrubbed {
+        *self.shared.scrubbed.lock()
+    }
+
+    pub(super) fn note_scrub(&self, damages: u64) {
+        let mut scrubbed = self.shared.scrubbed.lock();
+        *scrubbed = Scrubbed { walks: scrubbed.walks + 1, damages };
+    }
+
+    pub(super) fn doubt_sled(&self, why: &str) {
+        self.shared.doubt_sled(why);
     }
 
     /// Walks everything that is durable while the service goes on, sled included: the background scrub.

@@ -15,6 +15,7 @@ use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
 use super::medium::{Medium, TOP};
 use super::read_log::ReadLog;
+use super::scrub::Scrubbed;
 use super::stopped::Stopped;
 use super::trees::Trees;
 use super::window::Window;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) reads_from_journal: AtomicU64,
     /// The next start has been told that sled is damaged.
     is_sled_doubted: AtomicBool,
+    pub(crate) scrubbed: Mutex<Scrubbed>,
 }
 
 /// The journal's files as far as they are durable.
@@ -76,6 +78,7 @@ impl Shared {
             dir,
             reads_from_journal: AtomicU64::new(0),
             is_sled_doubted: AtomicBool::new(false),
+            scrubbed: Mutex::default(),
         };
         shared.look_at_disk();
         Arc::new(shared)

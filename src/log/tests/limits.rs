@@ -4,6 +4,7 @@
 use super::super::memory::{Failure, Faults, MemoryDisk, Step};
 use super::super::*;
 use super::both_ways::{Machine, Told, append, record, recovered};
+use crate::clock::monotonic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -142,6 +143,28 @@ fn sled_that_breaks_at_work_is_made_anew_by_the_next_start() {
         drop(log);
         drop(recovered(&again(&next), &told, step));
     }
+}
+
+#[test]
+fn a_scrub_that_finds_sled_damaged_has_the_next_start_make_it_anew() {
+    let (machine, mut log, told) = machine();
+    log.checkpoint_now().expect("a checkpoint");
+    // of the first frame, which nobody reads and no start looks at
+    machine.place.spoil(|table| *table.values_mut().next().and_then(|value| value.last_mut()).expect("a byte") ^= 1);
+    let scrubber = Scrubber::start(&log.reader(), Duration::from_millis(1)).expect("a thread").expect("not never");
+    let begun = monotonic();
+    while log.reader().scrubbed().walks == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(log.reader().scrubbed().damages > 0);
+    scrubber.close();
+    drop(log);
+    let next = again(&machine);
+    let (log, report) = next.open().expect("opened");
+    assert!(report.sled_rebuilt.is_some());
+    drop(log);
+    drop(recovered(&again(&next), &told, "scrubbed"));
 }
 
 #[test]

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::super::*;
+use crate::clock::monotonic;
 
 type Contents = BTreeMap<u32, Vec<(u64, Vec<u8>)>>;
 
@@ -340,6 +343,36 @@ fn a_sled_that_knows_more_than_the_journal_is_a_lost_tail() {
     assert!(error.to_string().contains("groups 241 to 245"), "{error}");
     // and it stays refused
     assert!(matches!(open(short.path()), Err(OpenError::LostTail { .. })));
+}
+
+#[test]
+fn a_scrubber_walks_again_and_again_beside_the_log_and_finds_what_rots() {
+    let (dir, _) = folder(false);
+    let (mut log, _) = open(dir.path()).expect("opened");
+    let scrubber = Scrubber::start(&log.reader(), Duration::from_millis(1)).expect("a thread").expect("not never");
+    let walked = |reader: &LogReader, more: u64| {
+        let (begun, from) = (monotonic(), reader.scrubbed().walks);
+        while reader.scrubbed().walks < from + more {
+            assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", reader.scrubbed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    grow(&mut log, 100);
+    walked(&log.reader(), 2);
+    grow(&mut log, 100);
+    log.checkpoint_now().expect("a checkpoint");
+    walked(&log.reader(), 2);
+    assert_eq!(log.reader().scrubbed().damages, 0);
+    // of the first group, which nobody reads any more
+    let segment = fs::OpenOptions::new().read(true).write(true).open(dir.path().join("journal/0000000001.segment"));
+    let (segment, mut byte) = (segment.expect("a segment"), [0]);
+    segment.read_exact_at(&mut byte, 520).expect("read");
+    segment.write_all_at(&[byte[0] ^ 1], 520).expect("written");
+    walked(&log.reader(), 2);
+    assert!(log.reader().scrubbed().damages > 0);
+    assert!(!dir.path().join("sled.doubt").exists(), "sled is whole");
+    scrubber.close();
+    log.close().expect("closed");
 }
 
 #[test]

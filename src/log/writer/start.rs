@@ -43,7 +43,7 @@ pub enum StartError {
     /// Whoever starts it found that the log is not the one that it should be.
     #[error(transparent)]
     Refused(Box<dyn std::error::Error + Send + Sync>),
-    #[error("the writer's thread could not be started: {0}")]
+    #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
 }
 
