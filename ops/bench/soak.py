@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An hour of mixed load, single calls and some in bulk, with all that runs beside it: snapshots, checkpoints, heads, a backup
+"""An hour of mixed load, single calls and some in bulk, with all that runs beside it: snapshots, checkpoints, heads, scrubs, a backup
 every few minutes and a `verify` of each backup. What grows, and what stalls, is to be seen in a picture.
 
     ops/bench/soak.py PROGRAM FOLDER [--minutes 60] [--rate 1500] [--backup-minutes 5] [--svg FILE] [--json FILE]
@@ -252,14 +252,18 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     asked = parser.parse_args()
     shutil.rmtree(asked.folder, ignore_errors=True)
+    # often, so that some fall into the load
+    os.environ.setdefault("SEATLEDGER_SCRUB_SECONDS", "300")
     service = Service(asked.program, asked.folder)
     found(service)
     soak = Soak(service, asked)
     asyncio.run(soak.run())
     told = service.must("GET", TENANT + "/digest")
+    figures = dict(line.split() for line in service.call("GET", "/metrics")[1].decode().splitlines() if line.count(" ") == 1)
     before = service.mib()
     service.stop()
     judged = {"backups_s": soak.backups, "peak_mib": before["VmHWM"], "wrong": soak.wrong[:20], "wrong_count": len(soak.wrong)}
+    judged["scrubs"], judged["scrub_damages"] = (int(figures["seatledger_" + name]) for name in ("scrubs", "scrub_damages"))
     verified = subprocess.run([asked.program, "verify", "--data", service.data], capture_output=True, text=True)
     judged["verify"] = "whole" if verified.returncode == 0 else verified.stdout + verified.stderr
     # up to where the digest speaks of: how often something was refused is written down later, if need be by the stop
@@ -271,7 +275,7 @@ def main():
         asked.svg.write_text(picture(soak.rows, soak.backups))
     if asked.json:
         asked.json.write_text(json.dumps({"rows": soak.rows, "judged": judged}) + "\n")
-    if soak.wrong or judged["verify"] != "whole" or not judged["is_replay_the_same"]:
+    if soak.wrong or judged["scrub_damages"] or judged["verify"] != "whole" or not judged["is_replay_the_same"]:
         raise SystemExit(1)
 
 

@@ -53,6 +53,7 @@ Exit codes:
   3  the service can't be reached, or went away
   4  the token is not good for this
   5  a file or the data folder can't be read, written or trusted
+  70 the log has stopped: what was acknowledged is kept, and the next start finds out the rest
 
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080

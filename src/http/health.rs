@@ -65,7 +65,7 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
     }
     if health.scrubbed.damages > 0 {
         reasons.push(format!(
-            "the last walk of the whole log found {} places that are not as they were written: the service's log names them",
+            "places that are not as they were written, by the last walk of the whole log: {}; the service's log names them",
             health.scrubbed.damages
         ));
     }

@@ -302,8 +302,8 @@ impl Log {
         self.feeder.checkpoint()
     }
 
-    /// Gives sled the rest, checkpoints, and lets go of its share of the folder's lock. An error leaves the folder as a kill would: whole, and
-    /// the next start takes a little longer.
+    /// Gives sled the rest, checkpoints, and lets go of its share of the folder's lock. An error leaves the folder as a
+    /// kill would: whole, and the next start takes a little longer.
     pub fn close(mut self) -> Result<(), AppendError> {
         let outcome = self.last_checkpoint();
         self.feeder.stop();

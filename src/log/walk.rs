@@ -384,7 +384,7 @@ impl WalkReport {
                 format!("sled: {} frames equal, {lacking} of the newest still to come", self.sled_frames_equal)
             }
             (damages, _) => format!(
-                "sled: {} of its frames are damaged, and no record is lost; the first start behind a read of them makes it anew",
+                "sled: {} of its frames are damaged, and no record is lost; once a read of them or the scrub has noted that, the next start makes it anew",
                 wide(damages)
             ),
         }

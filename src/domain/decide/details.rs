@@ -7,7 +7,6 @@ use crate::domain::command::InventoryItem;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{Holder, PoolId, SyncId};
-use crate::domain::state::SeatState;
 use std::collections::BTreeSet;
 
 /// What a sync has changed of coverage so far.
@@ -38,9 +37,7 @@ impl Judge<'_> {
             for member in self.members(assignment) {
                 pairs.push((pool, member));
                 if let Holder::Device(device) = member {
-                    let installers = entry.installs_on(device).into_iter().filter_map(|key| key.user);
-                    let people = self.tenant.device(device).primary_user.into_iter().chain(installers);
-                    pairs.extend(people.map(|user| (pool, Holder::User(user))));
+                    pairs.extend(self.people_on(pool, device).map(|user| (pool, Holder::User(user))));
                 }
             }
         }
@@ -63,19 +60,12 @@ impl Judge<'_> {
         };
         let is_of_provider = |id: SyncId| of_sync(id).is_some_and(|sync| sync.provider == provider);
         let held = self.tenant.held.values().filter(|held| held.sync.is_some_and(is_of_provider));
-        let uncovered = held.flat_map(|held| &held.seats).filter(|(_, _, cause)| *cause == ReleaseCause::Ineligible);
-        uncovered
-            .copied()
-            .filter(|(pool, holder, _)| self.is_uncovered(*pool, *holder))
-            .map(|(pool, holder, cause)| Ending { pool, holder, cause })
-            .collect()
-    }
-
-    fn is_uncovered(&self, pool: PoolId, holder: Holder) -> bool {
-        let entry = self.tenant.pool(pool);
-        let is_ours = entry.seats.get(&holder).is_some_and(|seat| {
-            entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse)
+        let uncovered = held.flat_map(|held| {
+            let still = held.seats.iter().copied().filter(|(pool, holder, cause)| {
+                *cause == ReleaseCause::Ineligible && self.still_ends(held, *pool, *holder, *cause)
+            });
+            still.map(|(pool, holder, cause)| Ending { pool, holder, cause })
         });
-        is_ours && !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
+        uncovered.collect()
     }
 }

@@ -77,14 +77,18 @@ impl Judge<'_> {
         Ok(known)
     }
 
+    /// Whose device it is, and who has a pool's app on it.
+    pub(super) fn people_on(&self, pool: PoolId, device: DeviceId) -> impl Iterator<Item = UserId> {
+        let installers = self.tenant.pool(pool).installs_on(device).into_iter().filter_map(|key| key.user);
+        self.tenant.device(device).primary_user.into_iter().chain(installers)
+    }
+
     /// Everyone whose coverage may hang on a device: itself, its people before and after, whoever has an app on it.
     fn device_reaches(&self, device: DeviceId, next_user: Option<UserId>) -> Vec<Reach> {
-        let entry = self.tenant.device(device);
         let mut pairs: Vec<(PoolId, Holder)> = Vec::new();
         for pool in self.pools_around(Holder::Device(device)) {
             pairs.push((pool, Holder::Device(device)));
-            let installers = self.tenant.pool(pool).installs_on(device).into_iter().filter_map(|key| key.user);
-            let people: BTreeSet<UserId> = entry.primary_user.into_iter().chain(next_user).chain(installers).collect();
+            let people: BTreeSet<UserId> = self.people_on(pool, device).chain(next_user).collect();
             pairs.extend(people.into_iter().map(|user| (pool, Holder::User(user))));
         }
         self.reaches(pairs)

@@ -245,7 +245,7 @@ impl Judge<'_> {
         self.emit(Event::EndingsConfirmed { held: held.id });
     }
 
-    fn still_ends(&self, held: &HeldEndings, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
+    pub(super) fn still_ends(&self, held: &HeldEndings, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
         if matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore) {
             return self.lost_endings(&[(pool, holder)]).iter().any(|ending| ending.cause == cause);
         }

@@ -158,17 +158,22 @@ async fn who_leaves_in_the_middle_leaves_the_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_that_no_more_comes_hears_what_became_of_the_call() {
+    let mut told = Vec::new();
     for served in [Served::straight(USUAL).await, Served::long(USUAL).await] {
+        let mut statuses = Vec::new();
         for asked in asked().iter().take(5) {
             let mut stream = served.connect().await;
             send(&mut stream, &written(asked, "r")).await;
             stream.shutdown().await.unwrap();
             let said = until_closed(stream).await;
             let (heard, bytes) = next(said.as_bytes()).unwrap_or_else(|| panic!("no answer to {}", asked.path));
-            assert!(heard.status < 500 && heard.status != 408, "{said}");
             assert_eq!(bytes, said.len());
+            statuses.push(heard.status);
         }
+        assert_eq!(statuses.first(), Some(&201), "{statuses:?}");
+        told.push(statuses);
     }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
