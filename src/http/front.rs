@@ -3,7 +3,6 @@
 //! takes some 12,000 instructions for it. All stand in the same frame. Not here: what a call does.
 
 use super::Service;
-use super::arrival::Arrival;
 use super::auth::{self, Caller};
 use super::door::Door;
 use super::frame::Frame;
@@ -66,10 +65,9 @@ impl Front {
         self.0.heard_on(on.number);
         let frame = &self.0.frame;
         let id = frame.id_of(request.headers().get(request_id::HEADER).map(HeaderValue::as_bytes));
-        let arrival = Arrival::default();
         // where it is it stays: what stands around it takes a pointer
-        let answer = pin!(self.0.answer(request.map(|body| arrival.of(body)), &on));
-        frame.around(id, &arrival, &on.alarm, answer).await
+        let answer = pin!(self.0.answer(request.map(|body| on.arrival.of(body)), &on));
+        frame.around(id, &on.arrival, &on.alarm, answer).await
     }
 }
 
@@ -191,6 +189,7 @@ pub(super) fn call<'u>(method: &Method, path: &'u str, has_query: bool) -> Optio
 mod tests {
     use super::*;
     use crate::http::alarm::Alarm;
+    use crate::http::arrival::Arrival;
     use crate::http::fixture::{Asked, asked, service};
     use axum::body;
     use axum::http::{Uri, header};
@@ -208,7 +207,8 @@ mod tests {
 
     fn connection(number: u64) -> Connection {
         let (peer, home) = (SocketAddr::from(([127, 0, 0, 1], 9)), tokio::runtime::Handle::current());
-        Connection { peer, number, alarm: Alarm::default(), home, head_max: Duration::from_secs(60) }
+        let (alarm, arrival) = (Alarm::default(), Arrival::default());
+        Connection { peer, number, alarm, arrival, home, head_max: Duration::from_secs(60) }
     }
 
     /// What was answered, as text. The router says how long a body is; without it, who writes it to the connection does.

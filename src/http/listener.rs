@@ -2,6 +2,7 @@
 //! of one is hyper's. Not here: answers.
 
 use super::alarm::Alarm;
+use super::arrival::Arrival;
 use super::lanes::Lanes;
 use super::stop::{Stop, Stopper};
 use super::straight::Opened;
@@ -42,6 +43,7 @@ pub struct Connection {
     /// No other one has it.
     pub(super) number: u64,
     pub(super) alarm: Alarm,
+    pub(super) arrival: Arrival,
     /// Where what may take longer is done: others are on this one's thread.
     pub(super) home: Handle,
     pub(super) head_max: Duration,
@@ -120,8 +122,14 @@ pub async fn serve(
         };
         let _slower_without = stream.set_nodelay(true);
         taken += 1;
-        let (alarm, head_max) = (Alarm::default(), limits.head_max);
-        let connection = Connection { peer, number: taken, alarm, home: home.clone(), head_max };
+        let connection = Connection {
+            peer,
+            number: taken,
+            alarm: Alarm::default(),
+            arrival: Arrival::default(),
+            home: home.clone(),
+            head_max: limits.head_max,
+        };
         builder.timer(connection.alarm.clone());
         let (answers, builder, mut stop) = (answers.clone(), builder.clone(), stopper.listener());
         // it leaves the runtime that took it

@@ -1,14 +1,16 @@
 //! A connection with bytes that were read from it and not answered: whoever reads it next reads those first. And who takes no
-//! answers on it is given up, which hyper would not do.
+//! answers on it is given up, and who was answered before the end of a body is listened to, which hyper would not do.
 
+use super::lingering::Lingering;
 use crate::clock::monotonic;
 use crate::http::alarm::Alarm;
+use crate::http::arrival::Arrival;
 use crate::http::listener::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -28,8 +30,10 @@ impl Opened {
             before: self.before,
             read: 0,
             alarm: on.alarm.clone(),
-            write_max: on.head_max,
+            arrival: on.arrival.clone(),
+            silence_max: on.head_max,
             write_end: None,
+            lingering: None,
         }
     }
 }
@@ -40,9 +44,12 @@ pub(in crate::http) struct Handed {
     before: Vec<u8>,
     read: usize,
     alarm: Alarm,
-    write_max: Duration,
+    arrival: Arrival,
+    silence_max: Duration,
     /// Until when there must be room for more, where there was none.
     write_end: Option<Instant>,
+    /// Once nothing more is said.
+    lingering: Option<Lingering>,
 }
 
 impl Handed {
@@ -52,7 +59,7 @@ impl Handed {
             self.write_end = None;
             return written;
         }
-        let end = *self.write_end.get_or_insert_with(|| monotonic() + self.write_max);
+        let end = *self.write_end.get_or_insert_with(|| monotonic() + self.silence_max);
         self.alarm.poll(context, end).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -88,7 +95,15 @@ impl Write for Handed {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let Self { io, alarm, arrival, silence_max, lingering, .. } = &mut *self;
+        let lingering = match lingering {
+            Some(lingering) => lingering,
+            None => {
+                ready!(Pin::new(&mut *io).poll_shutdown(context))?;
+                lingering.insert(Lingering::new(arrival.has_rest(), *silence_max))
+            }
+        };
+        lingering.poll(io.inner_mut(), alarm, context).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

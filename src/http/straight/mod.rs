@@ -6,6 +6,7 @@
 mod date;
 mod handed;
 mod inbox;
+mod lingering;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -23,19 +24,18 @@ use crate::clock::monotonic;
 use futures::future::join;
 use futures::poll;
 use inbox::Inbox;
+use lingering::Lingering;
 use plain::Look;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Answers wait for others on the same connection up to so much.
 const OUT_BYTES_MAX: usize = 16 << 10;
-/// What still comes when everything is said is thrown away for so long.
-const LINGER: Duration = Duration::from_secs(1);
 /// What one answer takes, mostly.
 const OUT_BYTES_GUESS: usize = 1 << 10;
 /// Requests that are there already are answered one after the other; then others on the lane have their turn.
@@ -210,27 +210,10 @@ impl Straight<'_> {
         Ok(())
     }
 
-    /// Nothing more is said. A socket that is closed with something unread in it takes answers back that are on their way (RFC
-    /// 9112, 9.6): whoever sent more than was answered is listened to for a moment more.
     async fn end(&mut self) {
         self.stream.shutdown().await.ok();
-        let end = monotonic() + LINGER;
-        let mut has_more = !self.inbox.unread().is_empty();
-        loop {
-            self.inbox.take(self.inbox.unread().len());
-            let read = poll_fn(|context| {
-                let mut room = ReadBuf::new(self.inbox.room());
-                match Pin::new(&mut self.stream).poll_read(context, &mut room) {
-                    Poll::Ready(read) => Poll::Ready(read.map_or(0, |()| room.filled().len())),
-                    Poll::Pending if has_more => self.on.alarm.poll(context, end).map(|()| 0),
-                    Poll::Pending => Poll::Ready(0),
-                }
-            });
-            if read.await == 0 || monotonic() > end {
-                return;
-            }
-            has_more = true;
-        }
+        let mut lingering = Lingering::new(!self.inbox.unread().is_empty(), self.on.head_max);
+        poll_fn(|context| lingering.poll(&mut self.stream, &self.on.alarm, context)).await;
     }
 
     /// As the frame says it; the rest of the body is not waited for.
