@@ -123,3 +123,49 @@ fn a_refusal_names_the_event_that_took_the_last_seat() {
     t.get("/refusals/none/explain").problem("unreadable-request");
     t.get(&format!("/refusals/{refused}/explain?as_of={refused_at}")).problem("position-not-reached");
 }
+
+#[test]
+fn a_batch_is_explained_by_nothing_that_was_over_before_it() {
+    let t = Tenant::shared();
+    t.owns("office", 5);
+    t.user("ada");
+    t.user("bob");
+    let assign = |id: &str, name: &str, intent: &str| {
+        json!({"id": id, "type": "assign", "pool": "declared:office", "target": {"user": format!("{name}@example.org")},
+            "intent": intent})
+    };
+    let refused = |commands: Value| {
+        t.post("/commands?atomic=true", commands).ok();
+        let refused = t.list("/refusals").pop().expect("a refusal");
+        let why = t.get(&format!("/refusals/{}/explain", refused["position"])).ok();
+        (refused["reason"].as_str().expect("a reason").to_owned(), why["because"]["type"].clone())
+    };
+    let (departed, exists) = ("user-departed".to_owned(), "assignment-exists".to_owned());
+    let depart = json!({"type": "depart", "user": "bob@example.org", "cause": "deactivated"});
+    t.departs("bob", json!({"cause": "deactivated"})).ok();
+    assert_eq!(refused(json!([assign("b1", "bob", "required")])), (departed.clone(), json!("user_departed")));
+    t.post("/users/bob@example.org/return", json!({})).ok();
+    assert_eq!(refused(json!([depart, assign("b2", "bob", "required")])), (departed, Value::Null));
+
+    let made = t.assign_to_user("office", "ada", "required").created();
+    assert_eq!(refused(json!([assign("b3", "ada", "available")])), (exists.clone(), json!("assignment_made")));
+    t.delete(&format!("/assignments/{}", made["assignment"].as_str().expect("an id"))).ok();
+    let both = json!([assign("b4", "ada", "required"), assign("b5", "ada", "available")]);
+    assert_eq!(refused(both), (exists, Value::Null));
+}
+
+#[test]
+fn what_is_refused_for_a_group_is_explained_by_the_assignment_in_force_whatever_it_excludes() {
+    let t = Tenant::shared();
+    t.owns("office", 5);
+    t.group("sales", "users", &[]);
+    t.group("interns", "users", &[]);
+    let old = t.assign_to_group("office", "sales", "required").created();
+    t.delete(&format!("/assignments/{}", old["assignment"].as_str().expect("an id"))).ok();
+    let but_for = json!({"group": "sales", "exclude": "interns"});
+    let made = t.assign("office", but_for, "required", json!({})).created();
+    t.assign_to_group("office", "sales", "available").problem("assignment-exists");
+    let refused = t.list("/refusals").pop().expect("a refusal");
+    let why = t.get(&format!("/refusals/{}/explain", refused["position"])).ok();
+    assert_eq!(why["because"]["data"]["assignment"], made["assignment"], "{why}");
+}

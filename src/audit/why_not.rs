@@ -1,12 +1,13 @@
 //! Why a command was refused: what the pool's figures were at that moment, and which events had brought about what the
 //! rule met. Not here: what the rule means in general (the problem's page says that).
 
-use super::each_pool_event;
+use super::{each_event_about, each_pool_event};
 use crate::domain::event::{Event, Recorded, Target};
 use crate::domain::event_type::EventType;
 use crate::domain::facts::Owned;
 use crate::domain::ids::{Holder, PoolId, TenantId, UserId};
 use crate::domain::rejection::{Rejection, RejectionClass};
+use crate::domain::subject::Subject;
 use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
 use crate::projection::figures::{Figures, PoolFigures};
 use std::ops::ControlFlow;
@@ -22,7 +23,7 @@ pub struct WhyNot {
     /// For lack of seats: the event that took the last free one, where none was free since.
     pub last_seat: Option<Recorded>,
     /// The event that brought about what the rule met: the departure, the suspension, the assignment that was there already.
-    /// `None` where the history does not tell it for certain.
+    /// `None` where the history does not tell it for certain: what a batch that was undone had changed itself is not in it.
     pub because: Option<Recorded>,
 }
 
@@ -85,7 +86,7 @@ fn shortage(
 }
 
 /// The event that brought about what the rule met, where the history tells it for certain; `None` where a rule meets
-/// figures, or what no index finds.
+/// figures, or what no index finds. A batch may have met what its own commands did: what was over before it is no cause.
 fn because(
     ledger: &Ledger,
     tenant: TenantId,
@@ -95,18 +96,23 @@ fn because(
     target: Option<Target>,
     user: Option<UserId>,
 ) -> Result<Option<Recorded>, ReadError> {
-    let newest = |event_type: EventType, pool: Option<PoolId>, user: Option<UserId>| {
+    // the newest of its kind, unless one that ends it is newer
+    let in_force = |begins: EventType, ends: &[EventType], pool: Option<PoolId>, user: Option<UserId>| {
         if pool.is_none() && user.is_none() {
             return Ok(None);
         }
-        let (to, types) = (Some(refusal.position), vec![event_type]);
+        let (to, types) = (Some(refusal.position), [&[begins], ends].concat());
         let query = EventQuery { to, types, pool, user, limit: 1, newest_first: true, ..EventQuery::default() };
-        ledger.query(tenant, &query).map(|page| page.events.into_iter().next())
+        let newest = ledger.query(tenant, &query)?.events.into_iter().next();
+        Ok(newest.filter(|recorded| recorded.event.event_type() == begins))
     };
     match rejection {
-        Rejection::UserDeparted => newest(EventType::UserDeparted, None, user),
-        Rejection::PoolSuspended => newest(EventType::PoolSuspended, pool, None),
-        Rejection::PoolRemoved => newest(EventType::PoolDelisted, pool, None),
+        Rejection::UserDeparted => in_force(EventType::UserDeparted, &[EventType::UserReturned], None, user),
+        Rejection::PoolSuspended => {
+            let ends = [EventType::PoolResumed, EventType::PoolDelisted, EventType::PoolRelisted];
+            in_force(EventType::PoolSuspended, &ends, pool, None)
+        }
+        Rejection::PoolRemoved => in_force(EventType::PoolDelisted, &[EventType::PoolRelisted], pool, None),
         Rejection::AssignmentExists => match (pool, target) {
             (Some(pool), Some(target)) => made_before(ledger, tenant, refusal.position, pool, target),
             (_, _) => Ok(None),
@@ -168,7 +174,7 @@ fn because(
     }
 }
 
-/// The newest assignment of a pool for this very target.
+/// The newest assignment of a pool for this very target, unless it has ended: only one at a time is in force.
 fn made_before(
     ledger: &Ledger,
     tenant: TenantId,
@@ -186,10 +192,22 @@ fn made_before(
     let mut query = EventQuery { newest_first: true, ..of_one };
     loop {
         let page = ledger.query(tenant, &query)?;
-        let is_it = |recorded: &Recorded| matches!(&recorded.event, Event::AssignmentMade { target, .. } if *target == of_target);
+        let is_it = |recorded: &Recorded| matches!(&recorded.event, Event::AssignmentMade { target, .. } if target.is_same(of_target));
         match (page.events.into_iter().find(is_it), page.next) {
             (None, Some(next)) => query.to = Some(next),
-            (found, _) => return Ok(found),
+            (None, None) => return Ok(None),
+            (Some(made), _) => return Ok((!has_ended(ledger, tenant, &made, before)?).then_some(made)),
         }
     }
+}
+
+/// Whether an assignment ended before a position.
+fn has_ended(ledger: &Ledger, tenant: TenantId, made: &Recorded, before: u64) -> Result<bool, ReadError> {
+    let Event::AssignmentMade { assignment, .. } = made.event else { return Ok(false) };
+    let mut has_ended = false;
+    each_event_about(ledger, tenant, Subject::Assignment(assignment), made.position..before, |recorded| {
+        has_ended = matches!(recorded.event, Event::AssignmentEnded { .. });
+        if has_ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(has_ended)
 }

@@ -98,16 +98,12 @@ impl Judge<'_> {
 
     /// One target carries one intent for a pool; what it excludes is part of the assignment, not of the target.
     fn existing(&self, pool: PoolId, target: Target) -> Option<&Assignment> {
-        let same = |a: Target, b: Target| match (a, b) {
-            (Target::Group { group: a, .. }, Target::Group { group: b, .. }) => a == b,
-            (Target::User(_) | Target::Device(_) | Target::Group { .. }, _) => a == b,
-        };
         let all = match target {
             Target::User(user) => &self.tenant.user(user).links.assignments,
             Target::Device(device) => &self.tenant.device(device).links.assignments,
             Target::Group { group, .. } => &self.tenant.group(group).targeted_by,
         };
-        all.of(pool).map(|id| self.tenant.assignment(id)).find(|assignment| same(assignment.target, target))
+        all.of(pool).map(|id| self.tenant.assignment(id)).find(|assignment| assignment.target.is_same(target))
     }
 
     fn guard_pool_state(&self, pool: PoolId, intent: Intent) -> Result<(), Rejection> {

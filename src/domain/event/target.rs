@@ -11,3 +11,14 @@ pub enum Target {
     Device(DeviceId),
     Group { group: GroupId, exclude: Option<GroupId> },
 }
+
+impl Target {
+    /// Whether both are for the same: what is excluded is part of an assignment, not of whom it is for.
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Group { group, .. }, Self::Group { group: other, .. }) => group == other,
+            (Self::User(_) | Self::Device(_) | Self::Group { .. }, _) => self == other,
+        }
+    }
+}
