@@ -12,13 +12,33 @@ use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
 use crate::projection::figures::PoolFigures;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What changes whether a pool's queue is served while seats are free.
+const TERMS: [EventType; 5] = [
+    EventType::PoolSuspended,
+    EventType::PoolResumed,
+    EventType::PoolRelisted,
+    EventType::ServingPaused,
+    EventType::ServingResumed,
+];
+
+/// Why somebody who waits is given no seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// None is free.
+    Seat,
+    /// The pool is suspended.
+    Resumption,
+    /// The provider had not enough: the queue is paused until a complete sync.
+    Serving,
+}
+
 /// Where a holder stands with a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Has never held a seat nor waited for one.
     Never,
     Holds(SeatState),
-    Waits,
+    Waits(WaitsFor),
     /// Lost the seat in a way after which none is granted by itself.
     Lapsed(ReleaseCause),
     GaveBack(ReleaseCause),
@@ -39,8 +59,8 @@ pub struct Story {
 }
 
 /// What is known of a holder's seat at a moment: the assignments that could cover it, the memberships through which they
-/// did, its grants, installs and endings, and the departures and returns of its holder. Blocking, for as long as reading
-/// the holder's events of this pool takes.
+/// did, its grants, installs and endings, what kept it waiting, and the departures and returns of its holder. Blocking, for
+/// as long as reading the holder's events of this pool takes.
 ///
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
@@ -58,40 +78,36 @@ pub fn story(
         return Err(ReadError::NotReached(to));
     }
     let asked = Asked { ledger, tenant, to };
-    let of_holder = |types: &[EventType]| of(holder, None, types);
     let mut own = asked.all(of(holder, Some(pool), &[]))?;
     own.extend(late(ledger, tenant, moment, Some(pool))?.into_iter().map(|late| late.recorded).filter(|recorded| {
         let named = subjects_of(recorded);
         named.contains(&Subject::Pool(pool)) && named.contains(&Subject::from(holder))
     }));
-    let (standing, since) = stands(&own, pool, holder);
+    let terms = if own.iter().any(|recorded| is_wait(&recorded.event)) {
+        asked.all(EventQuery { pool: Some(pool), types: TERMS.to_vec(), ..EventQuery::default() })?
+    } else {
+        Vec::new()
+    };
+    let Stands { standing, since, kept_by } = stands(&own, &terms, pool, holder);
     let refused = own.iter().rev().find(|recorded| is_refusal(&recorded.event));
     let refused_at = refused.map(|recorded| recorded.position);
 
     // from the groups that the holder was ever in: a pool may have an assignment for each of its holders
-    let mut memberships = asked.all(of_holder(&[EventType::MembersAdded, EventType::MembersRemoved]))?;
-    let joined: BTreeSet<GroupId> = memberships.iter().filter_map(|recorded| group_of(&recorded.event)).collect();
-    let (mut through, mut targeted) = (Vec::new(), BTreeSet::new());
-    for group in joined {
-        let types = vec![EventType::AssignmentMade, EventType::AssignmentEnded];
-        let query = EventQuery { pool: Some(pool), group: Some(group), types, ..EventQuery::default() };
-        let assignments = asked.all(query)?;
-        if !assignments.is_empty() {
-            targeted.insert(group);
-        }
-        through.extend(assignments);
-    }
-    memberships.retain(|recorded| group_of(&recorded.event).is_some_and(|group| targeted.contains(&group)));
-    let fates = asked.all(of_holder(&[
-        EventType::UserDeparted,
-        EventType::GraceEnded,
-        EventType::UserReturned,
-        EventType::DeviceRetired,
-        EventType::DeviceReturned,
-    ]))?;
+    let mut rest = asked.through_groups(pool, holder)?;
+    rest.extend(terms.into_iter().filter(|recorded| kept_by.contains(&recorded.position)));
+    rest.extend(asked.all(of(
+        holder,
+        None,
+        &[
+            EventType::UserDeparted,
+            EventType::GraceEnded,
+            EventType::UserReturned,
+            EventType::DeviceRetired,
+            EventType::DeviceReturned,
+        ],
+    ))?);
 
-    let all: BTreeMap<u64, Recorded> =
-        own.into_iter().chain(memberships).chain(through).chain(fates).map(|one| (one.position, one)).collect();
+    let all: BTreeMap<u64, Recorded> = own.into_iter().chain(rest).map(|one| (one.position, one)).collect();
     let first = after.map_or(0, |after| after.saturating_add(1));
     let mut rest = all.into_iter().skip_while(|(position, _)| *position < first).map(|(_, one)| one);
     let events: Vec<Recorded> = rest.by_ref().take(limit).collect();
@@ -119,6 +135,26 @@ impl Asked<'_> {
             }
         }
     }
+
+    /// The assignments of a pool for groups that somebody was ever in, or but for them; and the
+    /// memberships of these.
+    fn through_groups(&self, pool: PoolId, member: Holder) -> Result<Vec<Recorded>, ReadError> {
+        let mut memberships = self.all(of(member, None, &[EventType::MembersAdded, EventType::MembersRemoved]))?;
+        let joined: BTreeSet<GroupId> = memberships.iter().filter_map(|recorded| group_of(&recorded.event)).collect();
+        let (mut found, mut targeted) = (Vec::new(), BTreeSet::new());
+        for group in joined {
+            let types = vec![EventType::AssignmentMade, EventType::AssignmentEnded];
+            let query = EventQuery { pool: Some(pool), group: Some(group), types, ..EventQuery::default() };
+            let assignments = self.all(query)?;
+            if !assignments.is_empty() {
+                targeted.insert(group);
+            }
+            found.extend(assignments);
+        }
+        memberships.retain(|recorded| group_of(&recorded.event).is_some_and(|group| targeted.contains(&group)));
+        found.extend(memberships);
+        Ok(found)
+    }
 }
 
 fn of(holder: Holder, pool: Option<PoolId>, types: &[EventType]) -> EventQuery {
@@ -141,22 +177,78 @@ fn group_of(event: &Event) -> Option<GroupId> {
     }
 }
 
-/// The holder's own events come to this: what is held or waited for as every count has it, else how it ended.
-fn stands(own: &[Recorded], pool: PoolId, holder: Holder) -> (Standing, Option<u64>) {
-    let mut figures = PoolFigures::new(pool);
-    let (mut standing, mut since) = (Standing::Never, None);
-    for Recorded { position, event, .. } in own {
-        figures.take(event);
-        let now = match (figures.seat(holder), figures.is_queued(holder)) {
-            (Some(state), _) => Standing::Holds(state),
-            (None, true) => Standing::Waits,
-            (None, false) => ended(event, pool, holder, standing),
-        };
-        if now != standing {
-            (standing, since) = (now, Some(*position));
+fn is_wait(event: &Event) -> bool {
+    matches!(event, Event::Queued { .. } | Event::Requeued { .. })
+}
+
+/// The terms that keep a queue from being served, by where each was set.
+#[derive(Default)]
+struct Terms {
+    suspended: Option<u64>,
+    paused: Option<u64>,
+}
+
+impl Terms {
+    /// Whether it is one that changed them.
+    fn take(&mut self, Recorded { position, event, .. }: &Recorded) -> bool {
+        if matches!(event, Event::PoolSuspended { .. }) {
+            self.suspended = Some(*position);
+        } else if matches!(event, Event::PoolResumed { .. } | Event::PoolRelisted { .. }) {
+            self.suspended = None;
+        } else if matches!(event, Event::ServingPaused { .. }) {
+            self.paused = Some(*position);
+        } else if matches!(event, Event::ServingResumed { .. }) {
+            self.paused = None;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn waits_for(&self) -> WaitsFor {
+        match (self.suspended, self.paused) {
+            (Some(_), _) => WaitsFor::Resumption,
+            (None, Some(_)) => WaitsFor::Serving,
+            (None, None) => WaitsFor::Seat,
         }
     }
-    (standing, since)
+}
+
+/// What a holder's events come to.
+struct Stands {
+    standing: Standing,
+    since: Option<u64>,
+    /// Where terms were set that kept the holder waiting, and where they ended meanwhile.
+    kept_by: BTreeSet<u64>,
+}
+
+/// The holder's own events come to this: what is held or waited for as every count has it, else how it ended.
+fn stands(own: &[Recorded], terms: &[Recorded], pool: PoolId, holder: Holder) -> Stands {
+    let mut figures = PoolFigures::new(pool);
+    let (mut standing, mut since) = (Standing::Never, None);
+    let (mut in_force, mut kept_by) = (Terms::default(), BTreeSet::new());
+    let mut told: Vec<&Recorded> = own.iter().chain(terms).collect();
+    told.sort_by_key(|recorded| recorded.position);
+    for recorded in told {
+        let Recorded { position, event, .. } = recorded;
+        let is_change = in_force.take(recorded);
+        figures.take(event);
+        let is_queued = figures.is_queued(holder);
+        if is_queued {
+            kept_by.extend(in_force.suspended.iter().chain(&in_force.paused).chain(is_change.then_some(position)));
+        }
+        let now = match (figures.seat(holder), is_queued) {
+            (Some(state), _) => Standing::Holds(state),
+            (None, true) => Standing::Waits(in_force.waits_for()),
+            (None, false) => ended(event, pool, holder, standing),
+        };
+        let still_waits = matches!((standing, now), (Standing::Waits(_), Standing::Waits(_)));
+        if now != standing && !still_waits {
+            since = Some(*position);
+        }
+        standing = now;
+    }
+    Stands { standing, since, kept_by }
 }
 
 /// How one stands who neither holds nor waits after an event.

@@ -19,3 +19,4 @@ mod past;
 mod reports;
 mod reports_late;
 mod stories;
+mod told;

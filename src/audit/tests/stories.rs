@@ -2,10 +2,10 @@
 
 use super::life::life;
 use crate::audit::hindsight::Moment;
-use crate::audit::story::{Standing, story};
+use crate::audit::story::{Standing, WaitsFor, story};
 use crate::audit::why_not::why_not;
 use crate::domain::event::Event;
-use crate::domain::facts::Owned;
+use crate::domain::facts::{Owned, PoolState};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::RejectionClass;
 use crate::domain::state::Tenant;
@@ -42,7 +42,14 @@ async fn where_a_holder_stands_is_what_the_state_says() {
                 let said = if let Standing::Holds(state) = told.standing { Some(state) } else { None };
                 assert_eq!(said, truth, "seed {seed}: {holder} and {} at {to}: {:?}", pool.id, told.standing);
                 let waits = pool.queued.contains_key(&holder);
-                assert_eq!(told.standing == Standing::Waits, waits, "seed {seed}: {holder} and {} at {to}", pool.id);
+                let waits_for = if let Standing::Waits(waits_for) = told.standing { Some(waits_for) } else { None };
+                let keeps = match (pool.state, pool.is_serving_paused) {
+                    (PoolState::Suspended, _) => WaitsFor::Resumption,
+                    (PoolState::Active | PoolState::Removed, true) => WaitsFor::Serving,
+                    (PoolState::Active | PoolState::Removed, false) => WaitsFor::Seat,
+                };
+                let keeps = waits.then_some(keeps);
+                assert_eq!(waits_for, keeps, "seed {seed}: {holder} and {} at {to}", pool.id);
                 let is_lapsed = matches!(told.standing, Standing::Lapsed(_));
                 assert_eq!(is_lapsed, truth.is_none() && !waits && pool.lapsed.contains(&holder), "{holder} at {to}");
                 assert!(told.events.is_sorted_by_key(|recorded| recorded.position));

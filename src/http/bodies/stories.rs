@@ -3,7 +3,7 @@
 use super::history::RefusalBody;
 use crate::audit::events::EventView;
 use crate::audit::sentence::{cause_words, sentence};
-use crate::audit::story::Standing;
+use crate::audit::story::{Standing, WaitsFor};
 use crate::audit::why_not::WhyNot;
 use crate::domain::event::Recorded;
 use crate::domain::state::SeatState;
@@ -81,7 +81,16 @@ impl StandingWord {
                 };
                 (Self::Holds, Some(state), format!("{who} holds a seat: {word}{since}"))
             }
-            Standing::Waits => (Self::Waits, None, format!("{who} waits for a seat: none was free{since}")),
+            Standing::Waits(waits_for) => {
+                let why = match waits_for {
+                    WaitsFor::Seat => "none is free",
+                    WaitsFor::Resumption => "the pool is suspended, and grants nothing until it is resumed",
+                    WaitsFor::Serving => {
+                        "the queue is paused until the next complete sync: the provider had not enough"
+                    }
+                };
+                (Self::Waits, None, format!("{who} waits for a seat{since}: {why}"))
+            }
             Standing::Lapsed(cause) => {
                 let said = "gets none by itself again: a new assignment, an install or a grant would give one";
                 (Self::Lapsed, None, format!("{who} lost the seat, {}{since}, and {said}", cause_words(cause)))
@@ -156,5 +165,20 @@ impl WhyNotBody {
             last_seat: told(&why.last_seat),
             because: told(&why.because),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_hears_for_what() {
+        let said = |waits_for| StandingWord::of(Standing::Waits(waits_for), "user_1", Some(9)).2;
+        assert_eq!(said(WaitsFor::Seat), "user_1 waits for a seat (position 9): none is free");
+        for (waits_for, why) in [(WaitsFor::Resumption, "the pool is suspended"), (WaitsFor::Serving, "is paused")] {
+            let said = said(waits_for);
+            assert!(said.contains(why) && !said.contains("free"), "{said}");
+        }
     }
 }
