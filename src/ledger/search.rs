@@ -3,7 +3,7 @@
 
 use super::{Ledger, ReadError, SeatSteps, Step};
 use crate::domain::command::Actor;
-use crate::domain::event::Recorded;
+use crate::domain::event::{Event, Recorded};
 use crate::domain::event_type::EventType;
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, ReviewId, TenantId, UserId};
 use crate::domain::placing::{LateStep, Lateness};
@@ -20,6 +20,9 @@ const EXAMINED_MAX: usize = 10_000;
 /// So many positions are taken from an index at once.
 const CHUNK_MIN: usize = 64;
 const CHUNK_MAX: usize = 512;
+/// Facts that are about a pool and don't name it: they name an assignment of it, or a drift. The index has them by their
+/// types alone.
+const REFERRING: [EventType; 2] = [EventType::MembersSkipped, EventType::DriftResolved];
 
 /// Which events are wanted: those for which everything that is said holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,14 +55,16 @@ pub struct EventPage {
 }
 
 impl EventQuery {
-    fn is_met_by(&self, recorded: &Recorded) -> bool {
+    /// `pool_of` says which pool is meant by a fact that does not name it.
+    fn is_met_by(&self, recorded: &Recorded, pool_of: impl Fn(&Event) -> Option<PoolId>) -> bool {
         let Recorded { envelope, event, .. } = recorded;
         let is_of_command = |id: &String| envelope.command_id.as_ref() == Some(id);
         (self.types.is_empty() || self.types.contains(&event.event_type()))
             && self.command_id.as_ref().is_none_or(is_of_command)
             && {
                 let named = subjects_of(recorded);
-                self.subjects().all(|subject| named.contains(&subject))
+                let is_meant = |subject| matches!(subject, Subject::Pool(pool) if pool_of(event) == Some(pool));
+                self.subjects().all(|subject| named.contains(&subject) || is_meant(subject))
             }
     }
 
@@ -288,7 +293,7 @@ impl Ledger {
             let Candidates { positions, rest } = self.candidates(tenant, query, &range, chunk);
             examined += positions.len();
             for recorded in self.events_at(tenant, &positions)? {
-                if !query.is_met_by(&recorded) {
+                if !query.is_met_by(&recorded, |event| self.pool_referred_to(tenant, event)) {
                     continue;
                 }
                 if events.len() == limit {
@@ -301,6 +306,16 @@ impl Ledger {
         }
         let next = if query.newest_first { range.end } else { range.start };
         Ok(EventPage { events, next: (!range.is_empty()).then_some(next) })
+    }
+
+    fn pool_referred_to(&self, tenant: TenantId, event: &Event) -> Option<PoolId> {
+        if let Event::MembersSkipped { assignment, .. } = event {
+            self.read(tenant, |view| view.state.assignments.get(assignment.index()).map(|one| one.pool)).ok()?
+        } else if let Event::DriftResolved { drift, .. } = event {
+            self.read(tenant, |view| view.state.drifts.get(drift.index()).map(|one| one.pool)).ok()?
+        } else {
+            None
+        }
     }
 
     /// From the index that reaches the farthest with so many positions.
@@ -317,9 +332,16 @@ impl Ledger {
         let of_types = of_types
             .next()
             .and_then(|first| of_types.try_fold(first?, |all, next| Some(all.union(next?, newest_first))));
+        let of_subject = |subject| {
+            let is_wanted = |kind: &EventType| query.types.is_empty() || query.types.contains(kind);
+            let mut referring =
+                REFERRING.into_iter().filter(|kind| matches!(subject, Subject::Pool(_)) && is_wanted(kind));
+            referring
+                .try_fold(listed(subject)?, |all, kind| Some(all.union(listed(Subject::Type(kind))?, newest_first)))
+        };
         query
             .subjects()
-            .filter_map(listed)
+            .filter_map(of_subject)
             .chain(of_types)
             .min_by_key(|candidates| (candidates.rest.end - candidates.rest.start, candidates.positions.len()))
             .unwrap_or_else(|| Candidates::unlisted(range, max, newest_first))

@@ -10,7 +10,7 @@ use crate::domain::ids::{GroupId, Holder};
 use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::ledger::Ask;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const USERS: u32 = 6;
 const DEVICES: u32 = 4;
@@ -110,6 +110,15 @@ fn check(ledger: &Ledger, tenant: TenantId, is_damaged: bool) {
     };
     let mut subjects: BTreeSet<_> = all.iter().flat_map(subjects_of).collect();
     subjects.extend([Subject::Pool(PoolId(77)), Subject::Group(GroupId(77)), Subject::Refusals]);
+    let mut pools = BTreeMap::new();
+    for recorded in &all {
+        if let Event::AssignmentMade { assignment, pool, .. } = &recorded.event {
+            pools.insert(*assignment, *pool);
+        }
+    }
+    let pool_of = |event: &Event| {
+        if let Event::MembersSkipped { assignment, .. } = event { pools.get(assignment).copied() } else { None }
+    };
     let middle = all.len() as u64 / 3..all.len() as u64 * 2 / 3;
     for subject in subjects {
         let all_of_it = positions(&|recorded| subjects_of(recorded).contains(&subject));
@@ -145,6 +154,8 @@ fn check(ledger: &Ledger, tenant: TenantId, is_damaged: bool) {
             (7, &TYPES[..2], Some(UserId(2)), None, None),
             (1, &[], Some(UserId(0)), Some(PoolId(0)), None),
             (5, &TYPES[2..], None, Some(PoolId(77)), None),
+            (4, &[], None, Some(PoolId(0)), None),
+            (4, &[EventType::MembersSkipped, EventType::Queued], None, Some(PoolId(0)), None),
             (2, &[], None, Some(PoolId(0)), Some(GroupId(1))),
         ] {
             let types = types.to_vec();
@@ -153,7 +164,7 @@ fn check(ledger: &Ledger, tenant: TenantId, is_damaged: bool) {
                 let mut plain = positions(&|recorded| {
                     recorded.position >= query.from
                         && query.to.is_none_or(|to| recorded.position < to)
-                        && query.is_met_by(recorded)
+                        && query.is_met_by(recorded, pool_of)
                 });
                 if newest_first {
                     plain.reverse();
