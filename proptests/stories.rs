@@ -169,3 +169,39 @@ fn what_is_refused_for_a_group_is_explained_by_the_assignment_in_force_whatever_
     let why = t.get(&format!("/refusals/{}/explain", refused["position"])).ok();
     assert_eq!(why["because"]["data"]["assignment"], made["assignment"], "{why}");
 }
+
+#[test]
+fn whom_an_assignment_leaves_out_is_told_why_also_who_joins_later() {
+    let t = Tenant::shared();
+    let draw = |owned: u64| json!({"sku": "draw", "owned": owned, "requires_windows_1511": true});
+    t.inventory(false, &[draw(5)]).ok();
+    t.owns("office", 5);
+    let none = json!({"join": "none", "os_build": 9600});
+    t.device_with("old", none.clone());
+    t.device_with("older", none);
+    t.device("new");
+    t.group("fleet", "devices", &["old", "new"]);
+    t.assign_to_group("draw", "fleet", "required").created();
+    let of = |device: &str| t.get(&format!("/pools/declared:draw/seats/device:{device}/explain")).ok();
+    let left_out = of("old");
+    assert_eq!(left_out["standing"], "never");
+    assert_eq!(types(&left_out), ["members_added", "assignment_made", "members_skipped"]);
+    let put = t.group("fleet", "devices", &["old", "new", "older"]);
+    assert_eq!(put["skipped"], json!([{"holder": "device:device_1", "reason": "device_not_eligible"}]), "{put}");
+    assert_eq!(types(&of("older")), ["assignment_made", "members_added", "members_skipped"]);
+    assert_eq!(types(&of("old")), types(&left_out));
+    let head = t.head();
+    t.group("fleet", "devices", &["old", "new", "older"]);
+    assert_eq!(t.head(), head, "who is there already is listed once");
+
+    // what is about a pool through an assignment or a drift is found with the pool
+    t.inventory(false, &[draw(4)]).ok();
+    t.refund("draw", json!({"explains": "drift_0"})).created();
+    for order in ["oldest", "newest"] {
+        let of_pool = |pool: &str| t.list(&format!("/events?pool=declared:{pool}&order={order}"));
+        let count = |pool: &str, kind: &str| of_pool(pool).iter().filter(|event| event["type"] == kind).count();
+        assert_eq!((count("draw", "members_skipped"), count("draw", "drift_resolved")), (2, 1));
+        assert_eq!((count("office", "members_skipped"), count("office", "drift_resolved")), (0, 0));
+    }
+    assert_eq!(t.list("/events?pool=declared:draw&type=members_skipped&device=older").len(), 1);
+}

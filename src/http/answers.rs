@@ -63,11 +63,12 @@ pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
     };
     let held = answer.held.map(|held| json!({"id": held, "seats": answer.held_seats}));
     let (pool, holder) = seat(answer.about);
+    let skipped = || -> Vec<Value> {
+        answer.skipped.iter().map(|(holder, reason)| json!({"holder": holder, "reason": reason})).collect()
+    };
     let fields = match kind {
         Kind::Assign => {
-            let skipped: Vec<Value> =
-                answer.skipped.iter().map(|(holder, reason)| json!({"holder": holder, "reason": reason})).collect();
-            json!({"assignment": answer.assignment, "reserved": answer.reserved, "queued": answer.queued, "skipped": skipped})
+            json!({"assignment": answer.assignment, "reserved": answer.reserved, "queued": answer.queued, "skipped": skipped()})
         }
         Kind::Unassign => json!({"released": answer.released, "queued": answer.queued, "held": held}),
         Kind::Install => match (&answer.install, answer.about) {
@@ -105,7 +106,7 @@ pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
         Kind::PutUser => json!({"user": answer.user}),
         Kind::PutGroup | Kind::DeleteGroup => json!({
             "group": answer.group, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released,
-            "held": held,
+            "held": held, "skipped": skipped(),
         }),
         Kind::PutDevice | Kind::RetireDevice => {
             json!({"device": answer.device, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released})

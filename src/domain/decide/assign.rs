@@ -9,7 +9,7 @@ use crate::domain::facts::{
     AssignmentEndCause, GrantCause, GroupKind, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause,
     SkipReason,
 };
-use crate::domain::ids::{AssignmentId, Holder, PoolId};
+use crate::domain::ids::{AssignmentId, GroupId, Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::{Rejection, Remedies};
 use crate::domain::state::{Assignment, Pool, SeatState, Tenant};
@@ -253,15 +253,36 @@ impl Judge<'_> {
             licensing: made.licensing,
         });
         if made.intent == Intent::Required {
-            for part in candidates.skipped.chunks(LIST_ENTRIES_MAX) {
-                self.emit(Event::MembersSkipped { assignment: made.id, members: part.to_vec() });
-            }
+            self.emit_skipped(made.id, &candidates.skipped);
         }
         self.settle_endings(&reaches, ReleaseCause::Unassigned, Brake::Off);
         if made.intent == Intent::Required {
             for holder in &candidates.holders {
                 self.provide(pool, *holder, GrantCause::Assignment);
             }
+        }
+    }
+
+    fn emit_skipped(&mut self, assignment: AssignmentId, skipped: &[(Holder, SkipReason)]) {
+        for part in skipped.chunks(LIST_ENTRIES_MAX) {
+            self.emit(Event::MembersSkipped { assignment, members: part.to_vec() });
+        }
+    }
+
+    /// Who of these, that came into or out of a group just now, is in the target of a required assignment for that and gets
+    /// no seat of it: listed as when the assignment is made.
+    pub(super) fn list_skipped(&mut self, group: GroupId, changed: &[Holder]) {
+        let entry = self.tenant.group(group);
+        for id in [entry.targeted_by.oldest_first(), entry.excluded_by.oldest_first()].concat() {
+            let assignment = self.tenant.assignment(id);
+            if assignment.intent != Intent::Required {
+                continue;
+            }
+            let pool = self.tenant.pool(assignment.pool);
+            let held = changed.iter().copied().filter(|member| self.tenant.target_holds(assignment, *member));
+            let skipped: Vec<(Holder, SkipReason)> =
+                held.filter_map(|member| Some((member, self.skip_reason(pool, assignment, member)?))).collect();
+            self.emit_skipped(id, &skipped);
         }
     }
 

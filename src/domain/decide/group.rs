@@ -78,6 +78,7 @@ impl Judge<'_> {
         let added: Vec<Holder> = members.iter().copied().filter(|member| !entry.members.contains(*member)).collect();
         let reaches = self.group_reaches(group, removed.iter().chain(&added).copied());
         self.emit_members(group, &removed, &added);
+        self.list_skipped(group, &[removed, added].concat());
         self.settle(&reaches, ReleaseCause::Uncovered, Brake::Directory);
     }
 
@@ -113,6 +114,7 @@ impl Judge<'_> {
         let targeting: Vec<AssignmentId> = entry.targeted_by.oldest_first();
         let reaches = self.group_reaches(group, members.iter().copied());
         self.emit_members(group, &members, &[]);
+        self.list_skipped(group, &members);
         for assignment in targeting {
             self.end_assignment(assignment, AssignmentEndCause::GroupDeleted);
         }

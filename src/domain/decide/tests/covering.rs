@@ -267,6 +267,30 @@ fn ineligible_devices_are_skipped_and_not_short() {
 }
 
 #[test]
+fn who_comes_into_a_target_later_and_gets_no_seat_of_it_is_listed() {
+    check(
+        &[listed(Kind::Offline, 2), machines("fleet", &["kiosk"]), required("fleet")],
+        machines("fleet", &["kiosk", "old", "desk"]),
+        expect![[r#"
+        members_added group_0 [old desk]
+        members_skipped assignment_0 [[old device_not_eligible]]
+        seat_granted desk coverage
+        = office: 2 of 2, 2 reserved
+    "#]],
+    );
+    let machines_but_for = [machines("fleet", &["kiosk", "old"]), machines("spare", &["old"])];
+    check(
+        &[&[listed(Kind::Offline, 2)], &machines_but_for[..], &[required_but_for("fleet", "spare")]].concat(),
+        machines("spare", &[]),
+        expect![[r#"
+        members_removed group_1 [old]
+        members_skipped assignment_0 [[old device_not_eligible]]
+        = office: 1 of 2, 1 reserved
+    "#]],
+    );
+}
+
+#[test]
 fn a_device_that_is_no_longer_eligible_loses_its_reservation_and_one_that_becomes_so_gets_it() {
     let given = [listed(Kind::Offline, 1), machines("fleet", &["old", "kiosk"]), required("fleet")];
     check(
