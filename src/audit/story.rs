@@ -1,11 +1,13 @@
 //! How a holder came to a seat of a pool, or came to none: every event that bears on it, in order, and where the holder
 //! stands. Not here: counts of the whole pool (`explain.rs`).
 
+mod devices;
+
 use super::hindsight::{Moment, late};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::event_type::EventType;
-use crate::domain::facts::{DequeueCause, ReleaseCause};
-use crate::domain::ids::{GroupId, Holder, PoolId, TenantId};
+use crate::domain::facts::{DequeueCause, Licensing, ReleaseCause};
+use crate::domain::ids::{AssignmentId, GroupId, Holder, PoolId, TenantId};
 use crate::domain::state::SeatState;
 use crate::domain::subject::{Subject, subjects_of};
 use crate::ledger::{EventQuery, Ledger, PAGE_EVENTS_MAX, ReadError};
@@ -58,9 +60,10 @@ pub struct Story {
     pub refused_at: Option<u64>,
 }
 
-/// What is known of a holder's seat at a moment: the assignments that could cover it, the memberships through which they
-/// did, its grants, installs and endings, what kept it waiting, and the departures and returns of its holder. Blocking, for
-/// as long as reading the holder's events of this pool takes.
+/// What is known of a holder's seat at a moment: the assignments that could cover it, directly, through groups or through
+/// a user's devices, the memberships and devices through which they did, where they left it out, its grants, installs and
+/// endings, what kept it waiting, and the departures and returns of its holder. Blocking, for as long as reading the
+/// holder's events of this pool takes.
 ///
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
@@ -93,7 +96,10 @@ pub fn story(
     let refused_at = refused.map(|recorded| recorded.position);
 
     // from the groups that the holder was ever in: a pool may have an assignment for each of its holders
-    let mut rest = asked.through_groups(pool, holder)?;
+    let mut rest = asked.through_groups(pool, holder, |_| true)?;
+    if let Holder::User(user) = holder {
+        rest.extend(asked.through_devices(pool, user, &own)?);
+    }
     rest.extend(terms.into_iter().filter(|recorded| kept_by.contains(&recorded.position)));
     rest.extend(asked.all(of(
         holder,
@@ -136,16 +142,22 @@ impl Asked<'_> {
         }
     }
 
-    /// The assignments of a pool for groups that somebody was ever in, or but for them; and the
+    /// The assignments of a pool, made with such a licensing, for groups that somebody was ever in, or but for them; and the
     /// memberships of these.
-    fn through_groups(&self, pool: PoolId, member: Holder) -> Result<Vec<Recorded>, ReadError> {
+    fn through_groups(
+        &self,
+        pool: PoolId,
+        member: Holder,
+        is_meant: impl Fn(Option<Licensing>) -> bool,
+    ) -> Result<Vec<Recorded>, ReadError> {
         let mut memberships = self.all(of(member, None, &[EventType::MembersAdded, EventType::MembersRemoved]))?;
         let joined: BTreeSet<GroupId> = memberships.iter().filter_map(|recorded| group_of(&recorded.event)).collect();
         let (mut found, mut targeted) = (Vec::new(), BTreeSet::new());
         for group in joined {
             let types = vec![EventType::AssignmentMade, EventType::AssignmentEnded];
             let query = EventQuery { pool: Some(pool), group: Some(group), types, ..EventQuery::default() };
-            let assignments = self.all(query)?;
+            let mut assignments = self.all(query)?;
+            devices::retain_made(&mut assignments, &is_meant);
             if !assignments.is_empty() {
                 targeted.insert(group);
             }
@@ -172,6 +184,17 @@ fn is_refusal(event: &Event) -> bool {
 fn group_of(event: &Event) -> Option<GroupId> {
     if let Event::MembersAdded { group, .. } | Event::MembersRemoved { group, .. } = event {
         Some(*group)
+    } else {
+        None
+    }
+}
+
+fn assignment_of(event: &Event) -> Option<AssignmentId> {
+    if let Event::AssignmentMade { assignment, .. }
+    | Event::AssignmentEnded { assignment, .. }
+    | Event::MembersSkipped { assignment, .. } = event
+    {
+        Some(*assignment)
     } else {
         None
     }

@@ -1,4 +1,4 @@
-//! Stories of small histories, told step by step.
+//! Stories of small histories, told step by step: what keeps somebody waiting, and what came through a device.
 
 use super::life::{open, submission};
 use crate::audit::hindsight::Moment;
@@ -7,10 +7,10 @@ use crate::domain::command::{
     Actor, Command, Door, GroupRef, HolderRef, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport,
     TargetRef,
 };
-use crate::domain::facts::{GroupKind, Intent, Owned};
+use crate::domain::facts::{DeviceFacts, GroupKind, HeldBy, Intent, Join, KeepOrRelease, Owned, PolicyPatch};
 use crate::domain::ids::{Holder, PoolId, TenantId, UserId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
-use crate::domain::personal::UserProfile;
+use crate::domain::personal::{DeviceNames, UserProfile};
 use crate::domain::state::SeatState;
 use crate::ledger::{Ask, Ledger};
 
@@ -73,6 +73,12 @@ impl Told {
         self.observed(Observation::PutGroup { group, kind: GroupKind::Users, members }).await;
     }
 
+    async fn machines(&self, members: &[&str]) {
+        let members = members.iter().map(|name| HolderRef::Device(self.ledger.device_ref(self.tenant, name))).collect();
+        let group = GroupRef::Name("fleet".into());
+        self.observed(Observation::PutGroup { group, kind: GroupKind::Devices, members }).await;
+    }
+
     async fn required(&self, group: &str) {
         let (pool, group) = (PoolRef::Id(POOL), GroupRef::Name(group.into()));
         let target = TargetRef::Group { group, exclude: None };
@@ -81,6 +87,20 @@ impl Told {
 
     async fn reported(&self, report: ProviderReport) {
         self.observed(Observation::Provider { pool: PoolRef::Id(POOL), report }).await;
+    }
+
+    async fn laptop_of(&self, name: &str) {
+        let facts = DeviceFacts {
+            platform: "windows".into(),
+            join: Join::Entra,
+            is_enrolled: true,
+            os_build: Some(19_045),
+            has_serial: true,
+        };
+        let names = DeviceNames { serial: Some("laptop".into()), device_id: None };
+        let device = self.ledger.device_ref(self.tenant, "laptop");
+        let primary_user = Some(self.ledger.user_ref(self.tenant, name));
+        self.ask(Ask::PutDevice { device, names, facts, primary_user }).await;
     }
 
     fn story(&self, name: &str) -> Story {
@@ -122,5 +142,35 @@ async fn who_waits_while_seats_are_free_hears_what_keeps_the_queue() {
     let paused = ["members_added", "assignment_made", "seat_granted", "serving_paused", "seat_released", "requeued"];
     assert_eq!(told.types("ada"), paused);
     assert_eq!(told.types("bo"), served);
+    told.ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seat_that_came_through_a_device_says_so() {
+    let told = Told::of(Provider::Declared, |item| item.details.held_by = HeldBy::User).await;
+    let patch = PolicyPatch { untargeted: Some(KeepOrRelease::Release), ..PolicyPatch::default() };
+    told.command(Command::SetPolicy { pool: PoolRef::Id(POOL), patch }).await;
+    told.laptop_of("ada").await;
+    assert_eq!(told.types("ada"), [""; 0], "nothing is assigned to the device");
+    told.machines(&["laptop"]).await;
+    told.required("fleet").await;
+    let begun = ["device_added", "members_added", "assignment_made", "seat_granted"];
+    assert_eq!(told.types("ada"), begun);
+
+    told.laptop_of("bo").await;
+    let ended = [&begun[..], &["device_changed", "seat_released"]].concat();
+    assert_eq!(told.types("ada"), ended);
+    assert_eq!(told.types("bo"), ["members_added", "assignment_made", "device_changed", "seat_granted"]);
+    assert_eq!(told.types("cy"), [""; 0]);
+
+    // whoever installs there is covered as well
+    let (device, cy) = (told.ledger.device_ref(told.tenant, "laptop"), told.ledger.user_ref(told.tenant, "cy"));
+    told.command(Command::Install { pool: PoolRef::Id(POOL), device, user: Some(cy), is_report: false }).await;
+    assert_eq!(told.types("cy"), ["members_added", "assignment_made", "seat_granted", "installed"]);
+
+    told.machines(&[]).await;
+    let bo = ["members_added", "assignment_made", "device_changed", "seat_granted", "members_removed", "seat_released"];
+    assert_eq!(told.types("bo"), bo);
+    assert_eq!(told.types("ada"), ended, "the laptop is another's since");
     told.ledger.stop().await;
 }
