@@ -2,10 +2,13 @@
 //! `sha256sum` and by tools that we did not write; and refused when somebody touched it.
 
 use crate::certificates::Audit;
-use crate::harness::{asked, run_program};
+use crate::harness::{asked, encode, run_program};
 use crate::reader::{reader, said};
 use crate::strangers::{accepts_inclusion, accepts_note, head_of};
+use reqwest::Method;
 use seatledger::merkle::ProofFile;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,7 +43,7 @@ fn a_bundle_is_checked_by_us_and_by_strangers_with_nothing_else() {
     archive.unpack(&folder).expect("a tar");
     let expected = audit.tenant.list("/events?pool=pool_0");
     let words = fs::read_to_string(folder.join("events.ndjson")).expect("words");
-    let told: Vec<serde_json::Value> = words.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told: Vec<Value> = words.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(told.len(), expected.len());
     assert!(told.len() > 100);
     for (told, event) in told.iter().zip(&expected) {
@@ -85,6 +88,41 @@ fn a_bundle_is_checked_by_us_and_by_strangers_with_nothing_else() {
             "{mark}: {}",
             said(&theirs)
         );
+    }
+}
+
+/// A command with an id leaves a hash of its content, and names are in that.
+#[test]
+fn who_has_a_bundle_and_no_vault_can_t_try_names_until_one_fits() {
+    let audit = Audit::begin();
+    let t = &audit.tenant;
+    let name = "grace@example.org";
+    let put = json!({"user_name": name});
+    t.call(Method::PUT, &format!("/users/{}", encode(name))).key("grace-1").json(&put).send().created();
+    let assign = json!({"pool": "declared:app-1", "target": {"user": name}, "intent": "available"});
+    let mut line = assign.clone();
+    (line["id"], line["type"]) = ("grace-2".into(), "assign".into());
+    let results = t.post("/commands", json!([line])).ok();
+    assert_eq!(results["results"][0]["status"], "done", "{results:#}");
+    let guess = |kind: &str, content: Value| Sha256::digest(json!([kind, content]).to_string())[..8].to_vec();
+    let guesses = [guess("put_user", json!({"user": name, "user_name": name})), guess("assign", assign)];
+    let bundle = audit.take("export", "bundle.tar", "--to", &["--proof", "--user", name]);
+    let folder = PathBuf::from(audit.path("unpacked"));
+    tar::Archive::new(fs::File::open(&bundle).expect("a file")).unpack(&folder).expect("a tar");
+    let words = fs::read_to_string(folder.join("events.ndjson")).expect("words");
+    assert!(words.contains("grace-1") && words.contains("grace-2"), "{words}");
+    let proofs = files(&folder.join("proofs"));
+    assert!(proofs.len() >= 2);
+    // an export is for another ledger, whose vault puts its own mask on: it has the names in words, and these hashes
+    let export = t.get("/export/events?format=ndjson").text;
+    for guess in &guesses {
+        let hex = hex::encode(guess);
+        assert!(export.contains(&hex) && !words.contains(&hex), "{hex}: {words}");
+        for path in &proofs {
+            let proof = ProofFile::parse(&fs::read(path).expect("a proof")).expect("a proof");
+            let record = proof.extra.expect("its record");
+            assert!(!record.windows(guess.len()).any(|part| part == guess), "{hex} in {}", path.display());
+        }
     }
 }
 

@@ -92,6 +92,44 @@ fn a_folder_is_verified_replayed_backed_up_and_restored_to_the_same_figures() {
 }
 
 #[test]
+fn a_restore_says_which_tokens_are_good_again() {
+    let mut service = Service::start();
+    let tenant = service.tenant();
+    live(&tenant);
+    let (early, late) = (tenant.as_role("admin"), tenant.as_role("operator"));
+    let ids: Vec<Value> = tenant.list("/tokens").iter().map(|token| token["token_id"].clone()).collect();
+    let revoke = |id: &Value| tenant.delete(&format!("/tokens/{}", id.as_str().expect("an id"))).ok();
+    revoke(&ids[0]);
+    let data = service.data();
+    let file = data.with_file_name("backup.tar");
+    let (folder, to) = (data.to_str().expect("a path"), file.to_str().expect("a path"));
+    service.stop();
+    let (code, _, err) = run(&["backup", "--data", folder, "--to", to]);
+    assert_eq!(code, 0, "{err}");
+    service.start_again();
+    revoke(&ids[1]);
+    assert_eq!((early.get("/pools").status, late.get("/pools").status), (401, 401));
+    service.stop();
+    let lost = data.with_file_name("lost");
+    std::fs::rename(&data, &lost).expect("the folder is lost");
+    let trial = data.with_file_name("trial");
+    let (code, out, err) = run(&["restore", "--from", to, "--data", trial.to_str().expect("a path")]);
+    assert!(code == 0 && out.contains("the operator") && out.contains("revoked after the backup"), "{out} {err}");
+    assert!(!out.contains("the admin"), "{out}");
+    let (code, said) = json(&["restore", "--from", to, "--data", folder]);
+    let [token] = &said["tokens"].as_array().expect("tokens")[..] else { panic!("one is good: {said:#}") };
+    assert_eq!((code, &token["tenant"], &token["token_id"]), (0, &Value::from(tenant.name.as_str()), &ids[1]));
+    assert_eq!((&token["name"], &token["role"]), (&Value::from("the operator"), &Value::from("operator")));
+    assert!(
+        token["since"].is_string() && token["expires_at"].is_null() && !token.to_string().contains("sl_"),
+        "{token:#}"
+    );
+    std::fs::copy(lost.join("master.key"), data.join("master.key")).expect("the copy of the master key");
+    service.start_again();
+    assert_eq!((early.get("/pools").status, late.get("/pools").status), (401, 200), "as it was said");
+}
+
+#[test]
 fn the_first_bad_byte_is_named_and_the_exit_code_says_so() {
     let mut service = Service::start();
     live(&service.tenant());

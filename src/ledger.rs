@@ -6,6 +6,7 @@ mod fold;
 mod kept;
 pub mod replay;
 pub mod restore;
+mod sealed;
 mod shelf;
 pub mod verify;
 
@@ -20,18 +21,17 @@ pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, DeviceRef, Door, Intake, UserRef};
+use crate::domain::command::{Actor, Door, Intake};
 use crate::domain::event::Recorded;
-use crate::domain::ids::{DeviceId, TenantId, UserId};
+use crate::domain::ids::TenantId;
 use crate::domain::key::Provider;
-use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
 use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber};
 use crate::projection::View;
-use crate::vault::{Vault, read_device, read_user, reveal, user_name_blind};
+use crate::vault::{Vault, reveal};
 use evidence::{Evidence, HeadsError};
 use parking_lot::Mutex;
 use shelf::Shelf;
@@ -184,7 +184,8 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`SubmitError`]; a refusal by a rule is an [`Outcome`].
-    pub async fn submit(&self, tenant: TenantId, submission: Submission) -> Result<Outcome, SubmitError> {
+    pub async fn submit(&self, tenant: TenantId, mut submission: Submission) -> Result<Outcome, SubmitError> {
+        submission.content_hash = self.masked(tenant, submission.command_id.as_deref(), submission.content_hash);
         let verdict = match self.0.writer.judge_alone(tenant, Box::new(submission)) {
             Ok(judged) => judged?,
             Err(submission) => {
@@ -213,9 +214,12 @@ impl Ledger {
     pub async fn submit_all(
         &self,
         tenant: TenantId,
-        batch: Vec<Submission>,
+        mut batch: Vec<Submission>,
         is_atomic: bool,
     ) -> Result<Vec<Result<Outcome, SubmitError>>, SubmitError> {
+        for submission in &mut batch {
+            submission.content_hash = self.masked(tenant, submission.command_id.as_deref(), submission.content_hash);
+        }
         let (reply, answer) = oneshot::channel();
         self.0.writer.send(Job::SubmitAll { tenant, batch, is_atomic, reply })?;
         let verdicts = answer.await.map_err(|_| SubmitError::Stopped)?;
@@ -253,12 +257,6 @@ impl Ledger {
         let position = events.last().map_or(first_position, |last| last.position);
         let answer = Answer::of(events.iter().map(|recorded| &recorded.event));
         Ok(Outcome { position, answer, is_repeat: true })
-    }
-
-    /// Of a secret that a command brings and no record may show: enough to tell the same command from another one.
-    #[must_use]
-    pub fn fingerprint(&self, tenant: TenantId, secret: &[u8]) -> [u8; 32] {
-        self.0.vault.fingerprint(tenant.0, secret)
     }
 
     /// Looks at a tenant's view under a short lock; it shows durable positions only.
@@ -341,7 +339,10 @@ impl Ledger {
     ///
     /// # Errors
     /// When the writer is busy or gone, or a record is larger than the log takes.
-    pub fn take_over(&self, tenant: TenantId, past: Vec<PastCommand>) -> Result<u64, SubmitError> {
+    pub fn take_over(&self, tenant: TenantId, mut past: Vec<PastCommand>) -> Result<u64, SubmitError> {
+        for PastCommand { envelope, .. } in &mut past {
+            envelope.content_hash = self.masked(tenant, envelope.command_id.as_deref(), envelope.content_hash);
+        }
         let (reply, answer) = oneshot::channel();
         self.0.writer.send(Job::TakeOver { tenant, past, reply })?;
         answer.blocking_recv().map_err(|_| SubmitError::Stopped)?
@@ -451,39 +452,6 @@ impl Ledger {
                 Err(_) => return None,
             }
         }
-    }
-
-    /// `user_42` is the ledger's id, anything else a user name; `name:` in front forces a name.
-    #[must_use]
-    pub fn user_ref(&self, tenant: TenantId, text: &str) -> UserRef {
-        match (text.strip_prefix("name:"), text.parse::<UserId>()) {
-            (None, Ok(id)) => UserRef::Id(id),
-            (forced, _) => UserRef::Name(user_name_blind(&self.0.vault, tenant.0, forced.unwrap_or(text))),
-        }
-    }
-
-    /// `device_7` is the ledger's id, anything else a serial number or device id; `name:` in front forces a name.
-    #[must_use]
-    pub fn device_ref(&self, tenant: TenantId, text: &str) -> DeviceRef {
-        match (text.strip_prefix("name:"), text.parse::<DeviceId>()) {
-            (None, Ok(id)) => DeviceRef::Id(id),
-            (forced, _) => {
-                let name = forced.unwrap_or(text);
-                let blind = |kind| self.0.vault.blind(tenant.0, kind, name);
-                DeviceRef::Name { serial: blind(AliasKind::Serial), device_id: blind(AliasKind::DeviceId) }
-            }
-        }
-    }
-
-    /// Opens a seal; `None` once the person is erased.
-    #[must_use]
-    pub fn user_profile(&self, personal: &Personal) -> Option<UserProfile> {
-        read_user(&self.0.vault, personal)
-    }
-
-    #[must_use]
-    pub fn device_names(&self, personal: &Personal) -> Option<DeviceNames> {
-        read_device(&self.0.vault, personal)
     }
 }
 

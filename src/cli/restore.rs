@@ -5,6 +5,7 @@ use super::exit::{self, Failure, Finished};
 use super::folder::MasterKey;
 use super::output::{self, grouped};
 use super::progress::Steps;
+use crate::clock::wall;
 use crate::ledger::restore::{RestoreError, Restored, restore};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -18,6 +19,9 @@ it into the folder. A backup that is cut off or changed is refused, and nothing 
 
 What was acknowledged after the backup is not in it. So that nobody takes the restored log for the old one, it gets an id
 of its own and says so in its first events.
+
+Tokens are as they were: one that was revoked after the backup opens the restored ledger again. What opens it is listed at the
+end; revoke what is not to.
 
 Exit codes: 0 restored, 1 the backup is not usable, 5 the file or the folder can't be read or written, or is not empty.")]
 pub(crate) struct Args {
@@ -58,6 +62,19 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
 fn tell(args: &Args, restored: &Restored) -> Result<(), Failure> {
     let Restored { about, log_id, seen } = restored;
     let log_id = hex::encode(log_id);
+    let tokens: Vec<Value> = restored
+        .tokens_at(wall())
+        .map(|(tenant, token)| {
+            json!({
+                "tenant": tenant,
+                "token_id": token.id.to_string(),
+                "name": token.name,
+                "role": token.role,
+                "since": token.since,
+                "expires_at": token.expires_at,
+            })
+        })
+        .collect();
     if args.json {
         let tenants: Vec<Value> = seen
             .tenants
@@ -78,6 +95,7 @@ fn tell(args: &Args, restored: &Restored) -> Result<(), Failure> {
             "is_master_key_inside": about.is_master_key_inside,
             "are_seals_opened": seen.are_seals_opened,
             "tenants": tenants,
+            "tokens": tokens,
         }));
     }
     let rows = seen.tenants.iter().map(|tenant| {
@@ -94,10 +112,22 @@ fn tell(args: &Args, restored: &Restored) -> Result<(), Failure> {
             args.data.join(crate::vault::MASTER_KEY_FILE).display()
         ),
     };
+    let fields = ["tenant", "token_id", "name", "role", "since", "expires_at"];
+    let cell = |token: &Value, field: &str| token.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let opens = if tokens.is_empty() {
+        "No token opens it.".to_owned()
+    } else {
+        let rows = tokens.iter().map(|token| fields.map(|field| cell(token, field)).to_vec()).collect();
+        format!(
+            "These tokens open it. One that was revoked after the backup opens it again: revoke what is not to, with \
+             `seatledger token --tenant TENANT revoke TOKEN`.\n{}",
+            output::table(&fields, rows, fields.len())
+        )
+    };
     output::line(&format!(
         "{} holds what the backup held, every byte compared:\n{}\n\nThis is a new log: {log_id}. It goes on from group {} of \
          log {}, and its first events say so. Whatever was acknowledged after the backup is not in it.\n{key}\nThe first \
-         start makes a new root token.",
+         start makes a new root token.\n\n{opens}",
         args.data.display(),
         output::table(&["tenant", "events", "held", "digest"], rows.collect(), 1),
         grouped(about.last_group),

@@ -21,7 +21,8 @@ pub struct Envelope {
     pub actor: Actor,
     pub door: Door,
     pub command_id: Option<String>,
-    /// Tells the same command sent again from another one under the same id. Not a defence against an attacker.
+    /// Tells the same command sent again from another one under the same id. Not a defence against an attacker; masked by the
+    /// vault, because names are in the content.
     pub content_hash: u64,
     pub reason: Option<String>,
 }

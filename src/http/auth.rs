@@ -7,8 +7,6 @@ use super::said;
 use crate::domain::command::Actor;
 use crate::domain::facts::Role;
 use crate::domain::ids::{TenantId, TokenId};
-use crate::domain::state::Token;
-use crate::domain::time::Time;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -51,10 +49,9 @@ impl Caller {
     pub(super) fn is_good(&self) -> bool {
         let Actor::Token(token) = self.actor else { return true };
         let now = self.service.ledger.clock().now();
-        let is_alive = |token: &Token| !token.is_revoked && token.expires_at.is_none_or(|end| now < end);
         self.service
             .ledger
-            .read(self.tenant, |view| view.state.tokens.get(token.index()).is_some_and(is_alive))
+            .read(self.tenant, |view| view.state.tokens.get(token.index()).is_some_and(|token| token.is_good_at(now)))
             .unwrap_or(false)
     }
 }
@@ -113,8 +110,7 @@ fn find(service: &Service, token: &str) -> Option<Known> {
     let now = service.ledger.clock().now();
     let found = service.ledger.read(tenant, |view| {
         let token = view.state.tokens.get(id.index())?;
-        let is_alive = !token.is_revoked && token.expires_at.is_none_or(|end: Time| now < end);
-        (bool::from(hash.ct_eq(&token.hash)) && is_alive).then_some(token.role)
+        (bool::from(hash.ct_eq(&token.hash)) && token.is_good_at(now)).then_some(token.role)
     });
     found.ok().flatten().map(|role| Known::Token { tenant, token: id, role })
 }

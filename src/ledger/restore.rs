@@ -4,6 +4,8 @@
 
 use super::backup::{ABOUT, About, FORMAT, Hashing, SUMS};
 use super::verify::{Verification, verify};
+use crate::domain::state::Token;
+use crate::domain::time::Time;
 use crate::log::{Damage, Progress, RestoredMark, is_in_backups, start_new_origin};
 use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource};
 use sha2::{Digest as _, Sha256};
@@ -51,6 +53,15 @@ pub struct Restored {
     /// The id of the new log.
     pub log_id: [u8; 16],
     pub seen: Verification,
+}
+
+impl Restored {
+    /// What opens the restored ledger at this instant, with the tenant that it opens: also what was revoked after the backup.
+    pub fn tokens_at(&self, now: Time) -> impl Iterator<Item = (&str, &Token)> {
+        let tokens =
+            self.seen.tenants.iter().flat_map(|tenant| tenant.tokens.iter().map(move |token| (&*tenant.slug, token)));
+        tokens.filter(move |(_, token)| token.is_good_at(now))
+    }
 }
 
 /// Reads a backup to its end and compares every file with its sum. Writes nothing.

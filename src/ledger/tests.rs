@@ -6,6 +6,7 @@ use crate::domain::command::{Command, Inventory, InventoryItem, Observation, Poo
 use crate::domain::facts::{Intent, Owned};
 use crate::domain::ids::AssignmentId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
+use crate::domain::personal::UserProfile;
 use crate::domain::rejection::Rejection;
 use crate::domain::time::Time;
 use crate::log::OpenError;
@@ -168,6 +169,49 @@ async fn the_last_seat_is_handed_out_once_and_a_restart_remembers_every_answer()
         .unwrap();
     assert_eq!(names, ["ada", "bob"]);
     assert_eq!(ledger.read(tenant, |view| view.state.broken_law()).unwrap(), None);
+    ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_vault_a_record_tells_no_hash_of_its_content_and_repeats_are_known_all_the_same() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut recorded = Vec::new();
+    for dir in [dir.path(), elsewhere.path()] {
+        let ledger = open(dir);
+        let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+        ledger.submit(tenant, submission(Some("a"), user(&ledger, tenant, "ada"))).await.unwrap();
+        let batch = ["b", "c"].map(|id| submission(Some(id), user(&ledger, tenant, id))).to_vec();
+        ledger.submit_all(tenant, batch, false).await.unwrap();
+        for Recorded { envelope, .. } in ledger.events(tenant, 0, usize::MAX).unwrap() {
+            match &envelope.command_id {
+                Some(_) => recorded.push(envelope.content_hash),
+                None => assert_eq!(envelope.content_hash, 0),
+            }
+        }
+        ledger.stop().await;
+    }
+    assert_eq!(recorded.len(), 6);
+    // the same content each time: the same hash neither under another id nor in another ledger, and nowhere the plain one
+    let different: std::collections::BTreeSet<u64> = recorded.iter().copied().chain([7]).collect();
+    assert_eq!(different.len(), 7, "{recorded:?}");
+    let ledger = open(dir.path());
+    let tenant = ledger.tenant("acme").unwrap();
+    // what a record says is what an earlier program left of a content that had this hash
+    for (id, before) in ["a", "b", "c"].into_iter().zip(&recorded) {
+        for (content_hash, is_known) in [(7, true), (*before, true), (8, false)] {
+            let again = Submission { content_hash, ..submission(Some(id), user(&ledger, tenant, "ada")) };
+            let alone = ledger.submit(tenant, again.clone()).await;
+            let in_a_list = ledger.submit_all(tenant, vec![again], false).await.unwrap().remove(0);
+            for said in [alone, in_a_list] {
+                match said {
+                    Ok(outcome) => assert!(is_known && outcome.is_repeat, "{id} {content_hash:x}"),
+                    Err(error) => {
+                        assert!(!is_known && error == SubmitError::IdReused, "{id} {content_hash:x}: {error}")
+                    }
+                }
+            }
+        }
+    }
     ledger.stop().await;
 }
 

@@ -11,7 +11,7 @@ use super::fold::{To, fold_frame, name_of};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::TenantId;
 use crate::domain::personal::Personal;
-use crate::domain::state::Tenant;
+use crate::domain::state::{Tenant, Token};
 use crate::log::receipts::{self, Receipt, Tally};
 use crate::log::subjects;
 use crate::log::writer::SNAPSHOT_SCHEMA;
@@ -58,6 +58,7 @@ pub struct VerifiedTenant {
     pub pools: usize,
     pub digest: [u8; 32],
     pub tree_head: [u8; 32],
+    pub tokens: Vec<Token>,
 }
 
 impl Verification {
@@ -402,6 +403,7 @@ impl History<'_> {
                 pools: state.pools.len(),
                 digest: record::digest(state),
                 tree_head: found.log.tenants.get(tenant).map_or([0; 32], |(_, root)| *root),
+                tokens: state.tokens.clone(),
             });
         }
         let mut known = found.keys.map(|keys| keys.subjects);

@@ -13,7 +13,8 @@ pub struct Submission {
     pub actor: Actor,
     pub door: Door,
     pub command_id: Option<String>,
-    /// Of the canonical content: tells the same command sent again from another one under the same id.
+    /// Of the canonical content: tells the same command sent again from another one under the same id. The ledger masks what
+    /// the door made, before the writer sees it.
     pub content_hash: u64,
     pub occurred_at: Option<Time>,
     pub reason: Option<String>,
@@ -29,7 +30,8 @@ pub enum Ask {
     PutDevice { device: DeviceRef, names: DeviceNames, facts: DeviceFacts, primary_user: Option<UserRef> },
 }
 
-/// A command of another log, with the facts that it led to there: they are taken as they are.
+/// A command of another log, with the facts that it led to there: they are taken as they are. Its content's hash comes plain,
+/// as doors make it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastCommand {
     pub envelope: Envelope,

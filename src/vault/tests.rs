@@ -24,6 +24,18 @@ fn a_seal_opens_after_a_restart_and_is_the_same_for_the_same_text() {
 }
 
 #[test]
+fn a_mask_is_one_command_s_and_comes_off_again() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (here, there) = (vault(dir.path()), vault(elsewhere.path()));
+    let masked = here.masked(0, "a", 7);
+    assert_eq!(here.masked(0, "a", masked), 7);
+    let others = [7, here.masked(0, "b", 7), here.masked(1, "a", 7), here.masked(0, "a", 8), there.masked(0, "a", 7)];
+    assert!(!others.contains(&masked), "{masked:x} {others:x?}");
+    drop(here);
+    assert_eq!(vault(dir.path()).masked(0, "a", 7), masked);
+}
+
+#[test]
 fn keys_are_for_the_service_alone() {
     let dir = tempfile::tempdir().unwrap();
     vault(dir.path());

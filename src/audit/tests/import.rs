@@ -65,6 +65,10 @@ async fn an_import_has_the_same_digest_the_same_export_and_the_same_answers() {
         let first = ledger.submit(tenant, again.clone()).await.unwrap();
         assert_eq!(copy.submit(other, again.clone()).await.unwrap(), first);
         assert!(first.is_repeat);
+        // each under a mask of its own vault
+        let theirs = copy.events(other, recorded.position, 1).unwrap().remove(0).envelope.content_hash;
+        let hashes = [recorded.envelope.content_hash, theirs, again.content_hash];
+        assert!(hashes[0] != hashes[1] && hashes[0] != hashes[2] && hashes[1] != hashes[2], "{hashes:x?}");
         let another = crate::ledger::Submission { content_hash: 1, ..again };
         assert_eq!(copy.submit(other, another).await, Err(SubmitError::IdReused));
         asked += 1;

@@ -26,6 +26,14 @@ pub struct Token {
     pub since: Time,
 }
 
+impl Token {
+    /// Whether it opens anything at this instant: an import puts tokens on record without their secrets.
+    #[must_use]
+    pub fn is_good_at(&self, now: Time) -> bool {
+        !self.is_revoked && self.hash != [0; 32] && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
 /// From the record at this position on, heads are signed with another key. Keys as C2SP signed-note writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogKeyRotation {

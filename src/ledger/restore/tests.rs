@@ -1,13 +1,15 @@
 //! Backups of real folders, stopped and running, there and back; and what is no backup.
 
 use super::*;
-use crate::domain::command::{Actor, Door};
+use crate::domain::command::{Actor, Command, Door, Intake};
 use crate::domain::event::Event;
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::facts::Role;
+use crate::domain::ids::{TenantId, TokenId, UserId};
+use crate::domain::time::Time;
 use crate::ledger::backup::{BackupError, backup_folder};
 use crate::ledger::replay::{ReplayOptions, replay};
 use crate::ledger::tests::{inventory, lived_in, open, submission, user};
-use crate::ledger::{Ledger, NoProgress};
+use crate::ledger::{Ask, Ledger, NoProgress};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn backup(dir: &Path, master_key: Option<&Path>) -> Result<Vec<u8>, BackupError> {
@@ -72,6 +74,32 @@ async fn a_restored_backup_is_a_new_log_with_the_same_history() {
     mark.write(&to).unwrap();
     open(&to).stop().await;
     assert_eq!((told(&to), RestoredMark::read(&to).unwrap()), (noted, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_tells_which_tokens_open_what_it_restored() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    let now = ledger.clock().now();
+    let asked = async |command| {
+        ledger.submit(tenant, submission(None, Ask::Intake(Intake::Command(command)))).await.unwrap();
+    };
+    // the last one is as an import leaves them
+    for (name, expires_at, hash) in
+        [("old", None, 1), ("kept", None, 2), ("ended", Some(Time(now.0 + 1)), 3), ("lost", None, 4), ("no", None, 0)]
+    {
+        asked(Command::IssueToken { name: name.into(), role: Role::Admin, hash: [hash; 32], expires_at }).await;
+    }
+    asked(Command::RevokeToken { token: TokenId(0) }).await;
+    let mut bytes = vec![];
+    ledger.backup(&mut bytes, &NoProgress).unwrap();
+    asked(Command::RevokeToken { token: TokenId(3) }).await;
+    ledger.stop().await;
+    let restored = put_back(&bytes, &parent.path().join("new")).unwrap();
+    let told: Vec<&str> = restored.tokens_at(Time(now.0 + 1)).map(|(_, token)| token.name.as_str()).collect();
+    assert_eq!(told, ["kept", "lost"]);
+    assert!(restored.tokens_at(now).all(|(slug, token)| slug == "acme" && token.since == now));
 }
 
 #[tokio::test(flavor = "multi_thread")]

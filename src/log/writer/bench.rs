@@ -161,7 +161,9 @@ impl Bench {
         if let Some(command_id) = &command_id
             && let Some(receipt) = self.receipt(tenant, record::command_key(command_id))?
         {
-            let is_same = receipt.content_hash == content_hash;
+            // a log that was begun by an earlier program has plain hashes, which no client has made to be like a masked one
+            let is_same = receipt.content_hash == content_hash
+                || receipt.content_hash == self.vault.masked(tenant.0, command_id, content_hash);
             let repeat = || Begun::Repeat(Box::new(Repeat { receipt, command_id: command_id.clone() }));
             return if is_same { Ok(repeat()) } else { Err(SubmitError::IdReused) };
         }
