@@ -1,6 +1,7 @@
 //! Lives of an organization against simulated stores, through the public contract and over real sockets: linked, synced,
 //! confirmed, sold out, refunded, drifted, and in the end the ledger and the store agree seat by seat.
 
+mod again;
 mod apple;
 mod both;
 mod console;

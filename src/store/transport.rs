@@ -5,11 +5,17 @@
 
 use super::terms::Trouble;
 use crate::clock::monotonic;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
+use httpdate::parse_http_date;
+use parking_lot::Mutex;
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+
+/// A store that asks for more than this is asked again all the same.
+const REST_MAX: Duration = Duration::from_secs(3600);
 
 /// Bounds of every call.
 #[derive(Debug, Clone, Copy)]
@@ -108,12 +114,14 @@ pub struct Transport {
     http: Client,
     limits: TransportLimits,
     places: Semaphore,
+    /// The store asked not to be called before; whoever does it meanwhile hears so from us.
+    not_before: Mutex<Option<Instant>>,
 }
 
 impl Transport {
     #[must_use]
     pub fn new(http: Client, limits: TransportLimits) -> Self {
-        Self { http, limits, places: Semaphore::new(limits.parallel_max.max(1)) }
+        Self { http, limits, places: Semaphore::new(limits.parallel_max.max(1)), not_before: Mutex::new(None) }
     }
 
     #[must_use]
@@ -171,16 +179,23 @@ impl Transport {
             | Trouble::TakenOver(_)
             | Trouble::Unreachable(_)
             | Trouble::Malformed(_)
-            | Trouble::Refused { .. } => drawn,
+            | Trouble::Refused { .. } => drawn.max(self.asked_to_wait().unwrap_or_default()),
         }
     }
 
     async fn attempt(&self, request: RequestBuilder) -> Result<Answer, Failed> {
         let closed = |_| Failed { trouble: Trouble::Unreachable("stopped".into()), may_have_happened: false };
         let _place = self.places.acquire().await.map_err(closed)?;
+        if let Some(left) = self.asked_to_wait() {
+            let trouble = Trouble::Throttled { retry_after_seconds: Some(left.as_secs() + 1) };
+            return Err(Failed { trouble, may_have_happened: false });
+        }
         let response = request.timeout(self.limits.attempt_max).send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
-        let retry_after_seconds = retry_after(&response);
+        let retry_after_seconds = retry_after(response.headers()).filter(|_| wants_rest(status));
+        if let Some(seconds) = retry_after_seconds {
+            self.rest(Duration::from_secs(seconds));
+        }
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failed { trouble: Trouble::Throttled { retry_after_seconds }, may_have_happened: false });
         }
@@ -193,6 +208,18 @@ impl Transport {
         }
         let body = self.body(response).await?;
         Ok(Answer { status, body })
+    }
+
+    /// All who call are told, not only the one who asked first: the store counts an account's calls together.
+    fn rest(&self, wait: Duration) {
+        let until = monotonic() + wait.min(REST_MAX);
+        let mut not_before = self.not_before.lock();
+        *not_before = Some(not_before.map_or(until, |earlier| earlier.max(until)));
+    }
+
+    fn asked_to_wait(&self) -> Option<Duration> {
+        let until = (*self.not_before.lock())?;
+        Some(until.saturating_duration_since(monotonic())).filter(|left| !left.is_zero())
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failed> {
@@ -214,9 +241,19 @@ fn jittered(up_to: Duration) -> Duration {
     up_to.mul_f64(share)
 }
 
-/// In seconds; a date is none that a store sends.
-fn retry_after(response: &Response) -> Option<u64> {
-    response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+/// Which answers may say when to come back.
+fn wants_rest(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// In seconds, or until a date (RFC 9110, 10.2.3), which is one of the store's clock.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    let said = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let after = said(header::RETRY_AFTER)?;
+    after.parse().ok().or_else(|| {
+        let (date, now) = (parse_http_date(after).ok()?, parse_http_date(said(header::DATE)?).ok()?);
+        Some(date.duration_since(now).map_or(0, |left| left.as_secs()))
+    })
 }
 
 fn unreachable(error: &reqwest::Error) -> Failed {

@@ -34,6 +34,11 @@ const EVENTS_MAX: usize = 4096;
 /// After "not enough" the store is read again: the more often it says so in a row, the later.
 const REREAD_WAIT_MIN: Duration = Duration::from_secs(5);
 const REREAD_WAIT_MAX: Duration = Duration::from_secs(600);
+/// A pass that was begun by itself and came to nothing is begun again, later each time.
+const AGAIN_WAIT_MIN: Duration = Duration::from_secs(5);
+const AGAIN_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Where nothing is synced by itself somebody may be about to ask for a sync.
+const NAMES_WAIT: Duration = Duration::from_secs(30);
 
 /// What can be seen of a worker while it works.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +126,11 @@ struct Worker {
     passing: Option<(Sync, u64, Passing)>,
     looking: Option<JoinHandle<Looked>>,
     next_sync: Option<Instant>,
+    /// When a unit is read that was not yet, and of which nothing is settled before: where nothing is synced by itself, too.
+    next_names: Option<Instant>,
+    /// Whether the pass that runs was begun by itself, and only for names.
+    by_itself: Option<bool>,
+    again_wait: Duration,
     reread_wait: Duration,
 }
 
@@ -144,6 +154,9 @@ pub async fn run(teller: Teller, post: Post) -> Option<String> {
         passing: None,
         looking: None,
         next_sync,
+        next_names: None,
+        by_itself: None,
+        again_wait: AGAIN_WAIT_MIN,
         reread_wait: REREAD_WAIT_MIN,
     };
     let ended = worker.work().await;
@@ -209,8 +222,8 @@ impl Worker {
     fn next_look(&self) -> Instant {
         let now = monotonic();
         let idle = now + Duration::from_secs(60);
-        let sync = self.next_sync.filter(|_| self.passing.is_none());
-        let due = [self.list.next_due(&self.closed), self.next_of_units(now), sync];
+        let pass = [self.next_sync, self.next_names].into_iter().flatten().min().filter(|_| self.passing.is_none());
+        let due = [self.list.next_due(&self.closed), self.next_of_units(now), pass];
         due.into_iter().flatten().fold(idle, Instant::min)
     }
 
@@ -244,13 +257,24 @@ impl Worker {
         }
         let provider = self.post.provider;
         let now = monotonic();
-        if self.next_sync.is_some_and(|due| due <= now) {
-            self.next_sync = (self.post.sync_every > Duration::ZERO).then(|| now + self.post.sync_every);
-            let start = Command::StartSync { provider, is_full: true, is_dry_run: false, is_connected: true };
+        self.want_names(now);
+        let is_due = |next: Option<Instant>| next.is_some_and(|due| due <= now);
+        if is_due(self.next_sync) || is_due(self.next_names) {
+            let is_dry_run = !is_due(self.next_sync);
+            if !is_dry_run {
+                self.next_sync = (self.post.sync_every > Duration::ZERO).then(|| now + self.post.sync_every);
+            }
+            self.next_names = None;
+            self.by_itself = Some(is_dry_run);
+            let start = Command::StartSync { provider, is_full: true, is_dry_run, is_connected: true };
             self.teller.command(start).await?;
         }
         let running = self.teller.read(|view| view.state.running_sync(provider).cloned())?;
-        let Some(sync) = running else { return Ok(()) };
+        let Some(sync) = running else {
+            // one that was to begin could not
+            self.begin_again();
+            return Ok(());
+        };
         let begun_at = self.teller.read(|view| view.state.next_position)?;
         let asked = PassAsked {
             is_full: sync.is_full,
@@ -277,6 +301,7 @@ impl Worker {
             Ok(read) => read,
             Err(trouble) => {
                 self.fail(sync.id, trouble.to_string()).await?;
+                self.begin_again();
                 return self.take_looks(looked).await;
             }
         };
@@ -294,9 +319,13 @@ impl Worker {
         };
         let taken = match take(taking, pass, self.remembered.clone(), self.old_names.clone()).await {
             Ok(taken) => taken,
-            Err(Untold::Refused(reason)) => return self.fail(id, reason).await,
+            Err(Untold::Refused(reason)) => {
+                self.begin_again();
+                return self.fail(id, reason).await;
+            }
             Err(untold @ Untold::Stopped(_)) => return Err(untold),
         };
+        self.by_itself = None;
         // what only looks concludes nothing
         if !is_dry_run {
             self.remembered = taken.remembered;
@@ -306,8 +335,32 @@ impl Worker {
         for (_, unit) in self.units.iter_mut().enumerate().filter(|(place, _)| read.contains(place)) {
             unit.has_read |= is_complete;
         }
+        // one that a pass left out is not asked for pass after pass
+        let is_unread = self.units.iter().any(Unit::is_unread);
+        self.again_wait = if is_unread { (self.again_wait * 2).min(AGAIN_WAIT_MAX) } else { AGAIN_WAIT_MIN };
         self.list.hurry(monotonic());
         Ok(())
+    }
+
+    /// A unit that lets us in and was not read waits for no regular sync. Where there are such, that is the next one.
+    fn want_names(&mut self, now: Instant) {
+        if !self.units.iter().any(Unit::is_unread) {
+            self.next_names = None;
+        } else if self.post.sync_every > Duration::ZERO {
+            let soon = now + self.again_wait;
+            self.next_sync = Some(self.next_sync.map_or(soon, |due| due.min(soon)));
+        } else {
+            self.next_names.get_or_insert(now + NAMES_WAIT);
+        }
+    }
+
+    /// What a pass was begun for is still wanted when it came to nothing.
+    fn begin_again(&mut self) {
+        let Some(is_for_names) = self.by_itself.take() else { return };
+        let soon = monotonic() + self.again_wait.mul_f64(0.5 + jitter() / 2.0);
+        self.again_wait = (self.again_wait * 2).min(AGAIN_WAIT_MAX);
+        let next = if is_for_names { &mut self.next_names } else { &mut self.next_sync };
+        *next = Some(next.map_or(soon, |due| due.min(soon)));
     }
 
     async fn fail(&self, sync: SyncId, reason: String) -> Result<(), Untold> {

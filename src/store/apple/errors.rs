@@ -130,10 +130,10 @@ impl AppleError {
     pub(super) fn trouble(self) -> Trouble {
         let refused = |status| Trouble::Refused { status, words: self.words() };
         match self.meaning() {
-            Meaning::Credentials(_) => Trouble::Credentials(self.words()),
+            // a unit that was removed is closed for good, and says nothing of the others
+            Meaning::Credentials(_) | Meaning::Gone => Trouble::Credentials(self.words()),
             Meaning::Busy => Trouble::Throttled { retry_after_seconds: None },
             Meaning::Broken => refused(self.status.max(500)),
-            Meaning::Gone => refused(410),
             Meaning::StaleVersion
             | Meaning::StaleCursor
             | Meaning::NoSuchPage
@@ -194,7 +194,7 @@ mod tests {
             (9621, 401, Some(credentials("9621: the content token has expired")), false),
             (9625, 401, Some(credentials("9625: the content token was revoked")), false),
             (9646, 429, Some(Trouble::Throttled { retry_after_seconds: None }), false),
-            (9634, 410, Some(Trouble::Refused { status: 410, words: "9634: the service was removed".into() }), false),
+            (9634, 410, Some(Trouble::Credentials("9634: the service was removed".into())), false),
             (0, 401, Some(credentials("0: the store lets nobody in with this token")), false),
             (9703, 400, None, true),
             (9999, 400, None, true),

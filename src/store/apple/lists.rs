@@ -5,7 +5,7 @@ use super::super::terms::Trouble;
 use super::super::transport::Answer;
 use super::client::{AppleClient, Refused};
 use super::errors::Meaning;
-use super::wire::{Asset, AssetsPage, Assignment, AssignmentsPage, Place, User, UsersPage};
+use super::wire::{Asset, AssetsPage, Assignment, AssignmentsPage, Place, UNLIMITED, User, UsersPage};
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
 
@@ -79,7 +79,11 @@ impl AppleClient {
     /// # Errors
     /// When a page can't be read.
     pub async fn assets(&self, told: impl Fn(usize)) -> Result<Listed<Asset>, Trouble> {
-        let records = |page: AssetsPage| [page.assets, page.unlimited_assets].concat();
+        // they have no count
+        let unlimited = |asset| Asset { total_count: UNLIMITED, ..asset };
+        let records = |page: AssetsPage| {
+            page.assets.into_iter().chain(page.unlimited_assets.into_iter().map(unlimited)).collect()
+        };
         Ok(self.list("/assets", &[], records, told).await?)
     }
 

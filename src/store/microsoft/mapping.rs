@@ -25,7 +25,8 @@ pub(super) enum Kind {
     },
     Removed(LicenseType),
     /// With what the ledger has no word for.
-    Unsupported(String),
+    /// Of either type where the store names one that is not known.
+    Unsupported(Option<LicenseType>, String),
 }
 
 fn is(word: &str, text: &str) -> bool {
@@ -36,11 +37,11 @@ pub(super) fn kind(entry: &InventoryEntry) -> Kind {
     let license_type = match entry.license_type.as_str() {
         text if is("online", text) => LicenseType::Online,
         text if is("offline", text) => LicenseType::Offline,
-        text => return Kind::Unsupported(said("license type", text)),
+        text => return Kind::Unsupported(None, said("license type", text)),
     };
     match entry.status.as_deref() {
         Some(text) if is("removed", text) => return Kind::Removed(license_type),
-        Some(text) if !is("active", text) => return Kind::Unsupported(said("status", text)),
+        Some(text) if !is("active", text) => return Kind::Unsupported(Some(license_type), said("status", text)),
         Some(_) | None => {}
     }
     let policy = match entry.distribution_policy.as_deref() {
@@ -52,10 +53,10 @@ pub(super) fn kind(entry: &InventoryEntry) -> Kind {
         Some(capacity) if capacity >= NO_LIMIT => Owned::Unlimited,
         Some(capacity) => match u64::try_from(capacity) {
             Ok(capacity) => Owned::Count(capacity),
-            Err(_) => return Kind::Unsupported("a capacity below zero".into()),
+            Err(_) => return Kind::Unsupported(Some(license_type), "a capacity below zero".into()),
         },
         None if license_type == LicenseType::Offline || policy == DistributionPolicy::Open => Owned::Unlimited,
-        None => return Kind::Unsupported("a restricted pool without a capacity".into()),
+        None => return Kind::Unsupported(Some(license_type), "a restricted pool without a capacity".into()),
     };
     let used = match (license_type, policy, owned, entry.available_seats) {
         (LicenseType::Online, DistributionPolicy::Restricted, Owned::Count(owned), Some(free)) => {
@@ -240,10 +241,23 @@ mod tests {
             ),
             (json!({"licenseType": "Offline"}), pool(Offline, Restricted, Owned::Unlimited, None)),
             (json!({"licenseType": "Offline", "status": "removed"}), Kind::Removed(Offline)),
-            (json!({"licenseType": "Lease"}), Kind::Unsupported("license type \"Lease\"".into())),
-            (json!({"licenseType": "Online", "status": "Frozen\n"}), Kind::Unsupported("status \"Frozen\"".into())),
-            (json!({"licenseType": "Online"}), Kind::Unsupported("a restricted pool without a capacity".into())),
-            (json!({"licenseType": "Online", "seatCapacity": -1}), Kind::Unsupported("a capacity below zero".into())),
+            (json!({"licenseType": "Lease"}), Kind::Unsupported(None, "license type \"Lease\"".into())),
+            (
+                json!({"licenseType": "Online", "status": "Frozen\n"}),
+                Kind::Unsupported(Some(LicenseType::Online), "status \"Frozen\"".into()),
+            ),
+            (
+                json!({"licenseType": "Offline", "status": "Frozen"}),
+                Kind::Unsupported(Some(LicenseType::Offline), "status \"Frozen\"".into()),
+            ),
+            (
+                json!({"licenseType": "Online"}),
+                Kind::Unsupported(Some(LicenseType::Online), "a restricted pool without a capacity".into()),
+            ),
+            (
+                json!({"licenseType": "Online", "seatCapacity": -1}),
+                Kind::Unsupported(Some(LicenseType::Online), "a capacity below zero".into()),
+            ),
         ];
         for (said, expected) in table {
             assert_eq!(kind(&entry(said.clone())), expected, "{said}");

@@ -126,10 +126,16 @@ fn distinct(entries: Vec<InventoryEntry>) -> Vec<(PoolKey, InventoryEntry, Kind)
             Kind::Removed(license_type) => {
                 known.entry(mapping::pool_key(&entry.key, *license_type)).or_insert((entry, kind));
             }
-            Kind::Unsupported(_) => unsupported.push((mapping::pool_key(&entry.key, LicenseType::Online), entry, kind)),
+            Kind::Unsupported(license_type, _) => {
+                let either = [LicenseType::Online, LicenseType::Offline].into_iter();
+                let keys = either.filter(|it| license_type.is_none_or(|only| only == *it));
+                unsupported.extend(keys.map(|it| (mapping::pool_key(&entry.key, it), entry.clone(), kind.clone())));
+            }
         }
     }
     let known: Vec<_> = known.into_iter().map(|(key, (entry, kind))| (key, entry, kind)).collect();
+    // one after the other, whatever stood between them
+    unsupported.sort_by(|one: &(PoolKey, InventoryEntry, Kind), other| one.0.cmp(&other.0));
     unsupported.retain(|(key, _, _)| known.binary_search_by(|(known, _, _)| known.cmp(key)).is_err());
     unsupported.dedup_by(|one, other| one.0 == other.0);
     known.into_iter().chain(unsupported).collect()
@@ -147,7 +153,7 @@ async fn pool(
     let (license_type, policy, owned, used) = match kind {
         Kind::Pool { license_type, policy, owned, used } => (license_type, policy, owned, used),
         Kind::Removed(_) => return Ok(Found::Gone),
-        Kind::Unsupported(why) => return Ok(Found::Unsupported(key, why)),
+        Kind::Unsupported(_, why) => return Ok(Found::Unsupported(key, why)),
     };
     let described = describe(client, memory, asked, entry).await?;
     if let Some(why) = &described.not_an_app {

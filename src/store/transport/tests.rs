@@ -102,6 +102,49 @@ async fn a_store_that_asks_for_more_time_than_there_is_gets_it_from_the_caller()
 }
 
 #[tokio::test]
+async fn who_calls_before_the_time_that_a_store_asked_for_hears_so_without_a_call() {
+    for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY] {
+        let calls = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&calls);
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let dates = [("date", "Sat, 28 Nov 2026 23:30:00 GMT"), ("retry-after", "Sun, 29 Nov 2026 00:30:00 GMT")];
+            (status, dates).into_response()
+        };
+        let router = Router::new().route("/", any(answer));
+        let listening =
+            Listening::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router).await.expect("a free port");
+        let (_town, _other, transport) = started().await;
+        for turn in 0..5 {
+            let failed = ask(&transport, &listening.url(), Repeat::Always).await.expect_err("it does not wait");
+            let is_throttled = matches!(failed.trouble, Trouble::Throttled { retry_after_seconds: Some(3590..=3600) });
+            assert!(is_throttled || (turn == 0 && status == StatusCode::BAD_GATEWAY), "{turn}: {failed:?}");
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "{status}");
+    }
+}
+
+#[test]
+fn when_to_come_back_is_said_in_seconds_or_as_a_date_of_the_stores_clock() {
+    let told = |after: &str, date: Option<&str>| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, after.parse().expect("a value"));
+        if let Some(date) = date {
+            headers.insert(header::DATE, date.parse().expect("a value"));
+        }
+        retry_after(&headers)
+    };
+    let (at, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:07 GMT");
+    assert_eq!(told(" 120 ", None), Some(120));
+    assert_eq!(told(later, Some(at)), Some(30));
+    assert_eq!(told(at, Some(later)), Some(0), "it is over");
+    assert_eq!(told(later, None), None, "by no clock");
+    for not_a_time in ["", "soon", "-1", "1.5"] {
+        assert_eq!(told(not_a_time, Some(at)), None, "{not_a_time}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_there_is_no_doubt_and_a_long_answer_is_not_read() {
     let (_town, listening, transport) = started().await;
     let url = listening.url();

@@ -55,6 +55,11 @@ impl Unit {
         self.trouble.as_ref().is_some_and(Trouble::shuts_the_account)
     }
 
+    /// Whether it lets us in and waits to be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.was_let_in && !self.has_read && !self.is_shut()
+    }
+
     /// Whether seats may be settled now.
     fn is_open(&self, now: Instant) -> bool {
         !self.is_shut() && self.has_read && self.not_before <= now
@@ -133,9 +138,9 @@ impl Worker {
         unit.take(trouble, monotonic());
     }
 
-    /// Whatever passes is over until it is met again.
+    /// Whatever passes is over until it is met again; why a unit could not be read stands until it was.
     pub(super) fn end_troubles(&mut self, now: Instant) {
-        for unit in self.units.iter_mut().filter(|unit| !unit.is_shut() && unit.not_before <= now) {
+        for unit in self.units.iter_mut().filter(|unit| unit.has_read && !unit.is_shut() && unit.not_before <= now) {
             unit.trouble = None;
         }
     }
