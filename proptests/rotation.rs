@@ -7,7 +7,7 @@ use crate::merkle_log::{act, head, key, service};
 use crate::reader::reader;
 use crate::strangers::accepts_note;
 use crate::witness::{Witness, cosigned, submission};
-use seatledger::merkle::{Checkpoint, KeyRange, KeysError, LogKeys, Policy, Signer};
+use seatledger::merkle::{Checkpoint, KeyKind, KeyRange, KeysError, LogKeys, Policy, Signer};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -157,7 +157,7 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
     TOWN.build(&t);
     let mut crowd = Crowd::new(TOWN, "asker".to_owned(), 3);
     let first = key(&t);
-    head(&t);
+    let published = head(&t);
     service.stop();
     let secret = fs::read_to_string(service.data().join("log.key")).expect("a key");
     for _ in 0..2 {
@@ -201,12 +201,24 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
     told(false, "no log of the policy has signed the head");
     let mut forged: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
     let handover = forged["keys"][0]["handover"].as_str().expect("a head").to_owned();
-    forged["keys"][0]["handover"] = handover.lines().take(5).map(|line| format!("{line}\n")).collect::<String>().into();
+    forged["keys"][0]["handover"] = handover.lines().take(6).map(|line| format!("{line}\n")).collect::<String>().into();
     fs::write(&keys, forged.to_string()).expect("written");
     told(false, "is not signed by both");
     forged["keys"][0]["handover"] = serde_json::Value::Null;
     fs::write(&keys, forged.to_string()).expect("written");
     told(false, "no log of the policy has signed the head");
+    // a stranger signs under a head that was published, or under what hands over to another
+    let stranger = Signer::new(first.name(), &[9; 32]).expect("a name");
+    for (note, why) in [(published.note, "names no keys"), (handover, "names other keys")] {
+        let text = note.split("\n\n").next().expect("a text").to_owned() + "\n";
+        let size = text.parse::<Checkpoint>().expect("a checkpoint").size;
+        forged["keys"] = serde_json::json!([
+            {"key": first.to_string(), "from_size": 1, "to_size": size, "handover": format!("{note}{}\n", stranger.sign(&text))},
+            {"key": stranger.verifier_key(KeyKind::Plain).to_string(), "from_size": size, "to_size": null, "handover": null},
+        ]);
+        fs::write(&keys, forged.to_string()).expect("written");
+        told(false, why);
+    }
     fs::write(&keys, &listed).expect("written");
     // a thief of the first key signs the newest head: the list says that it does so no more
     let secret: [u8; 32] = hex::decode(secret.trim()).expect("hex").try_into().expect("32 bytes");

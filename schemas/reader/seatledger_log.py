@@ -15,7 +15,7 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
 
 With --policy, a file as C2SP tlog-policy has it, check asks that of the log's checkpoint as well. Without one the signatures
 are not looked at. Where the log's key was changed since the policy was written, the log's `keys` lead from that key to the one of
-today, over heads that both have signed; head takes them with --keys. Not here: a certificate's signature, and personal names, which are sealed.
+today, over heads that name two keys and that both have signed; head takes them with --keys. Not here: a certificate's signature, and personal names, which are sealed.
 
 Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
 """
@@ -363,7 +363,7 @@ class Key:
             raise Broken(f"{text!r} is no verifier key: {error}") from error
         if len(data) != 33 or data[0] not in (1, 4) or hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8] != key_id:
             raise Broken(f"{text!r} is no verifier key of Ed25519")
-        self.name, self.key_id, self.kind, self.key = name, bytes.fromhex(key_id), data[0], data[1:]
+        self.text, self.name, self.key_id, self.kind, self.key = text, name, bytes.fromhex(key_id), data[0], data[1:]
 
     def named(self, name):
         """The same key under another name."""
@@ -418,13 +418,18 @@ class Keys:
             self.listed.append((key, first, last, entry["handover"]))
 
     def hands_over(self, place):
-        """Whether a head that both have signed leads from this key to the next."""
+        """Whether a head that names this key and the next, and that both have signed, leads from one to the other."""
         key, _, last, handover = self.listed[place]
         if handover is None or place + 1 == len(self.listed):
             return False
         text, lines = signed_text(handover.encode())
         origin, size, _ = checkpoint(handover.encode())
         both = key, self.listed[place + 1][0].named(key.name)
+        named = text.decode().split("\n")[3:-1]
+        if not named:
+            raise Broken(f"what should hand over from key {place} of the list to the next names no keys: it is a head like any other")
+        if named != [f"key-change {both[0].text} {both[1].text}"]:
+            raise Broken(f"what should hand over from key {place} of the list to the next names other keys")
         if origin != key.name or size != last or not all(one.has_signed(text, lines) for one in both):
             raise Broken(f"what hands over from key {place} of the list to the next is not signed by both, or of another size")
         return True
