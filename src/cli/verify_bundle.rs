@@ -16,7 +16,7 @@ Checks every byte of the file: the log's signature under the head, that each rec
 are what its record says. Names of people and devices are sealed in the records: their words are the service's alone.
 
 The key is what GET /v1/tenants/TENANT/log/key answers. Keep it apart from what it checks: without --key the one in the bundle
-is taken, and then the file only agrees with itself.
+is taken, and then the file only agrees with itself. Of witnesses only those count whose keys are given.
 
 Exit codes: 0 all of it is proven, 1 something is not and is named, 5 the file can't be read.
 
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
             "size": about.size,
             "events": about.events,
             "witnesses": verified.witnesses,
+            "claimed_witnesses": verified.claimed_witnesses,
             "is_key_its_own": verified.is_key_its_own,
             "other_schemas": verified.other_schemas,
         }))?;
@@ -70,6 +71,12 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     }
     for witness in &verified.witnesses {
         output::line(&format!("cosigned by {witness}"))?;
+    }
+    for claimed in &verified.claimed_witnesses {
+        output::note(&format!(
+            "not trusted: {claimed} is said to have cosigned it, by a key that is named in the file itself and nowhere else \
+             (--key takes keys of witnesses, too)"
+        ));
     }
     for schema in &verified.other_schemas {
         output::note(&format!("{schema} in it is not the one of this program"));

@@ -10,10 +10,11 @@ use crate::audit::export::ndjson_line;
 use crate::domain::event::Recorded;
 use crate::ledger::decode_record;
 use crate::merkle::{
-    Checkpoint, CheckpointError, KeyKind, NOTE_BYTES_MAX, PROOF_FILE_BYTES_MAX, ProofError, ProofFile, ProofFileError,
-    VerifierKey, check_inclusion, leaf,
+    Checkpoint, CheckpointError, KeyKind, NOTE_BYTES_MAX, Note, PROOF_FILE_BYTES_MAX, ProofError, ProofFile,
+    ProofFileError, VerifierKey, check_inclusion, leaf,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 const SMALL_BYTES_MAX: usize = 64 << 10;
@@ -68,6 +69,8 @@ pub struct VerifiedBundle {
     pub about: About,
     /// The names of the known witnesses that have cosigned the head.
     pub witnesses: Vec<String>,
+    /// The names of others that have, by keys that stand in the bundle alone: anybody can put such keys there.
+    pub claimed_witnesses: Vec<String>,
     /// The key stood in the bundle alone: that the log is whose it says, nobody has shown.
     pub is_key_its_own: bool,
     /// Documents in it that are others than this program's.
@@ -99,7 +102,9 @@ pub fn verify(
     let is_log = |key: &&VerifierKey| key.kind() == KeyKind::Plain;
     let is_key_its_own = !keys.iter().any(|key| is_log(&key));
     let logs: Vec<&VerifierKey> = if is_key_its_own { &inside } else { keys }.iter().filter(is_log).collect();
-    let (head, witnesses) = head_of(&note, &about, &logs, keys.iter().chain(&inside))?;
+    let (head, signed) = head_of(&note, &about, &logs)?;
+    let witnesses = cosigners(&signed, keys.iter());
+    let claimed_witnesses = cosigners(&signed, inside.iter().filter(|key| !keys.contains(key)));
     let lines = files.next(EVENTS, EVENTS_BYTES_MAX)?;
     let lines = lines_of(&lines, &about)?;
     let mut before = None;
@@ -121,7 +126,7 @@ pub fn verify(
         }
     }
     files.end()?;
-    Ok(VerifiedBundle { about, witnesses, is_key_its_own, other_schemas })
+    Ok(VerifiedBundle { about, witnesses, claimed_witnesses, is_key_its_own, other_schemas })
 }
 
 fn keys_of(bytes: &[u8]) -> Result<Vec<VerifierKey>, BundleError> {
@@ -129,13 +134,8 @@ fn keys_of(bytes: &[u8]) -> Result<Vec<VerifierKey>, BundleError> {
     (1..).zip(text.lines()).map(|(number, line)| line.parse().map_err(|_| BundleError::Keys(number))).collect()
 }
 
-/// The head that a known log has signed, and the names of the witnesses that have, too.
-fn head_of<'k>(
-    note: &[u8],
-    about: &About,
-    logs: &[&VerifierKey],
-    known: impl Iterator<Item = &'k VerifierKey>,
-) -> Result<(Checkpoint, Vec<String>), BundleError> {
+/// The head that a known log has signed.
+fn head_of(note: &[u8], about: &About, logs: &[&VerifierKey]) -> Result<(Checkpoint, Note), BundleError> {
     let named = logs.iter().filter(|key| key.name() == about.log);
     let (mut opened, mut failed) = (None, None);
     for key in named {
@@ -152,16 +152,19 @@ fn head_of<'k>(
     if head.size != about.size {
         return Err(BundleError::Size { said: about.size, found: head.size });
     }
-    let mut witnesses = Vec::new();
-    for witness in known.filter(|key| key.kind() == KeyKind::Cosigner) {
+    Ok((head, note))
+}
+
+/// The names of those of these witnesses that have cosigned the head.
+fn cosigners<'k>(note: &Note, keys: impl Iterator<Item = &'k VerifierKey>) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for witness in keys.filter(|key| key.kind() == KeyKind::Cosigner) {
         let signed = note.signatures.iter().find(|signature| witness.is_named_by(signature));
         if signed.is_some_and(|signature| witness.check(&note.text, signature).is_ok()) {
-            witnesses.push(witness.name().to_owned());
+            names.insert(witness.name().to_owned());
         }
     }
-    witnesses.sort_unstable();
-    witnesses.dedup();
-    Ok((head, witnesses))
+    names.into_iter().collect()
 }
 
 fn lines_of<'l>(bytes: &'l [u8], about: &About) -> Result<Vec<&'l str>, BundleError> {

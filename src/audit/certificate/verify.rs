@@ -78,7 +78,8 @@ impl Verified {
 }
 
 /// Checks everything that a certificate says. `keys` are the verifier keys of logs, as they are published for heads, and up to
-/// which size each of them signs: an older size may be signed by a newer key, and a newer one not by an older. `progress` hears how many records of how many were counted. Blocking.
+/// which size each of them signs: an older size may be signed by a newer key, and a newer one not by an older. `progress` hears
+/// how many records of how many were counted. Blocking.
 ///
 /// # Errors
 /// What keeps its figures from being compared at all.

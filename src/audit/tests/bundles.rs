@@ -223,6 +223,31 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
     assert!(matches!(check(&packed(&files), &[other]), Err(BundleError::Checkpoint(_))));
     let own = check(&packed(&files), &[]).unwrap();
     assert!(own.is_key_its_own);
+    // anybody cosigns the head under a good name, and puts a key of his own beside the log's
+    let witness = Signer::new("witness.example/w1", &[8; 32]).unwrap();
+    let its_key = witness.verifier_key(KeyKind::Cosigner);
+    let note = String::from_utf8(files[place].1.clone()).unwrap();
+    let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let cosigned = format!("{note}{}\n", witness.cosign(&text, 1_790_000_000));
+    let mut forged = files.clone();
+    for (name, bytes) in &mut forged {
+        let said = String::from_utf8(bytes.clone()).unwrap();
+        match name.as_str() {
+            "checkpoint" => *bytes = cosigned.clone().into_bytes(),
+            "keys" => *bytes = format!("{said}{its_key}\n").into_bytes(),
+            proof if proof.starts_with("proofs/") => *bytes = said.replacen(&note, &cosigned, 1).into_bytes(),
+            _ => {}
+        }
+    }
+    let name = vec![its_key.name().to_owned()];
+    for (known, witnesses, claimed) in [
+        (vec![key(&world)], vec![], name.clone()),
+        (vec![], vec![], name.clone()),
+        (vec![key(&world), its_key], name, vec![]),
+    ] {
+        let checked = check(&packed(&forged), &known).unwrap();
+        assert_eq!((checked.witnesses, checked.claimed_witnesses), (witnesses, claimed), "{known:?}");
+    }
     // what no record says in plain, nobody proves: a name is the service's word
     let renamed = text.replacen("@acme.example", "@other.example", 1);
     assert_ne!(renamed, text);
