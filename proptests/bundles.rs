@@ -31,9 +31,11 @@ fn a_bundle_is_checked_by_us_and_by_strangers_with_nothing_else() {
     let (code, words) = verify(&bundle, &["--key", &key]);
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("and say what is said") && !words.contains("the bundle's own"), "{words}");
+    assert!(words.contains("no proof covers the names") && !words.contains("WARNING"), "{words}");
     let (code, words) = verify(&bundle, &["--json"]);
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("\"is_proven\":true") && words.contains("\"is_key_its_own\":true"), "{words}");
+    assert!(words.contains("\"are_names_proven\":false"), "{words}");
     // everything that is about the pool is in it
     let folder = PathBuf::from(audit.path("unpacked"));
     let mut archive = tar::Archive::new(fs::File::open(&bundle).expect("a file"));

@@ -3,7 +3,8 @@
 
 use super::read::Files;
 use super::{
-    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, proof_name,
+    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, VERSION,
+    proof_name, readme,
 };
 use crate::audit::events::{EventView, NAMES, PROFILE};
 use crate::audit::export::ndjson_line;
@@ -37,6 +38,8 @@ pub enum BundleError {
     Sum(String),
     #[error("something stands behind the end of the bundle")]
     Behind,
+    #[error("{0} is not the one that version {VERSION} of this program puts there, and {ABOUT} says that it did")]
+    Replaced(String),
     #[error("{ABOUT}: {0}")]
     About(String),
     #[error("{KEYS}: line {0} is no verifier key")]
@@ -73,8 +76,9 @@ pub struct VerifiedBundle {
     pub claimed_witnesses: Vec<String>,
     /// The key stood in the bundle alone: that the log is whose it says, nobody has shown.
     pub is_key_its_own: bool,
-    /// Documents in it that are others than this program's.
-    pub other_schemas: Vec<String>,
+    /// What stands in it beside the evidence, to be read or run, and is not what this program puts there: another version made the
+    /// bundle, or somebody who says so.
+    pub other_files: Vec<String>,
 }
 
 /// Checks a bundle whole. `keys` are verifier keys of logs and witnesses that were had from elsewhere; without one of a log,
@@ -96,7 +100,7 @@ pub fn verify(
     if about.events > BUNDLE_EVENTS_MAX as u64 {
         return Err(BundleError::About(format!("a bundle has at most {BUNDLE_EVENTS_MAX} events")));
     }
-    files.next(README, SMALL_BYTES_MAX)?;
+    let read_first = files.next(README, SMALL_BYTES_MAX)?;
     let note = files.next(CHECKPOINT, NOTE_BYTES_MAX)?;
     let inside = keys_of(&files.next(KEYS, SMALL_BYTES_MAX)?)?;
     let is_log = |key: &&VerifierKey| key.kind() == KeyKind::Plain;
@@ -119,14 +123,20 @@ pub fn verify(
         compare(&about.log, &recorded, line, said).map_err(wrong)?;
         progress(number as u64, about.events);
     }
-    let mut other_schemas = Vec::new();
-    for (name, ours) in SCHEMAS {
-        if files.next(name, SCHEMA_BYTES_MAX)? != ours.as_bytes() {
-            other_schemas.push(name.to_owned());
+    let mut other_files = Vec::new();
+    let mut compare_ours = |name: &str, found: &[u8], ours: &str| {
+        if found == ours.as_bytes() {
+            return Ok(());
         }
+        other_files.push(name.to_owned());
+        if about.version == VERSION { Err(BundleError::Replaced(name.to_owned())) } else { Ok(()) }
+    };
+    compare_ours(README, &read_first, &readme(&about))?;
+    for (name, ours) in SCHEMAS {
+        compare_ours(name, &files.next(name, SCHEMA_BYTES_MAX)?, ours)?;
     }
     files.end()?;
-    Ok(VerifiedBundle { about, witnesses, claimed_witnesses, is_key_its_own, other_schemas })
+    Ok(VerifiedBundle { about, witnesses, claimed_witnesses, is_key_its_own, other_files })
 }
 
 fn keys_of(bytes: &[u8]) -> Result<Vec<VerifierKey>, BundleError> {

@@ -99,6 +99,7 @@ pub fn verify(
     let mut differences = Differences::default();
     let (mut peaks, size) = (Peaks::default(), to.size);
     if from.size == 0 {
+        differences.compare("", "from.recorded_at", from.recorded_at, fold.recorded_at);
         fold.begin();
     }
     for index in 0..size.div_ceil(TILE_WIDTH.into()) {

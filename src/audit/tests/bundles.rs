@@ -94,7 +94,7 @@ async fn a_bundle_holds_the_events_that_are_asked_for_and_proves_each() {
         let bytes = bundle(&world, query);
         let checked = check(&bytes, &[key(&world)]).unwrap();
         assert_eq!((checked.about.events, checked.is_key_its_own), (expected.len() as u64, false));
-        assert!(checked.about.size > expected.last().copied().unwrap_or(0) && checked.other_schemas.is_empty());
+        assert!(checked.about.size > expected.last().copied().unwrap_or(0) && checked.other_files.is_empty());
         let files = unpacked(&bytes);
         let proofs = files.iter().filter_map(|(name, _)| name.strip_prefix("proofs/")?.strip_suffix(".tlog-proof"));
         assert_eq!(proofs.map(|position| position.parse().unwrap()).collect::<Vec<u64>>(), expected);
@@ -247,6 +247,22 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
     ] {
         let checked = check(&packed(&forged), &known).unwrap();
         assert_eq!((checked.witnesses, checked.claimed_witnesses), (witnesses, claimed), "{known:?}");
+    }
+    // what tells the auditor what to do is ours, or it is said that it is not
+    for name in
+        ["README.txt", "schemas/log-format.md", "schemas/events/v1/types.json", "schemas/reader/seatledger_log.py"]
+    {
+        let swap = |files: &mut Files| {
+            let place = at(files, name);
+            files[place].1 = b"print('all good')\n".to_vec();
+        };
+        assert_eq!(with(&swap), Err(BundleError::Replaced(name.into())));
+        let by_another = with(&|files| {
+            swap(files);
+            let about = String::from_utf8(files[0].1.clone()).unwrap();
+            files[0].1 = about.replacen("\"version\": \"", "\"version\": \"9", 1).into_bytes();
+        });
+        assert_eq!(by_another.unwrap().other_files, [name]);
     }
     // what no record says in plain, nobody proves: a name is the service's word
     let renamed = text.replacen("@acme.example", "@other.example", 1);

@@ -237,6 +237,15 @@ async fn a_wrong_figure_that_the_log_itself_signs_is_named() {
         change(&mut wrong);
         assert!(found(&wrong).unwrap().contains(&named.to_owned()), "{named}: {:?}", found(&wrong));
     }
+    // from the beginning on, before which no record was ever made
+    let naive = Naive::of(world.ledger.events(world.tenant, 0, usize::MAX).unwrap());
+    let mut look = any(&mut SmallRng::seed_from_u64(24), &naive);
+    look.at = naive.events.len() - 1;
+    (look.asked.pool, look.asked.first) = (None, 0);
+    let mut from_nothing = certified(&world, &made(&world, &look));
+    assert!(from_nothing.scope.from.recorded_at.is_none() && found(&from_nothing).unwrap().is_empty());
+    from_nothing.scope.from.recorded_at = Some(Time(1_577_836_800_000_000));
+    assert_eq!(found(&from_nothing).unwrap(), [" from.recorded_at"]);
     let refused: [Wrong<Certificate>; 7] = [
         ("the key is that of", |c| c.scope.log.push('x')),
         ("ends before it begins", |c| c.scope.from.size = c.scope.to.size + 1),
