@@ -167,6 +167,12 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
         let twice = line.replacen('{', "{\"actor\":\"root\",", 1) + "\n";
         assert!(lines(&|lines| lines[number] = twice.clone()).is_err(), "a field that is said twice");
     }
+    // what no event can say is not read at all: as values it takes a hundred times the memory
+    let long = format!("{{\"position\":\"0\",\"data\":[{}0]}}\n", "[0],".repeat(70_000));
+    let error = lines(&|lines| lines[0].clone_from(&long)).unwrap_err();
+    assert!(matches!(&error, BundleError::Event { line: 1, what } if what.contains("is longer than")), "{error}");
+    let empty = lines(&|lines| lines[0] = "\n".repeat(1 << 20)).unwrap_err();
+    assert_eq!(empty, BundleError::Count { said: 7, found: (1 << 20) + 6 });
     let swapped = lines(&|lines| lines.swap(0, 1)).unwrap_err();
     assert!(matches!(swapped, BundleError::OtherFile { .. }), "{swapped}");
     let fewer = lines(&|lines| drop(lines.pop())).unwrap_err();
