@@ -918,24 +918,31 @@ def root_by(hashed, index, size, path):
     return hashed
 
 
-def said_as_recorded(slug, position, told, said):
+def said_as_recorded(slug, position, version, told, said):
     """Whether an event in words is its record. Names are sealed in the record: they may say anything, or null."""
     (kind, fact), = told["event"].items() if isinstance(told["event"], dict) else ((told["event"], {}),)
     data = {name: value for name, value in (fact or {}).items() if (kind, name) != ("token_issued", "hash")}
     for name in SEALED:
         if name in data:
-            data[name] = said.get("data", {}).get(name)
+            data[name] = said["data"].get(name) if isinstance(said.get("data"), dict) else None
+            if data[name] is not None and not isinstance(data[name], dict):
+                raise Broken(f"position {position}: data.{name} is neither null nor an object")
+    actor = told["actor"] if isinstance(told["actor"], str) else told["actor"]["token"]
     expected = {"specversion": "1.0", "id": f"{slug}/{position}", "source": f"/v1/tenants/{slug}", "type": f"seatledger.{kind}",
-        "time": told["recorded_at"], "datacontenttype": "application/json", "position": str(position), "data": data}
+        "time": told["recorded_at"], "datacontenttype": "application/json", "position": str(position), "eventversion": version,
+        "actor": actor, "door": told["door"], "data": data}
     if told["occurred_at"] is not None:
         expected["occurredat"] = told["occurred_at"]
     if told["reason"] is not None:
         expected["reason"] = told["reason"]
     if told["command"] is not None:
         expected["commandid"] = command_id(told["command"])
-    for name in expected.keys() | (said.keys() - {"eventversion", "actor", "door", "contenthash"}):
-        if expected.get(name) != said.get(name):
-            raise Broken(f"position {position}: {name} is said to be {json.dumps(said.get(name))}, and the record says {json.dumps(expected.get(name))}")
+        expected["contenthash"] = bytes(told["command"]["content_hash"]).hex()
+    for name in sorted(expected.keys() | said.keys()):
+        # as texts: to Python, 1 and true are the same
+        found, recorded = ([json.dumps(one[name], sort_keys=True)] if name in one else [] for one in (said, expected))
+        if found != recorded:
+            raise Broken(f"position {position}: {name} is said to be {''.join(found) or 'absent'}, and the record says {''.join(recorded) or 'nothing'}")
 
 
 class Files:
@@ -993,7 +1000,7 @@ def evidence(asked):
             if root_by(leaf(record), index, size, path) != root:
                 raise Broken(f"{name} leads to another root than the checkpoint's")
             told = decode(known, record)
-            said_as_recorded(origin.rsplit("/", 1)[-1], index, told, said)
+            said_as_recorded(origin.rsplit("/", 1)[-1], index, record[0], told, said)
         for name in DOCUMENTS:
             data, ours = files.next(name, DOCUMENT_BYTES_MAX), TYPES.parent / name.removeprefix("schemas/")
             if ours.exists() and ours.read_bytes() != data:
