@@ -10,6 +10,7 @@ use seatledger::merkle::ProofFile;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,9 +35,11 @@ fn a_bundle_is_checked_by_us_and_by_strangers_with_nothing_else() {
     let (code, words) = verify(&bundle, &["--key", &key]);
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("and say what is said") && !words.contains("the bundle's own"), "{words}");
+    assert!(words.contains("no proof covers the names") && !words.contains("WARNING"), "{words}");
     let (code, words) = verify(&bundle, &["--json"]);
     assert_eq!(code, Some(0), "{words}");
     assert!(words.contains("\"is_proven\":true") && words.contains("\"is_key_its_own\":true"), "{words}");
+    assert!(words.contains("\"are_names_proven\":false"), "{words}");
     // everything that is about the pool is in it
     let folder = PathBuf::from(audit.path("unpacked"));
     let mut archive = tar::Archive::new(fs::File::open(&bundle).expect("a file"));
@@ -124,6 +127,68 @@ fn who_has_a_bundle_and_no_vault_can_t_try_names_until_one_fits() {
             assert!(!record.windows(guess.len()).any(|part| part == guess), "{hex} in {}", path.display());
         }
     }
+
+/// The same files with their sums made anew, each changed by this.
+fn forged(bundle: &Path, change: impl Fn(&str, String) -> String) -> Vec<u8> {
+    let (mut builder, mut sums) = (tar::Builder::new(Vec::new()), String::new());
+    for entry in tar::Archive::new(fs::File::open(bundle).expect("a file")).entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let (name, mut text) = (entry.path().expect("a name").to_string_lossy().into_owned(), String::new());
+        entry.read_to_string(&mut text).expect("a text");
+        let text = if name == "SHA256SUMS" { sums.clone() } else { change(&name, text) };
+        sums += &format!("{}  {name}\n", hex::encode(Sha256::digest(&text)));
+        let mut header = entry.header().clone();
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        builder.append(&header, text.as_bytes()).expect("a tar");
+    }
+    builder.into_inner().expect("a tar")
+}
+
+#[test]
+fn what_somebody_else_says_of_an_event_is_refused_by_us_and_by_the_reader() {
+    let audit = Audit::begin();
+    let bundle = audit.take("export", "bundle.tar", "--to", &["--proof", "--pool", "pool_0"]);
+    let bad = PathBuf::from(audit.path("bad.tar"));
+    let refused = |bytes: Vec<u8>, why: &str| {
+        fs::write(&bad, bytes).expect("written");
+        let (code, words) = verify(&bad, &["--key", &audit.path("key")]);
+        assert_eq!(code, Some(1), "{why}: {words}");
+        let Some(theirs) = reader(&["bundle", &bad.to_string_lossy()]) else { return };
+        assert!(theirs.status.code() == Some(1) && said(&theirs).contains(why), "{why}: {}", said(&theirs));
+    };
+    for (from, to, why) in [
+        ("\"actor\":\"root\"", "\"actor\":\"token_7\"", "actor is said to be"),
+        ("\"door\":\"http\"", "\"door\":\"cli\"", "door is said to be"),
+        ("\"eventversion\":1", "\"eventversion\":2", "eventversion is said to be"),
+        ("\"eventversion\":1", "\"eventversion\":true", "eventversion is said to be"),
+        ("\"contenthash\":\"", "\"contenthash\":\"0", "contenthash is said to be"),
+        (",\"actor\":", ",\"actor\":\"token_7\",\"actor\":", "a name stands twice"),
+    ] {
+        let bytes = forged(&bundle, |name, text| {
+            let changed = if name == "events.ndjson" { text.replacen(from, to, 1) } else { text.clone() };
+            assert!(name != "events.ndjson" || changed != text, "{from} is in it");
+            changed
+        });
+        refused(bytes, why);
+    }
+    let long = forged(&bundle, |name, text| {
+        let first = format!("{{\"position\":\"0\",\"x\":[{}0]}}\n", "[],".repeat(1 << 20));
+        if name == "events.ndjson" { first + text.split_once('\n').expect("lines").1 } else { text }
+    });
+    refused(long, "longer than");
+    // 64 MiB out of half a KiB: a file of holes
+    let mut header = tar::Header::new_gnu();
+    header.set_path("bundle.json").expect("a short name");
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_size(0);
+    if let Some(sparse) = header.as_gnu_mut() {
+        sparse.realsize = *b"00400000000\0";
+        sparse.sparse[0].offset = *b"00400000000\0";
+        sparse.sparse[0].numbytes = *b"00000000000\0";
+    }
+    header.set_cksum();
+    refused([header.as_bytes().as_slice(), &[0; 1024]].concat(), "no plain file");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use bolero::check;
 use seatledger::ledger::evidence::{Authorities, TimestampRequest, check_kept};
 use seatledger::merkle::{
     Checkpoint, Hash, KeyKind, KeyRange, LogKeys, Note, Policy, ProofFile, Signature, Signer, Submission, TileAddress,
-    VerifierKey, check_consistency, check_inclusion, entries_in_bundle, leaf, node, put_into_bundle, tile_hashes,
+    VerifierKey, check_consistency, check_inclusion, entries_in_bundle, key_change, leaf, node, put_into_bundle,
+    tile_hashes,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,19 +126,20 @@ fn keys_and_signature_lines() {
 #[test]
 fn lists_of_keys() {
     let (first, second) = (log(), Signer::new(LOG, &[3; 32]).expect("a name"));
-    let mut handover = Checkpoint::new(LOG, 2, root()).signed(&first);
+    let (key, next) = (first.verifier_key(KeyKind::Plain), second.verifier_key(KeyKind::Plain));
+    let good = Checkpoint { extensions: vec![key_change(&key, &next)], ..Checkpoint::new(LOG, 2, root()) };
+    let mut handover = good.signed(&first);
     handover.signatures.push(second.sign(&handover.text));
-    let key = first.verifier_key(KeyKind::Plain);
     fuzz("lists of keys", &[handover.to_string().into_bytes()], |bytes| {
         let handover = String::from_utf8_lossy(bytes).into_owned();
         let ranges = vec![
             KeyRange { key: key.clone(), from_size: 1, to_size: Some(2), handover: Some(handover.clone()) },
-            KeyRange { key: second.verifier_key(KeyKind::Plain), from_size: 2, to_size: None, handover: None },
+            KeyRange { key: next.clone(), from_size: 2, to_size: None, handover: None },
         ];
         let trusted = LogKeys::new(ranges).and_then(|keys| keys.trusted_from(&key));
         if trusted.is_ok() {
             let note = Note::parse(handover.as_bytes()).expect("it was opened");
-            assert_eq!(note.text, Checkpoint::new(LOG, 2, root()).to_string());
+            assert_eq!(note.text, good.to_string());
         }
     });
 }

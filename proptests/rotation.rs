@@ -7,7 +7,7 @@ use crate::merkle_log::{act, head, key, service};
 use crate::reader::reader;
 use crate::strangers::accepts_note;
 use crate::witness::{Witness, cosigned, submission};
-use seatledger::merkle::{Checkpoint, KeyRange, KeysError, LogKeys, Policy, Signer};
+use seatledger::merkle::{Checkpoint, KeyKind, KeyRange, KeysError, LogKeys, Policy, Signer, sign_certificate};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -157,7 +157,7 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
     TOWN.build(&t);
     let mut crowd = Crowd::new(TOWN, "asker".to_owned(), 3);
     let first = key(&t);
-    head(&t);
+    let published = head(&t);
     service.stop();
     let secret = fs::read_to_string(service.data().join("log.key")).expect("a key");
     for _ in 0..2 {
@@ -168,6 +168,7 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
         service.stop();
     }
     service.start_again();
+    let newest_key = key(&t);
     let place = tempfile::tempdir().expect("a folder");
     let path = |name: &str| place.path().join(name).to_string_lossy().into_owned();
     fs::write(path("token"), ROOT_TOKEN).expect("written");
@@ -190,6 +191,23 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
         assert_eq!(code == Some(0), is_good, "{out}{complaint}");
     };
     told(true, "make the tree of the checkpoint");
+    // a thief of the first key certifies what came after it, to somebody who trusts the newest alone
+    let secret: [u8; 32] = hex::decode(secret.trim()).expect("hex").try_into().expect("32 bytes");
+    let thief = Signer::new(first.name(), &secret).expect("a name");
+    let good = fs::read_to_string(&certificate).expect("a text");
+    let (text, _) = good.rsplit_once("\n\n").expect("a note");
+    let scope: serde_json::Value = serde_json::from_str(text.lines().nth(1).expect("lines")).expect("JSON");
+    let carried = scope["checkpoint"].as_str().expect("a head");
+    let head = carried.split("\n\n").next().expect("a text").to_owned() + "\n";
+    let head = head.parse::<Checkpoint>().expect("a checkpoint").signed(&thief).to_string();
+    let (_, lines) = text.split_once('\n').expect("lines");
+    let quoted = |head: &str| serde_json::Value::from(head).to_string();
+    let lines = lines.replacen(&quoted(carried), &quoted(&head), 1) + "\n";
+    let stolen = path("stolen");
+    fs::write(&stolen, sign_certificate(&thief, &lines).expect("a text").to_string()).expect("written");
+    let (code, out, complaint) =
+        run_program(&["verify-certificate", &stolen, "--tiles", &mirror, "--key", &newest_key.to_string()]);
+    assert!(code == Some(1) && complaint.contains("signs heads over at most"), "{out}{complaint}");
     let checkpoint = path("mirror/checkpoint");
     let alone = reader(&["head", &checkpoint, "--policy", &path("policy")]).expect("it ran before");
     assert!(!alone.status.success(), "the first key alone says nothing of it");
@@ -201,19 +219,29 @@ fn a_mirror_is_checked_alone_by_who_kept_the_first_key() {
     told(false, "no log of the policy has signed the head");
     let mut forged: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
     let handover = forged["keys"][0]["handover"].as_str().expect("a head").to_owned();
-    forged["keys"][0]["handover"] = handover.lines().take(5).map(|line| format!("{line}\n")).collect::<String>().into();
+    forged["keys"][0]["handover"] = handover.lines().take(6).map(|line| format!("{line}\n")).collect::<String>().into();
     fs::write(&keys, forged.to_string()).expect("written");
     told(false, "is not signed by both");
     forged["keys"][0]["handover"] = serde_json::Value::Null;
     fs::write(&keys, forged.to_string()).expect("written");
     told(false, "no log of the policy has signed the head");
+    // a stranger signs under a head that was published, or under what hands over to another
+    let stranger = Signer::new(first.name(), &[9; 32]).expect("a name");
+    for (note, why) in [(published.note, "names no keys"), (handover, "names other keys")] {
+        let text = note.split("\n\n").next().expect("a text").to_owned() + "\n";
+        let size = text.parse::<Checkpoint>().expect("a checkpoint").size;
+        forged["keys"] = serde_json::json!([
+            {"key": first.to_string(), "from_size": 1, "to_size": size, "handover": format!("{note}{}\n", stranger.sign(&text))},
+            {"key": stranger.verifier_key(KeyKind::Plain).to_string(), "from_size": size, "to_size": null, "handover": null},
+        ]);
+        fs::write(&keys, forged.to_string()).expect("written");
+        told(false, why);
+    }
     fs::write(&keys, &listed).expect("written");
     // a thief of the first key signs the newest head: the list says that it does so no more
-    let secret: [u8; 32] = hex::decode(secret.trim()).expect("hex").try_into().expect("32 bytes");
     let newest = fs::read_to_string(&checkpoint).expect("a head");
     let text = newest.split("\n\n").next().expect("a text");
     let newest: Checkpoint = format!("{text}\n").parse().expect("a checkpoint");
-    let thief = Signer::new(first.name(), &secret).expect("a name");
     fs::write(&checkpoint, newest.signed(&thief).to_string()).expect("written");
     let checked = reader(&["check", "--policy", &path("policy"), &mirror]).expect("it ran before");
     assert!(self::said(&checked).contains("no log of the policy has signed the head"), "{}", self::said(&checked));

@@ -119,9 +119,12 @@ fn a_witness_cosigns_one_history_and_a_fork_is_refused_for_good() {
     let bundle = place.path().join("bundle.tar");
     fs::write(&bundle, t.get("/export/events?proof=true&to=9").bytes).expect("written");
     let (bundle, log_key) = (bundle.to_string_lossy(), key(&t).to_string());
-    let (code, words, complaint) = run_program(&["verify-bundle", &bundle, "--key", &log_key]);
+    let (code, words, complaint) =
+        run_program(&["verify-bundle", &bundle, "--key", &log_key, "--key", &its_key.to_string()]);
     assert_eq!(code, Some(0), "{complaint}");
     assert!(words.contains("10 events are in") && words.contains("cosigned by witness.example/w1"), "{words}");
+    let (code, words, complaint) = run_program(&["verify-bundle", &bundle, "--key", &log_key]);
+    assert!(code == Some(0) && !words.contains("cosigned") && complaint.contains("not trusted: witness.example/w1"));
     // who does not know where the witness is, is told
     assert_eq!(witness.ask(&submission(&t, 0).to_string()), (409, format!("{size}\n")));
     assert_eq!(witness.ask(&submission(&t, size).to_string()).0, 200, "the same head once more");

@@ -15,7 +15,7 @@ library alone. It takes a tenant's log as tiles, from a folder or from the servi
 
 With --policy, a file as C2SP tlog-policy has it, check asks that of the log's checkpoint as well. Without one the signatures
 are not looked at. Where the log's key was changed since the policy was written, the log's `keys` lead from that key to the one of
-today, over heads that both have signed; head takes them with --keys. Not here: a certificate's signature, and personal names, which are sealed.
+today, over heads that name two keys and that both have signed; head takes them with --keys. Not here: a certificate's signature, and personal names, which are sealed.
 
 Exit codes: 0 all is well, 1 something does not hold and is named, 2 it could not be read or asked.
 """
@@ -45,6 +45,18 @@ TYPES = pathlib.Path(__file__).resolve().parent.parent / "events"
 
 class Broken(Exception):
     """Something in the log does not hold."""
+
+
+def read_json(text):
+    """JSON as somebody else wrote it: what is said twice in one object is not read one way here and another way elsewhere."""
+    return json.loads(text.decode() if isinstance(text, bytes) else text, object_pairs_hook=said_once)
+
+
+def said_once(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Broken("a name stands twice in one JSON object")
+    return found
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -363,7 +375,7 @@ class Key:
             raise Broken(f"{text!r} is no verifier key: {error}") from error
         if len(data) != 33 or data[0] not in (1, 4) or hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8] != key_id:
             raise Broken(f"{text!r} is no verifier key of Ed25519")
-        self.name, self.key_id, self.kind, self.key = name, bytes.fromhex(key_id), data[0], data[1:]
+        self.text, self.name, self.key_id, self.kind, self.key = text, name, bytes.fromhex(key_id), data[0], data[1:]
 
     def named(self, name):
         """The same key under another name."""
@@ -402,7 +414,7 @@ class Keys:
     """The keys that a log has had, oldest first, each with the sizes of the heads that it signs."""
 
     def __init__(self, data):
-        listed = json.loads(data)["keys"]
+        listed = read_json(data)["keys"]
         if not 1 <= len(listed) <= KEYS_MAX:
             raise Broken(f"a list of a log's keys has at least one and at most {KEYS_MAX}")
         self.listed, after = [], 0
@@ -418,13 +430,18 @@ class Keys:
             self.listed.append((key, first, last, entry["handover"]))
 
     def hands_over(self, place):
-        """Whether a head that both have signed leads from this key to the next."""
+        """Whether a head that names this key and the next, and that both have signed, leads from one to the other."""
         key, _, last, handover = self.listed[place]
         if handover is None or place + 1 == len(self.listed):
             return False
         text, lines = signed_text(handover.encode())
         origin, size, _ = checkpoint(handover.encode())
         both = key, self.listed[place + 1][0].named(key.name)
+        named = text.decode().split("\n")[3:-1]
+        if not named:
+            raise Broken(f"what should hand over from key {place} of the list to the next names no keys: it is a head like any other")
+        if named != [f"key-change {both[0].text} {both[1].text}"]:
+            raise Broken(f"what should hand over from key {place} of the list to the next names other keys")
         if origin != key.name or size != last or not all(one.has_signed(text, lines) for one in both):
             raise Broken(f"what hands over from key {place} of the list to the next is not signed by both, or of another size")
         return True
@@ -771,7 +788,7 @@ def certificate_lines(data):
     try:
         text, _, signatures = data.decode().rpartition("\n\n")
         title, *lines = text.split("\n")
-        lines = [json.loads(line) for line in lines]
+        lines = [read_json(line) for line in lines]
     except ValueError as error:
         raise Broken(f"the certificate can't be read: {error}") from error
     if title != TITLE or not signatures.startswith("\u2014 ") or not lines:
@@ -851,8 +868,14 @@ def differ(of, said, found):
 
 # --- evidence bundles ------------------------------------------------------------------------------------------------
 
-BUNDLE_FILE_BYTES_MAX = 64 << 20
+BUNDLE_EVENTS_BYTES_MAX = 64 << 20
 BUNDLE_EVENTS_MAX = 10_000
+# no event in words is longer
+LINE_BYTES_MAX = 256 << 10
+SMALL_BYTES_MAX = 64 << 10
+DOCUMENT_BYTES_MAX = 4 << 20
+PROOF_BYTES_MAX = CHECKPOINT_BYTES_MAX + (128 << 10)
+DOCUMENTS = "schemas/log-format.md", "schemas/events/v1/types.json", "schemas/reader/seatledger_log.py"
 SEALED = ("profile", "names")
 
 
@@ -895,58 +918,96 @@ def root_by(hashed, index, size, path):
     return hashed
 
 
-def said_as_recorded(slug, position, told, said):
+def said_as_recorded(slug, position, version, told, said):
     """Whether an event in words is its record. Names are sealed in the record: they may say anything, or null."""
     (kind, fact), = told["event"].items() if isinstance(told["event"], dict) else ((told["event"], {}),)
     data = {name: value for name, value in (fact or {}).items() if (kind, name) != ("token_issued", "hash")}
     for name in SEALED:
         if name in data:
-            data[name] = said.get("data", {}).get(name)
+            data[name] = said["data"].get(name) if isinstance(said.get("data"), dict) else None
+            if data[name] is not None and not isinstance(data[name], dict):
+                raise Broken(f"position {position}: data.{name} is neither null nor an object")
+    actor = told["actor"] if isinstance(told["actor"], str) else told["actor"]["token"]
     expected = {"specversion": "1.0", "id": f"{slug}/{position}", "source": f"/v1/tenants/{slug}", "type": f"seatledger.{kind}",
-        "time": told["recorded_at"], "datacontenttype": "application/json", "position": str(position), "data": data}
+        "time": told["recorded_at"], "datacontenttype": "application/json", "position": str(position), "eventversion": version,
+        "actor": actor, "door": told["door"], "data": data}
     if told["occurred_at"] is not None:
         expected["occurredat"] = told["occurred_at"]
     if told["reason"] is not None:
         expected["reason"] = told["reason"]
     if told["command"] is not None:
         expected["commandid"] = command_id(told["command"])
-    for name in expected.keys() | (said.keys() - {"eventversion", "actor", "door", "contenthash"}):
-        if expected.get(name) != said.get(name):
-            raise Broken(f"position {position}: {name} is said to be {json.dumps(said.get(name))}, and the record says {json.dumps(expected.get(name))}")
+        expected["contenthash"] = bytes(told["command"]["content_hash"]).hex()
+    for name in sorted(expected.keys() | said.keys()):
+        # as texts: to Python, 1 and true are the same
+        found, recorded = ([json.dumps(one[name], sort_keys=True)] if name in one else [] for one in (said, expected))
+        if found != recorded:
+            raise Broken(f"position {position}: {name} is said to be {''.join(found) or 'absent'}, and the record says {''.join(recorded) or 'nothing'}")
+
+
+class Files:
+    """The files of a bundle in their order, one at a time and each bounded: whoever made it may have lied about their sizes."""
+
+    def __init__(self, archive):
+        self.archive, self.entries, self.sums = archive, iter(archive), []
+
+    def next(self, name, bytes_max):
+        entry = next(self.entries, None)
+        if entry is None or entry.name != name:
+            raise Broken(f"{'nothing' if entry is None else repr(entry.name)} stands where a bundle has {name}")
+        # one with holes, or with a second header that says a size, can be far larger than what holds it
+        is_plain = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse() and not entry.pax_headers
+        if not is_plain or entry.size > bytes_max:
+            raise Broken(f"{name} is no plain file of at most {bytes_max} bytes")
+        data = self.archive.extractfile(entry).read()
+        self.sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
+        return data
+
+    def end(self):
+        sums = "".join(self.sums).encode()
+        if self.next("SHA256SUMS", SMALL_BYTES_MAX + len(sums)) != sums:
+            raise Broken("a file is not what SHA256SUMS says, or is not in it")
+        if next(self.entries, None) is not None:
+            raise Broken("something stands behind SHA256SUMS")
 
 
 def evidence(asked):
-    known, found = decoders(pathlib.Path(asked.types)), []
+    known = decoders(pathlib.Path(asked.types))
     with tarfile.open(asked.file, "r:") as archive:
-        for entry in archive:
-            if not entry.isreg() or entry.size > BUNDLE_FILE_BYTES_MAX or len(found) > BUNDLE_EVENTS_MAX + 20:
-                raise Broken(f"{entry.name} is nothing that a bundle holds")
-            found.append((entry.name, archive.extractfile(entry).read()))
-    names = [name for name, _ in found]
-    files = dict(found)
-    if names[:5] != ["bundle.json", "README.txt", "checkpoint", "keys", "events.ndjson"] or names[-1] != "SHA256SUMS":
-        raise Broken(f"a bundle has other files: {', '.join(names[:9])} ...")
-    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in found[:-1])
-    if files["SHA256SUMS"].decode() != sums:
-        raise Broken("a file is not what SHA256SUMS says, or is not in it")
-    about = json.loads(files["bundle.json"])
-    origin, size, root = checkpoint(files["checkpoint"])
-    if (about["log"], about["size"]) != (origin, size):
-        raise Broken("bundle.json speaks of another head than the one in checkpoint")
-    events = [json.loads(line) for line in files["events.ndjson"].decode().splitlines()]
-    proofs = [name for name in names if name.startswith("proofs/")]
-    if proofs != [f"proofs/{event['position']}.tlog-proof" for event in events] or len(events) != about["events"]:
-        raise Broken("the proofs are not those of the events, one for each")
-    if names[5 : 5 + len(proofs)] != proofs or [int(event["position"]) for event in events] != sorted({int(event["position"]) for event in events}):
-        raise Broken("the events are not in their order")
-    for name, said in zip(proofs, events):
-        record, index, path, head = tlog_proof(name, files[name])
-        if str(index) != said["position"] or head.encode() != files["checkpoint"]:
-            raise Broken(f"{name} is of another position, or of another head")
-        if root_by(leaf(record), index, size, path) != root:
-            raise Broken(f"{name} leads to another root than the checkpoint's")
-        said_as_recorded(origin.rsplit("/", 1)[-1], index, decode(known, record), said)
-    print(f"{len(events)} events are in the {size} records of {origin}, and said as they are recorded; the signature is for others to check")
+        files = Files(archive)
+        about = read_json(files.next("bundle.json", SMALL_BYTES_MAX))
+        files.next("README.txt", SMALL_BYTES_MAX)
+        note = files.next("checkpoint", CHECKPOINT_BYTES_MAX)
+        files.next("keys", SMALL_BYTES_MAX)
+        origin, size, root = checkpoint(note)
+        if (about["format"], about["log"], about["size"]) != (1, origin, size):
+            raise Broken("bundle.json has another format, or speaks of another head than the one in checkpoint")
+        *lines, rest = files.next("events.ndjson", BUNDLE_EVENTS_BYTES_MAX).split(b"\n", BUNDLE_EVENTS_MAX)
+        if rest or len(lines) != about["events"]:
+            raise Broken(f"events.ndjson has not the lines that bundle.json says, or more than {BUNDLE_EVENTS_MAX}")
+        before = -1
+        for number, line in enumerate(lines, 1):
+            if len(line) > LINE_BYTES_MAX:
+                raise Broken(f"line {number} of events.ndjson is longer than that of any event")
+            said = read_json(line)
+            position = said.get("position") if isinstance(said, dict) else None
+            if not isinstance(position, str) or not position.isascii() or not position.isdigit() or len(position) > 20 or int(position) <= before:
+                raise Broken(f"line {number} of events.ndjson has no position that follows the one before it")
+            before, name = int(position), f"proofs/{position}.tlog-proof"
+            record, index, path, head = tlog_proof(name, files.next(name, PROOF_BYTES_MAX))
+            if str(index) != position or head.encode() != note:
+                raise Broken(f"{name} is of another position, or of another head")
+            if root_by(leaf(record), index, size, path) != root:
+                raise Broken(f"{name} leads to another root than the checkpoint's")
+            told = decode(known, record)
+            said_as_recorded(origin.rsplit("/", 1)[-1], index, record[0], told, said)
+        for name in DOCUMENTS:
+            data, ours = files.next(name, DOCUMENT_BYTES_MAX), TYPES.parent / name.removeprefix("schemas/")
+            if ours.exists() and ours.read_bytes() != data:
+                print(f"WARNING: {name} in the bundle is not the one that belongs to this reader; do not run or believe it", file=sys.stderr)
+        files.end()
+    print(f"{len(lines)} events are in the {size} records of {origin}, and said as they are recorded, but for names, which no proof "
+        "covers; the signature and README.txt are for others to check")
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------
@@ -1097,7 +1158,7 @@ def main():
     except Broken as error:
         print(f"it does not hold: {error}", file=sys.stderr)
         return 1
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, tarfile.TarError) as error:
         print(f"it could not be read: {error!r}", file=sys.stderr)
         return 2
     return 0

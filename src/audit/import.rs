@@ -5,7 +5,7 @@
 //! The ledger is one that nobody else uses yet, in a folder that is thrown away when this fails.
 
 use super::events::{HASH, NAMES, PROFILE, data_of};
-use super::export::EVENT_TYPE_PREFIX;
+use super::export::{EVENT_TYPE_PREFIX, LINE_BYTES_MAX};
 use crate::domain::command::{Actor, Door, Envelope};
 use crate::domain::event::Event;
 use crate::domain::event_type::EventType;
@@ -21,8 +21,6 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// No record is so long, in whatever spelling.
-const LINE_BYTES_MAX: u64 = 256 << 10;
 /// So many events go into the log at once, and what is left of the last one's command.
 const BATCH_EVENTS: usize = 4096;
 /// A command that left more is none of ours: it could not be taken at once.
@@ -96,11 +94,11 @@ pub fn import(ledger: &Ledger, source: &mut dyn BufRead, progress: &dyn Progress
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        if source.take(LINE_BYTES_MAX).read_until(b'\n', &mut text)? == 0 {
+        if source.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut text)? == 0 {
             break;
         }
         let unreadable = |what| ImportError::Unreadable { line, what };
-        if text.len() as u64 == LINE_BYTES_MAX {
+        if text.len() == LINE_BYTES_MAX {
             return Err(unreadable(format!("it is longer than {LINE_BYTES_MAX} bytes")));
         }
         let parsed: Line = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Stop the service first. Every tenant's history says that the key was changed, and the head that ends with that record is
-signed with both keys: GET .../log/keys hands it out, so that who has the old key comes to trust the new one. Old heads and
-proofs stay good by the old key, up to that head; a head over more records that the old key signs is refused by who knows.
-Then the new key takes the old one's place in its file, and the old one is gone. If this is cut anywhere, the old key stays
+signed with both keys, which it names: GET .../log/keys hands it out, so that who has the old key comes to trust the new one.
+Old heads and proofs stay good by the old key, up to that head; a head over more records that the old key signs is refused by
+who knows. Then the new key takes the old one's place in its file, and the old one is gone. If this is cut anywhere, the old key stays
 in force, and the next start of the service, or of this, goes on.
 
 Witnesses know a log by its keys: add the new line to the file of each before you start the service. `seatledger witness`

@@ -13,10 +13,12 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Checks every byte of the file: the log's signature under the head, that each record is in it, and that the words of each event
-are what its record says. Names of people and devices are sealed in the records: their words are the service's alone.
+are what its record says. Names of people and devices are sealed in the records: their words are the service's alone. What
+stands beside the evidence, the README, the documents and the reader, must be this program's; of a bundle that another version
+made, what differs is named and nothing is said of it.
 
 The key is what GET /v1/tenants/TENANT/log/key answers. Keep it apart from what it checks: without --key the one in the bundle
-is taken, and then the file only agrees with itself.
+is taken, and then the file only agrees with itself. Of witnesses only those count whose keys are given.
 
 Exit codes: 0 all of it is proven, 1 something is not and is named, 5 the file can't be read.
 
@@ -58,9 +60,12 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
             "size": about.size,
             "events": about.events,
             "witnesses": verified.witnesses,
+            "claimed_witnesses": verified.claimed_witnesses,
             "is_key_its_own": verified.is_key_its_own,
-            "other_schemas": verified.other_schemas,
+            "other_files": verified.other_files,
+            "are_names_proven": false,
         }))?;
+        warn_of(&verified.other_files);
         return Ok(Finished::Well);
     }
     let (events, size) = (grouped(about.events), grouped(about.size));
@@ -71,8 +76,24 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     for witness in &verified.witnesses {
         output::line(&format!("cosigned by {witness}"))?;
     }
-    for schema in &verified.other_schemas {
-        output::note(&format!("{schema} in it is not the one of this program"));
+    for claimed in &verified.claimed_witnesses {
+        output::note(&format!(
+            "not trusted: {claimed} is said to have cosigned it, by a key that is named in the file itself and nowhere else \
+             (--key takes keys of witnesses, too)"
+        ));
     }
+    output::note("no proof covers the names of people and devices in it: they are the word of who made it");
+    warn_of(&verified.other_files);
     Ok(Finished::Well)
+}
+
+/// Also beside JSON: whoever unpacks the bundle may run what is in it.
+fn warn_of(other_files: &[String]) {
+    if !other_files.is_empty() {
+        output::note(&format!(
+            "WARNING: the bundle says that another version made it, and these files in it are not this program's: {}. Neither \
+             believe nor run them",
+            other_files.join(", ")
+        ));
+    }
 }

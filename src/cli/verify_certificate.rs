@@ -6,7 +6,7 @@ use super::output::{self, grouped};
 use super::progress::Progress;
 use super::tiles::{self, Tiles};
 use crate::audit::certificate::{Verified, VerifyError, verify};
-use crate::merkle::{CERTIFICATE_BYTES_MAX, KeysError};
+use crate::merkle::{CERTIFICATE_BYTES_MAX, KeyRange, KeysError, LogKeys, VerifierKey};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,7 +21,8 @@ mirror), or the address of a tlog-tiles log; of a service, http://HOST/v1/tenant
 
 The key is what GET /v1/tenants/TENANT/log/key answers. Keep it apart from what it checks: without --key it is taken from
 the address of the tiles, and then says only that both are of one hand. Where the log's key was changed since, the list of its
-keys beside the tiles leads from that key to the others, over heads that both have signed.
+keys beside the tiles leads from that key to the others, over heads that name two keys and that both have signed; a certificate of
+more records than its key signs by that list is refused.
 
 Exit codes: 0 everything is so, 1 something is not and is named, 2 no key, 3 the tiles can't be reached, 5 a file can't be read.
 
@@ -56,22 +57,11 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         keys.push(tiles.key().await?.ok_or_else(missing)?);
         output::note("the key is taken from where the tiles are; one that was kept apart says more (--key)");
     }
-    if let Some(listed) = tiles.log_keys().await? {
-        for trusted in keys.clone() {
-            let led_to = match listed.trusted_from(&trusted) {
-                Ok(led_to) => led_to,
-                Err(KeysError::NotListed) => continue,
-                Err(error) => {
-                    return Err(Failure::Refused(format!("the list of the log's keys beside the tiles: {error}")));
-                }
-            };
-            let more: Vec<_> = led_to.ranges().iter().map(|range| range.key.clone()).collect();
-            keys.extend(more.into_iter().filter(|key| *key != trusted));
-        }
-    }
+    let ranges = ranges(keys, tiles.log_keys().await?.as_ref())
+        .map_err(|error| Failure::Refused(format!("the list of the log's keys beside the tiles: {error}")))?;
     let counted = tokio::task::spawn_blocking(move || {
         let bar = Progress::new("records", 0);
-        let verified = verify(&file, &keys, &mut tiles, &|done, total| bar.reach(done, total));
+        let verified = verify(&file, &ranges, &mut tiles, &|done, total| bar.reach(done, total));
         bar.finish();
         verified
     });
@@ -90,6 +80,20 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         output::line(text(&args.file, &verified).trim_end())?;
     }
     Ok(Finished::well_if(verified.is_true()))
+}
+
+/// The keys for which those that are trusted vouch, and which sizes each signs. What is not in the list signs all of them.
+fn ranges(trusted: Vec<VerifierKey>, listed: Option<&LogKeys>) -> Result<Vec<KeyRange>, KeysError> {
+    let mut ranges = vec![];
+    for key in trusted {
+        let led_to = match listed.map(|listed| listed.trusted_from(&key)) {
+            Some(Ok(led_to)) => led_to,
+            Some(Err(KeysError::NotListed)) | None => LogKeys::only(key),
+            Some(Err(error)) => return Err(error),
+        };
+        ranges.extend_from_slice(led_to.ranges());
+    }
+    Ok(ranges)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -17,7 +17,7 @@ pub struct Checkpoint {
     /// How many leaves.
     pub size: u64,
     pub root: Hash,
-    /// Lines behind the three; ours have none.
+    /// Lines behind the three. Of ours, only a head that hands over to another key has one.
     pub extensions: Vec<String>,
 }
 

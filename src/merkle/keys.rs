@@ -7,6 +7,8 @@ use super::note::{Note, NoteError};
 
 /// A list of more keys is not read.
 pub const LOG_KEYS_MAX: usize = 1024;
+/// Before the two keys in the text of a head that hands over.
+const KEY_CHANGE: &str = "key-change";
 
 /// A key and the heads that it signs: those over at least `from_size` and at most `to_size` records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +17,8 @@ pub struct KeyRange {
     pub from_size: u64,
     /// `None` for the key of today.
     pub to_size: Option<u64>,
-    /// The head over `to_size` records, signed by this key and by the next. `None` for the key of today, and where this
-    /// key was lost before it could sign.
+    /// The head over `to_size` records that names this key and the next, signed by both. `None` for the key of today, and
+    /// where this key was lost before it could sign.
     pub handover: Option<String>,
 }
 
@@ -37,14 +39,49 @@ pub enum KeysError {
     NotOfTheLog(usize),
     #[error("the key that is trusted is not in the list")]
     NotListed,
-    #[error("what hands over from key {place} of the list to the next is not signed by both: {error}")]
-    Handover { place: usize, error: CheckpointError },
+    #[error("what should hand over from key {place} of the list to the next does not: {error}")]
+    Handover { place: usize, error: HandoverError },
     #[error("what hands over from key {0} of the list to the next is no head over as many records as the key signs")]
     HandoverSize(usize),
     #[error("the head over {size} records is signed with a key that signs heads {} only", span(*.from_size, *.to_size))]
     NotInForce { size: u64, from_size: u64, to_size: Option<u64> },
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+/// Why a note hands over from no key to another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandoverError {
+    #[error("it is not signed by both: {0}")]
+    NotSigned(#[from] CheckpointError),
+    /// Anybody can make one of any head.
+    #[error(
+        "it names no keys, so it is a head like any other, under which anybody can sign. Programs wrote it so before heads that \
+         hand over named keys: who trusts the key before that change has to be given the one behind it"
+    )]
+    NamesNone,
+    #[error("it names other keys")]
+    NamesOthers,
+}
+
+/// The line behind the root in the text of a head that hands over from one key to another. No other head of a log has it, so the
+/// old key says by it alone which key comes next.
+#[must_use]
+pub fn key_change(old: &VerifierKey, new: &VerifierKey) -> String {
+    format!("{KEY_CHANGE} {old} {new}")
+}
+
+/// The head in a note by which one key hands over to another: it names the two, and both have signed it.
+///
+/// # Errors
+/// When it is none.
+pub fn open_handover(note: &[u8], old: &VerifierKey, new: &VerifierKey) -> Result<(Checkpoint, Note), HandoverError> {
+    let (head, note) = Checkpoint::open(note, old)?;
+    note.open(std::slice::from_ref(new)).map_err(CheckpointError::from)?;
+    if head.extensions.is_empty() {
+        return Err(HandoverError::NamesNone);
+    }
+    if head.extensions == [key_change(old, new)] { Ok((head, note)) } else { Err(HandoverError::NamesOthers) }
 }
 
 fn span(from: u64, to: Option<u64>) -> String {
@@ -83,8 +120,8 @@ impl LogKeys {
         &self.0
     }
 
-    /// What the key that somebody trusts vouches for: itself, and every key before and behind it to which a head that both
-    /// have signed leads. What was handed over without the old key's signature is left out.
+    /// What the key that somebody trusts vouches for: itself, and every key before and behind it to which heads lead that
+    /// name two of them and that both have signed. What was handed over without the old key's signature is left out.
     ///
     /// # Errors
     /// When the key is not in the list, or a handover in it is not what it should be.
@@ -140,11 +177,10 @@ impl KeyRange {
     /// Whether the next key is vouched for by this one, and this one by the next.
     fn hands_over(&self, place: usize, next: &Self) -> Result<bool, KeysError> {
         let Some(handover) = &self.handover else { return Ok(false) };
-        let refused = |error: CheckpointError| KeysError::Handover { place, error };
-        let (head, note) = Checkpoint::open(handover.as_bytes(), &self.key).map_err(refused)?;
         // the log may have another name by now, and the next key with it
         let next_key = next.key.named(self.key.name()).map_err(|_| KeysError::NotOfTheLog(place))?;
-        note.open(&[next_key]).map_err(|error| refused(error.into()))?;
+        let opened = open_handover(handover.as_bytes(), &self.key, &next_key);
+        let (head, _) = opened.map_err(|error| KeysError::Handover { place, error })?;
         if Some(head.size) == self.to_size { Ok(true) } else { Err(KeysError::HandoverSize(place)) }
     }
 }

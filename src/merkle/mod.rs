@@ -33,7 +33,7 @@ pub use check::{HASHES_MAX, ProofError, check_consistency, check_inclusion};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use hash::{Hash, empty_root, leaf, node, subtree_root};
 pub use key::{KeyError, KeyKind, Signer, VerifierKey, is_key_name};
-pub use keys::{KeyRange, KeysError, LOG_KEYS_MAX, LogKeys};
+pub use keys::{HandoverError, KeyRange, KeysError, LOG_KEYS_MAX, LogKeys, key_change, open_handover};
 pub use note::{NOTE_BYTES_MAX, Note, NoteError, SIGNATURES_MAX, Signature};
 pub use peaks::Peaks;
 pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError, Unmet};

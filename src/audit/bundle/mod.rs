@@ -23,6 +23,8 @@ pub const BUNDLE_EVENTS_MAX: usize = if cfg!(test) { 250 } else { 10_000 };
 pub const EVENTS_BYTES_MAX: usize = 64 << 20;
 /// Changes when an older program could not check the bundle.
 const FORMAT: u32 = 1;
+/// Of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const ABOUT: &str = "bundle.json";
 const README: &str = "README.txt";
@@ -82,6 +84,8 @@ fn readme(about: &About) -> String {
          or, but for the signature, with Python alone and no program of ours (after tar xf FILE):\n\
          \n\
          \x20   python3 schemas/reader/seatledger_log.py bundle FILE\n\
+         \n\
+         The first compares the reader and this text with its own; before you run the second alone, take the reader from elsewhere.\n\
          \n\
          KEY is the log's verifier key, which you have from elsewhere; `keys` is a copy, and those of witnesses. Any tool for\n\
          C2SP signed-note and tlog-proof files checks `checkpoint` and `proofs/` too.\n\

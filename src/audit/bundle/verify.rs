@@ -1,19 +1,21 @@
 //! Checking a bundle with nothing but the file and the log's verifier key: every byte of the tar, the signed head, every proof,
-//! and that the words say what the records say. One proof is in memory at a time, beside the words.
+//! and that the words say what the records say. One proof and one event are in memory at a time, beside the words.
 
 use super::read::Files;
 use super::{
-    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, proof_name,
+    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, VERSION,
+    proof_name, readme,
 };
 use crate::audit::events::{EventView, NAMES, PROFILE};
-use crate::audit::export::ndjson_line;
+use crate::audit::export::{LINE_BYTES_MAX, ndjson_line};
 use crate::domain::event::Recorded;
 use crate::ledger::decode_record;
 use crate::merkle::{
-    Checkpoint, CheckpointError, KeyKind, NOTE_BYTES_MAX, PROOF_FILE_BYTES_MAX, ProofError, ProofFile, ProofFileError,
-    VerifierKey, check_inclusion, leaf,
+    Checkpoint, CheckpointError, KeyKind, NOTE_BYTES_MAX, Note, PROOF_FILE_BYTES_MAX, ProofError, ProofFile,
+    ProofFileError, VerifierKey, check_inclusion, leaf,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 const SMALL_BYTES_MAX: usize = 64 << 10;
@@ -36,6 +38,8 @@ pub enum BundleError {
     Sum(String),
     #[error("something stands behind the end of the bundle")]
     Behind,
+    #[error("{0} is not the one that version {VERSION} of this program puts there, and {ABOUT} says that it did")]
+    Replaced(String),
     #[error("{ABOUT}: {0}")]
     About(String),
     #[error("{KEYS}: line {0} is no verifier key")]
@@ -68,10 +72,13 @@ pub struct VerifiedBundle {
     pub about: About,
     /// The names of the known witnesses that have cosigned the head.
     pub witnesses: Vec<String>,
+    /// The names of others that have, by keys that stand in the bundle alone: anybody can put such keys there.
+    pub claimed_witnesses: Vec<String>,
     /// The key stood in the bundle alone: that the log is whose it says, nobody has shown.
     pub is_key_its_own: bool,
-    /// Documents in it that are others than this program's.
-    pub other_schemas: Vec<String>,
+    /// What stands in it beside the evidence, to be read or run, and is not what this program puts there: another version made the
+    /// bundle, or somebody who says so.
+    pub other_files: Vec<String>,
 }
 
 /// Checks a bundle whole. `keys` are verifier keys of logs and witnesses that were had from elsewhere; without one of a log,
@@ -93,18 +100,23 @@ pub fn verify(
     if about.events > BUNDLE_EVENTS_MAX as u64 {
         return Err(BundleError::About(format!("a bundle has at most {BUNDLE_EVENTS_MAX} events")));
     }
-    files.next(README, SMALL_BYTES_MAX)?;
+    let read_first = files.next(README, SMALL_BYTES_MAX)?;
     let note = files.next(CHECKPOINT, NOTE_BYTES_MAX)?;
     let inside = keys_of(&files.next(KEYS, SMALL_BYTES_MAX)?)?;
     let is_log = |key: &&VerifierKey| key.kind() == KeyKind::Plain;
     let is_key_its_own = !keys.iter().any(|key| is_log(&key));
     let logs: Vec<&VerifierKey> = if is_key_its_own { &inside } else { keys }.iter().filter(is_log).collect();
-    let (head, witnesses) = head_of(&note, &about, &logs, keys.iter().chain(&inside))?;
+    let (head, signed) = head_of(&note, &about, &logs)?;
+    let witnesses = cosigners(&signed, keys.iter());
+    let claimed_witnesses = cosigners(&signed, inside.iter().filter(|key| !keys.contains(key)));
     let lines = files.next(EVENTS, EVENTS_BYTES_MAX)?;
     let lines = lines_of(&lines, &about)?;
     let mut before = None;
     for (number, line) in (1..).zip(&lines) {
         let wrong = |what: String| BundleError::Event { line: number, what };
+        if line.len() > LINE_BYTES_MAX {
+            return Err(wrong(format!("it is longer than {LINE_BYTES_MAX} bytes")));
+        }
         let said: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         let position = said.get("position").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok());
         let position = position.filter(|position| before.is_none_or(|before| *position > before));
@@ -114,14 +126,20 @@ pub fn verify(
         compare(&about.log, &recorded, line, said).map_err(wrong)?;
         progress(number as u64, about.events);
     }
-    let mut other_schemas = Vec::new();
-    for (name, ours) in SCHEMAS {
-        if files.next(name, SCHEMA_BYTES_MAX)? != ours.as_bytes() {
-            other_schemas.push(name.to_owned());
+    let mut other_files = Vec::new();
+    let mut compare_ours = |name: &str, found: &[u8], ours: &str| {
+        if found == ours.as_bytes() {
+            return Ok(());
         }
+        other_files.push(name.to_owned());
+        if about.version == VERSION { Err(BundleError::Replaced(name.to_owned())) } else { Ok(()) }
+    };
+    compare_ours(README, &read_first, &readme(&about))?;
+    for (name, ours) in SCHEMAS {
+        compare_ours(name, &files.next(name, SCHEMA_BYTES_MAX)?, ours)?;
     }
     files.end()?;
-    Ok(VerifiedBundle { about, witnesses, is_key_its_own, other_schemas })
+    Ok(VerifiedBundle { about, witnesses, claimed_witnesses, is_key_its_own, other_files })
 }
 
 fn keys_of(bytes: &[u8]) -> Result<Vec<VerifierKey>, BundleError> {
@@ -129,13 +147,8 @@ fn keys_of(bytes: &[u8]) -> Result<Vec<VerifierKey>, BundleError> {
     (1..).zip(text.lines()).map(|(number, line)| line.parse().map_err(|_| BundleError::Keys(number))).collect()
 }
 
-/// The head that a known log has signed, and the names of the witnesses that have, too.
-fn head_of<'k>(
-    note: &[u8],
-    about: &About,
-    logs: &[&VerifierKey],
-    known: impl Iterator<Item = &'k VerifierKey>,
-) -> Result<(Checkpoint, Vec<String>), BundleError> {
+/// The head that a known log has signed.
+fn head_of(note: &[u8], about: &About, logs: &[&VerifierKey]) -> Result<(Checkpoint, Note), BundleError> {
     let named = logs.iter().filter(|key| key.name() == about.log);
     let (mut opened, mut failed) = (None, None);
     for key in named {
@@ -152,25 +165,29 @@ fn head_of<'k>(
     if head.size != about.size {
         return Err(BundleError::Size { said: about.size, found: head.size });
     }
-    let mut witnesses = Vec::new();
-    for witness in known.filter(|key| key.kind() == KeyKind::Cosigner) {
+    Ok((head, note))
+}
+
+/// The names of those of these witnesses that have cosigned the head.
+fn cosigners<'k>(note: &Note, keys: impl Iterator<Item = &'k VerifierKey>) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for witness in keys.filter(|key| key.kind() == KeyKind::Cosigner) {
         let signed = note.signatures.iter().find(|signature| witness.is_named_by(signature));
         if signed.is_some_and(|signature| witness.check(&note.text, signature).is_ok()) {
-            witnesses.push(witness.name().to_owned());
+            names.insert(witness.name().to_owned());
         }
     }
-    witnesses.sort_unstable();
-    witnesses.dedup();
-    Ok((head, witnesses))
+    names.into_iter().collect()
 }
 
 fn lines_of<'l>(bytes: &'l [u8], about: &About) -> Result<Vec<&'l str>, BundleError> {
     let text = std::str::from_utf8(bytes).map_err(|_| BundleError::Event { line: 1, what: "it is no text".into() })?;
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    if lines.len() as u64 != about.events {
-        return Err(BundleError::Count { said: about.events, found: lines.len() });
+    // counted first: a list of empty lines takes far more memory than they do
+    let found = text.split_inclusive('\n').count();
+    if found as u64 != about.events {
+        return Err(BundleError::Count { said: about.events, found });
     }
-    Ok(lines)
+    Ok(text.split_inclusive('\n').collect())
 }
 
 /// The record of a position, if the head covers it there.

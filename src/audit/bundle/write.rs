@@ -1,8 +1,8 @@
 //! Making a bundle: first everything that may be refused is found out, then the file is written as its reader takes it.
 
 use super::{
-    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, SUMS, header,
-    proof_name, readme,
+    ABOUT, About, BUNDLE_EVENTS_MAX, CHECKPOINT, EVENTS, EVENTS_BYTES_MAX, FORMAT, KEYS, README, SCHEMAS, SUMS,
+    VERSION, header, proof_name, readme,
 };
 use crate::audit::events::EventView;
 use crate::audit::export::ndjson_line;
@@ -64,7 +64,7 @@ pub fn gather(ledger: &Ledger, tenant: TenantId, query: EventQuery) -> Result<Ga
     };
     let about = About {
         format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         log: ledger.verifier_key(tenant)?.name().to_owned(),
         size: head.size,
         events: positions.len() as u64,

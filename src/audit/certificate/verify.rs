@@ -6,8 +6,8 @@ use super::fold::{Fold, Impossible};
 use super::{Certificate, Head, Malformed, decoded};
 use crate::ledger::decode_record;
 use crate::merkle::{
-    BundleError, Checkpoint, CheckpointError, Hash, Peaks, ProofError, StatementError, TILE_WIDTH, VerifierKey,
-    check_consistency, entries_in_bundle, open_certificate,
+    BundleError, Checkpoint, CheckpointError, Hash, KeyRange, Peaks, ProofError, StatementError, TILE_WIDTH,
+    VerifierKey, check_consistency, entries_in_bundle, open_certificate,
 };
 
 /// Where the records come from.
@@ -33,6 +33,11 @@ pub enum VerifyError {
     Malformed(#[from] Malformed),
     #[error("the certificate speaks of {found}, and the key is that of {expected}")]
     OtherLog { expected: String, found: String },
+    #[error(
+        "the certificate speaks of {size} records, and the key that signed it signs heads over at most {to_size}: another one \
+         took its place there"
+    )]
+    KeyEnded { size: u64, to_size: u64 },
     #[error("the certificate's period ends before it begins: it is from {from} to {to} records")]
     Reversed { from: u64, to: u64 },
     #[error("the root at {0} records is no hash in base64")]
@@ -72,25 +77,29 @@ impl Verified {
     }
 }
 
-/// Checks everything that a certificate says. `keys` are the verifier keys of logs, as they are published for heads;
-/// `progress` hears how many records of how many were counted. Blocking.
+/// Checks everything that a certificate says. `keys` are the verifier keys of logs, as they are published for heads, and up to
+/// which size each of them signs: an older size may be signed by a newer key, and a newer one not by an older. `progress` hears
+/// how many records of how many were counted. Blocking.
 ///
 /// # Errors
 /// What keeps its figures from being compared at all.
 pub fn verify(
     file: &[u8],
-    keys: &[VerifierKey],
+    keys: &[KeyRange],
     bundles: &mut dyn Bundles,
     progress: &dyn Fn(u64, u64),
 ) -> Result<Verified, VerifyError> {
-    let (lines, key) = open_certificate(file, keys)?;
+    let logs: Vec<VerifierKey> = keys.iter().map(|range| range.key.clone()).collect();
+    let (lines, key) = open_certificate(file, &logs)?;
     let certificate = Certificate::parse(&lines)?;
+    check_key(certificate.scope.to.size, key, keys)?;
     let (from, to) = check_heads(&certificate, key)?;
     let over_said: usize = certificate.pools.iter().map(|pool| pool.over.len()).sum();
     let mut fold = Fold::new(over_said + 1);
     let mut differences = Differences::default();
     let (mut peaks, size) = (Peaks::default(), to.size);
     if from.size == 0 {
+        differences.compare("", "from.recorded_at", from.recorded_at, fold.recorded_at);
         fold.begin();
     }
     for index in 0..size.div_ceil(TILE_WIDTH.into()) {
@@ -120,6 +129,13 @@ pub fn verify(
     differences.compare("", "to.recorded_at", to.recorded_at, fold.recorded_at);
     compare(&certificate, fold, &mut differences);
     Ok(Verified { certificate, differences: differences.0 })
+}
+
+/// Whether the key signs so many records, as one of its ranges says.
+fn check_key(size: u64, key: &VerifierKey, keys: &[KeyRange]) -> Result<(), VerifyError> {
+    let ends = keys.iter().filter(|range| range.key == *key).map(|range| range.to_size.unwrap_or(u64::MAX));
+    let to_size = ends.max().unwrap_or_default();
+    if size <= to_size { Ok(()) } else { Err(VerifyError::KeyEnded { size, to_size }) }
 }
 
 /// The heads that a certificate names, if the log signed the second one and it goes on from the first.

@@ -94,7 +94,7 @@ async fn a_bundle_holds_the_events_that_are_asked_for_and_proves_each() {
         let bytes = bundle(&world, query);
         let checked = check(&bytes, &[key(&world)]).unwrap();
         assert_eq!((checked.about.events, checked.is_key_its_own), (expected.len() as u64, false));
-        assert!(checked.about.size > expected.last().copied().unwrap_or(0) && checked.other_schemas.is_empty());
+        assert!(checked.about.size > expected.last().copied().unwrap_or(0) && checked.other_files.is_empty());
         let files = unpacked(&bytes);
         let proofs = files.iter().filter_map(|(name, _)| name.strip_prefix("proofs/")?.strip_suffix(".tlog-proof"));
         assert_eq!(proofs.map(|position| position.parse().unwrap()).collect::<Vec<u64>>(), expected);
@@ -167,6 +167,12 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
         let twice = line.replacen('{', "{\"actor\":\"root\",", 1) + "\n";
         assert!(lines(&|lines| lines[number] = twice.clone()).is_err(), "a field that is said twice");
     }
+    // what no event can say is not read at all: as values it takes a hundred times the memory
+    let long = format!("{{\"position\":\"0\",\"data\":[{}0]}}\n", "[0],".repeat(70_000));
+    let error = lines(&|lines| lines[0].clone_from(&long)).unwrap_err();
+    assert!(matches!(&error, BundleError::Event { line: 1, what } if what.contains("is longer than")), "{error}");
+    let empty = lines(&|lines| lines[0] = "\n".repeat(1 << 20)).unwrap_err();
+    assert_eq!(empty, BundleError::Count { said: 7, found: (1 << 20) + 6 });
     let swapped = lines(&|lines| lines.swap(0, 1)).unwrap_err();
     assert!(matches!(swapped, BundleError::OtherFile { .. }), "{swapped}");
     let fewer = lines(&|lines| drop(lines.pop())).unwrap_err();
@@ -223,6 +229,47 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
     assert!(matches!(check(&packed(&files), &[other]), Err(BundleError::Checkpoint(_))));
     let own = check(&packed(&files), &[]).unwrap();
     assert!(own.is_key_its_own);
+    // anybody cosigns the head under a good name, and puts a key of his own beside the log's
+    let witness = Signer::new("witness.example/w1", &[8; 32]).unwrap();
+    let its_key = witness.verifier_key(KeyKind::Cosigner);
+    let note = String::from_utf8(files[place].1.clone()).unwrap();
+    let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let cosigned = format!("{note}{}\n", witness.cosign(&text, 1_790_000_000));
+    let mut forged = files.clone();
+    for (name, bytes) in &mut forged {
+        let said = String::from_utf8(bytes.clone()).unwrap();
+        match name.as_str() {
+            "checkpoint" => *bytes = cosigned.clone().into_bytes(),
+            "keys" => *bytes = format!("{said}{its_key}\n").into_bytes(),
+            proof if proof.starts_with("proofs/") => *bytes = said.replacen(&note, &cosigned, 1).into_bytes(),
+            _ => {}
+        }
+    }
+    let name = vec![its_key.name().to_owned()];
+    for (known, witnesses, claimed) in [
+        (vec![key(&world)], vec![], name.clone()),
+        (vec![], vec![], name.clone()),
+        (vec![key(&world), its_key], name, vec![]),
+    ] {
+        let checked = check(&packed(&forged), &known).unwrap();
+        assert_eq!((checked.witnesses, checked.claimed_witnesses), (witnesses, claimed), "{known:?}");
+    }
+    // what tells the auditor what to do is ours, or it is said that it is not
+    for name in
+        ["README.txt", "schemas/log-format.md", "schemas/events/v1/types.json", "schemas/reader/seatledger_log.py"]
+    {
+        let swap = |files: &mut Files| {
+            let place = at(files, name);
+            files[place].1 = b"print('all good')\n".to_vec();
+        };
+        assert_eq!(with(&swap), Err(BundleError::Replaced(name.into())));
+        let by_another = with(&|files| {
+            swap(files);
+            let about = String::from_utf8(files[0].1.clone()).unwrap();
+            files[0].1 = about.replacen("\"version\": \"", "\"version\": \"9", 1).into_bytes();
+        });
+        assert_eq!(by_another.unwrap().other_files, [name]);
+    }
     // what no record says in plain, nobody proves: a name is the service's word
     let renamed = text.replacen("@acme.example", "@other.example", 1);
     assert_ne!(renamed, text);

@@ -15,7 +15,7 @@ use crate::domain::ids::PoolId;
 use crate::domain::report::ReportName;
 use crate::domain::time::Time;
 use crate::ledger::evidence::TileAddress;
-use crate::merkle::{KeyKind, Signer, VerifierKey, open_certificate, sign_certificate};
+use crate::merkle::{KeyKind, KeyRange, LogKeys, Signer, VerifierKey, open_certificate, sign_certificate};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -41,6 +41,11 @@ fn key(world: &World) -> VerifierKey {
     world.ledger.verifier_key(world.tenant).unwrap()
 }
 
+/// The key, for all sizes.
+fn keys(world: &World) -> Vec<KeyRange> {
+    LogKeys::only(key(world)).ranges().to_vec()
+}
+
 /// The log itself, with its secret.
 fn signer(world: &World) -> Signer {
     let secret = std::fs::read_to_string(world.dir.path().join("log.key")).unwrap();
@@ -48,7 +53,7 @@ fn signer(world: &World) -> Signer {
 }
 
 fn check(world: &World, note: &str) -> Result<Verified, VerifyError> {
-    verify(note.as_bytes(), &[key(world)], &mut Tiles { world, flipped: None }, &|_, _| {})
+    verify(note.as_bytes(), &keys(world), &mut Tiles { world, flipped: None }, &|_, _| {})
 }
 
 fn made(world: &World, look: &Look) -> String {
@@ -232,6 +237,15 @@ async fn a_wrong_figure_that_the_log_itself_signs_is_named() {
         change(&mut wrong);
         assert!(found(&wrong).unwrap().contains(&named.to_owned()), "{named}: {:?}", found(&wrong));
     }
+    // from the beginning on, before which no record was ever made
+    let naive = Naive::of(world.ledger.events(world.tenant, 0, usize::MAX).unwrap());
+    let mut look = any(&mut SmallRng::seed_from_u64(24), &naive);
+    look.at = naive.events.len() - 1;
+    (look.asked.pool, look.asked.first) = (None, 0);
+    let mut from_nothing = certified(&world, &made(&world, &look));
+    assert!(from_nothing.scope.from.recorded_at.is_none() && found(&from_nothing).unwrap().is_empty());
+    from_nothing.scope.from.recorded_at = Some(Time(1_577_836_800_000_000));
+    assert_eq!(found(&from_nothing).unwrap(), [" from.recorded_at"]);
     let refused: [Wrong<Certificate>; 7] = [
         ("the key is that of", |c| c.scope.log.push('x')),
         ("ends before it begins", |c| c.scope.from.size = c.scope.to.size + 1),
@@ -257,20 +271,34 @@ async fn touched_files_touched_tiles_and_other_keys_are_refused() {
     for at in 0..note.len() {
         let mut bytes = note.clone().into_bytes();
         bytes[at] ^= 1 << (at % 7);
-        let error =
-            verify(&bytes, &[key(&world)], &mut Tiles { world: &world, flipped: None }, &|_, _| {}).unwrap_err();
+        let error = verify(&bytes, &keys(&world), &mut Tiles { world: &world, flipped: None }, &|_, _| {}).unwrap_err();
         assert!(matches!(error, VerifyError::Signature(_)), "byte {at}: {error}");
     }
     let bundles = good.scope.to.size.div_ceil(256);
     let mut random = SmallRng::seed_from_u64(23);
     for _ in 0..200 {
         let flipped = Some((random.random_range(0..bundles), random.random_range(0..1 << 20)));
-        let counted = verify(note.as_bytes(), &[key(&world)], &mut Tiles { world: &world, flipped }, &|_, _| {});
+        let counted = verify(note.as_bytes(), &keys(&world), &mut Tiles { world: &world, flipped }, &|_, _| {});
         assert!(counted.is_err(), "{flipped:?}");
     }
     let other = Signer::new(key(&world).name(), &[9; 32]).unwrap().verifier_key(KeyKind::Plain);
-    let counted = verify(note.as_bytes(), &[other], &mut Tiles { world: &world, flipped: None }, &|_, _| {});
+    let other = LogKeys::only(other);
+    let counted = verify(note.as_bytes(), other.ranges(), &mut Tiles { world: &world, flipped: None }, &|_, _| {});
     assert!(counted.unwrap_err().to_string().contains("no key that is known"));
+    // of a key that was changed since: it signs no more records than it did, and one that came later may sign fewer
+    let size = good.scope.to.size;
+    let signed_by = |from_size: u64, to_size: Option<u64>| {
+        let range = KeyRange { key: key(&world), from_size, to_size, handover: None };
+        verify(note.as_bytes(), &[range], &mut Tiles { world: &world, flipped: None }, &|_, _| {})
+    };
+    for (from_size, to_size) in [(1, Some(size)), (1, Some(size + 1)), (size + 1, None), (size + 1, Some(size + 9))] {
+        assert!(signed_by(from_size, to_size).unwrap().is_true(), "from {from_size} to {to_size:?}");
+    }
+    let ended = signed_by(1, Some(size - 1)).unwrap_err();
+    assert!(
+        matches!(ended, VerifyError::KeyEnded { size: of, to_size } if of == size && to_size == size - 1),
+        "{ended}"
+    );
     // lines in another order, or written in another way, are none of ours
     let lines = good.to_lines();
     for (from, to) in

@@ -82,8 +82,8 @@ pub(in crate::http) struct LogKeyBody {
     from_size: u64,
     /// And at most so many; null for the key of today
     to_size: Option<u64>,
-    /// The head over `to_size` records, signed by this key and by the next, so that who trusts one can trust the other.
-    /// Null for the key of today, and for one that was lost
+    /// The head over `to_size` records, signed by this key and by the next, which names both behind its root, so that who
+    /// trusts one can trust the other. Null for the key of today, and for one that was lost
     handover: Option<String>,
 }
 

@@ -1,6 +1,7 @@
-//! Another key for the log. The next key lies beside the old one until every tenant's history says so and a head that both
-//! have signed hands over to it; then it gets the old one's name. Whatever cuts this in between, the old key is in force, and
-//! the next start goes on. `rotations/<tenant>-<size>` keeps those heads. Not here: the files of the secrets (`key.rs`).
+//! Another key for the log. The next key lies beside the old one until every tenant's history says so and a head that names
+//! both, signed by both, hands over to it; then it gets the old one's name. Whatever cuts this in between, the old key is in
+//! force, and the next start goes on. `rotations/<tenant>-<size>` keeps those heads, and nothing else is ever signed with both
+//! names in it. Not here: the files of the secrets (`key.rs`).
 
 use super::heads::{self, Heads, HeadsError, SignedHead};
 use super::key::NextKey;
@@ -9,7 +10,10 @@ use crate::domain::ids::TenantId;
 use crate::domain::state::LogKeyRotation;
 use crate::ledger::{Ask, ReadError, Shelf, Submission};
 use crate::log::writer::{Job, WriterHandle};
-use crate::merkle::{Checkpoint, KeyKind, KeyRange, LogKeys, NOTE_BYTES_MAX, Note, Signer, VerifierKey, root_at};
+use crate::merkle::{
+    Checkpoint, Hash, KeyError, KeyKind, KeyRange, LogKeys, NOTE_BYTES_MAX, Note, Signer, VerifierKey, key_change,
+    open_handover, root_at,
+};
 use futures::executor::block_on;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -50,6 +54,11 @@ fn new_key(rotation: &LogKeyRotation) -> Result<VerifierKey, HeadsError> {
     rotation.new_key.parse().map_err(failed)
 }
 
+/// The one before it, where that one could sign.
+fn old_key(rotation: &LogKeyRotation) -> Result<Option<VerifierKey>, KeyError> {
+    rotation.old_key.as_deref().filter(|_| !rotation.is_old_key_lost).map(str::parse).transpose()
+}
+
 /// Finishes a change of the key that was begun.
 pub(super) fn finish(
     dir: &Path,
@@ -67,20 +76,18 @@ pub(super) fn finish(
     let folder = dir.join(ROTATIONS);
     fs::create_dir_all(&folder).map_err(failed)?;
     for (tenant, slug) in &tenants {
-        let size = last_of_this_log(shelf, *tenant, new.name())?.map(|last| last.position + 1);
-        let size = size.ok_or_else(|| failed(format!("the history of {slug} does not have it")))?;
+        let last = last_of_this_log(shelf, *tenant, new.name())?;
+        let last = last.ok_or_else(|| failed(format!("the history of {slug} does not have it")))?;
+        let size = last.position + 1;
         if !heads.reader().reach_tree(tenant.0, size, TREE_MAX) {
             return Err(failed("the tree is behind the log"));
         }
         let root = root_at(&heads.reader().tree(tenant.0), size).map_err(failed)?;
-        let (new, _) = plain(&new, slug)?;
-        let mut note = Checkpoint::new(new.name(), size, root).signed(&new);
-        if !next.is_old_lost {
-            let (old, _) = plain(&old, slug)?;
-            note.signatures.insert(0, old.sign(&note.text));
-        }
-        let note = note.to_string();
-        heads::write(&folder, &handover_name(*tenant, size), note.as_bytes()).map_err(failed)?;
+        let signers: Vec<&Signer> = (!next.is_old_lost).then_some(&old).into_iter().chain([&new]).collect();
+        let handover = signed(&handover_head(&last, size, root)?, &signers)?;
+        heads::write(&folder, &handover_name(*tenant, size), handover.as_bytes()).map_err(failed)?;
+        // until the next key is in force, a start looks for the signature of the old one
+        let note = signed(&Checkpoint::new(&format!("{}/{slug}", new.name()), size, root), &signers)?;
         heads.publish(tenant.0, SignedHead { size, root, note }).map_err(failed)?;
     }
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
@@ -89,6 +96,20 @@ pub(super) fn finish(
     heads.sign_with(new);
     tracing::warn!(log_key = %heads.log_key(), "the key that signs heads was changed; witnesses and auditors need the new one");
     Ok(())
+}
+
+/// Under the names that the history says: the log may be called otherwise since the change began.
+fn handover_head(rotation: &LogKeyRotation, size: u64, root: Hash) -> Result<Checkpoint, HeadsError> {
+    let new = new_key(rotation)?;
+    let line = old_key(rotation).map_err(failed)?.map(|old| key_change(&old, &new));
+    Ok(Checkpoint { extensions: line.into_iter().collect(), ..Checkpoint::new(new.name(), size, root) })
+}
+
+fn signed(head: &Checkpoint, signers: &[&Signer]) -> Result<String, HeadsError> {
+    let text = head.to_string();
+    let signatures = signers.iter().map(|signer| Ok(signer.named(&head.origin)?.sign(&text)));
+    let signatures = signatures.collect::<Result<_, KeyError>>().map_err(failed)?;
+    Ok(Note { text, signatures }.to_string())
 }
 
 /// Has the histories of these tenants say it, where they do not already.
@@ -223,16 +244,13 @@ pub(in crate::ledger) fn look_at_handovers(
 }
 
 fn look_at(text: &str, rotation: &LogKeyRotation, size: u64) -> Result<(), String> {
-    let note = Note::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-    let head: Checkpoint = note.text.parse().map_err(|error: crate::merkle::CheckpointError| error.to_string())?;
-    let old_key = rotation.old_key.as_ref().filter(|_| !rotation.is_old_key_lost);
-    let keys = [Some(&rotation.new_key), old_key].into_iter().flatten();
-    let mut signers = 0;
-    for key in keys {
-        let key: VerifierKey = key.parse().map_err(|error: crate::merkle::KeyError| error.to_string())?;
-        note.open(&[key]).map_err(|error| error.to_string())?;
-        signers += 1;
-    }
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let new_key: VerifierKey = rotation.new_key.parse().map_err(|error: KeyError| words(&error))?;
+    let (head, note) = match old_key(rotation).map_err(|error| words(&error))? {
+        Some(old_key) => open_handover(text.as_bytes(), &old_key, &new_key).map_err(|error| words(&error))?,
+        None => Checkpoint::open(text.as_bytes(), &new_key).map_err(|error| words(&error))?,
+    };
+    let signers = if rotation.is_old_key_lost { 1 } else { 2 };
     if note.signatures.len() != signers {
         return Err(format!("it has {} signatures and not {signers}", note.signatures.len()));
     }

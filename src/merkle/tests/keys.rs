@@ -21,6 +21,14 @@ fn head(forest: &Forest, size: u64, signers: &[u8]) -> String {
     Note { text, signatures }.to_string()
 }
 
+/// A head that hands over between two keys, signed by these.
+fn handover(forest: &Forest, size: u64, (old, new): (u8, u8), signers: &[u8]) -> String {
+    let head = Checkpoint::new(NAME, size, ok(root_at(forest, size)));
+    let text = Checkpoint { extensions: vec![key_change(&key(old), &key(new))], ..head }.to_string();
+    let signatures = signers.iter().map(|n| signer(*n).sign(&text)).collect();
+    Note { text, signatures }.to_string()
+}
+
 fn range(n: u8, from_size: u64, to_size: Option<u64>, handover: Option<String>) -> KeyRange {
     KeyRange { key: key(n), from_size, to_size, handover }
 }
@@ -28,8 +36,8 @@ fn range(n: u8, from_size: u64, to_size: Option<u64>, handover: Option<String>) 
 /// Key 1 up to 10 records, key 2 up to 20, key 3 up to 30, where it was lost, and key 4 from there.
 fn four(forest: &Forest) -> Vec<KeyRange> {
     vec![
-        range(1, 1, Some(10), Some(head(forest, 10, &[1, 2]))),
-        range(2, 10, Some(20), Some(head(forest, 20, &[2, 3]))),
+        range(1, 1, Some(10), Some(handover(forest, 10, (1, 2), &[1, 2]))),
+        range(2, 10, Some(20), Some(handover(forest, 20, (2, 3), &[2, 3]))),
         range(3, 20, Some(30), None),
         range(4, 30, None, None),
     ]
@@ -84,17 +92,17 @@ fn lists_of_keys_that_are_none_are_named() {
     let other = Signer::new("ledger.example/seats/00ff/fabrikam", &[2; 32]).unwrap().verifier_key(KeyKind::Plain);
     assert_eq!(changed(&|ranges| ranges[1].key = other.clone()), Err(KeysError::NotOfTheLog(1)));
     let not_both = |signers: &[u8]| {
-        let handover = head(&forest, 10, signers);
+        let handover = handover(&forest, 10, (1, 2), signers);
         changed(&|ranges| ranges[0].handover = Some(handover.clone()))
     };
     assert_eq!(not_both(&[1, 2]), Ok(()));
     for signers in [[1].as_slice(), &[2], &[3], &[1, 3]] {
         assert!(matches!(not_both(signers), Err(KeysError::Handover { place: 0, .. })), "{signers:?}");
     }
-    let elsewhere = head(&forest, 11, &[1, 2]);
+    let elsewhere = handover(&forest, 11, (1, 2), &[1, 2]);
     assert_eq!(changed(&|ranges| ranges[0].handover = Some(elsewhere.clone())), Err(KeysError::HandoverSize(0)));
     // any bit of what hands over
-    let good = head(&forest, 10, &[1, 2]);
+    let good = handover(&forest, 10, (1, 2), &[1, 2]);
     for bit in 0..good.len() * 8 {
         let mut bytes = good.clone().into_bytes();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -105,6 +113,36 @@ fn lists_of_keys_that_are_none_are_named() {
     let renamed = signer(2).named("elsewhere.example/00ff/contoso").unwrap().verifier_key(KeyKind::Plain);
     let two = vec![four(&forest).remove(0), KeyRange { key: renamed, ..range(2, 10, None, None) }];
     assert_eq!(LogKeys::new(two).unwrap().trusted_from(&key(1)).unwrap().ranges().len(), 2);
+}
+
+#[test]
+fn a_head_that_a_stranger_signs_too_hands_over_nothing() {
+    let forest = Forest::of(40);
+    // key 1 is the log's, 2 the next one of it, and 9 anybody's
+    let led = |old: u8, new: u8, handover: &str| {
+        let ranges = vec![range(old, 1, Some(10), Some(handover.to_owned())), range(new, 10, None, None)];
+        LogKeys::new(ranges).unwrap().trusted_from(&key(1)).map(|led| led.ranges().len())
+    };
+    let refused = |error| Err(KeysError::Handover { place: 0, error });
+    let genuine = handover(&forest, 10, (1, 2), &[1, 2]);
+    assert_eq!(led(1, 2, &genuine), Ok(2));
+    let cosigned = handover(&forest, 10, (1, 2), &[1, 2, 9]);
+    assert_eq!(led(1, 2, &cosigned), Ok(2), "witnesses may sign it as well");
+    for (old, new) in [(1, 9), (9, 1)] {
+        let published = head(&forest, 10, &[1, 9]);
+        assert_eq!(led(old, new, &published), refused(HandoverError::NamesNone), "from {old} to {new}");
+        assert_eq!(led(old, new, &cosigned), refused(HandoverError::NamesOthers), "from {old} to {new}");
+    }
+    assert_eq!(led(2, 1, &genuine), refused(HandoverError::NamesOthers), "it leads one way");
+    assert_eq!(led(1, 2, &head(&forest, 10, &[1, 2])), refused(HandoverError::NamesNone), "as it was once written");
+    // a second line beside the one that is meant
+    let mut more: Checkpoint = Note::parse(genuine.as_bytes()).unwrap().text.parse().unwrap();
+    more.extensions.push(key_change(&key(1), &key(9)));
+    let text = more.to_string();
+    let signatures = [1, 2, 9].map(|n| signer(n).sign(&text)).to_vec();
+    let more = Note { text, signatures }.to_string();
+    assert_eq!(led(1, 2, &more), refused(HandoverError::NamesOthers));
+    assert_eq!(led(1, 9, &more), refused(HandoverError::NamesOthers));
 }
 
 #[test]

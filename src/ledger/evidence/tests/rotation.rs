@@ -81,6 +81,9 @@ async fn a_change_of_the_key_is_told_signed_by_both_and_every_old_head_stays_goo
         .unwrap();
     assert_eq!(ledger.log_keys(TenantId(2)).unwrap().ranges().len(), 1);
     stop(ledger).await;
+    // what hands over says so, and no head that is published does
+    let is_handover = |file: PathBuf| fs::read_to_string(file).unwrap().contains("\nkey-change ");
+    assert!(is_handover(dir.join(ROTATIONS).join("1-21")) && !is_handover(dir.join(HEADS).join("1")));
     // what hands over is missed, and its rot is seen
     let handover = dir.join(ROTATIONS).join("1-21");
     let good = fs::read(&handover).unwrap();
@@ -92,6 +95,27 @@ async fn a_change_of_the_key_is_told_signed_by_both_and_every_old_head_stays_goo
     }
     fs::remove_file(&handover).unwrap();
     assert!(findings(dir).iter().any(|found| found.contains("rotations/1-21")));
+}
+
+/// Once both keys signed a head like any other; the head that is published when the key is changed is one.
+#[tokio::test]
+async fn a_head_that_names_no_keys_is_refused_as_what_hands_over_and_the_service_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let ledger = open(dir);
+    live(&ledger, 20).await;
+    let old = ledger.verifier_key(TenantId(1)).unwrap();
+    stop(ledger).await;
+    stop(rotated(dir, Rotation::SignedByOld).unwrap()).await;
+    let published = dir.join(HEADS).join("1");
+    assert!(Checkpoint::open(&fs::read(&published).unwrap(), &old).is_ok(), "the old key has signed it, too");
+    fs::copy(published, dir.join(ROTATIONS).join("1-21")).unwrap();
+    let found = findings(dir);
+    assert!(found.len() == 1 && found[0].contains("rotations/1-21") && found[0].contains("names no keys"), "{found:?}");
+    let ledger = open(dir);
+    let said = ledger.log_keys(TenantId(1)).unwrap().trusted_from(&old).unwrap_err().to_string();
+    assert!(said.contains("names no keys") && said.contains("has to be given the one behind it"), "{said}");
+    stop(ledger).await;
 }
 
 /// Where a change was cut, and how a folder comes to be so.
