@@ -61,7 +61,7 @@ pub(in crate::http) async fn stream_events(
         let caller = caller.clone();
         let find = move || {
             let now = caller.service.ledger.head(caller.tenant)?;
-            let mut found = query.found(&caller, u64::MAX)?;
+            let mut found = query.found(&caller, None, u64::MAX)?;
             found.newest_first = false;
             found.limit = STREAM_PAGE_EVENTS;
             match resumed {
@@ -225,8 +225,10 @@ struct ChosenQuery {
     /// What the event is about
     #[param(max_length = 512)]
     pool: Option<String>,
+    /// Its id, or the user name that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     user: Option<String>,
+    /// Its id, or the serial number or device id that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     device: Option<String>,
     #[param(max_length = 64)]
@@ -246,8 +248,9 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
     }
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let find = move || {
-        let last = reading.moment()?.position;
-        let query = chosen.found(&reading.caller, last)?;
+        let then = reading.asked_moment()?.map(|moment| moment.position);
+        let last = then.map_or_else(|| reading.caller.service.ledger.head(reading.caller.tenant), Ok)?;
+        let query = chosen.found(&reading.caller, then, last)?;
         if query.from > last + 1 {
             let detail = format!("the bundle is to begin at {}; the last position is {last}", query.from);
             return Err(Problem::new("position-not-reached", detail).at(last));
