@@ -128,6 +128,22 @@ fn periods_know_their_peak_their_sell_outs_and_the_days_over_the_cap() {
 }
 
 #[test]
+fn a_timeline_by_days_ends_on_the_day_on_which_it_was_to_end() {
+    let service = Service::start();
+    let t = office(&service);
+    let path = "/pools/declared:editor/timeline?bucket=day";
+    let days = |body: &Value| said(body["items"].as_array().expect("days"), &["day"]);
+    let first = t.get(&format!("{path}&limit=2")).ok();
+    assert_eq!(days(&first), [day(&t, 0), day(&t, 1)]);
+    // what comes meanwhile takes no page away and adds none
+    service.advance_days(1);
+    t.user("eve");
+    let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
+    let second = t.get(&format!("{path}&limit=2&cursor={cursor}")).ok();
+    assert_eq!((days(&second), &second["next_cursor"]), (vec![day(&t, 2)], &Value::Null));
+}
+
+#[test]
 fn seats_that_nobody_uses_or_targets_are_found() {
     let service = Service::start();
     let t = office(&service);

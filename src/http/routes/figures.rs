@@ -15,6 +15,8 @@ use axum::extract::RawQuery;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::fmt;
+use std::str::FromStr;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -122,19 +124,41 @@ pub(in crate::http) async fn timeline(
                     Page { items, next: found.next_after.map(|after| after.to_string()) }
                 }
                 Some(Bucket::Day) => {
-                    let last = last_day(reading, to)?;
-                    let after = place.after()?;
+                    let (after, last) = match place.after::<DayPlace>()? {
+                        Some(DayPlace { after, last }) => (Some(after), last),
+                        None => (None, last_day(reading, to)?),
+                    };
                     let found = match moment.known {
                         Some(_) => timeline::placed_days(ledger, tenant, pool, moment, last, after, limit)?,
                         None => timeline::days(ledger, tenant, pool, to, last, after, limit)?,
                     };
                     let items = found.points.into_iter().map(Into::into).collect();
-                    Page { items, next: found.next_after.map(|after| after.to_string()) }
+                    Page { items, next: found.next_after.map(|after| DayPlace { after, last }.to_string()) }
                 }
             };
             Ok((page, Map::new()))
         })
         .await
+}
+
+/// Where a timeline by days goes on. It ends on the day on which it was to end when it began.
+struct DayPlace {
+    after: Day,
+    last: Day,
+}
+
+impl fmt::Display for DayPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.after, self.last)
+    }
+}
+
+impl FromStr for DayPlace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (after, last) = text.split_once('@').unwrap_or((text, ""));
+        Ok(Self { after: after.parse()?, last: last.parse()? })
+    }
 }
 
 /// Today where the head is read, else the day of the last event that is.
