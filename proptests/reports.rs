@@ -141,6 +141,20 @@ fn a_timeline_by_days_ends_on_the_day_on_which_it_was_to_end() {
     let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
     let second = t.get(&format!("{path}&limit=2&cursor={cursor}")).ok();
     assert_eq!((days(&second), &second["next_cursor"]), (vec![day(&t, 2)], &Value::Null));
+    // a time is of its own day, also where nothing happened on it; a position is of the day of its event
+    let ends = |query: &str| days(&t.get(&format!("{path}{query}")).ok()).pop().expect("a day");
+    let (noon, refused) = (|at| format!("{}T12:00:00Z", day(&t, at)), t.head() - 1);
+    for (query, last) in [
+        (String::new(), 3),
+        (format!("&as_of={}", noon(1)), 1),
+        (format!("&as_of={}", noon(2)), 2),
+        (format!("&as_of={refused}"), 0),
+        (format!("&as_known_at={}", noon(1)), 1),
+        (format!("&as_of={}&as_known_at={}", noon(1), noon(2)), 1),
+        (format!("&as_of={}&as_known_at={refused}", noon(2)), 0),
+    ] {
+        assert_eq!(ends(&query), day(&t, last), "{query}");
+    }
 }
 
 #[test]

@@ -186,9 +186,13 @@ impl Reading {
 
     /// The position or time that the caller asks for: what is known up to a point is, by itself, asked for of that point.
     pub(super) fn asked_point(&self) -> Result<Option<At>, Problem> {
+        self.asked_points().next().transpose()
+    }
+
+    /// The same with the point behind it up to which the log is known, where both are given.
+    pub(super) fn asked_points(&self) -> impl Iterator<Item = Result<At, Problem>> {
         let named = [("as_of", &self.query.as_of), ("as_known_at", &self.query.as_known_at)];
-        let given = named.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)));
-        given.map(|(name, text)| point(name, text)).transpose()
+        named.into_iter().filter_map(|(name, text)| text.as_deref().map(|text| point(name, text)))
     }
 
     /// The moment that the caller asks for; `None` for now. Blocking.
