@@ -75,6 +75,14 @@ impl EventsQuery {
         self.from.is_some()
     }
 
+    /// The time at which the query ends, if it says one.
+    pub(super) fn until(&self) -> Result<Option<Time>, Problem> {
+        match self.to.as_deref().map(|text| point("to", text)).transpose()? {
+            Some(At::Time(until)) => Ok(Some(until)),
+            Some(At::Position(_)) | None => Ok(None),
+        }
+    }
+
     /// The query with what it names looked up, names as they were at a position or are now; `position` is the last one that is
     /// read. Blocking.
     pub(super) fn found(&self, caller: &Caller, then: Option<u64>, position: u64) -> Result<EventQuery, Problem> {
@@ -129,7 +137,9 @@ pub(super) fn range(
     position: u64,
 ) -> Result<(u64, u64), Problem> {
     let ledger = &caller.service.ledger;
-    let first = match from.map(|text| point("from", text)).transpose()? {
+    let head = ledger.head(caller.tenant)?;
+    let (from, to) = (from.map(|text| point("from", text)).transpose()?, to.map(|text| point("to", text)).transpose()?);
+    let first = match from {
         None => 0,
         Some(At::Position(first)) => first,
         // the first one behind everything that was recorded before that time
@@ -140,16 +150,31 @@ pub(super) fn range(
             Err(error @ AsOfError::Read(_)) => return Err(error.into()),
         },
     };
-    let last = match to.map(|text| point("to", text)).transpose()? {
-        None => position,
-        Some(At::Position(last)) => last.min(position),
+    let last = match to {
+        None => None,
+        Some(At::Position(last)) => Some(last),
         Some(time @ At::Time(_)) => match time.position(ledger, caller.tenant) {
-            Ok(last) => last.min(position),
-            Err(AsOfError::InFuture { .. }) => position,
+            Ok(last) => Some(last),
+            Err(AsOfError::InFuture { .. }) => None,
             Err(error @ (AsOfError::BeforeFirst { .. } | AsOfError::Read(_))) => return Err(error.into()),
         },
     };
-    Ok((first, last))
+    let is_reversed = match (from, to) {
+        (Some(At::Time(from)), Some(At::Time(to))) => from > to,
+        (Some(At::Position(from)), Some(At::Position(to))) => from > to,
+        // what is not there yet lies behind no time
+        (Some(At::Position(from)), Some(At::Time(_))) => from <= head && last.is_some_and(|last| from > last),
+        (Some(At::Time(_)), Some(At::Position(to))) => first > to.saturating_add(1),
+        (None, _) | (_, None) => false,
+    };
+    if is_reversed {
+        return Err(reversed(position.min(head)));
+    }
+    Ok((first, last.map_or(position, |last| last.min(position))))
+}
+
+pub(super) fn reversed(position: u64) -> Problem {
+    Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from")
 }
 
 /// The part of a query that says which list it is, as it was written.

@@ -13,7 +13,7 @@ use crate::http::auth::Caller;
 use crate::http::bodies::reports::{ReportAboutBody, ReportBody};
 use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
-use crate::http::history::filter_of;
+use crate::http::history::{filter_of, reversed};
 use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, point, shown};
@@ -383,10 +383,6 @@ fn end(caller: &Caller, to: Option<At>) -> Result<(u64, Time), Problem> {
             Ok((head, ledger.clock().now().max(recorded_at(caller, head)?)))
         }
     }
-}
-
-fn reversed(position: u64) -> Problem {
-    Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from")
 }
 
 /// The position behind the first of two points, and its instant.

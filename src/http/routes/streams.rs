@@ -1,10 +1,12 @@
 //! What goes on longer than an answer: events as they happen, and whole histories as files. Each is bounded: so many at
 //! once, a page or a few blocks in memory, and an end when its reader takes nothing or the service stops.
 
+use crate::audit::as_of::{AsOfError, At};
 use crate::audit::bundle::{GatherError, gather};
 use crate::audit::columns::{ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
+use crate::domain::time::Time;
 use crate::http::Service;
 use crate::http::auth::{Caller, Root};
 use crate::http::contract::{Binary, ReadProblems};
@@ -57,11 +59,13 @@ pub(in crate::http) async fn stream_events(
     let resumed = resumed.transpose()?;
     let place = files::place(&caller.service.streams, "event streams")?;
     let head = caller.service.ledger.follow(caller.tenant)?;
-    let asked = {
+    let (asked, until) = {
         let caller = caller.clone();
         let find = move || {
             let now = caller.service.ledger.head(caller.tenant)?;
             let mut found = query.found(&caller, None, u64::MAX)?;
+            // where a time that has passed lies is known
+            let until = query.until()?.filter(|_| found.to == Some(u64::MAX));
             found.newest_first = false;
             found.limit = STREAM_PAGE_EVENTS;
             match resumed {
@@ -74,11 +78,11 @@ pub(in crate::http) async fn stream_events(
                 let detail = format!("the stream is to begin at {}; the head is {now}", found.from);
                 return Err(Problem::new("position-not-reached", detail).at(now));
             }
-            Ok::<_, Problem>(found)
+            Ok::<_, Problem>((found, until))
         };
         tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??
     };
-    let follower = Follower { caller, head, query: asked, _place: place };
+    let follower = Follower { caller, head, query: asked, until, _place: place };
     let pages = stream::unfold(follower, |mut follower| async move {
         let page = follower.next_page().await?;
         Some((stream::iter(page.into_iter().map(Ok::<_, Infallible>)), follower))
@@ -92,6 +96,8 @@ struct Follower {
     head: watch::Receiver<u64>,
     /// `from` is what comes next, `to` where the stream ends, if it does.
     query: EventQuery,
+    /// The time at which the stream ends, until an event behind it says where that is.
+    until: Option<Time>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -112,7 +118,18 @@ impl Follower {
             if !self.caller.is_good() {
                 return None;
             }
-            let end = (*self.head.borrow()).min(last).saturating_add(1);
+            let head = *self.head.borrow();
+            if let Some(until) = self.until {
+                match self.last_before(until, head).await {
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        (self.query.to, self.until) = (Some(found.saturating_add(1)), None);
+                        continue;
+                    }
+                    Err(_) => return broken_off(next),
+                }
+            }
+            let end = head.min(last).saturating_add(1);
             let query = EventQuery { to: Some(end), ..self.query.clone() };
             let caller = self.caller.clone();
             let read = move || {
@@ -127,13 +144,26 @@ impl Follower {
                         return Some(events);
                     }
                 }
-                Ok(Err(_)) | Err(_) => {
-                    tracing::error!(position = next, "a stream of events ended because the log could not be read");
-                    return None;
-                }
+                Ok(Err(_)) | Err(_) => return broken_off(next),
             }
         }
     }
+
+    /// The last position that counts until a time, once there is an event behind that: none can come before it then.
+    async fn last_before(&self, until: Time, head: u64) -> Result<Option<u64>, Problem> {
+        let caller = self.caller.clone();
+        let find = move || match At::Time(until).position(&caller.service.ledger, caller.tenant) {
+            Ok(last) => Ok((last < head).then_some(last)),
+            Err(AsOfError::InFuture { .. }) => Ok(None),
+            Err(error @ (AsOfError::BeforeFirst { .. } | AsOfError::Read(_))) => Err(error.into()),
+        };
+        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+    }
+}
+
+fn broken_off(position: u64) -> Option<Vec<Event>> {
+    tracing::error!(position, "a stream of events ended because the log could not be read");
+    None
 }
 
 fn told(event: &EventView) -> Result<Event, Problem> {
