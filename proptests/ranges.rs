@@ -77,3 +77,19 @@ fn a_stream_ends_at_a_time_that_was_still_to_come() {
     let positions: Vec<&str> = told.text.lines().filter_map(|line| line.strip_prefix("id:")).map(str::trim).collect();
     assert_eq!((told.status, positions), (200, vec!["1", "2"]));
 }
+
+#[test]
+fn a_csv_has_a_header_unless_it_goes_on_from_a_position() {
+    let service = Service::start();
+    let (t, early, late) = two_days(&service);
+    let csv = |range: &str| t.get(&format!("/export/events?format=csv{range}")).text;
+    let whole = csv("");
+    let header = whole.lines().next().expect("a header");
+    assert!(header.starts_with("position,recorded_at,"), "{header}");
+    for range in [format!("&from={}", encode(&late)), format!("&from={}&to={0}", encode(&early)), "&from=0&to=2".into()]
+    {
+        assert!(csv(&range).starts_with(header), "{range}");
+    }
+    assert_eq!(csv(&format!("&from={}", encode(&late))).lines().count(), 3);
+    assert_eq!(csv("&from=0&to=2") + &csv("&from=3"), whole);
+}

@@ -177,7 +177,7 @@ pub(in crate::http) struct ExportQuery {
     /// `ndjson`, `csv` or `parquet` (a program that is built with it); goes before Accept
     #[param(pattern = "^(ndjson|csv|parquet)$")]
     format: Option<String>,
-    /// The first position, or the time from which on
+    /// The first position, or the time from which on. A CSV from a position above 0 has no header: it goes on with another
     #[param(max_length = 64)]
     from: Option<String>,
     /// The last position, or the time until which
@@ -212,6 +212,7 @@ pub(in crate::http) async fn export_events(
     }
     let format = format(query.format.as_deref(), &headers)?;
     let place = files::place(&reading.caller.service.exports, "exports")?;
+    let goes_on = query.from.as_deref().is_some_and(|from| matches!(from.parse(), Ok(At::Position(1..))));
     let (reading, from, to) = {
         let find = move || {
             let last = reading.moment()?.position;
@@ -228,7 +229,7 @@ pub(in crate::http) async fn export_events(
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-events-{from}-{to}.{}", format.name());
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
-        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, sink)
+        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, goes_on, sink)
             .map(|_next| ())
             .map_err(|error| error.to_string())
     });
