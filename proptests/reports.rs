@@ -206,6 +206,21 @@ fn refunds_and_drift_are_told_with_their_proof() {
         said(&drift, &["drift", "pool_key", "kind", "difference", "days"]),
         ["drift_0 declared:viewer owned_fell -1 1"]
     );
+
+    // in the past it was as old as it was then, in the list and in the report, on the first page and on the second
+    for _ in 0..2 {
+        t.inventory(true, &[json!({"sku": "editor", "owned": 2}), json!({"sku": "viewer", "owned": 1})]).ok();
+    }
+    service.advance_days(3);
+    let found_at: jiff::Timestamp =
+        t.list("/drift")[1]["found_at"].as_str().and_then(|time| time.parse().ok()).expect("a time");
+    let then = encode(&(found_at + jiff::SignedDuration::from_hours(24)).to_string());
+    let first = t.get(&format!("/drift?limit=1&as_of={then}")).ok();
+    let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
+    let second = t.get(&format!("/drift?limit=1&cursor={cursor}")).ok();
+    let ages = [first, second].map(|page| page["items"][0]["age_seconds"].clone());
+    assert_eq!(ages, [json!(2 * 86_400), json!(86_400)]);
+    assert_eq!(said(&report(&t, &format!("drift?as_of={then}")), &["days"]), ["2", "1"]);
 }
 
 fn csv(answer: Answer) -> Vec<csv::StringRecord> {

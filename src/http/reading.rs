@@ -189,8 +189,13 @@ impl Reading {
         self.asked_points().next().transpose()
     }
 
-    /// The same with the point behind it up to which the log is known, where both are given.
-    pub(super) fn asked_points(&self) -> impl Iterator<Item = Result<At, Problem>> {
+    /// The time of the point that is asked for, of the earlier one where both are given; `None` for now. Blocking.
+    pub(super) fn asked_time(&self) -> Result<Option<Time>, Problem> {
+        let times = self.asked_points().map(|at| Ok(at?.time(&self.caller.service.ledger, self.caller.tenant)?));
+        Ok(times.collect::<Result<Vec<Time>, Problem>>()?.into_iter().min())
+    }
+
+    fn asked_points(&self) -> impl Iterator<Item = Result<At, Problem>> {
         let named = [("as_of", &self.query.as_of), ("as_known_at", &self.query.as_known_at)];
         named.into_iter().filter_map(|(name, text)| text.as_deref().map(|text| point(name, text)))
     }

@@ -4,7 +4,7 @@ use crate::audit::as_of::At;
 use crate::audit::explain::{self, Figure};
 use crate::audit::timeline;
 use crate::domain::ids::PoolId;
-use crate::domain::time::{Day, Time};
+use crate::domain::time::Day;
 use crate::http::bodies::history::{ExplanationBody, StepBody, TimelinePoint};
 use crate::http::contract::ReadProblems;
 use crate::http::history::filter_of;
@@ -165,18 +165,11 @@ impl FromStr for DayPlace {
 /// The day of the point that is asked for, of the earlier one where it was to be known of another point; today for now.
 fn last_day(reading: &Reading, position: u64) -> Result<Day, Problem> {
     let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-    let recorded_at = |position| -> Result<Time, Problem> {
-        let event = ledger.events(tenant, position, 1)?.pop();
-        event.map(|event| event.envelope.recorded_at).ok_or_else(|| Problem::internal(&"the last event is not there"))
+    let then = match reading.asked_time()? {
+        Some(then) => then,
+        None => ledger.clock().now().max(At::Position(position).time(ledger, tenant)?),
     };
-    let asked = reading.asked_points().map(|point| match point? {
-        At::Time(time) => Ok(time),
-        At::Position(position) => recorded_at(position),
-    });
-    match asked.collect::<Result<Vec<Time>, Problem>>()?.into_iter().min() {
-        Some(earliest) => Ok(earliest.day()),
-        None => Ok(ledger.clock().now().max(recorded_at(position)?).day()),
-    }
+    Ok(then.day())
 }
 
 fn pool_of(reading: &Reading, Places((_, pool)): Places<(String, String)>) -> Result<PoolId, Problem> {
