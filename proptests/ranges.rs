@@ -2,6 +2,7 @@
 
 use crate::harness::{Service, Tenant, encode};
 use reqwest::Method;
+use serde_json::json;
 use std::time::Duration;
 
 /// Two users, and two days later another two, a minute apart; when the second and the third one came.
@@ -92,4 +93,36 @@ fn a_csv_has_a_header_unless_it_goes_on_from_a_position() {
     }
     assert_eq!(csv(&format!("&from={}", encode(&late))).lines().count(), 3);
     assert_eq!(csv("&from=0&to=2") + &csv("&from=3"), whole);
+}
+
+#[test]
+fn a_time_that_began_before_the_period_is_measured_whole_and_its_most_is_of_the_period() {
+    let service = Service::start();
+    let t = service.tenant();
+    t.owns("office", 3);
+    for name in ["ada", "bob", "cy"] {
+        t.user(name);
+        t.assign_to_user("office", name, "required").created();
+    }
+    t.owns("office", 1);
+    service.advance_days(2);
+    t.departs("bob", json!({"cause": "deactivated"})).ok();
+    service.advance_days(1);
+    t.user("dan");
+    let late = format!("?from={}", t.head());
+    let measured = |report: &str, period: &str| {
+        let rows = t.list(&format!("/reports/{report}{period}"));
+        let row = rows.into_iter().rfind(|row| row["seconds"].is_u64()).expect("a time");
+        (row["over_by_max"].as_u64(), row["seconds"].as_u64())
+    };
+    for report in ["cap", "sell-outs"] {
+        assert_eq!(measured(report, ""), (Some(2), Some(3 * 86_400)), "{report}");
+        assert_eq!(measured(report, &late), (Some(1), Some(3 * 86_400)), "{report}");
+        let about = t.list("/reports").into_iter().find(|one| one["name"] == report).expect("the report");
+        for (column, says) in [("over_by_max", "within the period"), ("seconds", "also before the period")] {
+            let columns = about["columns"].as_array().expect("columns");
+            let found = columns.iter().find(|one| one["name"] == column).expect("the column");
+            assert!(found["about"].as_str().is_some_and(|about| about.contains(says)), "{report}: {found}");
+        }
+    }
 }
