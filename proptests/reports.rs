@@ -112,7 +112,7 @@ fn periods_know_their_peak_their_sell_outs_and_the_days_over_the_cap() {
     let days = report(&t, "days-over-cap?pool=declared:editor");
     let expected: Vec<String> = (2..=4).map(|at| format!("{} 1 2 3", day(&t, at))).collect();
     assert_eq!(said(&days, &["day", "over_by_max", "owned_then", "held_then"]), expected);
-    let one_day = format!("days-over-cap?from={0}T00:00:00Z&to={0}T23:59:59Z", day(&t, 3));
+    let one_day = format!("days-over-cap?from={}T00:00:00Z&to={}T00:00:00Z", day(&t, 3), day(&t, 4));
     assert_eq!(said(&report(&t, &one_day), &["day"]), [day(&t, 3)]);
 
     let peak = report(&t, "peak-use");
