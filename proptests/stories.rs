@@ -132,7 +132,9 @@ fn a_refusal_names_the_event_that_took_the_last_seat() {
     let taken_by = t.list("/events?pool=declared:office&type=seat_granted").pop().expect("a grant")["position"].clone();
     t.user("dan");
     t.assign_to_user("office", "cy", "required").problem("not-enough-seats");
-    let refused_at = t.list("/refusals").pop().expect("a refusal")["position"].as_u64().expect("a position");
+    let refusal = t.list("/refusals").pop().expect("a refusal");
+    assert_eq!(refusal["target"], json!({"user": t.get("/users/cy@example.org").ok()["id"]}));
+    let refused_at = refusal["position"].as_u64().expect("a position");
     let why = t.get(&format!("/refusals/{refused_at}/explain")).ok();
     assert_eq!(why["last_seat"]["position"], taken_by);
     assert_eq!(why["last_seat"]["type"], "seat_granted");
