@@ -25,6 +25,7 @@ mod power_cut;
 mod proofs;
 mod quorum;
 mod race;
+mod ranges;
 mod reader;
 mod reports;
 mod review_commands;

@@ -112,7 +112,7 @@ fn periods_know_their_peak_their_sell_outs_and_the_days_over_the_cap() {
     let days = report(&t, "days-over-cap?pool=declared:editor");
     let expected: Vec<String> = (2..=4).map(|at| format!("{} 1 2 3", day(&t, at))).collect();
     assert_eq!(said(&days, &["day", "over_by_max", "owned_then", "held_then"]), expected);
-    let one_day = format!("days-over-cap?from={0}T00:00:00Z&to={0}T23:59:59Z", day(&t, 3));
+    let one_day = format!("days-over-cap?from={}T00:00:00Z&to={}T00:00:00Z", day(&t, 3), day(&t, 4));
     assert_eq!(said(&report(&t, &one_day), &["day"]), [day(&t, 3)]);
 
     let peak = report(&t, "peak-use");
@@ -125,6 +125,36 @@ fn periods_know_their_peak_their_sell_outs_and_the_days_over_the_cap() {
     let columns = ["pool_key", "over_by_max", "waiting_count", "refused", "seconds"];
     assert_eq!(said(&sold_out, &columns), [format!("declared:editor 1 0 1 {}", 5 * 86_400)]);
     assert!(sold_out[0]["last_seat_to"].is_string() && sold_out[0]["ended_at"].is_string(), "{sold_out:?}");
+}
+
+#[test]
+fn a_timeline_by_days_ends_on_the_day_on_which_it_was_to_end() {
+    let service = Service::start();
+    let t = office(&service);
+    let path = "/pools/declared:editor/timeline?bucket=day";
+    let days = |body: &Value| said(body["items"].as_array().expect("days"), &["day"]);
+    let first = t.get(&format!("{path}&limit=2")).ok();
+    assert_eq!(days(&first), [day(&t, 0), day(&t, 1)]);
+    // what comes meanwhile takes no page away and adds none
+    service.advance_days(1);
+    t.user("eve");
+    let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
+    let second = t.get(&format!("{path}&limit=2&cursor={cursor}")).ok();
+    assert_eq!((days(&second), &second["next_cursor"]), (vec![day(&t, 2)], &Value::Null));
+    // a time is of its own day, also where nothing happened on it; a position is of the day of its event
+    let ends = |query: &str| days(&t.get(&format!("{path}{query}")).ok()).pop().expect("a day");
+    let (noon, refused) = (|at| format!("{}T12:00:00Z", day(&t, at)), t.head() - 1);
+    for (query, last) in [
+        (String::new(), 3),
+        (format!("&as_of={}", noon(1)), 1),
+        (format!("&as_of={}", noon(2)), 2),
+        (format!("&as_of={refused}"), 0),
+        (format!("&as_known_at={}", noon(1)), 1),
+        (format!("&as_of={}&as_known_at={}", noon(1), noon(2)), 1),
+        (format!("&as_of={}&as_known_at={refused}", noon(2)), 0),
+    ] {
+        assert_eq!(ends(&query), day(&t, last), "{query}");
+    }
 }
 
 #[test]
@@ -176,6 +206,21 @@ fn refunds_and_drift_are_told_with_their_proof() {
         said(&drift, &["drift", "pool_key", "kind", "difference", "days"]),
         ["drift_0 declared:viewer owned_fell -1 1"]
     );
+
+    // in the past it was as old as it was then, in the list and in the report, on the first page and on the second
+    for _ in 0..2 {
+        t.inventory(true, &[json!({"sku": "editor", "owned": 2}), json!({"sku": "viewer", "owned": 1})]).ok();
+    }
+    service.advance_days(3);
+    let found_at: jiff::Timestamp =
+        t.list("/drift")[1]["found_at"].as_str().and_then(|time| time.parse().ok()).expect("a time");
+    let then = encode(&(found_at + jiff::SignedDuration::from_hours(24)).to_string());
+    let first = t.get(&format!("/drift?limit=1&as_of={then}")).ok();
+    let cursor = encode(first["next_cursor"].as_str().expect("a second page"));
+    let second = t.get(&format!("/drift?limit=1&cursor={cursor}")).ok();
+    let ages = [first, second].map(|page| page["items"][0]["age_seconds"].clone());
+    assert_eq!(ages, [json!(2 * 86_400), json!(86_400)]);
+    assert_eq!(said(&report(&t, &format!("drift?as_of={then}")), &["days"]), ["2", "1"]);
 }
 
 fn csv(answer: Answer) -> Vec<csv::StringRecord> {

@@ -72,6 +72,55 @@ fn the_story_of_a_seat_begins_with_the_group_and_ends_with_the_departure() {
 }
 
 #[test]
+fn a_name_means_who_bore_it_at_the_moment_that_is_asked_for() {
+    let t = Tenant::shared();
+    t.owns("office", 3);
+    let (ada, bob, laptop) = (t.user("ada"), t.user("bob"), t.device("laptop"));
+    for name in ["ada", "bob"] {
+        t.assign_to_user("office", name, "required").created();
+        t.assign_to_user("office", name, "available").problem("assignment-exists");
+    }
+    t.install("office", "laptop", "ada").created();
+    let then = t.head();
+    let began = t.get("/events?user=ada@example.org&limit=1").ok();
+    t.put(&format!("/users/{ada}"), json!({"user_name": "ada.old@example.org", "display_name": "ada"})).ok();
+    t.device_with(&laptop, json!({"serial": "laptop.old"}));
+    let (other_ada, other_laptop) = (t.user("ada"), t.device("laptop"));
+    assert!(other_ada != ada && other_laptop != laptop, "{other_ada} {other_laptop}");
+    t.departs("bob", json!({"cause": "deleted"})).ok();
+
+    for (name, id) in [("ada", &ada), ("bob", &bob)] {
+        let name_then = format!("{name}@example.org");
+        assert_eq!(t.get(&format!("/users/{name_then}?as_of={then}")).ok()["id"], **id);
+        let told = story(&t, name, &format!("?as_of={then}"));
+        assert_eq!((&told["holder"], &told["standing"]), (&json!(format!("user:{id}")), &json!("holds")));
+        for list in ["/events", "/refusals", "/reports/person"] {
+            let [by_name, by_id] =
+                [name_then.as_str(), id].map(|user| t.list(&format!("{list}?user={user}&as_of={then}")));
+            assert!(!by_name.is_empty() && by_name == by_id, "{list} of {name}: {by_name:?}");
+        }
+    }
+    let on = |device: &str| t.list(&format!("/events?device={device}&as_of={then}"));
+    assert!(!on("laptop").is_empty() && on("laptop") == on(&laptop), "{:?}", on("laptop"));
+
+    // now it is whoever bears it now, and nobody where nobody does
+    assert_eq!(t.list("/events?user=ada@example.org"), t.list(&format!("/events?user={other_ada}")));
+    assert_eq!(t.list("/events?device=laptop"), t.list(&format!("/events?device={other_laptop}")));
+    for path in
+        ["/events?user=bob@example.org", "/refusals?user=bob@example.org", "/reports/person?user=bob@example.org"]
+    {
+        t.get(path).problem("user-not-found");
+    }
+    t.get(&format!("/events?user=ada.old@example.org&as_of={then}")).problem("user-not-found");
+    // a list goes on with the one that it began with
+    let cursor = began["next_cursor"].as_str().expect("a second page");
+    let rest = t.get(&format!("/events?user=ada@example.org&cursor={cursor}")).ok();
+    let mut paged = began["items"].as_array().expect("items").clone();
+    paged.extend(rest["items"].as_array().expect("items").clone());
+    assert_eq!(paged, t.list(&format!("/events?user={ada}&as_of={then}")));
+}
+
+#[test]
 fn a_refusal_names_the_event_that_took_the_last_seat() {
     let t = Tenant::shared();
     t.owns("office", 2);
@@ -83,7 +132,9 @@ fn a_refusal_names_the_event_that_took_the_last_seat() {
     let taken_by = t.list("/events?pool=declared:office&type=seat_granted").pop().expect("a grant")["position"].clone();
     t.user("dan");
     t.assign_to_user("office", "cy", "required").problem("not-enough-seats");
-    let refused_at = t.list("/refusals").pop().expect("a refusal")["position"].as_u64().expect("a position");
+    let refusal = t.list("/refusals").pop().expect("a refusal");
+    assert_eq!(refusal["target"], json!({"user": t.get("/users/cy@example.org").ok()["id"]}));
+    let refused_at = refusal["position"].as_u64().expect("a position");
     let why = t.get(&format!("/refusals/{refused_at}/explain")).ok();
     assert_eq!(why["last_seat"]["position"], taken_by);
     assert_eq!(why["last_seat"]["type"], "seat_granted");

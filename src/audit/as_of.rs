@@ -66,6 +66,20 @@ pub enum AsOfError {
 }
 
 impl At {
+    /// The time of this point; that of a position is its event's. Blocking.
+    ///
+    /// # Errors
+    /// When the history does not reach that far.
+    pub fn time(self, ledger: &Ledger, tenant: TenantId) -> Result<Time, ReadError> {
+        match self {
+            Self::Time(time) => Ok(time),
+            Self::Position(position) => {
+                let events = ledger.events(tenant, position, 1)?;
+                events.first().map(|event| event.envelope.recorded_at).ok_or(ReadError::NotReached(position))
+            }
+        }
+    }
+
     /// The position of the last event that counts at this point. Blocking.
     ///
     /// # Errors
@@ -77,10 +91,7 @@ impl At {
             Self::Position(position) => Err(ReadError::NotReached(position).into()),
             Self::Time(asked) => {
                 let now = ledger.clock().now();
-                let recorded_at = |position| {
-                    let events = ledger.events(tenant, position, 1)?;
-                    events.first().map(|event| event.envelope.recorded_at).ok_or(ReadError::NotReached(position))
-                };
+                let recorded_at = |position| Self::Position(position).time(ledger, tenant);
                 if asked > now.max(recorded_at(head)?) {
                     return Err(AsOfError::InFuture { asked, now });
                 }

@@ -94,7 +94,7 @@ struct CloudEvent<'a> {
 }
 
 /// Writes the events of positions `from` to `to`, both included, and answers with the position behind the last one. A CSV
-/// begins with its header only where `from` is 0. Blocking.
+/// begins with its header, but for one that goes on with another. Blocking.
 ///
 /// # Errors
 /// When there is no such tenant or position, the log can't be read, or the output takes no more.
@@ -104,6 +104,7 @@ pub fn export(
     from: u64,
     to: u64,
     format: Format,
+    goes_on: bool,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
     if format == Format::Parquet {
@@ -115,7 +116,7 @@ pub fn export(
     let mut line = Vec::new();
     let mut failure = None;
     let mut next = from;
-    if format == Format::Csv && from == 0 {
+    if format == Format::Csv && !goes_on {
         csv_line(&mut line, &COLUMNS.map(str::to_owned))?;
         out.write_all(&line)?;
     }

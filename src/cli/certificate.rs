@@ -15,7 +15,7 @@ again from the log's tiles: seatledger verify-certificate. Points are positions 
 
 Examples:
   seatledger certificate --tenant contoso --token-file auditor.token --out contoso.certificate
-  seatledger certificate --tenant contoso --from 2026-01-01T00:00:00Z --to 2026-06-30T23:59:59Z > half-year.certificate")]
+  seatledger certificate --tenant contoso --from 2026-01-01T00:00:00Z --to 2026-07-01T00:00:00Z > half-year.certificate")]
 pub(crate) struct Args {
     #[command(flatten)]
     access: Access,

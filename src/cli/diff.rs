@@ -10,7 +10,7 @@ Points are positions (4711) or times (2026-11-24T19:00:00Z), the earlier one fir
 
 Examples:
   seatledger diff --at 100 --at 200 --tenant contoso --token-file auditor.token
-  seatledger diff --at 2026-06-30T23:59:59Z --at 2026-09-30T23:59:59Z --tenant contoso --by person --format csv")]
+  seatledger diff --at 2026-07-01T00:00:00Z --at 2026-10-01T00:00:00Z --tenant contoso --by person --format csv")]
 pub(crate) struct Args {
     #[command(flatten)]
     access: Access,

@@ -115,7 +115,7 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
             Some(tenant) => {
                 let head = ledger.head(tenant).map_err(|error| Failure::File(error.to_string()))?;
                 let last = args.until.map_or(head, |until| until.min(head));
-                export(&ledger, tenant, args.from, last, args.format, &mut out).map_err(Failure::from)
+                export(&ledger, tenant, args.from, last, args.format, args.from > 0, &mut out).map_err(Failure::from)
             }
         };
         Ok::<_, Failure>((ledger, told))

@@ -154,7 +154,7 @@ mod tests {
         let digest = ledger.digest(tenant).unwrap();
         let mut text = Vec::new();
         let format = crate::audit::export::Format::Ndjson;
-        crate::audit::export::export(&ledger, tenant, 0, 1, format, &mut text).unwrap();
+        crate::audit::export::export(&ledger, tenant, 0, 1, format, false, &mut text).unwrap();
         ledger.stop().await;
         let (good, bad) = (dir.path().join("good.ndjson"), dir.path().join("bad.ndjson"));
         std::fs::write(&good, &text).unwrap();

@@ -14,10 +14,10 @@ Without a name the reports are listed, with what each is asked with. Points are 
 
 Examples:
   seatledger report --tenant contoso --token-file auditor.token
-  seatledger report license-position --tenant contoso --as-of 2026-06-30T23:59:59Z --format csv > position.csv
-  seatledger report holders --tenant contoso --pool declared:office --as-of 2026-06-30T23:59:59Z --as-known-at 2026-07-31T00:00:00Z
+  seatledger report license-position --tenant contoso --as-of 2026-07-01T00:00:00Z --format csv > position.csv
+  seatledger report holders --tenant contoso --pool declared:office --as-of 2026-07-01T00:00:00Z --as-known-at 2026-07-31T00:00:00Z
   seatledger report person --tenant contoso --user ada@contoso.example
-  seatledger report peak-use --tenant contoso --from 2026-01-01T00:00:00Z --to 2026-06-30T23:59:59Z")]
+  seatledger report peak-use --tenant contoso --from 2026-01-01T00:00:00Z --to 2026-07-01T00:00:00Z")]
 pub(crate) struct Args {
     /// The report's name; without one, the list of them
     #[arg(value_name = "NAME")]

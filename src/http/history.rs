@@ -34,8 +34,10 @@ pub(super) struct EventsQuery {
     /// What the event is about
     #[param(max_length = 512)]
     pool: Option<String>,
+    /// Its id, or the user name that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     user: Option<String>,
+    /// Its id, or the serial number or device id that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     device: Option<String>,
     #[param(max_length = 64)]
@@ -73,25 +75,32 @@ impl EventsQuery {
         self.from.is_some()
     }
 
-    /// The query with what it names looked up; `position` is the last position that is read. Blocking.
-    pub(super) fn found(&self, caller: &Caller, position: u64) -> Result<EventQuery, Problem> {
+    /// The time at which the query ends, if it says one.
+    pub(super) fn until(&self) -> Result<Option<Time>, Problem> {
+        match self.to.as_deref().map(|text| point("to", text)).transpose()? {
+            Some(At::Time(until)) => Ok(Some(until)),
+            Some(At::Position(_)) | None => Ok(None),
+        }
+    }
+
+    /// The query with what it names looked up, names as they were at a position or are now; `position` is the last one that is
+    /// read. Blocking.
+    pub(super) fn found(&self, caller: &Caller, then: Option<u64>, position: u64) -> Result<EventQuery, Problem> {
         let ledger = &caller.service.ledger;
         let wrong = |what: String| Problem::new("invalid-query", what);
         let types = self.r#type.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
         let types = types
             .map(|word| word.parse::<EventType>().map_err(|_| wrong(format!("type: no event is of the type {word}"))));
         let pool = self.pool.as_deref().map(refs::pool).transpose()?;
-        let user = self.user.as_deref().map(|user| caller.user(user)).transpose()?;
-        let device = self.device.as_deref().map(|device| caller.device(device)).transpose()?;
+        let user = self.user.as_deref().map(|user| caller.user_at(then, user)).transpose()?;
+        let device = self.device.as_deref().map(|device| caller.device_at(then, device)).transpose()?;
         let review = self.review.as_deref().map(|review| review.parse::<ReviewId>().unwrap_or(ReviewId(u32::MAX)));
-        let (pool, user, device) = ledger.read(caller.tenant, |view| {
+        let pool = ledger.read(caller.tenant, |view| {
             let pool = pool.map(|pool| refs::pool_in(&view.state, &pool)).transpose()?;
-            let user = user.map(|user| refs::user_in(&view.state, user)).transpose()?;
-            let device = device.map(|device| refs::device_in(&view.state, device)).transpose()?;
             if review.is_some_and(|review| review.index() >= view.state.reviews.len()) {
                 return Err(Problem::new("review-not-found", "no review has this id"));
             }
-            Ok::<_, Problem>((pool, user, device))
+            Ok::<_, Problem>(pool)
         })??;
         let actor = match self.actor.as_deref() {
             None => None,
@@ -128,7 +137,9 @@ pub(super) fn range(
     position: u64,
 ) -> Result<(u64, u64), Problem> {
     let ledger = &caller.service.ledger;
-    let first = match from.map(|text| point("from", text)).transpose()? {
+    let head = ledger.head(caller.tenant)?;
+    let (from, to) = (from.map(|text| point("from", text)).transpose()?, to.map(|text| point("to", text)).transpose()?);
+    let first = match from {
         None => 0,
         Some(At::Position(first)) => first,
         // the first one behind everything that was recorded before that time
@@ -139,16 +150,31 @@ pub(super) fn range(
             Err(error @ AsOfError::Read(_)) => return Err(error.into()),
         },
     };
-    let last = match to.map(|text| point("to", text)).transpose()? {
-        None => position,
-        Some(At::Position(last)) => last.min(position),
+    let last = match to {
+        None => None,
+        Some(At::Position(last)) => Some(last),
         Some(time @ At::Time(_)) => match time.position(ledger, caller.tenant) {
-            Ok(last) => last.min(position),
-            Err(AsOfError::InFuture { .. }) => position,
+            Ok(last) => Some(last),
+            Err(AsOfError::InFuture { .. }) => None,
             Err(error @ (AsOfError::BeforeFirst { .. } | AsOfError::Read(_))) => return Err(error.into()),
         },
     };
-    Ok((first, last))
+    let is_reversed = match (from, to) {
+        (Some(At::Time(from)), Some(At::Time(to))) => from > to,
+        (Some(At::Position(from)), Some(At::Position(to))) => from > to,
+        // what is not there yet lies behind no time
+        (Some(At::Position(from)), Some(At::Time(_))) => from <= head && last.is_some_and(|last| from > last),
+        (Some(At::Time(_)), Some(At::Position(to))) => first > to.saturating_add(1),
+        (None, _) | (_, None) => false,
+    };
+    if is_reversed {
+        return Err(reversed(position.min(head)));
+    }
+    Ok((first, last.map_or(position, |last| last.min(position))))
+}
+
+pub(super) fn reversed(position: u64) -> Problem {
+    Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from")
 }
 
 /// The part of a query that says which list it is, as it was written.
@@ -172,11 +198,13 @@ impl Reading {
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, &filter)?;
         let blocking = move || {
-            let (moment, after) = match place.cursor() {
-                Some((moment, after)) => (moment, Some(after.to_owned())),
-                None => (self.moment()?, None),
+            let (asked, after) = match place.cursor() {
+                Some((moment, after)) => (Some(moment), Some(after.to_owned())),
+                None => (self.asked_moment()?, None),
             };
-            let place_in_log = LogPlace { position: moment.position, moment, after, limit: place.limit() };
+            let moment = asked.map_or_else(|| self.moment(), Ok)?;
+            let (position, then) = (moment.position, asked.map(|moment| moment.position));
+            let place_in_log = LogPlace { position, then, moment, after, limit: place.limit() };
             let (page, beside) = read(&self, place_in_log)?;
             place.listed_beside(page.items, page.next, moment, beside)
         };
@@ -188,6 +216,8 @@ impl Reading {
 pub(super) struct LogPlace {
     /// The last position that counts by itself.
     pub(super) position: u64,
+    /// The same where it was asked for, or is of the page before; `None` for now.
+    pub(super) then: Option<u64>,
     pub(super) moment: Moment,
     after: Option<String>,
     pub(super) limit: usize,

@@ -186,9 +186,18 @@ impl Reading {
 
     /// The position or time that the caller asks for: what is known up to a point is, by itself, asked for of that point.
     pub(super) fn asked_point(&self) -> Result<Option<At>, Problem> {
+        self.asked_points().next().transpose()
+    }
+
+    /// The time of the point that is asked for, of the earlier one where both are given; `None` for now. Blocking.
+    pub(super) fn asked_time(&self) -> Result<Option<Time>, Problem> {
+        let times = self.asked_points().map(|at| Ok(at?.time(&self.caller.service.ledger, self.caller.tenant)?));
+        Ok(times.collect::<Result<Vec<Time>, Problem>>()?.into_iter().min())
+    }
+
+    fn asked_points(&self) -> impl Iterator<Item = Result<At, Problem>> {
         let named = [("as_of", &self.query.as_of), ("as_known_at", &self.query.as_known_at)];
-        let given = named.into_iter().find_map(|(name, text)| Some((name, text.as_deref()?)));
-        given.map(|(name, text)| point(name, text)).transpose()
+        named.into_iter().filter_map(|(name, text)| text.as_deref().map(|text| point(name, text)))
     }
 
     /// The moment that the caller asks for; `None` for now. Blocking.

@@ -3,6 +3,8 @@
 
 use super::auth::Caller;
 use super::problem::Problem;
+use crate::audit::hindsight::Moment;
+use crate::audit::part::Wanted;
 use crate::domain::command::{DeviceRef, GroupRef, HolderRef, PoolRef, UserRef};
 use crate::domain::ids::{AssignmentId, DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::key::PoolKey;
@@ -47,6 +49,47 @@ impl Caller {
                 Err(Problem::meaningless("a holder is written user:<ref> or device:<ref>").with("field", "holder"))
             }
         }
+    }
+
+    /// What a reference means at a position, or now: an id means the same one always, a name who bore it then. Blocking.
+    fn named_at<R>(
+        &self,
+        then: Option<u64>,
+        holder: HolderRef,
+        find: impl Fn(&Tenant) -> Result<R, Problem>,
+    ) -> Result<R, Problem> {
+        let Some(then) = then else { return self.service.ledger.read(self.tenant, |view| find(&view.state))? };
+        let today = self.service.ledger.read(self.tenant, |view| {
+            // of whom nothing was said since has the names of then
+            let is_still = |holder: Holder| view.latest.is_still(holder, then);
+            let names = &view.state.names;
+            let is_same = match holder {
+                HolderRef::User(UserRef::Id(_)) | HolderRef::Device(DeviceRef::Id(_)) => true,
+                HolderRef::User(UserRef::Name(name)) => names.user(name).is_some_and(|user| is_still(user.into())),
+                HolderRef::Device(DeviceRef::Name { serial, .. }) => {
+                    names.device_by_serial(serial).is_some_and(|device| is_still(device.into()))
+                }
+            };
+            is_same.then(|| find(&view.state))
+        })?;
+        match today {
+            Some(found) => found,
+            None => find(&self.view_of(Moment::at(then), &Wanted::Holder(holder))?.state),
+        }
+    }
+
+    pub(super) fn user_at(&self, then: Option<u64>, text: &str) -> Result<UserId, Problem> {
+        let user = self.user(text)?;
+        self.named_at(then, HolderRef::User(user), |state| user_in(state, user))
+    }
+
+    pub(super) fn device_at(&self, then: Option<u64>, text: &str) -> Result<DeviceId, Problem> {
+        let device = self.device(text)?;
+        self.named_at(then, HolderRef::Device(device), |state| device_in(state, device))
+    }
+
+    pub(super) fn holder_at(&self, then: Option<u64>, holder: HolderRef) -> Result<Holder, Problem> {
+        self.named_at(then, holder, |state| holder_in(state, holder))
     }
 }
 

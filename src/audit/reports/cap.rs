@@ -31,8 +31,8 @@ const COLUMNS: &[Column] = &[
     column("began_by", "Of a time: the event that began it"),
     column("cause", "Of a time: why, where that event says it"),
     column("ended_at", "Of a time: when it ended; empty where it goes on"),
-    column("seconds", "Of a time: how long, up to the end of the period"),
-    column("over_by_max", "Of a time: the most by which the pool was above its cap"),
+    column("seconds", "Of a time: how long, from when it began, also before the period, up to the period's end"),
+    column("over_by_max", "Of a time: the most by which the pool was above its cap within the period"),
     EVIDENCE,
 ];
 

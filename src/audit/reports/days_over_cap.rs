@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 pub(super) const REPORT: Report = Report {
     name: ReportName::DaysOverCap,
-    about: "Each day in UTC on which a pool was above its cap at any moment, with the most by which it was.",
+    about: "Each day in UTC on which a pool was above its cap for any time, with the most by which it was.",
     parameters: &[may(Asking::From), may(Asking::To), may(Asking::Pool)],
     columns: COLUMNS,
     read,
@@ -47,7 +47,6 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
         let mut days = Days { label: &label, out, now: since, worst: None };
         let start = first.checked_sub(1).map(|before| at(source, &label, before)).transpose()?.flatten();
         let (mut course, mut is_enough) = (start, false);
-        days.worst = over(course);
         walk(
             source,
             &label,
@@ -57,7 +56,6 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
                 let Part::Step(step) = part else { return ControlFlow::Continue(()) };
                 let flow = days.until(step.recorded.envelope.recorded_at, course);
                 course = step.after;
-                days.worst = worse(days.worst, over(course));
                 is_enough = flow.is_break();
                 flow
             },
@@ -108,14 +106,19 @@ struct Days<'a, 'o> {
 }
 
 impl Days<'_, '_> {
-    /// Time goes on to an instant with the pool as it is; the days that end on the way are told.
+    /// Time goes on to an instant with the pool as it is; the days that end on the way are told. What lasts no time is nothing:
+    /// a period that ends at midnight has nothing of the next day.
     fn until(&mut self, then: Time, course: Option<Course>) -> ControlFlow<()> {
-        while self.now.day() < then.day() {
+        while self.now < then {
+            self.worst = worse(self.worst, over(course));
+            let end = self.now.day().end();
+            if then < end {
+                self.now = then;
+                break;
+            }
             self.told()?;
-            self.worst = over(course);
-            self.now = if self.worst.is_some() { self.now.day().end() } else { then.day().start() };
+            self.now = if over(course).is_some() { end } else { then };
         }
-        self.now = self.now.max(then);
         ControlFlow::Continue(())
     }
 

@@ -110,7 +110,7 @@ impl Asking {
             Self::FromPoint => "A position, or a time: everything as it was then is compared",
             Self::ToPoint => "A position, or a time: with everything as it was then",
             Self::Pool => "The pool's id or key",
-            Self::User => "The user's id or user name",
+            Self::User => "The user's id, or the user name that was borne at the point that is looked at",
             Self::Days => "A number of days",
         }
     }

@@ -144,7 +144,7 @@ async fn an_export_in_columns_is_the_history_to_the_library_and_to_pyarrow() {
     let head = world.ledger.head(world.tenant).unwrap();
     let events = world.ledger.events(world.tenant, 7, usize::MAX).unwrap();
     let mut bytes = Vec::new();
-    let next = export(&world.ledger, world.tenant, 7, head, Format::Parquet, &mut bytes).unwrap();
+    let next = export(&world.ledger, world.tenant, 7, head, Format::Parquet, false, &mut bytes).unwrap();
     assert_eq!(next, head + 1);
     let rows = read(bytes.clone());
     assert_eq!(rows.len(), events.len());

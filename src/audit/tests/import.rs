@@ -23,7 +23,7 @@ fn open_at(dir: &Path, now: Time) -> Ledger {
 fn exported(world: &World) -> String {
     let mut bytes = Vec::new();
     let head = world.ledger.head(world.tenant).unwrap();
-    export(&world.ledger, world.tenant, 0, head, Format::Ndjson, &mut bytes).unwrap();
+    export(&world.ledger, world.tenant, 0, head, Format::Ndjson, false, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

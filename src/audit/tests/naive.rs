@@ -337,7 +337,13 @@ impl Naive {
                 let day = Day(day);
                 let before = (0..=look.at).rev().find(|at| *at < first || self.time(*at) < day.start());
                 let within = (first..=look.at).filter(|at| self.time(*at).day() == day);
-                let states = before.into_iter().chain(within);
+                let begins = day.start().max(look.asked.since);
+                let ends = day.end().min(look.until);
+                let lasts = |at: &usize| {
+                    let next = if *at < look.at { self.time(at + 1) } else { look.until };
+                    self.time(*at).max(begins) < next.min(ends)
+                };
+                let states = before.into_iter().chain(within).filter(lasts);
                 let mut worst: Option<(usize, &Pool)> = None;
                 for (at, is) in states.filter_map(|at| Some((at, self.pool(pool.id, at)?))) {
                     if is.over_by() > worst.map_or(0, |(_, worst)| worst.over_by()) {

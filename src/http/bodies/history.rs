@@ -1,5 +1,6 @@
 //! Refusals, digests, and counts over time, as answers show them.
 
+use super::people::TargetView;
 use crate::audit::explain::Step;
 use crate::audit::sentence::actor_name;
 use crate::audit::timeline::{DayPoint, Point};
@@ -40,6 +41,8 @@ pub(in crate::http) struct RefusalBody {
     command: CommandKind,
     pool: Option<String>,
     holder: Option<String>,
+    /// Whom it was to be assigned to
+    target: Option<TargetView>,
     /// The name of the rule, as a problem's type has it
     reason: &'static str,
     /// The pool's figures at that moment, where seats are what is missing
@@ -71,8 +74,8 @@ struct RefusalFigures {
 impl RefusalBody {
     /// `None` for an event that is no refusal: a receipt of a command that named nothing real or made no sense is none.
     pub(in crate::http) fn of(recorded: &Recorded) -> Option<Self> {
-        let (Event::CommandRefused { command, pool, holder, target: _, rejection }
-        | Event::BatchRefused { place: _, commands: _, command, pool, holder, target: _, rejection }) = &recorded.event
+        let (Event::CommandRefused { command, pool, holder, target, rejection }
+        | Event::BatchRefused { place: _, commands: _, command, pool, holder, target, rejection }) = &recorded.event
         else {
             return None;
         };
@@ -92,6 +95,7 @@ impl RefusalBody {
             command: *command,
             pool: pool.map(|pool| pool.to_string()),
             holder: holder.map(|holder| holder.to_string()),
+            target: target.map(Into::into),
             reason: rejection.name(),
             figures: figures(rejection),
             batch,

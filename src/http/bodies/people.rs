@@ -269,7 +269,7 @@ pub(in crate::http) struct AssignmentBody {
 /// A user, a device, or a group, less those of another
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Target)]
-struct TargetView {
+pub(super) struct TargetView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     user: Option<UserId>,
@@ -284,19 +284,24 @@ struct TargetView {
     exclude: Option<GroupId>,
 }
 
+impl From<Target> for TargetView {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::User(user) => Self { user: Some(user), ..Self::default() },
+            Target::Device(device) => Self { device: Some(device), ..Self::default() },
+            Target::Group { group, exclude } => Self { group: Some(group), exclude, ..Self::default() },
+        }
+    }
+}
+
 impl AssignmentBody {
     pub(in crate::http) fn of(state: &Tenant, assignment: &Assignment) -> Self {
-        let target = match assignment.target {
-            Target::User(user) => TargetView { user: Some(user), ..TargetView::default() },
-            Target::Device(device) => TargetView { device: Some(device), ..TargetView::default() },
-            Target::Group { group, exclude } => TargetView { group: Some(group), exclude, ..TargetView::default() },
-        };
         let is_required = assignment.intent == Intent::Required;
         Self {
             id: assignment.id,
             pool: assignment.pool,
             pool_key: state.pool(assignment.pool).key.to_string(),
-            target,
+            target: assignment.target.into(),
             intent: assignment.intent,
             mode: is_required.then_some(assignment.mode),
             licensing: assignment.licensing,

@@ -211,7 +211,7 @@ pub(in crate::http) struct DriftBody {
     #[schema(value_type = String, format = DateTime)]
     found_at: Time,
     found_position: u64,
-    /// Until it was resolved, or until now
+    /// Until it was resolved, or until the point that is looked at
     age_seconds: u64,
     #[schema(value_type = Option<words::DriftResolution>)]
     resolution: Option<DriftResolution>,

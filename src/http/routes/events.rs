@@ -29,7 +29,7 @@ pub(in crate::http) async fn events(
 ) -> Result<Response, Problem> {
     reading
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
-            let query = narrowed(query.found(&reading.caller, place.position)?, &place)?;
+            let query = narrowed(query.found(&reading.caller, place.then, place.position)?, &place)?;
             let ledger = &reading.caller.service.ledger;
             let page = ledger.query(reading.caller.tenant, &query)?;
             let items = page.events.iter().map(|recorded| EventView::of(ledger, recorded)).collect();
@@ -78,7 +78,7 @@ pub(in crate::http) async fn refusals(
     reading
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (service, tenant) = (&reading.caller.service, reading.caller.tenant);
-            let mut query = narrowed(query.found(&reading.caller, place.position)?, &place)?;
+            let mut query = narrowed(query.found(&reading.caller, place.then, place.position)?, &place)?;
             let asked = std::mem::replace(&mut query.types, vec![EventType::CommandRefused, EventType::BatchRefused]);
             query.types.retain(|kind| asked.is_empty() || asked.contains(kind));
             if query.types.is_empty() {

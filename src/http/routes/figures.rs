@@ -1,5 +1,6 @@
 //! Why a pool's numbers are what they are, and what they were.
 
+use crate::audit::as_of::At;
 use crate::audit::explain::{self, Figure};
 use crate::audit::timeline;
 use crate::domain::ids::PoolId;
@@ -15,6 +16,8 @@ use axum::extract::RawQuery;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::fmt;
+use std::str::FromStr;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -122,14 +125,16 @@ pub(in crate::http) async fn timeline(
                     Page { items, next: found.next_after.map(|after| after.to_string()) }
                 }
                 Some(Bucket::Day) => {
-                    let last = last_day(reading, to)?;
-                    let after = place.after()?;
+                    let (after, last) = match place.after::<DayPlace>()? {
+                        Some(DayPlace { after, last }) => (Some(after), last),
+                        None => (None, last_day(reading, to)?),
+                    };
                     let found = match moment.known {
                         Some(_) => timeline::placed_days(ledger, tenant, pool, moment, last, after, limit)?,
                         None => timeline::days(ledger, tenant, pool, to, last, after, limit)?,
                     };
                     let items = found.points.into_iter().map(Into::into).collect();
-                    Page { items, next: found.next_after.map(|after| after.to_string()) }
+                    Page { items, next: found.next_after.map(|after| DayPlace { after, last }.to_string()) }
                 }
             };
             Ok((page, Map::new()))
@@ -137,13 +142,34 @@ pub(in crate::http) async fn timeline(
         .await
 }
 
-/// Today where the head is read, else the day of the last event that is.
+/// Where a timeline by days goes on. It ends on the day on which it was to end when it began.
+struct DayPlace {
+    after: Day,
+    last: Day,
+}
+
+impl fmt::Display for DayPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.after, self.last)
+    }
+}
+
+impl FromStr for DayPlace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (after, last) = text.split_once('@').unwrap_or((text, ""));
+        Ok(Self { after: after.parse()?, last: last.parse()? })
+    }
+}
+
+/// The day of the point that is asked for, of the earlier one where it was to be known of another point; today for now.
 fn last_day(reading: &Reading, position: u64) -> Result<Day, Problem> {
     let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
-    let event = ledger.events(tenant, position, 1)?.pop();
-    let recorded = event.ok_or_else(|| Problem::internal(&"the last event is not there"))?.envelope.recorded_at;
-    let is_head = ledger.head(tenant)? == position;
-    Ok(if is_head { ledger.clock().now().max(recorded).day() } else { recorded.day() })
+    let then = match reading.asked_time()? {
+        Some(then) => then,
+        None => ledger.clock().now().max(At::Position(position).time(ledger, tenant)?),
+    };
+    Ok(then.day())
 }
 
 fn pool_of(reading: &Reading, Places((_, pool)): Places<(String, String)>) -> Result<PoolId, Problem> {

@@ -3,6 +3,8 @@
 use crate::audit::part::Wanted;
 use crate::domain::ids::{AppId, DriftId, HeldId, SyncId};
 use crate::domain::key::Provider;
+use crate::domain::state::Drift;
+use crate::domain::time::Time;
 use crate::http::answers;
 use crate::http::bodies::apps::AppBody;
 use crate::http::bodies::syncs::{DriftBody, HeldBody, ProgressView, StoreAccountBody, SyncBody, SyncDetail, ToolBody};
@@ -115,15 +117,23 @@ pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, Stri
     responses((status = 200, body = Listed<DriftBody>), ReadProblems))]
 pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     // in the past it was as old as it was then
-    let is_past = reading.is_past();
-    let now = reading.caller.service.ledger.clock().now();
+    let then = {
+        let reading = reading.clone();
+        tokio::task::spawn_blocking(move || reading.asked_time()).await.map_err(|error| Problem::internal(&error))??
+    };
+    let now = then.unwrap_or_else(|| reading.caller.service.ledger.clock().now());
     reading
         .wanting(Wanted::Syncs)
         .list(page, "", move |view, after, limit| {
-            let now = if is_past { view.state.last_recorded_at } else { now };
-            let from = after.and_then(|after| after.parse::<DriftId>().ok()).map_or(0, |after| after.index() + 1);
+            // on a later page as old as on the first
+            let place = after.and_then(|after| {
+                let (drift, now) = after.split_once('@')?;
+                Some((drift.parse::<DriftId>().ok()?.index() + 1, Time(now.parse().ok()?)))
+            });
+            let (from, now) = place.unwrap_or((0, now));
             let rest = view.state.drifts.iter().skip(from);
-            Ok(Page::of(rest, limit, |drift| drift.id.to_string(), |drift| DriftBody::of(&view.state, drift, now)))
+            let key = |drift: &&Drift| format!("{}@{}", drift.id, now.0);
+            Ok(Page::of(rest, limit, key, |drift| DriftBody::of(&view.state, drift, now)))
         })
         .await
 }

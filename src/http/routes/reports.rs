@@ -6,14 +6,14 @@ use crate::audit::columns::{self, ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::hindsight::{Moment, late};
 use crate::audit::part::Wanted;
 use crate::audit::reports::{Asked, Asking, CsvRows, Hindsight, Key, Output, Report, Source, csv_header};
-use crate::domain::ids::{PoolId, UserId};
+use crate::domain::ids::PoolId;
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
 use crate::http::auth::Caller;
 use crate::http::bodies::reports::{ReportAboutBody, ReportBody};
 use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
-use crate::http::history::filter_of;
+use crate::http::history::{filter_of, reversed};
 use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, point, shown};
@@ -304,6 +304,8 @@ impl LookedUp {
             }
         };
         let position = moment.position;
+        let is_now = to.is_none() && after.is_none();
+        let then = (!is_now).then_some(position);
         let from = query.from.as_deref().map(|text| point("from", text)).transpose()?;
         let is_between = report.takes(Asking::FromPoint);
         let (first, since) =
@@ -312,11 +314,10 @@ impl LookedUp {
             first,
             since,
             pool: query.pool.as_deref().map(|text| pool(caller, text, position)).transpose()?,
-            user: query.user.as_deref().map(|text| user(caller, text)).transpose()?,
+            user: query.user.as_deref().map(|text| caller.user_at(then, text)).transpose()?,
             days: query.days,
         };
         let Asked { first, pool, user, days, .. } = asked;
-        let is_now = to.is_none() && after.is_none();
         // a later page of what was read as of now belongs to that read
         let is_fresh = to.is_none() && caller.service.ledger.clock().now().0 - until.0 < HOUR_MICROS;
         let end = (!is_fresh).then_some(position);
@@ -384,10 +385,6 @@ fn end(caller: &Caller, to: Option<At>) -> Result<(u64, Time), Problem> {
     }
 }
 
-fn reversed(position: u64) -> Problem {
-    Problem::new("range-reversed", "from lies behind to").at(position).with("parameter", "from")
-}
-
 /// The position behind the first of two points, and its instant.
 fn behind(caller: &Caller, from: Option<At>, to: Option<At>, position: u64) -> Result<(u64, Time), Problem> {
     let (before, since) = end(caller, from)?;
@@ -430,11 +427,6 @@ fn pool(caller: &Caller, text: &str, position: u64) -> Result<PoolId, Problem> {
         let unlisted = || Problem::new("pool-not-found", format!("{pool} was not listed yet")).at(position);
         if is_listed { Ok(pool) } else { Err(unlisted()) }
     })?
-}
-
-fn user(caller: &Caller, text: &str) -> Result<UserId, Problem> {
-    let asked = caller.user(text)?;
-    caller.service.ledger.read(caller.tenant, |view| refs::user_in(&view.state, asked))?
 }
 
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {

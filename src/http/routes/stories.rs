@@ -26,12 +26,12 @@ pub(in crate::http) async fn seat_story(
 ) -> Result<Response, Problem> {
     let Places((_, pool, holder)) = places;
     let (pool, holder) = (refs::pool(&pool)?, reading.caller.holder(&holder)?);
-    let (pool, holder) = reading.caller.service.ledger.read(reading.caller.tenant, |view| {
-        Ok::<_, Problem>((refs::pool_in(&view.state, &pool)?, refs::holder_in(&view.state, holder)?))
-    })??;
+    let pool =
+        reading.caller.service.ledger.read(reading.caller.tenant, |view| refs::pool_in(&view.state, &pool))??;
     reading
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
+            let holder = reading.caller.holder_at(place.then, holder)?;
             let Story { events, next_after, standing, since, refused_at } =
                 story::story(ledger, tenant, pool, holder, place.moment, place.after()?, place.limit)?;
             let items = events.iter().map(|recorded| ToldBody::of(ledger, recorded)).collect();

@@ -1,10 +1,12 @@
 //! What goes on longer than an answer: events as they happen, and whole histories as files. Each is bounded: so many at
 //! once, a page or a few blocks in memory, and an end when its reader takes nothing or the service stops.
 
+use crate::audit::as_of::{AsOfError, At};
 use crate::audit::bundle::{GatherError, gather};
 use crate::audit::columns::{ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
+use crate::domain::time::Time;
 use crate::http::Service;
 use crate::http::auth::{Caller, Root};
 use crate::http::contract::{Binary, ReadProblems};
@@ -57,11 +59,13 @@ pub(in crate::http) async fn stream_events(
     let resumed = resumed.transpose()?;
     let place = files::place(&caller.service.streams, "event streams")?;
     let head = caller.service.ledger.follow(caller.tenant)?;
-    let asked = {
+    let (asked, until) = {
         let caller = caller.clone();
         let find = move || {
             let now = caller.service.ledger.head(caller.tenant)?;
-            let mut found = query.found(&caller, u64::MAX)?;
+            let mut found = query.found(&caller, None, u64::MAX)?;
+            // where a time that has passed lies is known
+            let until = query.until()?.filter(|_| found.to == Some(u64::MAX));
             found.newest_first = false;
             found.limit = STREAM_PAGE_EVENTS;
             match resumed {
@@ -74,11 +78,11 @@ pub(in crate::http) async fn stream_events(
                 let detail = format!("the stream is to begin at {}; the head is {now}", found.from);
                 return Err(Problem::new("position-not-reached", detail).at(now));
             }
-            Ok::<_, Problem>(found)
+            Ok::<_, Problem>((found, until))
         };
         tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??
     };
-    let follower = Follower { caller, head, query: asked, _place: place };
+    let follower = Follower { caller, head, query: asked, until, _place: place };
     let pages = stream::unfold(follower, |mut follower| async move {
         let page = follower.next_page().await?;
         Some((stream::iter(page.into_iter().map(Ok::<_, Infallible>)), follower))
@@ -92,6 +96,8 @@ struct Follower {
     head: watch::Receiver<u64>,
     /// `from` is what comes next, `to` where the stream ends, if it does.
     query: EventQuery,
+    /// The time at which the stream ends, until an event behind it says where that is.
+    until: Option<Time>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -112,7 +118,18 @@ impl Follower {
             if !self.caller.is_good() {
                 return None;
             }
-            let end = (*self.head.borrow()).min(last).saturating_add(1);
+            let head = *self.head.borrow();
+            if let Some(until) = self.until {
+                match self.last_before(until, head).await {
+                    Ok(None) => {}
+                    Ok(Some(found)) => {
+                        (self.query.to, self.until) = (Some(found.saturating_add(1)), None);
+                        continue;
+                    }
+                    Err(_) => return broken_off(next),
+                }
+            }
+            let end = head.min(last).saturating_add(1);
             let query = EventQuery { to: Some(end), ..self.query.clone() };
             let caller = self.caller.clone();
             let read = move || {
@@ -127,13 +144,26 @@ impl Follower {
                         return Some(events);
                     }
                 }
-                Ok(Err(_)) | Err(_) => {
-                    tracing::error!(position = next, "a stream of events ended because the log could not be read");
-                    return None;
-                }
+                Ok(Err(_)) | Err(_) => return broken_off(next),
             }
         }
     }
+
+    /// The last position that counts until a time, once there is an event behind that: none can come before it then.
+    async fn last_before(&self, until: Time, head: u64) -> Result<Option<u64>, Problem> {
+        let caller = self.caller.clone();
+        let find = move || match At::Time(until).position(&caller.service.ledger, caller.tenant) {
+            Ok(last) => Ok((last < head).then_some(last)),
+            Err(AsOfError::InFuture { .. }) => Ok(None),
+            Err(error @ (AsOfError::BeforeFirst { .. } | AsOfError::Read(_))) => Err(error.into()),
+        };
+        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+    }
+}
+
+fn broken_off(position: u64) -> Option<Vec<Event>> {
+    tracing::error!(position, "a stream of events ended because the log could not be read");
+    None
 }
 
 fn told(event: &EventView) -> Result<Event, Problem> {
@@ -147,7 +177,7 @@ pub(in crate::http) struct ExportQuery {
     /// `ndjson`, `csv` or `parquet` (a program that is built with it); goes before Accept
     #[param(pattern = "^(ndjson|csv|parquet)$")]
     format: Option<String>,
-    /// The first position, or the time from which on
+    /// The first position, or the time from which on. A CSV from a position above 0 has no header: it goes on with another
     #[param(max_length = 64)]
     from: Option<String>,
     /// The last position, or the time until which
@@ -182,6 +212,7 @@ pub(in crate::http) async fn export_events(
     }
     let format = format(query.format.as_deref(), &headers)?;
     let place = files::place(&reading.caller.service.exports, "exports")?;
+    let goes_on = query.from.as_deref().is_some_and(|from| matches!(from.parse(), Ok(At::Position(1..))));
     let (reading, from, to) = {
         let find = move || {
             let last = reading.moment()?.position;
@@ -198,7 +229,7 @@ pub(in crate::http) async fn export_events(
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-events-{from}-{to}.{}", format.name());
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
-        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, sink)
+        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, goes_on, sink)
             .map(|_next| ())
             .map_err(|error| error.to_string())
     });
@@ -225,8 +256,10 @@ struct ChosenQuery {
     /// What the event is about
     #[param(max_length = 512)]
     pool: Option<String>,
+    /// Its id, or the user name that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     user: Option<String>,
+    /// Its id, or the serial number or device id that was borne at `as_of`; without `as_of`, now
     #[param(max_length = 512)]
     device: Option<String>,
     #[param(max_length = 64)]
@@ -246,8 +279,9 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
     }
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let find = move || {
-        let last = reading.moment()?.position;
-        let query = chosen.found(&reading.caller, last)?;
+        let then = reading.asked_moment()?.map(|moment| moment.position);
+        let last = then.map_or_else(|| reading.caller.service.ledger.head(reading.caller.tenant), Ok)?;
+        let query = chosen.found(&reading.caller, then, last)?;
         if query.from > last + 1 {
             let detail = format!("the bundle is to begin at {}; the last position is {last}", query.from);
             return Err(Problem::new("position-not-reached", detail).at(last));
