@@ -127,6 +127,7 @@ fn who_has_a_bundle_and_no_vault_can_t_try_names_until_one_fits() {
             assert!(!record.windows(guess.len()).any(|part| part == guess), "{hex} in {}", path.display());
         }
     }
+}
 
 /// The same files with their sums made anew, each changed by this.
 fn forged(bundle: &Path, change: impl Fn(&str, String) -> String) -> Vec<u8> {
