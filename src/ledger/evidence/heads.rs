@@ -273,9 +273,7 @@ impl Heads {
         let mut rounds = self.signing.lock();
         let Some(last) = self.last(tenant).filter(|last| last.size == size) else { return Ok(false) };
         let mut note = Note::parse(last.note.as_bytes()).map_err(|error| error.to_string())?;
-        key.check(&note.text, &signature).map_err(|error| error.to_string())?;
-        note.signatures.retain(|known| !key.is_named_by(known));
-        note.signatures.push(signature);
+        note.add(key, signature).map_err(|error| error.to_string())?;
         let note = note.to_string();
         write(&self.dir, &tenant.to_string(), note.as_bytes()).map_err(|error| error.to_string())?;
         rounds.stands_elsewhere(tenant);

@@ -1,5 +1,6 @@
 //! Heads through starts and stops, and every way in which a log may not contain what was signed.
 
+mod cosigning;
 mod look;
 mod rotation;
 mod rounds;
