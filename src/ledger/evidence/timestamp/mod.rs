@@ -7,7 +7,6 @@ mod protocol;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) use protocol::check_whole;
 pub use protocol::{Authorities, RESPONSE_BYTES_MAX, TimestampError, TimestampRequest, check_kept};
 
 use super::heads;
