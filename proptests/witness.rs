@@ -6,7 +6,7 @@ use crate::harness::{Client, Service, Tenant, run_program};
 use crate::merkle_log::{act, copy, head, key, service};
 use parking_lot::RwLock;
 use reqwest::Method;
-use seatledger::merkle::{Hash, Note, Submission, VerifierKey};
+use seatledger::merkle::{Hash, Note, SIGNATURES_MAX, Submission, VerifierKey};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -128,6 +128,11 @@ fn a_witness_cosigns_one_history_and_a_fork_is_refused_for_good() {
     // who does not know where the witness is, is told
     assert_eq!(witness.ask(&submission(&t, 0).to_string()), (409, format!("{size}\n")));
     assert_eq!(witness.ask(&submission(&t, size).to_string()).0, 200, "the same head once more");
+    // lines of strangers under it, as many as are read: it comes up again below
+    let mut filled = submission(&t, size);
+    let lines = Note::parse(filled.checkpoint.as_bytes()).expect("a note").signatures.len();
+    filled.checkpoint.extend((lines..SIGNATURES_MAX).map(|n| format!("\u{2014} stranger{n} AAAAAAAA\n")));
+    assert_eq!(witness.ask(&filled.to_string()).0, 200);
     assert_eq!(witness.ask("old 1\n").0, 400);
     assert_eq!(witness.ask(&"x".repeat(200_000)).0, 413);
     // the older folder, whole, with the log's own key, goes another way

@@ -21,7 +21,8 @@ const FINDINGS_SHOWN_MAX: usize = 10;
 Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the signed
 heads (the last ones, cosigned and stamped ones) with the journal, their signatures with the keys in the folder; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
 in the folder. A whole folder of yesterday is whole: only a head that was kept elsewhere (--kept-head) shows that it was put
-back. Beside a running service everything is compared up to its last checkpoint, and sled is left alone.
+back. Beside a running service everything is compared up to its last checkpoint, and sled is left alone; a kept head that is
+ahead of it can't be compared and is a finding: verify again after the next checkpoint, or stop the service.
 
 Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder.")]
 pub(crate) struct Args {

@@ -149,7 +149,13 @@ impl Witness {
             if path.extension().is_some() {
                 continue; // left by a cut
             }
-            let head = read(&path, &signer, &keys).map_err(|what| exit::file(&path, "can't be trusted", what))?;
+            let head = read(&path, &signer, &keys).map_err(|what| {
+                let what = format!(
+                    "{what}. Without the file any history of its log would be cosigned: put it back from a copy, or leave the \
+                     checkpoint in it with the lines of the log and of this witness alone"
+                );
+                exit::file(&path, "can't be trusted", what)
+            })?;
             last.insert(head.origin.clone(), head);
         }
         let clock = Clock::system();
@@ -178,7 +184,10 @@ impl Witness {
         };
         let time_s = u64::try_from(self.clock.now().0 / 1_000_000).unwrap_or(0);
         let signature = self.signer.cosign(&note.text, time_s);
-        note.signatures.push(signature.clone());
+        // nothing is kept that the next start could not read
+        if let Err(error) = note.add(&self.key(), signature.clone()) {
+            return Ok(Err(Refusal::Checkpoint(error.into())));
+        }
         write(&self.dir.join(SEEN), &head.origin, &note)?;
         tracing::info!(origin = head.origin, size = head.size, "cosigned");
         last.insert(head.origin.clone(), head);
@@ -204,3 +213,6 @@ fn write(seen: &Path, origin: &str, note: &Note) -> io::Result<()> {
     fs::rename(&aside, seen.join(name))?;
     File::open(seen)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

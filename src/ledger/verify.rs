@@ -81,7 +81,8 @@ pub fn verify(
     verify_against(&[], dir, master_key, is_beside_service, progress)
 }
 
-/// The same, and that the log contains the heads that were kept elsewhere.
+/// The same, and that the log contains the heads that were kept elsewhere. One that is ahead of a running service's last
+/// checkpoint is a finding: nobody has seen that the log contains it.
 #[must_use]
 pub fn verify_against(
     kept: &[Kept],
@@ -129,7 +130,7 @@ pub fn verify_against(
     found.findings.extend(found.log.head_damages.iter().cloned());
     history.look_at_signed(dir, is_beside_service, &mut found);
     history.look_at_handovers(dir, &mut found);
-    kept.end(&history.states, is_walked && !is_beside_service, &mut found);
+    kept.end(&history.states, is_walked, is_beside_service, &mut found);
     history.end(dir, is_beside_service, &mut found, &mut keys);
     found.findings.append(&mut keys);
     for (folder, what, index) in

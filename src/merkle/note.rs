@@ -119,6 +119,19 @@ impl Note {
         }
         if signed.is_empty() { Err(NoteError::NoKnownKey) } else { Ok(signed) }
     }
+
+    /// Adds a key's signature, in the place of an older one of the same key. What comes of it can be read again.
+    ///
+    /// # Errors
+    /// When it is not the key's over this text, or the note has no room for it. The note is then as it was.
+    pub fn add(&mut self, key: &VerifierKey, signature: Signature) -> Result<(), NoteError> {
+        key.check(&self.text, &signature).map_err(|_| NoteError::WrongSignature(signature.name.clone()))?;
+        let mut signed = self.clone();
+        signed.signatures.retain(|known| !key.is_named_by(known));
+        signed.signatures.push(signature);
+        *self = Self::parse(signed.to_string().as_bytes())?;
+        Ok(())
+    }
 }
 
 impl fmt::Display for Note {

@@ -93,12 +93,13 @@ impl Submission {
     }
 
     /// Judges the head: `known` are the keys of logs, the newest of each last; `last` is what was cosigned last for this
-    /// origin.
+    /// origin. The note that is answered has one line of each known key that has signed, and none of anybody else: what
+    /// a witness keeps is not for strangers to fill.
     ///
     /// # Errors
     /// Why it is not to be cosigned.
     pub fn judge(&self, known: &[VerifierKey], last: Option<&Cosigned>) -> Result<(Cosigned, Note), Refusal> {
-        let note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| Refusal::Checkpoint(error.into()))?;
+        let mut note = Note::parse(self.checkpoint.as_bytes()).map_err(|error| Refusal::Checkpoint(error.into()))?;
         let checkpoint: Checkpoint = note.text.parse().map_err(Refusal::Checkpoint)?;
         let keys: Vec<VerifierKey> = known.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
         if keys.is_empty() {
@@ -120,6 +121,8 @@ impl Submission {
         }
         check_consistency(size, checkpoint.size, &self.path, &root, &checkpoint.root)
             .map_err(Refusal::NotConsistent)?;
+        let line_of = |key: &VerifierKey| note.signatures.iter().find(|line| key.is_named_by(line)).cloned();
+        note.signatures = keys.iter().filter_map(line_of).collect();
         let Checkpoint { origin, size, root, .. } = checkpoint;
         Ok((Cosigned { origin, size, root, key: newest }, note))
     }

@@ -125,14 +125,15 @@ impl Cosigned {
         }
     }
 
-    /// Adds a signature, which was checked, to the head that lies before the witnesses; publishes it once it has its quorum.
+    /// Adds a signature to the head that lies before the witnesses, over whose text it must be, however many newer heads there
+    /// are by now; publishes it once it has its quorum.
     pub(super) fn add(&self, tenant: u32, size: u64, key: &VerifierKey, signature: Signature) -> Result<(), String> {
         let mut by_tenant = self.by_tenant.lock();
         let progress = by_tenant.entry(tenant).or_default();
-        let Some(asked) = progress.asked.as_mut().filter(|asked| asked.size == size) else { return Ok(()) };
+        let asked = progress.asked.as_mut().filter(|asked| asked.size == size);
+        let asked = asked.ok_or_else(|| format!("no head over {size} records lies before the witnesses"))?;
         let mut note = Note::parse(asked.note.as_bytes()).map_err(|error| error.to_string())?;
-        note.signatures.retain(|known| !key.is_named_by(known));
-        note.signatures.push(signature);
+        note.add(key, signature).map_err(|error| error.to_string())?;
         asked.note = note.to_string();
         if self.witnessing.quorum == 0 || self.policy.check_quorum(&note).is_err() {
             return Ok(());

@@ -2,8 +2,11 @@
 //! were signed at once. It is on stable storage before anybody sees it, so that a later start can compare: a log that does not
 //! contain it was shortened or rewritten. Not here: when one is signed, and which files of rounds are needed (`rounds.rs`).
 
+use super::cosigned::COSIGNED;
 use super::key::Secret;
+use super::rotation::ROTATIONS;
 use super::rounds::{self, Rounds, rounds_in};
+use super::timestamp::{TIMESTAMPS, listed, tenants_in};
 use crate::log::LogReader;
 use crate::merkle::{
     Checkpoint, Hash, KeyKind, NOTE_BYTES_MAX, Note, NoteError, Signature, Signer, VerifierKey, is_key_name,
@@ -94,11 +97,18 @@ pub(super) fn check_log_name(log_name: &str) -> Result<(), HeadsError> {
     if is_name { Ok(()) } else { Err(HeadsError::Name { name: log_name.to_owned() }) }
 }
 
-/// Whether any head was signed in this folder.
+/// Whether any head was signed in this folder, as anything tells that is kept of one: a key that has signed is not made anew
+/// because some of it was taken away. What can't be listed may have been signed, too.
 pub(super) fn has_signed(dir: &Path) -> bool {
-    let dir = dir.join(HEADS);
-    tenants_with_heads(&dir).is_ok_and(|tenants| !tenants.is_empty())
-        || rounds_in(&dir).is_ok_and(|all| !all.is_empty())
+    let heads = dir.join(HEADS);
+    let told = [
+        tenants_with_heads(&heads).map(|tenants| tenants.is_empty()),
+        rounds_in(&heads).map(|rounds| rounds.is_empty()),
+        tenants_with_heads(&dir.join(COSIGNED)).map(|tenants| tenants.is_empty()),
+        tenants_in(&dir.join(TIMESTAMPS)).map(|tenants| tenants.is_empty()),
+        listed(&dir.join(ROTATIONS)).map(|names| names.is_empty()),
+    ];
+    !told.into_iter().all(|is_empty| is_empty.is_ok_and(|is_empty| is_empty))
 }
 
 /// The notes in a folder of heads, by tenant, each with its file.
@@ -273,9 +283,7 @@ impl Heads {
         let mut rounds = self.signing.lock();
         let Some(last) = self.last(tenant).filter(|last| last.size == size) else { return Ok(false) };
         let mut note = Note::parse(last.note.as_bytes()).map_err(|error| error.to_string())?;
-        key.check(&note.text, &signature).map_err(|error| error.to_string())?;
-        note.signatures.retain(|known| !key.is_named_by(known));
-        note.signatures.push(signature);
+        note.add(key, signature).map_err(|error| error.to_string())?;
         let note = note.to_string();
         write(&self.dir, &tenant.to_string(), note.as_bytes()).map_err(|error| error.to_string())?;
         rounds.stands_elsewhere(tenant);

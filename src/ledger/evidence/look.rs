@@ -8,7 +8,7 @@ use super::heads::{self, HEADS, tenants_with_heads};
 use super::key::NEXTS;
 use super::rotation::{has_handover, of_this_log};
 use super::rounds::{self, rounds_in};
-use super::timestamp::{CHECKPOINT, Kept, RESPONSE, TIMESTAMPS, check_whole, kept_in, tenants_in};
+use super::timestamp::{CHECKPOINT, Kept, RESPONSE, TIMESTAMPS, check_kept, kept_in, tenants_in};
 use super::{LOG_KEY_FILE, LogKeySource};
 use crate::domain::ids::TenantId;
 use crate::domain::state::LogKeyRotation;
@@ -244,7 +244,8 @@ impl<'s> Look<'s> {
         }
         let read = heads::read_bytes(note).and_then(|note| Ok((note, heads::read_bytes(response)?)));
         match read.map_err(|error| error.to_string()).and_then(|(note, response)| {
-            check_whole(&response, &note).map_err(|error| format!("it is no timestamp of the head beside it: {error}"))
+            check_kept(&response, &note, None)
+                .map_err(|error| format!("it is no timestamp of the head beside it: {error}"))
         }) {
             Ok(_) => self.seen.timestamps += 1,
             Err(what) => self.find_at(response, tenant, size, what),

@@ -278,7 +278,8 @@ impl Ledger {
     /// one that lies before the witnesses. Blocking.
     ///
     /// # Errors
-    /// When it is not the key's signature over that head, or the disk said no.
+    /// When it is not the key's signature over that head, nobody was asked to sign it ([`Self::ask_to_cosign`]), or the disk
+    /// said no.
     pub fn add_cosignature(
         &self,
         tenant: TenantId,

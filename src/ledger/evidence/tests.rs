@@ -1,5 +1,6 @@
 //! Heads through starts and stops, and every way in which a log may not contain what was signed.
 
+mod cosigning;
 mod look;
 mod rotation;
 mod rounds;
@@ -175,4 +176,35 @@ async fn bad_names_and_keys_are_named_and_no_secret_is_shown() {
     live(&ledger, 2).await;
     ledger.stop().await;
     assert!(!dir.path().join(LOG_KEY_FILE).exists() && !dir.path().join(HEADS).exists());
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_is_missed_whatever_is_left_of_what_it_signed() {
+    let place = tempfile::tempdir().unwrap();
+    let whole = place.path().join("whole");
+    let ledger = open(&whole);
+    live(&ledger, 3).await;
+    ledger.stop().await;
+    drop(ledger);
+    let head = fs::read(whole.join(HEADS).join("1")).unwrap();
+    let with = |name: &str| {
+        let dir = place.path().join(name.replace('/', "-"));
+        copy(&whole, &dir);
+        fs::remove_dir_all(dir.join(HEADS)).unwrap();
+        fs::remove_file(dir.join(LOG_KEY_FILE)).unwrap();
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        fs::write(dir.join(name), &head).unwrap();
+        dir
+    };
+    // the last of these can't be listed, so nobody knows what was in it
+    for name in
+        ["heads/1", "heads/round-0", "cosigned/1", "timestamps/1/2026-11-28.checkpoint", "rotations/1-3", "cosigned"]
+    {
+        let dir = with(name);
+        let said = refused(&dir);
+        assert!(said.contains("log.key is not there") && said.contains("--old-key-lost"), "{name}: {said}");
+        assert!(!dir.join(LOG_KEY_FILE).exists(), "{name}: no other key was made");
+    }
+    // where nothing tells of a head, none was signed
+    open(&with("elsewhere")).stop().await;
 }

@@ -4,7 +4,7 @@
 
 use super::{Damage, Verification};
 use crate::domain::state::Tenant;
-use crate::log::Records;
+use crate::log::{LogOptions, Records};
 use crate::merkle::{Checkpoint, CheckpointError, Hash, NOTE_BYTES_MAX, Note, NoteError, Peaks, empty_root};
 use std::collections::BTreeMap;
 
@@ -63,8 +63,15 @@ impl<'k> KeptHeads<'k> {
         }
     }
 
-    /// Compares. What lies behind the end of an incomplete walk is a note.
-    pub(super) fn end(self, states: &BTreeMap<u32, Tenant>, is_to_end: bool, found: &mut Verification) {
+    /// Compares. What could not be compared beside a service is no success: a folder that was put back looks the same. Where
+    /// the walk was stopped by damage, which is a finding of its own, it is a note.
+    pub(super) fn end(
+        self,
+        states: &BTreeMap<u32, Tenant>,
+        is_walked: bool,
+        is_beside_service: bool,
+        found: &mut Verification,
+    ) {
         for kept in self.kept {
             let Checkpoint { origin, size, root, .. } = &kept.head;
             let mut parts = origin.rsplit('/');
@@ -86,7 +93,17 @@ impl<'k> KeptHeads<'k> {
                     );
                     found.findings.push(kept.damage(what, tenant, size.checked_sub(1)));
                 }
-                None if is_to_end => {
+                None if is_walked && is_beside_service => {
+                    let what = format!(
+                        "it was kept over {size} records, and the last checkpoint of the service that runs on this folder covers \
+                         {records}: it could not be compared. A checkpoint comes every {} seconds while something is written, \
+                         unless checkpoint_seconds says otherwise: verify again after that, or stop the service and verify. If \
+                         it stays so, an older folder was put back",
+                        LogOptions::new("").checkpoint_seconds
+                    );
+                    found.findings.push(kept.damage(what, tenant, None));
+                }
+                None if is_walked => {
                     let what = format!(
                         "it was kept over {size} records, and the log has {records}: its end is missing, as when an older \
                          folder is put back"

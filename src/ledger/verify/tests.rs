@@ -118,6 +118,47 @@ async fn beside_a_service_a_head_of_what_is_newer_than_the_last_checkpoint_is_no
     assert!(said.contains("heads/7") && said.contains("knows no such tenant"), "{said}");
 }
 
+/// A folder of yesterday under a running service looks no different.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_service_a_kept_head_that_is_ahead_of_the_last_checkpoint_is_no_success() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let log = LogOptions { disk_floor_bytes: 0, checkpoint_seconds: u32::MAX, ..LogOptions::new(dir.path()) };
+    let (master_key, clock) = (MasterKeySource::DataFolder, Clock::manual(Time(1_790_000_000_000_000)));
+    let ledger =
+        Ledger::open(LedgerOptions { log, master_key, clock, signing: Signing::default() }, &NoProgress).unwrap();
+    let tenant = ledger.tenant("acme").unwrap();
+    let covered = ledger.head(tenant).unwrap() + 1;
+    let before = ledger.signed_over(tenant, covered).unwrap();
+    ledger.create_tenant(Actor::Root, Door::Http, "acme", "A new name").await.unwrap();
+    let newer = ledger.signed_over(tenant, covered + 1).unwrap();
+    let against = |note: &str, is_beside_service| {
+        let kept = [Kept::parse("kept", note.as_bytes()).unwrap()];
+        let found =
+            verify_against(&kept, dir.path(), Some(&MasterKeySource::DataFolder), is_beside_service, &NoProgress);
+        let said: Vec<String> = found.findings.iter().map(ToString::to_string).collect();
+        (found.is_whole(), found.kept_contained, said.join("\n"))
+    };
+    assert_eq!(against(&before.note, true), (true, 1, String::new()));
+    let (is_whole, contained, said) = against(&newer.note, true);
+    assert_eq!((is_whole, contained), (false, 0), "{said}");
+    for words in [
+        "kept is damaged: ",
+        "it could not be compared",
+        &format!("covers {covered}"),
+        "every 30 seconds",
+        "stop the service",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let nobodys = newer.note.replace("/acme\n", "/nobody\n");
+    assert!(!against(&nobodys, true).0, "a tenant that nobody knows yet");
+    ledger.stop().await;
+    drop(ledger);
+    assert_eq!(against(&newer.note, false), (true, 1, String::new()));
+    assert_eq!(against(&newer.note, true), (true, 1, String::new()), "the last checkpoint is the stop's");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_files_are_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use super::super::cosigned::{COSIGNED, WITNESS_KEYS};
 use super::super::heads::HEADS;
 use super::super::look::{Owner, Signed, look_at_signed};
-use super::super::timestamp::tests::{answered, authority};
+use super::super::timestamp::tests::{answered, authority, dated_back};
 use super::super::*;
 use super::{copy, live, open_with};
 use crate::ledger::NoProgress;
@@ -232,4 +232,24 @@ async fn heads_of_a_key_that_was_changed_stay_good_and_are_that_keys_alone() {
         .iter()
         .any(|finding| finding.file.ends_with(LOG_KEY_FILE) && finding.what.contains("position 20"));
     assert!(named && newest.size == 24, "{:?}", found.findings);
+}
+
+#[tokio::test]
+async fn a_timestamp_without_a_signature_that_can_be_checked_is_named_and_not_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    signed_folder(dir).await;
+    let Some(authority) = authority(false) else { return };
+    let files = stamped_files(dir);
+    let [note, response] = files.as_slice() else { panic!("{files:?}") };
+    fs::write(response, dated_back(authority.path(), &fs::read(note).unwrap())).unwrap();
+    let found = look(dir);
+    let [finding] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
+    assert!(finding.file == response.display().to_string() && finding.what.contains("no certificate"), "{finding}");
+    assert_eq!((finding.tenant, found.timestamps), (Some(1), 1), "the other tenant's is good");
+    let ledger = open_with(dir, witnessed()).unwrap();
+    assert!(ledger.timestamps(TenantId(0), None).unwrap()[0].response.is_some());
+    let refused = ledger.timestamps(TenantId(1), None).unwrap_err();
+    assert!(format!("{refused:?}").contains("no certificate came with it"), "{refused:?}");
+    ledger.stop().await;
 }

@@ -7,7 +7,6 @@ mod protocol;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub(super) use protocol::check_whole;
 pub use protocol::{Authorities, RESPONSE_BYTES_MAX, TimestampError, TimestampRequest, check_kept};
 
 use super::heads;
@@ -116,7 +115,8 @@ pub(super) fn kept_in(folder: &Path) -> io::Result<BTreeMap<Date, Kept>> {
     Ok(days)
 }
 
-fn listed(dir: &Path) -> io::Result<Vec<String>> {
+/// The names in a folder; none where there is no such folder.
+pub(super) fn listed(dir: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         entries => entries?,

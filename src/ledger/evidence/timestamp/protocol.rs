@@ -208,8 +208,8 @@ impl TimestampRequest {
         Ok(Self { der: request.to_der().map_err(unreadable)?, imprint, nonce: nonce.to_vec() })
     }
 
-    /// The time in an answer to this request, once everything about it is right: granted, of these bytes, of this request, and,
-    /// where authorities are named, signed by one of theirs for timestamps.
+    /// The time in an answer to this request, once everything about it is right: granted, of these bytes, of this request, signed
+    /// by the certificate that came with it, and, where authorities are named, that one theirs for timestamps.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -220,7 +220,8 @@ impl TimestampRequest {
     }
 }
 
-/// The time in an answer that was kept: its nonce was compared then.
+/// The time in an answer that was kept: its nonce was compared then. Without authorities it may be anybody's, and is still as
+/// it was signed.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -232,28 +233,16 @@ pub fn check_kept(
     open(response, &Sha256::digest(bytes).into(), authorities).map(|(_, time)| time)
 }
 
-/// The same of whomever: a certificate that came with the answer must be that of its signature, so that nothing in what is
-/// signed is another than it was. `false` where none came with it.
-///
-/// # Errors
-/// What is wrong with it.
-pub(in crate::ledger) fn check_whole(response: &[u8], bytes: &[u8]) -> Result<(Timestamp, bool), TimestampError> {
-    let Token { signed, content, time, .. } = token(response, &Sha256::digest(bytes).into())?;
-    let sent = certificates_of(&signed)?;
-    if sent.is_empty() {
-        return Ok((time, false));
-    }
-    signed_by(&signed, &content, &sent).map(|_| (time, true))
-}
-
 fn open(
     response: &[u8],
     imprint: &[u8; 32],
     authorities: Option<&Authorities>,
 ) -> Result<(TstInfo, Timestamp), TimestampError> {
     let Token { signed, content, info, time } = token(response, imprint)?;
+    let sent = certificates_of(&signed)?;
+    let end = signed_by(&signed, &content, &sent)?;
     if let Some(authorities) = authorities {
-        authorities.check(&signed, &content, time)?;
+        authorities.check_chain(&end, &sent, time)?;
     }
     Ok((info, time))
 }
@@ -331,12 +320,7 @@ impl Authorities {
         Ok(Self(found))
     }
 
-    /// Whether one of these has a certificate for timestamps signed that signs this.
-    fn check(&self, signed: &SignedData, content: &[u8], time: Timestamp) -> Result<(), TimestampError> {
-        let sent = certificates_of(signed)?;
-        self.check_chain(&signed_by(signed, content, &sent)?, &sent, time)
-    }
-
+    /// Whether one of these has signed this certificate, for timestamps.
     fn check_chain(
         &self,
         end: &EndEntityCert<'_>,
@@ -352,12 +336,16 @@ impl Authorities {
     }
 }
 
-/// The certificate of those that were sent whose key has signed this.
+/// The certificate of those that were sent whose key has signed this. One is asked for, so an answer without any can't be
+/// told from one that was written by hand.
 fn signed_by<'s>(
     signed: &SignedData,
     content: &[u8],
     sent: &'s [CertificateDer<'static>],
 ) -> Result<EndEntityCert<'s>, TimestampError> {
+    if sent.is_empty() {
+        return Err(not_signed("no certificate came with it"));
+    }
     let signers: Vec<Any> = signers_of(&signed.signers)?;
     let [signer] = signers.as_slice() else { return Err(not_signed("there is not one signature")) };
     let signer: SignerInfo = signer.decode_as().map_err(unreadable)?;

@@ -62,6 +62,38 @@ pub(in crate::ledger::evidence) fn answered(at: &Path, request: &TimestampReques
     fs::read(at.join("reply")).unwrap()
 }
 
+/// Its answer to somebody who asks for no certificate, with another year in it.
+pub(in crate::ledger::evidence) fn dated_back(at: &Path, bytes: &[u8]) -> Vec<u8> {
+    fs::write(at.join("data"), bytes).unwrap();
+    assert!(openssl(at, &["ts", "-query", "-data", "data", "-sha256", "-no_nonce", "-out", "query"]));
+    assert!(openssl(at, &["ts", "-reply", "-config", "config", "-queryfile", "query", "-out", "reply"]));
+    with_another_year(fs::read(at.join("reply")).unwrap())
+}
+
+/// The first time that says a year, a month and so on is that of the TSTInfo.
+fn with_another_year(mut response: Vec<u8>) -> Vec<u8> {
+    let year = response.windows(16).position(|some| some[0] == 0x18 && some[2..16].iter().all(u8::is_ascii_digit));
+    let year = year.unwrap() + 2;
+    response[year..year + 4].copy_from_slice(b"2001");
+    response
+}
+
+#[test]
+fn a_time_that_nobody_signed_is_none() {
+    let Some(folder) = authority(false) else { return };
+    let at = folder.path();
+    let request = TimestampRequest::new(b"a head", [1; 8]).unwrap();
+    let not_signed = |checked: Result<jiff::Timestamp, TimestampError>, words: &str| {
+        assert!(matches!(&checked, Err(TimestampError::NotSigned(why)) if why == words), "{checked:?}");
+    };
+    let unsigned = dated_back(at, b"a head");
+    let edited = with_another_year(answered(at, &request));
+    for (response, words) in [(&unsigned, "no certificate came with it"), (&edited, "it is over something else")] {
+        not_signed(check_kept(response, b"a head", None), words);
+        not_signed(request.check(response, None), words);
+    }
+}
+
 #[test]
 fn an_authoritys_timestamp_is_taken_and_openssl_takes_what_was_kept() {
     for rsa in [false, true] {
@@ -111,7 +143,7 @@ fn what_is_no_timestamp_of_what_was_asked_is_named() {
     let theirs = Authorities::from_pem(&fs::read(elsewhere.path().join("ca.pem")).unwrap()).unwrap();
     let refused = request.check(&good, Some(&theirs));
     assert!(matches!(&refused, Err(E::NotSigned(why)) if why.contains("not trusted")), "{refused:?}");
-    assert!(request.check(&good, None).is_ok(), "who trusts nobody looks at no signature");
+    assert!(request.check(&good, None).is_ok(), "whose it is nobody asks, and it is as it was signed");
     // any bit: fields that nobody has signed may differ, as the roots that came with it, and what is read of it may not
     let time = request.check(&good, Some(&ours)).unwrap();
     let mut untouched = 0;
