@@ -110,10 +110,14 @@ pub fn compare(
         for (holder, seat, found, is_named) in matched(pool, &mut unmatched, names) {
             findings.spelled.extend(found.map(|spelled| ((pool.id, holder), spelled.clone())));
             let (id, is_shown) = ((pool.id, holder, seat.granted_at), found.is_some());
-            let is_missing = !is_shown && seat.granted_at < begun_at;
+            // what was granted since is not what the store showed, nor what it did not show
+            let is_read = seat.granted_at < begun_at;
+            let is_missing = !is_shown && is_read;
             let was_missing = before.missing_seats.contains(&id);
             match (seat.state, seat.is_confirmed) {
-                (SeatState::Reserved | SeatState::InUse, false) if is_shown => findings.seen.push((pool.id, holder)),
+                (SeatState::Reserved | SeatState::InUse, false) if is_shown && is_read => {
+                    findings.seen.push((pool.id, holder));
+                }
                 // nobody can ask for it, and it is none of those that the store shows by names of ours: it is gone, or counted
                 // as the stranger's that the store shows
                 (SeatState::Releasing, _) | (SeatState::Reserved | SeatState::InUse, false)

@@ -251,6 +251,18 @@ fn what_was_granted_while_the_store_was_read_is_not_missing() {
 }
 
 #[test]
+fn what_was_granted_while_the_store_was_read_is_not_confirmed_by_what_it_showed_before() {
+    let shown = [("office", upn("ada")), ("office", upn("bob")), ("office", upn("cy"))];
+    let mut look = Look::new();
+    look.begun_at = 0;
+    // neither confirmed, nor somebody else's
+    let found = look.at(&pass(&BOTH, &shown));
+    assert_eq!((found.seen, found.foreign, found.strangers.len()), (vec![], 0, 0));
+    look.begun_at = look.tenant.next_position;
+    assert_eq!(look.at(&pass(&BOTH, &shown)).seen, [(OFFICE, holder("bob"))], "the next pass has seen it");
+}
+
+#[test]
 fn a_seat_that_was_given_anew_is_missing_for_the_first_time() {
     let mut look = Look::new();
     look.at(&pass(&["office"], &[]));
