@@ -3,6 +3,7 @@
 use super::{Shop, eventually, service_for};
 use crate::harness::{Service, block_on, grants_in};
 use seatledger::store::simulator::apple::{AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing};
+use seatledger::store::simulator::faults::{Fault, FaultRates};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -115,6 +116,39 @@ fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
     assert_eq!(store.sitting(), shop.holders(POOL));
     assert_eq!(shop.figures(POOL), "owned 2, held 2, reserved 1, foreign 1");
     grants_in(store.simulator.journal(0, 1_000_000));
+}
+
+#[test]
+fn a_seat_whose_grant_the_store_is_still_at_is_not_free_before_that_has_ended() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.base_url()));
+    let shop = store.linked_with(&service, json!({"patience_seconds": 0}));
+    shop.synced();
+    let serials = ["SN1", "SN2", "SN3"];
+    let stuck: FaultRates = [(Fault::StuckPending, 1000)].into_iter().collect();
+    store.simulator.faults().set(Some(1), stuck);
+    for serial in serials {
+        let device = json!({"platform": "ios", "join": "none", "enrolled": true, "serial": serial});
+        shop.tenant.put(&format!("/devices/{serial}"), device).ok();
+        let body = json!({"pool": POOL, "target": {"device": serial}, "intent": "required", "licensing": "device"});
+        shop.tenant.post("/assignments", body).created();
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    // sent, and for all that is known done or not
+    eventually(|| {
+        let connector = shop.connector();
+        let is_sent = connector["unconfirmed"] == connector["unknown"];
+        if is_sent { Ok(()) } else { Err(connector) }
+    });
+    for serial in serials {
+        let seat = format!("/pools/{}/seats/device:{serial}/reclaim", crate::harness::encode(POOL));
+        shop.tenant.post(&seat, json!({})).ok();
+    }
+    store.simulator.faults().off();
+    std::thread::sleep(Duration::from_secs(2));
+    store.order(json!({"order": "finish_events"}));
+    shop.settled();
+    assert_eq!((store.sitting().len(), shop.figures(POOL).as_str()), (0, "owned 3"));
 }
 
 #[test]

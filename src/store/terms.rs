@@ -119,6 +119,16 @@ pub struct Request {
     pub sought: Sought,
     /// Apple makes a user before it grants to one.
     pub email: Option<String>,
+    /// A run before this one may have asked for the seat, and the store may still be at it.
+    pub is_from_before: bool,
+}
+
+impl Request {
+    /// With nothing known beside it.
+    #[must_use]
+    pub fn new(pool: PoolKey, holder: StoreHolder, sought: Sought) -> Self {
+        Self { pool, holder, sought, email: None, is_from_before: false }
+    }
 }
 
 /// What became of a request. Whoever can't tell says `Unknown` and never guesses.

@@ -38,9 +38,12 @@ pub(super) struct Asked {
 }
 
 impl Worker {
-    /// What may have happened is looked up before it is asked again: a seat that is there is not asked for twice.
+    /// What may have been granted is looked up before it is asked for again: a seat that is there is not asked for twice. A
+    /// release is: that a seat is not there says nothing while the store may still be at a grant of it, which the connector
+    /// knows and a look does not.
     pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Untold> {
-        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
+        let is_unknown = |one: &Asked| one.is_unknown && one.request.sought == Sought::Grant;
+        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(is_unknown);
         *asked = rest;
         let mut reports = Vec::new();
         let mut failed = BTreeSet::new();
@@ -50,12 +53,11 @@ impl Worker {
                 self.list.postpone(one.pool, one.holder, true, monotonic(), jitter());
                 continue;
             };
-            let (holder, sought) = (one.holder, one.request.sought);
-            match (connector.look(&one.request.pool, &one.request.holder).await, sought) {
-                (Ok(true), Sought::Grant) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
-                (Ok(false), Sought::Release) => reports.push((one.pool, ProviderReport::ReleaseConfirmed { holder })),
-                (Ok(false), Sought::Grant) | (Ok(true), Sought::Release) => asked.push(one),
-                (Err(trouble), _) => {
+            let holder = one.holder;
+            match connector.look(&one.request.pool, &one.request.holder).await {
+                Ok(true) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
+                Ok(false) => asked.push(one),
+                Err(trouble) => {
                     self.list.postpone(one.pool, holder, true, monotonic(), jitter());
                     self.meet(at, trouble).await?;
                     failed.insert(at);
@@ -102,7 +104,11 @@ impl Worker {
                         pool,
                         holder,
                         is_unknown: waiting.is_unknown,
-                        request: Request { pool: key, holder: name, sought: waiting.sought, email },
+                        request: Request {
+                            email,
+                            is_from_before: waiting.is_from_before,
+                            ..Request::new(key, name, waiting.sought)
+                        },
                     }),
                     (None, _) | (_, None) => nameless.push((pool, holder)),
                 }
