@@ -6,7 +6,7 @@ mod confirming;
 mod reading;
 mod units;
 
-use super::compare::Remembered;
+use super::compare::{Read, Remembered};
 use super::connector::Connector;
 use super::names::OldNames;
 use super::submit::{Teller, Untold};
@@ -99,6 +99,10 @@ pub struct Post {
     pub wake: Arc<Notify>,
     /// A sync is begun by itself so often; never where it is zero.
     pub sync_every: Duration,
+    /// And no sooner than so long after the last one of them, whatever the store tells.
+    pub sync_pause: Duration,
+    /// So far from each other are two passes that agree on what is gone.
+    pub agree_after: Duration,
     pub stop: CancellationToken,
 }
 
@@ -119,8 +123,11 @@ struct Worker {
     /// Version or time for the next incremental pass.
     since: Option<String>,
     passing: Option<(Sync, u64, Passing)>,
+    pass_began: Instant,
     looking: Option<JoinHandle<Looked>>,
     next_sync: Option<Instant>,
+    /// When the last sync was begun by itself.
+    self_begun: Option<Instant>,
     reread_wait: Duration,
 }
 
@@ -142,8 +149,10 @@ pub async fn run(teller: Teller, post: Post) -> Option<String> {
         old_names: OldNames::new(),
         since: None,
         passing: None,
+        pass_began: now,
         looking: None,
         next_sync,
+        self_begun: None,
         reread_wait: REREAD_WAIT_MIN,
     };
     let ended = worker.work().await;
@@ -209,9 +218,15 @@ impl Worker {
     fn next_look(&self) -> Instant {
         let now = monotonic();
         let idle = now + Duration::from_secs(60);
-        let sync = self.next_sync.filter(|_| self.passing.is_none());
+        let sync = self.sync_due().filter(|_| self.passing.is_none());
         let due = [self.list.next_due(&self.closed), self.next_of_units(now), sync];
         due.into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    /// When the next sync begins by itself: a store that tells of every change is not read for every one.
+    fn sync_due(&self) -> Option<Instant> {
+        let soonest = self.self_begun.map(|begun| begun + self.post.sync_pause);
+        self.next_sync.map(|due| soonest.map_or(due, |soonest| due.max(soonest)))
     }
 
     /// Notes what was recorded about seats since the last look.
@@ -244,7 +259,8 @@ impl Worker {
         }
         let provider = self.post.provider;
         let now = monotonic();
-        if self.next_sync.is_some_and(|due| due <= now) {
+        if self.sync_due().is_some_and(|due| due <= now) {
+            self.self_begun = Some(now);
             self.next_sync = (self.post.sync_every > Duration::ZERO).then(|| now + self.post.sync_every);
             let start = Command::StartSync { provider, is_full: true, is_dry_run: false, is_connected: true };
             self.teller.command(start).await?;
@@ -264,6 +280,7 @@ impl Worker {
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
+        self.pass_began = now;
         let passing = self.begin_reading(asked, progress);
         self.passing = Some((sync, begun_at, passing));
         Ok(())
@@ -290,7 +307,7 @@ impl Worker {
             provider: self.post.provider,
             connectors: connectors.map(|(_, connector)| connector).collect(),
             sync,
-            begun_at,
+            read: Read { begun_at, began: self.pass_began, ended: monotonic(), agree_after: self.post.agree_after },
         };
         let taken = match take(taking, pass, self.remembered.clone(), self.old_names.clone()).await {
             Ok(taken) => taken,

@@ -57,6 +57,8 @@ pub enum Fault {
     VersionInvalid,
     /// Figures of a while ago.
     StaleFigures,
+    /// Apple: the list of all assignments as it was a while ago, what was given last is not on it.
+    StaleList,
 }
 
 impl Fault {
@@ -87,7 +89,8 @@ impl Fault {
             | Self::LateNotification
             | Self::PageDrift
             | Self::VersionInvalid
-            | Self::StaleFigures => false,
+            | Self::StaleFigures
+            | Self::StaleList => false,
         }
     }
 }
