@@ -70,6 +70,19 @@ fn a_holder_whom_the_store_bars_is_refused_and_the_others_are_not() {
 }
 
 #[test]
+fn a_user_who_can_not_be_made_and_is_not_named_is_refused_alone() {
+    let unit = Unit::start();
+    unit.place(Order::Bar { uid: UNIT.into(), holder: Holder::User("user3".into()), number: Some(9635) });
+    unit.fault("event", Fault::UnnamedFailure, 1);
+    let settled = unit.settle((0..5).map(|n| grant(KEYNOTE, &format!("user{n}"))).collect());
+    for (n, settled) in settled.into_iter().enumerate() {
+        let refused = Settled::Refused("9635: the Apple Account can't be associated".into());
+        assert_eq!(settled, if n == 3 { refused } else { Settled::Granted }, "user{n}");
+    }
+    assert_eq!(unit.sitting().len(), 4);
+}
+
+#[test]
 fn calls_keep_within_the_limits_of_the_service_config() {
     let unit = Unit::start();
     unit.place(Order::Purchase(NewAsset::app(UNIT, "2", 100)));

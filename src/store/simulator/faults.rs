@@ -47,6 +47,8 @@ pub enum Fault {
     StuckPending,
     /// One holder of several fails for no good reason.
     HolderFails,
+    /// Apple: the failures of an event name nobody.
+    UnnamedFailure,
     LostNotification,
     RepeatedNotification,
     /// And with it: out of order.
@@ -84,6 +86,7 @@ impl Fault {
             | Self::SlowAnswer
             | Self::StuckPending
             | Self::HolderFails
+            | Self::UnnamedFailure
             | Self::LostNotification
             | Self::RepeatedNotification
             | Self::LateNotification
