@@ -24,11 +24,21 @@ fn service_for(url: &str) -> Service {
     service_for_all(&[url.to_owned()])
 }
 
-/// A service that may ask the stores at these URLs, and begins no sync by itself.
+/// A service that may ask the stores at these URLs, begins no sync by itself, and waits for nothing between two of them.
 fn service_for_all(urls: &[String]) -> Service {
+    service_that_waits(urls, 0)
+}
+
+/// One that does: between syncs of its own, and for two that agree.
+fn service_that_waits(urls: &[String], seconds: u32) -> Service {
     let urls: Vec<_> = urls.iter().map(|url| format!("\"{url}\"")).collect();
     let urls = format!("[{}]", urls.join(", "));
-    let environment = vec![("SEATLEDGER_STORE_URLS", urls), ("SEATLEDGER_STORE_SYNC_SECONDS", "0".to_owned())];
+    let environment = vec![
+        ("SEATLEDGER_STORE_URLS", urls),
+        ("SEATLEDGER_STORE_SYNC_SECONDS", "0".to_owned()),
+        ("SEATLEDGER_STORE_PAUSE_SECONDS", seconds.to_string()),
+        ("SEATLEDGER_STORE_AGREE_SECONDS", seconds.to_string()),
+    ];
     Service::start_with(Options { environment, ..Options::default() })
 }
 

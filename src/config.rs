@@ -64,6 +64,11 @@ pub struct Config {
     pub store_urls: Vec<String>,
     /// A sync of each store account is begun by itself so often; 0 is never.
     pub store_sync_seconds: u64,
+    /// And no sooner than so long after the last one that was begun by itself, however much a store tells.
+    pub store_pause_seconds: u64,
+    /// Two complete passes agree on what is gone when so much lies between them: stores answer from copies that are some
+    /// minutes old at times, and Apple's word of a change takes up to five.
+    pub store_agree_seconds: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -121,6 +126,8 @@ impl Default for Config {
             store_ca: None,
             store_urls: vec![],
             store_sync_seconds: 4 * 3600,
+            store_pause_seconds: 30,
+            store_agree_seconds: 5 * 60,
         }
     }
 }
@@ -161,6 +168,8 @@ const ENVIRONMENT: &[&str] = &[
     "store_ca",
     "store_urls",
     "store_sync_seconds",
+    "store_pause_seconds",
+    "store_agree_seconds",
 ];
 
 /// Secrets are taken as they are written, also where they look like numbers.

@@ -12,6 +12,7 @@ fn syncing(store: &Store) -> Arc<Service> {
     let environment = vec![
         ("SEATLEDGER_STORE_URLS", format!("[\"{}\"]", store.simulator.base_url())),
         ("SEATLEDGER_STORE_SYNC_SECONDS", "3600".to_owned()),
+        ("SEATLEDGER_STORE_PAUSE_SECONDS", "0".to_owned()),
     ];
     Arc::new(Service::start_with(Options { environment, ..Options::default() }))
 }

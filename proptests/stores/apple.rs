@@ -1,8 +1,9 @@
 //! Apple Apps and Books.
 
-use super::{Shop, eventually, service_for};
+use super::{Shop, eventually, service_for, service_that_waits};
 use crate::harness::{Service, block_on, grants_in};
 use seatledger::store::simulator::apple::{AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing};
+use seatledger::store::simulator::faults::{Fault, FaultRates};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -118,6 +119,39 @@ fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
 }
 
 #[test]
+fn a_seat_whose_grant_the_store_is_still_at_is_not_free_before_that_has_ended() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.base_url()));
+    let shop = store.linked_with(&service, json!({"patience_seconds": 0}));
+    shop.synced();
+    let serials = ["SN1", "SN2", "SN3"];
+    let stuck: FaultRates = [(Fault::StuckPending, 1000)].into_iter().collect();
+    store.simulator.faults().set(Some(1), stuck);
+    for serial in serials {
+        let device = json!({"platform": "ios", "join": "none", "enrolled": true, "serial": serial});
+        shop.tenant.put(&format!("/devices/{serial}"), device).ok();
+        let body = json!({"pool": POOL, "target": {"device": serial}, "intent": "required", "licensing": "device"});
+        shop.tenant.post("/assignments", body).created();
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    // sent, and for all that is known done or not
+    eventually(|| {
+        let connector = shop.connector();
+        let is_sent = connector["unconfirmed"] == connector["unknown"];
+        if is_sent { Ok(()) } else { Err(connector) }
+    });
+    for serial in serials {
+        let seat = format!("/pools/{}/seats/device:{serial}/reclaim", crate::harness::encode(POOL));
+        shop.tenant.post(&seat, json!({})).ok();
+    }
+    store.simulator.faults().off();
+    std::thread::sleep(Duration::from_secs(2));
+    store.order(json!({"order": "finish_events"}));
+    shop.settled();
+    assert_eq!((store.sitting().len(), shop.figures(POOL).as_str()), (0, "owned 3"));
+}
+
+#[test]
 fn a_unit_that_another_tool_has_taken_is_written_to_no_more() {
     let store = Store::with_seats(3);
     let service = Arc::new(service_for(&store.simulator.base_url()));
@@ -175,4 +209,40 @@ fn a_purchase_that_apple_tells_of_is_read_and_whoever_else_tells_is_not_heard() 
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(shop.tenant.list("/syncs").len(), syncs + 1, "told twice, read once");
     assert_eq!(shop.figures(POOL), "owned 5", "what was told is not added up");
+}
+
+#[test]
+fn what_an_old_list_does_not_show_is_not_lost_and_a_store_that_tells_much_is_read_seldom() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_that_waits(&[store.simulator.base_url()], 600));
+    // the first tenant of a service
+    let address = service.root().url("/v1/tenants/tenant-0/store-accounts/apple-business/notifications");
+    let shop = store.linked_with(&service, json!({"notification_url": address}));
+    shop.synced();
+    shop.assign(POOL, &user("ada"), "required").created();
+    shop.settled();
+    store.simulator.faults().set(None, [(Fault::StaleList, 1000)].into_iter().collect());
+    for _ in 0..3 {
+        assert_eq!(shop.synced()["seats"], json!({"seen": 0, "foreign": 0, "lost": 0}));
+    }
+    store.simulator.faults().off();
+    assert_eq!(shop.synced()["seats"]["seen"], 1);
+    assert_eq!(shop.figures(POOL), "owned 3, held 1, reserved 1");
+
+    // the first word is acted upon at once, and the next ones once for all
+    let buys = || {
+        store.simulator.place(Order::Purchase(NewAsset::app(UNIT, APP, 1))).expect("bought");
+    };
+    buys();
+    eventually(|| {
+        let figures = shop.figures(POOL);
+        if figures == "owned 4, held 1, reserved 1" { Ok(()) } else { Err(json!(figures)) }
+    });
+    shop.at_rest();
+    let syncs = shop.tenant.list("/syncs").len();
+    for _ in 0..3 {
+        buys();
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(shop.tenant.list("/syncs").len(), syncs);
 }

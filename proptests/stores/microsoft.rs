@@ -170,6 +170,25 @@ pub(super) fn entry() -> seatledger::store::simulator::microsoft::EntryKey {
 }
 
 #[test]
+fn who_is_renamed_and_leaves_before_the_store_has_heard_of_it_keeps_no_seat_there() {
+    let store = Store::with_seats(3);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    shop.assign(POOL, &upn("ada"), "required").created();
+    shop.settled();
+    let people = shop.tenant.list("/users").len();
+    shop.tenant.put(&format!("/users/{}", upn("ada")), json!({"user_name": upn("left.ada")})).ok();
+    shop.tenant.post(&format!("/users/{}/departure", upn("left.ada")), json!({"cause": "deactivated"})).ok();
+    shop.settled();
+    assert_eq!((store.sitting().len(), shop.figures(POOL).as_str()), (0, "owned 3"));
+    for _ in 0..2 {
+        assert_eq!(shop.synced()["seats"], json!({"seen": 0, "foreign": 0, "lost": 0}));
+    }
+    assert_eq!(shop.tenant.list("/users").len(), people, "nobody comes back under the old name");
+}
+
+#[test]
 fn a_store_that_has_none_left_is_read_again_and_serves_again() {
     let store = Store::with_seats(2);
     let service = Arc::new(service_for(&store.simulator.url()));

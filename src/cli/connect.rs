@@ -22,6 +22,8 @@ pub(super) fn desk(config: &Config, ledger: &Ledger) -> Stores {
         outside::client([url].into_iter(), ca.as_deref(), ANSWER_MAX).map_err(|error| error.to_string())
     });
     let sync_every = Duration::from_secs(config.store_sync_seconds);
+    let sync_pause = Duration::from_secs(config.store_pause_seconds);
+    let agree_after = Duration::from_secs(config.store_agree_seconds);
     let urls = config.store_urls.clone();
-    Stores::new(ledger.clone(), StoreOptions { credentials, client, urls, sync_every })
+    Stores::new(ledger.clone(), StoreOptions { credentials, client, urls, sync_every, sync_pause, agree_after })
 }

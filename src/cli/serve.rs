@@ -122,6 +122,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     store_sync_seconds: Option<u64>,
+    /// So much lies at least between two syncs that are begun by themselves, however much a store tells [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_pause_seconds: Option<u64>,
+    /// What a complete sync misses is gone when another one misses it that begins so much later [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_agree_seconds: Option<u64>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) store_urls: Vec<String>,
     /// Where it is not to be the usual time, how often it has stores read by itself; 0 is never.
     pub(crate) store_sync_seconds: Option<u64>,
+    /// Its time goes by in moments: two syncs agree whatever lies between them.
+    pub(crate) agrees_at_once: bool,
 }
 
 impl Default for Options {
@@ -32,6 +34,7 @@ impl Default for Options {
             log: None,
             store_urls: vec![],
             store_sync_seconds: None,
+            agrees_at_once: false,
         }
     }
 }
@@ -61,6 +64,9 @@ impl Spawned {
         }
         if let Some(seconds) = options.store_sync_seconds {
             command.arg("--store-sync-seconds").arg(seconds.to_string());
+        }
+        if options.agrees_at_once {
+            command.args(["--store-agree-seconds", "0", "--store-pause-seconds", "0"]);
         }
         // its token and its accounts' credentials are to be those in its folder
         for other in ["SEATLEDGER_ROOT_TOKEN", "SEATLEDGER_STORE_CREDENTIALS"] {

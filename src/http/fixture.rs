@@ -30,7 +30,9 @@ pub(super) fn service_within(
     let rate = RateLimits { requests_per_s: 0, strangers_per_s: 0 };
     let credentials = CredentialSource { folder: dir.join("credentials"), given: None, command: None };
     let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));
-    let options = StoreOptions { credentials, client, urls: vec![], sync_every: Duration::ZERO };
+    let zero = Duration::ZERO;
+    let options =
+        StoreOptions { credentials, client, urls: vec![], sync_every: zero, sync_pause: zero, agree_after: zero };
     let stores = Stores::new(ledger.clone(), options);
     Service::new(ledger, stores, "root", limits, rate, None, Duration::from_secs(9))
 }

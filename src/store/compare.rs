@@ -8,6 +8,7 @@ use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::{PoolKey, Provider};
 use crate::domain::state::{Pool, Seat, SeatState, Tenant};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Finds holders by the names that a store has for them.
 pub trait Names {
@@ -23,22 +24,41 @@ pub trait Names {
     fn was_ours(&self, pool: PoolId, holder: Holder) -> bool;
 }
 
-/// What complete passes did not show, and what they showed of seats that the ledger gave back: what the next one has to
-/// agree with before anything is concluded. Of this run alone: after a restart one more pass is needed.
+/// When a pass was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Read {
+    /// The position at which it began: what was granted later it may have missed.
+    pub begun_at: u64,
+    pub began: Instant,
+    pub ended: Instant,
+    /// Two passes that are not so far from each other may have read the same old copy of a list, and agree on nothing.
+    pub agree_after: Duration,
+}
+
+impl Read {
+    /// Whether what an earlier pass noticed is confirmed by this one.
+    fn agrees(&self, noticed: Option<&Instant>) -> bool {
+        noticed.is_some_and(|at| self.began.saturating_duration_since(*at) >= self.agree_after)
+    }
+}
+
+/// What complete passes did not show, and what they showed of seats that the ledger gave back: what a later one has to
+/// agree with before anything is concluded. Each with the end of the pass that noticed it first. Of this run alone: after a
+/// restart one more pass is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remembered {
-    pub missing_pools: BTreeSet<PoolId>,
+    pub missing_pools: BTreeMap<PoolId, Instant>,
     /// With the position of the grant: one that was given anew is another seat.
-    pub missing_seats: BTreeSet<(PoolId, Holder, u64)>,
-    pub ours_again: BTreeSet<(PoolId, Holder)>,
+    pub missing_seats: BTreeMap<(PoolId, Holder, u64), Instant>,
+    pub ours_again: BTreeMap<(PoolId, Holder), Instant>,
 }
 
 impl Remembered {
     /// Of a pool that was not looked at.
     fn keep(&mut self, before: &Self, pool: PoolId) {
-        self.missing_pools.extend(before.missing_pools.get(&pool).copied());
-        self.missing_seats.extend(before.missing_seats.iter().filter(|(id, _, _)| *id == pool).copied());
-        self.ours_again.extend(before.ours_again.iter().filter(|(id, _)| *id == pool).copied());
+        self.missing_pools.extend(before.missing_pools.get_key_value(&pool));
+        self.missing_seats.extend(before.missing_seats.iter().filter(|((id, _, _), _)| *id == pool));
+        self.ours_again.extend(before.ours_again.iter().filter(|((id, _), _)| *id == pool));
     }
 }
 
@@ -63,14 +83,14 @@ pub struct Findings {
     pub remembered: Remembered,
 }
 
-/// Holds a pass against the state. `begun_at` is the position at which it began: what was granted later it may have missed.
+/// Holds a pass against the state.
 #[must_use]
 pub fn compare(
     pass: &Pass,
     tenant: &Tenant,
     provider: Provider,
     is_ours: impl Fn(&PoolKey) -> bool,
-    begun_at: u64,
+    read: Read,
     before: &Remembered,
     names: &impl Names,
 ) -> Findings {
@@ -91,8 +111,9 @@ pub fn compare(
             continue;
         }
         if !listed.contains(&pool.key) {
-            findings.remembered.missing_pools.insert(pool.id);
-            if before.missing_pools.contains(&pool.id) {
+            let noticed = before.missing_pools.get(&pool.id);
+            findings.remembered.missing_pools.insert(pool.id, *noticed.unwrap_or(&read.ended));
+            if read.agrees(noticed) {
                 findings.gone.push(pool.id);
             }
             continue;
@@ -110,16 +131,21 @@ pub fn compare(
         for (holder, seat, found, is_named) in matched(pool, &mut unmatched, names) {
             findings.spelled.extend(found.map(|spelled| ((pool.id, holder), spelled.clone())));
             let (id, is_shown) = ((pool.id, holder, seat.granted_at), found.is_some());
-            let is_missing = !is_shown && seat.granted_at < begun_at;
-            let was_missing = before.missing_seats.contains(&id);
+            // what was granted since is not what the store showed, nor what it did not show
+            let is_read = seat.granted_at < read.begun_at;
+            let is_missing = !is_shown && is_read;
+            let noticed = before.missing_seats.get(&id);
+            let (since, was_missing) = (*noticed.unwrap_or(&read.ended), read.agrees(noticed));
             match (seat.state, seat.is_confirmed) {
-                (SeatState::Reserved | SeatState::InUse, false) if is_shown => findings.seen.push((pool.id, holder)),
+                (SeatState::Reserved | SeatState::InUse, false) if is_shown && is_read => {
+                    findings.seen.push((pool.id, holder));
+                }
                 // nobody can ask for it, and it is none of those that the store shows by names of ours: it is gone, or counted
                 // as the stranger's that the store shows
                 (SeatState::Releasing, _) | (SeatState::Reserved | SeatState::InUse, false)
                     if is_missing && !is_named =>
                 {
-                    findings.remembered.missing_seats.insert(id);
+                    findings.remembered.missing_seats.insert(id, since);
                     let report = match seat.state {
                         SeatState::Releasing => ProviderReport::ReleaseConfirmed { holder },
                         SeatState::Reserved | SeatState::InUse | SeatState::Foreign => {
@@ -130,7 +156,7 @@ pub fn compare(
                 }
                 // without a name nobody can say that it is missing
                 (SeatState::Reserved | SeatState::InUse | SeatState::Foreign, true) if is_missing && is_named => {
-                    findings.remembered.missing_seats.insert(id);
+                    findings.remembered.missing_seats.insert(id, since);
                     findings.lost.extend(was_missing.then_some((pool.id, holder)));
                 }
                 (SeatState::Reserved | SeatState::InUse | SeatState::Releasing | SeatState::Foreign, _) => {}
@@ -141,11 +167,11 @@ pub fn compare(
                 Some(holder) if pool.seats.contains_key(&holder) => {}
                 Some(holder) => {
                     findings.foreign += 1;
-                    let is_new = !names.was_ours(pool.id, holder) || before.ours_again.contains(&(pool.id, holder));
-                    if is_new {
+                    let noticed = before.ours_again.get(&(pool.id, holder));
+                    if read.agrees(noticed) || !names.was_ours(pool.id, holder) {
                         findings.seen.push((pool.id, holder));
                     }
-                    findings.remembered.ours_again.insert((pool.id, holder));
+                    findings.remembered.ours_again.insert((pool.id, holder), *noticed.unwrap_or(&read.ended));
                 }
                 None => {
                     findings.foreign += 1;

@@ -36,6 +36,9 @@ pub struct StoreOptions {
     pub urls: Vec<String>,
     /// A sync is begun by itself so often; never where it is zero.
     pub sync_every: Duration,
+    pub sync_pause: Duration,
+    /// So far from each other are two passes that agree on what is gone.
+    pub agree_after: Duration,
 }
 
 /// Cheap to clone; all clones are one desk.
@@ -368,6 +371,8 @@ impl Stores {
                     standing,
                     wake,
                     sync_every: self.0.options.sync_every,
+                    sync_pause: self.0.options.sync_pause,
+                    agree_after: self.0.options.agree_after,
                     stop: stop.clone(),
                 };
                 let teller = Teller { ledger: self.0.ledger.clone(), tenant };

@@ -10,7 +10,7 @@ use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::personal::{Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::ledger::{EventQuery, Ledger};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How the store spelled the holders of seats when it was last read, or granted them: somebody may have been renamed since.
 pub type OldNames = BTreeMap<(PoolId, Holder), StoreHolder>;
@@ -90,20 +90,50 @@ impl Directory<'_> {
     }
 }
 
-impl Directory<'_> {
-    fn named_in(&self, event: &Event, holder: Holder) -> Option<StoreHolder> {
-        let (of, personal) = if let Event::UserAdded { user, profile } | Event::UserChanged { user, profile } = event {
-            (Holder::User(*user), profile)
-        } else if let Event::DeviceAdded { device, names, .. } | Event::DeviceChanged { device, names, .. } = event {
-            (Holder::Device(*device), names)
-        } else {
-            return None;
-        };
-        if of != holder {
-            return None;
-        }
-        Self::open(self.ledger, holder, personal).0
+/// The name that an event gives a holder.
+fn named_in(ledger: &Ledger, event: &Event, holder: Holder) -> Option<StoreHolder> {
+    let (of, personal) = if let Event::UserAdded { user, profile } | Event::UserChanged { user, profile } = event {
+        (Holder::User(*user), profile)
+    } else if let Event::DeviceAdded { device, names, .. } | Event::DeviceChanged { device, names, .. } = event {
+        (Holder::Device(*device), names)
+    } else {
+        return None;
+    };
+    if of != holder {
+        return None;
     }
+    Directory::open(ledger, holder, personal).0
+}
+
+/// What a holder was called since a position, the latest first. Blocking, and dear.
+pub fn names_since(ledger: &Ledger, tenant: TenantId, holder: Holder, position: u64) -> Vec<StoreHolder> {
+    let named = vec![EventType::UserAdded, EventType::UserChanged, EventType::DeviceAdded, EventType::DeviceChanged];
+    let (user, device) = match holder {
+        Holder::User(user) => (Some(user), None),
+        Holder::Device(device) => (None, Some(device)),
+    };
+    let mut query = EventQuery { types: named, user, device, newest_first: true, ..EventQuery::default() };
+    query.limit = RENAMES_PAGE;
+    let mut names = Vec::new();
+    // what can't be read any more names nobody, and its seat is waited for
+    'pages: while let Ok(page) = ledger.query(tenant, &query) {
+        for recorded in &page.events {
+            if let Some(name) = named_in(ledger, &recorded.event, holder) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+                // and the one that the holder had at that moment
+                if recorded.position <= position {
+                    break 'pages;
+                }
+            }
+        }
+        match page.next {
+            Some(next) => query.to = Some(next),
+            None => break,
+        }
+    }
+    names
 }
 
 impl Names for Directory<'_> {
@@ -112,32 +142,7 @@ impl Names for Directory<'_> {
     }
 
     fn since(&self, holder: Holder, position: u64) -> Vec<StoreHolder> {
-        let named =
-            vec![EventType::UserAdded, EventType::UserChanged, EventType::DeviceAdded, EventType::DeviceChanged];
-        let (user, device) = match holder {
-            Holder::User(user) => (Some(user), None),
-            Holder::Device(device) => (None, Some(device)),
-        };
-        let mut query = EventQuery { types: named, user, device, newest_first: true, ..EventQuery::default() };
-        query.limit = RENAMES_PAGE;
-        let mut names = BTreeSet::new();
-        // what can't be read any more names nobody, and its seat is waited for
-        'pages: while let Ok(page) = self.ledger.query(self.id, &query) {
-            for recorded in &page.events {
-                if let Some(name) = self.named_in(&recorded.event, holder) {
-                    names.insert(name);
-                    // and the one that the holder had at that moment
-                    if recorded.position <= position {
-                        break 'pages;
-                    }
-                }
-            }
-            match page.next {
-                Some(next) => query.to = Some(next),
-                None => break,
-            }
-        }
-        names.into_iter().collect()
+        names_since(self.ledger, self.id, holder, position)
     }
 
     fn holder(&self, name: &StoreHolder) -> Option<Holder> {

@@ -21,8 +21,7 @@ pub struct Taking<'a> {
     pub teller: &'a Teller,
     pub provider: Provider,
     pub sync: Sync,
-    /// The position at which the pass began.
-    pub begun_at: u64,
+    pub read: compare::Read,
     /// Of the units that were read.
     pub connectors: Vec<Arc<dyn Connector>>,
 }
@@ -35,14 +34,14 @@ pub struct Taken {
 
 /// Tells the ledger what a pass read, and ends the sync.
 pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names: OldNames) -> Result<Taken, Untold> {
-    let Taking { teller, provider, sync, begun_at, connectors } = taking;
+    let Taking { teller, provider, sync, read, connectors } = taking;
     let id = sync.id;
     let (ledger, tenant) = (teller.ledger.clone(), teller.tenant);
     let compared = teller.blocking(move || {
         let state = ledger.read(tenant, |view| view.state.clone())?;
         let directory = Directory { ledger: &ledger, id: tenant, tenant: &state, old: &old_names };
         let is_ours = |key: &_| connectors.iter().any(|connector| connector.has(key));
-        let found = compare::compare(&pass, &state, provider, is_ours, begun_at, &before, &directory);
+        let found = compare::compare(&pass, &state, provider, is_ours, read, &before, &directory);
         let mut names = old_names.clone();
         // a complete pass says how each is spelled in the pools that it read
         names.retain(|(pool, _), _| {

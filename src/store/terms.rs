@@ -119,6 +119,19 @@ pub struct Request {
     pub sought: Sought,
     /// Apple makes a user before it grants to one.
     pub email: Option<String>,
+    /// A release: what else the store may call the holder, who was renamed since the grant and of whose new name the store may
+    /// not have heard. Nobody else is called so today.
+    pub old_names: Vec<StoreHolder>,
+    /// A run before this one may have asked for the seat, and the store may still be at it.
+    pub is_from_before: bool,
+}
+
+impl Request {
+    /// With nothing known beside it.
+    #[must_use]
+    pub fn new(pool: PoolKey, holder: StoreHolder, sought: Sought) -> Self {
+        Self { pool, holder, sought, email: None, old_names: vec![], is_from_before: false }
+    }
 }
 
 /// What became of a request. Whoever can't tell says `Unknown` and never guesses.

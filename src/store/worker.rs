@@ -6,7 +6,7 @@ mod confirming;
 mod reading;
 mod units;
 
-use super::compare::Remembered;
+use super::compare::{Read, Remembered};
 use super::connector::Connector;
 use super::names::OldNames;
 use super::submit::{Teller, Untold};
@@ -104,6 +104,10 @@ pub struct Post {
     pub wake: Arc<Notify>,
     /// A sync is begun by itself so often; never where it is zero.
     pub sync_every: Duration,
+    /// And no sooner than so long after the last one of them, whatever the store tells.
+    pub sync_pause: Duration,
+    /// So far from each other are two passes that agree on what is gone.
+    pub agree_after: Duration,
     pub stop: CancellationToken,
 }
 
@@ -124,13 +128,16 @@ struct Worker {
     /// Version or time for the next incremental pass.
     since: Option<String>,
     passing: Option<(Sync, u64, Passing)>,
+    pass_began: Instant,
     looking: Option<JoinHandle<Looked>>,
     next_sync: Option<Instant>,
     /// When a unit is read that was not yet, and of which nothing is settled before: where nothing is synced by itself, too.
     next_names: Option<Instant>,
-    /// Whether the pass that runs was begun by itself, and only for names.
+    /// Of a pass that was begun by itself and runs: whether it is only for names.
     by_itself: Option<bool>,
     again_wait: Duration,
+    /// When the last sync was begun by itself.
+    self_begun: Option<Instant>,
     reread_wait: Duration,
 }
 
@@ -152,11 +159,13 @@ pub async fn run(teller: Teller, post: Post) -> Option<String> {
         old_names: OldNames::new(),
         since: None,
         passing: None,
+        pass_began: now,
         looking: None,
         next_sync,
         next_names: None,
         by_itself: None,
         again_wait: AGAIN_WAIT_MIN,
+        self_begun: None,
         reread_wait: REREAD_WAIT_MIN,
     };
     let ended = worker.work().await;
@@ -222,9 +231,15 @@ impl Worker {
     fn next_look(&self) -> Instant {
         let now = monotonic();
         let idle = now + Duration::from_secs(60);
-        let pass = [self.next_sync, self.next_names].into_iter().flatten().min().filter(|_| self.passing.is_none());
+        let pass = [self.sync_due(), self.next_names].into_iter().flatten().min().filter(|_| self.passing.is_none());
         let due = [self.list.next_due(&self.closed), self.next_of_units(now), pass];
         due.into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    /// When the next sync begins by itself: a store that tells of every change is not read for every one.
+    fn sync_due(&self) -> Option<Instant> {
+        let soonest = self.self_begun.map(|begun| begun + self.post.sync_pause);
+        self.next_sync.map(|due| soonest.map_or(due, |soonest| due.max(soonest)))
     }
 
     /// Notes what was recorded about seats since the last look.
@@ -259,14 +274,14 @@ impl Worker {
         let now = monotonic();
         self.want_names(now);
         let is_due = |next: Option<Instant>| next.is_some_and(|due| due <= now);
-        if is_due(self.next_sync) || is_due(self.next_names) {
-            let is_dry_run = !is_due(self.next_sync);
-            if !is_dry_run {
+        let is_sync_due = is_due(self.sync_due());
+        if is_sync_due || is_due(self.next_names) {
+            if is_sync_due {
                 self.next_sync = (self.post.sync_every > Duration::ZERO).then(|| now + self.post.sync_every);
             }
             self.next_names = None;
-            self.by_itself = Some(is_dry_run);
-            let start = Command::StartSync { provider, is_full: true, is_dry_run, is_connected: true };
+            (self.self_begun, self.by_itself) = (Some(now), Some(!is_sync_due));
+            let start = Command::StartSync { provider, is_full: true, is_dry_run: !is_sync_due, is_connected: true };
             self.teller.command(start).await?;
         }
         let running = self.teller.read(|view| view.state.running_sync(provider).cloned())?;
@@ -288,6 +303,7 @@ impl Worker {
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
+        self.pass_began = now;
         let passing = self.begin_reading(asked, progress);
         self.passing = Some((sync, begun_at, passing));
         Ok(())
@@ -315,7 +331,7 @@ impl Worker {
             provider: self.post.provider,
             connectors: connectors.map(|(_, connector)| connector).collect(),
             sync,
-            begun_at,
+            read: Read { begun_at, began: self.pass_began, ended: monotonic(), agree_after: self.post.agree_after },
         };
         let taken = match take(taking, pass, self.remembered.clone(), self.old_names.clone()).await {
             Ok(taken) => taken,

@@ -20,6 +20,8 @@ pub struct Waiting {
     pub attempts: u32,
     /// The last attempt may have had an effect: the store is looked at before it is asked again.
     pub is_unknown: bool,
+    /// A run before this one may have asked for the seat, and has left no word of it.
+    pub is_from_before: bool,
 }
 
 /// How much waits, and how long.
@@ -55,8 +57,11 @@ impl Worklist {
     /// Everything that waits in these pools, from the state.
     pub fn fill<'p>(&mut self, pools: impl Iterator<Item = &'p Pool>, now: Instant) {
         for pool in pools.filter(|pool| pool.details.is_confirmed_by_provider) {
-            for (holder, _) in pool.seats.iter() {
+            for (holder, seat) in pool.seats.iter() {
                 self.look(pool, *holder, now);
+                if let Some(waiting) = self.waiting.get_mut(&(pool.id, *holder)) {
+                    waiting.is_from_before = !seat.is_confirmed;
+                }
             }
         }
     }
@@ -76,8 +81,11 @@ impl Worklist {
             }
             (Some(sought), Some(known)) if known.sought == sought => {}
             (Some(sought), known) => {
+                // what may come of it is the same, whatever is sought now
                 let is_unknown = known.is_some_and(|known| known.is_unknown);
-                self.waiting.insert(key, Waiting { sought, since: now, due: now, attempts: 0, is_unknown });
+                let is_from_before = known.is_some_and(|known| known.is_from_before);
+                let waiting = Waiting { sought, since: now, due: now, attempts: 0, is_unknown, is_from_before };
+                self.waiting.insert(key, waiting);
             }
         }
     }
@@ -143,7 +151,8 @@ mod tests {
     use crate::domain::ids::UserId;
 
     fn list(count: u32, now: Instant) -> Worklist {
-        let waiting = Waiting { sought: Sought::Grant, since: now, due: now, attempts: 0, is_unknown: false };
+        let (is_unknown, is_from_before) = (false, false);
+        let waiting = Waiting { sought: Sought::Grant, since: now, due: now, attempts: 0, is_unknown, is_from_before };
         Worklist { waiting: (0..count).map(|n| ((PoolId(1), Holder::User(UserId(n))), waiting)).collect() }
     }
 

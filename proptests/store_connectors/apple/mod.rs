@@ -120,7 +120,7 @@ fn user(id: &str) -> StoreHolder {
 }
 
 fn request(sought: Sought, adam_id: &str, holder: StoreHolder) -> Request {
-    Request { pool: pool(adam_id), holder, sought, email: None }
+    Request::new(pool(adam_id), holder, sought)
 }
 
 fn grant(adam_id: &str, id: &str) -> Request {

@@ -2,6 +2,7 @@
 
 use super::{BOOK, KEYNOTE, PAGES, UNIT, Unit, connector, grant, release, request, user};
 use crate::harness::block_on;
+use seatledger::store::apple::AppleSettings;
 use seatledger::store::simulator::apple::{Holder, Limits, NewAsset, Order};
 use seatledger::store::simulator::faults::{Fault, FaultRates};
 use seatledger::store::terms::{Request, Settled, Sought, StoreHolder, Trouble};
@@ -69,6 +70,19 @@ fn a_holder_whom_the_store_bars_is_refused_and_the_others_are_not() {
 }
 
 #[test]
+fn a_user_who_can_not_be_made_and_is_not_named_is_refused_alone() {
+    let unit = Unit::start();
+    unit.place(Order::Bar { uid: UNIT.into(), holder: Holder::User("user3".into()), number: Some(9635) });
+    unit.fault("event", Fault::UnnamedFailure, 1);
+    let settled = unit.settle((0..5).map(|n| grant(KEYNOTE, &format!("user{n}"))).collect());
+    for (n, settled) in settled.into_iter().enumerate() {
+        let refused = Settled::Refused("9635: the Apple Account can't be associated".into());
+        assert_eq!(settled, if n == 3 { refused } else { Settled::Granted }, "user{n}");
+    }
+    assert_eq!(unit.sitting().len(), 4);
+}
+
+#[test]
 fn calls_keep_within_the_limits_of_the_service_config() {
     let unit = Unit::start();
     unit.place(Order::Purchase(NewAsset::app(UNIT, "2", 100)));
@@ -104,6 +118,36 @@ fn an_event_that_never_ends_is_unknown() {
     assert_eq!(unit.one(grant(KEYNOTE, "ada")), Settled::Granted);
     unit.fault("*", Fault::StuckPending, 1);
     assert_eq!(unit.one(grant(PAGES, "ada")), Settled::Unknown("the store is still at it".into()));
+}
+
+#[test]
+fn what_is_given_back_while_the_store_is_still_at_the_grant_is_gone_only_once_that_has_ended() {
+    // carried out at once and shown late, or late altogether: that is by chance
+    for seed in 0..6 {
+        let short = |settings: &mut AppleSettings| settings.patience = Duration::from_millis(300);
+        let unit = Unit::start_with(|options| options.seed = seed, short);
+        assert_eq!(unit.one(grant(KEYNOTE, "ada")), Settled::Granted);
+        unit.fault("event", Fault::StuckPending, 1);
+        assert!(matches!(unit.one(grant(PAGES, "ada")), Settled::Unknown(_)), "seed {seed}");
+        let requests = vec![release(PAGES, "ada"), release(KEYNOTE, "ada")];
+        let settled = unit.settle(requests.clone());
+        assert!(matches!(settled[0], Settled::Unknown(_)), "seed {seed}: {settled:?}");
+        assert_eq!(settled[1], Settled::Released, "seed {seed}: of another seat nothing is open");
+        unit.place(Order::FinishEvents);
+        assert_eq!(unit.settle(requests), vec![Settled::Released; 2], "seed {seed}");
+        assert!(unit.sitting().is_empty(), "seed {seed}: {:?}", unit.sitting());
+    }
+}
+
+#[test]
+fn what_a_run_before_may_have_asked_for_is_gone_only_after_the_time_of_an_event() {
+    let patience = Duration::from_millis(800);
+    let unit = Unit::start_with(|_| (), |settings| settings.patience = patience);
+    let from_before = Request { is_from_before: true, ..release(PAGES, "ada") };
+    assert!(matches!(unit.one(from_before.clone()), Settled::Unknown(_)));
+    assert_eq!(unit.one(release(KEYNOTE, "ada")), Settled::Released);
+    std::thread::sleep(patience);
+    assert_eq!(unit.one(from_before), Settled::Released);
 }
 
 #[test]
@@ -153,7 +197,8 @@ fn a_pool_that_is_not_of_the_unit_is_not_asked_for() {
 #[test]
 fn whatever_goes_wrong_what_is_said_is_so_and_in_the_end_all_is_as_sought() {
     for seed in 0..3 {
-        let unit = Unit::start_with(|options| options.seed = seed, |_| ());
+        let patience = Duration::from_millis(400);
+        let unit = Unit::start_with(|options| options.seed = seed, |settings| settings.patience = patience);
         unit.place(Order::Purchase(NewAsset::app(UNIT, "2", 100)));
         let rates = [
             Fault::TooManyRequests,
@@ -176,6 +221,8 @@ fn whatever_goes_wrong_what_is_said_is_so_and_in_the_end_all_is_as_sought() {
             if round == 8 {
                 unit.simulator.faults().off();
                 is_calm = true;
+                // grants whose answers were lost are not waited for any more
+                std::thread::sleep(patience);
             }
             let ask = |n: &usize| request(wanted[*n], "2", user(&format!("user{n:02}")));
             let settled = unit.settle(open.iter().map(ask).collect());

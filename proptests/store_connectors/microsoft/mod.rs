@@ -122,5 +122,5 @@ pub(super) fn offline(product: &str) -> PoolKey {
 }
 
 pub(super) fn ask(pool: &PoolKey, name: &str, sought: Sought) -> Request {
-    Request { pool: pool.clone(), holder: StoreHolder::User(upn(name)), sought, email: None }
+    Request::new(pool.clone(), StoreHolder::User(upn(name)), sought)
 }

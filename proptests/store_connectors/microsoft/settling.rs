@@ -78,6 +78,30 @@ fn what_can_not_be_is_refused_and_what_may_come_is_not_sent() {
     assert_eq!(store.settle(vec![ask(&pool, "new", Grant)]), [Settled::Granted]);
 }
 
+#[test]
+fn who_was_renamed_and_is_not_known_so_yet_gives_the_seat_back_under_the_old_name() {
+    let store = Store::open();
+    let pool = store.pool(OFFICE, 9);
+    store.hire(&["ada", "bob", "cyd"]);
+    for name in ["ada", "bob"] {
+        store.give(OFFICE, name);
+    }
+    let old = |name: &str| StoreHolder::User(upn(name));
+    let renamed = |today: &str, names: &[&str]| Request {
+        old_names: names.iter().map(|name| old(name)).collect(),
+        ..ask(&pool, today, Release)
+    };
+    assert_eq!(store.settle(vec![renamed("left.ada", &["nobody", "ada"])]), [Settled::Released]);
+    assert!(!store.has(OFFICE, "ada"));
+    // whom the store knows by today's name has no other one, alone and in bulk
+    let settled = store.settle(vec![renamed("cyd", &["bob"]), renamed("nobody", &[])]);
+    assert_eq!(settled, [Settled::Released, Settled::Released]);
+    assert!(store.has(OFFICE, "bob"));
+    let settled = store.settle(vec![renamed("left.bob", &["bob"]), renamed("cyd", &[])]);
+    assert_eq!(settled, [Settled::Released, Settled::Released]);
+    assert!(!store.has(OFFICE, "bob"));
+}
+
 /// What is claimed of a holder, who had a seat before or not, against what is so.
 fn is_true(sought: Sought, settled: &Settled, had: bool, has: bool) -> bool {
     match (sought, settled) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 const APP: &str = "408709785";
 const BOOK: &str = "377298193";
 const FOR_USERS: &str = "361309726";
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     Fault::TooManyRequests,
     Fault::Unavailable,
     Fault::InternalError,
@@ -31,6 +31,7 @@ const FAULTS: [Fault; 15] = [
     Fault::WrongJson,
     Fault::StuckPending,
     Fault::HolderFails,
+    Fault::UnnamedFailure,
     Fault::LostNotification,
     Fault::RepeatedNotification,
     Fault::LateNotification,

@@ -110,6 +110,7 @@ async fn run_in(args: &Args, folder: &Path) -> Result<Finished, Failure> {
         log: Some(folder.join("service.log")),
         store_urls: vec![stores.microsoft_url(), stores.apple_url()],
         store_sync_seconds: Some(0),
+        agrees_at_once: true,
     };
     let mut service = Spawned::start(&data, &options).await?;
     let company = Company::new(args.seed, usize::try_from(args.people).unwrap_or(usize::MAX));

@@ -125,7 +125,8 @@ impl Judge<'_> {
         self.settle_refunds(&gone);
         let missing: Vec<PoolId> =
             gone.into_iter().filter(|pool| self.tenant.pool(*pool).state != PoolState::Removed).collect();
-        let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost));
+        let started = self.tenant.syncs.get(sync.index()).map_or(0, |sync| sync.started_position);
+        let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost, started));
         self.add_uncovered(&mut lost, sync, &tally.coverage);
         self.conclude(sync, inventory.provider, &missing, &lost, held_before, &mut tally);
         let Tally { listed, changed, delisted, skipped, unchanged, coverage } = tally;

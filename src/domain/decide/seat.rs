@@ -247,7 +247,7 @@ impl Judge<'_> {
 
     pub(super) fn still_ends(&self, held: &HeldEndings, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
         if matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore) {
-            return self.lost_endings(&[(pool, holder)]).iter().any(|ending| ending.cause == cause);
+            return self.lost_endings(&[(pool, holder)], held.position).iter().any(|ending| ending.cause == cause);
         }
         let entry = self.tenant.pool(pool);
         let is_ours =

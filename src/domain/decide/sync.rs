@@ -60,11 +60,12 @@ impl Judge<'_> {
         if is_awaiting { Ok(()) } else { Err(Rejection::SyncNotFound) }
     }
 
-    /// Seats of ours, or foreign ones, that are as they were when the store was read.
-    pub(super) fn lost_endings(&self, lost: &[(PoolId, Holder)]) -> Vec<Ending> {
+    /// Seats of ours, or foreign ones, that are as they were when the store was read. One that was given at this position or
+    /// later is another seat than the one that was missed.
+    pub(super) fn lost_endings(&self, lost: &[(PoolId, Holder)], before: u64) -> Vec<Ending> {
         let ending = |(pool, holder): &(PoolId, Holder)| {
             let pool = self.tenant.pools.get(pool.index())?;
-            let seat = pool.seats.get(holder)?;
+            let seat = pool.seats.get(holder).filter(|seat| seat.granted_at < before)?;
             let cause = match seat.state {
                 SeatState::Foreign => ReleaseCause::EndedAtStore,
                 SeatState::Reserved | SeatState::InUse if seat.is_confirmed && !pool.details.is_irrevocable => {

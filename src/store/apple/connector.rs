@@ -6,23 +6,28 @@ use super::super::transport::TransportLimits;
 use super::client::{AppleClient, AppleSettings};
 use super::lists::AssignmentsAsked;
 use super::pass::holder;
-use super::settle::KnownUsers;
+use super::settle::{KnownUsers, OpenGrants};
 use super::wire::AssetKey;
+use crate::clock::monotonic;
 use crate::domain::key::PoolKey;
 use parking_lot::Mutex;
 use reqwest::Client;
+use std::time::Instant;
 
 /// One organizational unit with its token.
 #[derive(Debug)]
 pub struct AppleConnector {
     client: AppleClient,
     pub(super) known: Mutex<KnownUsers>,
+    pub(super) open: Mutex<OpenGrants>,
+    pub(super) begun_at: Instant,
 }
 
 impl AppleConnector {
     #[must_use]
     pub fn new(http: Client, limits: TransportLimits, settings: AppleSettings) -> Self {
-        Self { client: AppleClient::new(http, limits, settings), known: Mutex::default() }
+        let client = AppleClient::new(http, limits, settings);
+        Self { client, known: Mutex::default(), open: Mutex::default(), begun_at: monotonic() }
     }
 
     /// Every call there is, for who wants more than a ledger does.
@@ -71,7 +76,11 @@ impl AppleConnector {
         let asset = asset_of(&unit, pool).ok_or_else(not_ours)?;
         let listed = self.client.assignments(&of_holder(Some(&asset), who), |_| ()).await?;
         let is_it = |a: &super::wire::Assignment| a.key == asset && holder(a).as_ref() == Some(who);
-        Ok(listed.records.iter().any(is_it))
+        let is_there = listed.records.iter().any(is_it);
+        if is_there {
+            self.open.lock().seen(&(asset, who.clone()));
+        }
+        Ok(is_there)
     }
 
     /// The unit, asked for where no answer has said it yet.

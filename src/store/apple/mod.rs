@@ -26,5 +26,5 @@ pub use connector::AppleConnector;
 pub use limits::AppleLimits;
 pub use lists::{AssignmentsAsked, ListTrouble, Listed};
 pub use notifications::{Ear, Heard, Hint, NOTIFICATION_BYTES_MAX, NotHeard, SeatTold};
-pub use settle::KnownUsers;
+pub use settle::{KnownUsers, OpenGrants};
 pub use token::{BadContentToken, ContentToken};

@@ -157,19 +157,30 @@ struct Look {
     book: Book,
     begun_at: u64,
     before: Remembered,
+    now: Instant,
+    agree_after: Duration,
 }
 
 impl Look {
     fn new() -> Self {
         let tenant = tenant();
         let begun_at = tenant.next_position;
-        Self { tenant, book: Book::default(), begun_at, before: Remembered::default() }
+        let (before, now, agree_after) = (Remembered::default(), crate::clock::monotonic(), Duration::ZERO);
+        Self { tenant, book: Book::default(), begun_at, before, now, agree_after }
+    }
+
+    /// A pass that takes a second.
+    fn read(&mut self) -> Read {
+        let began = self.now;
+        self.now += Duration::from_secs(1);
+        Read { begun_at: self.begun_at, began, ended: self.now, agree_after: self.agree_after }
     }
 
     /// One pass after the other, each knowing what the last one left.
     fn at(&mut self, pass: &Pass) -> Findings {
         let provider = Provider::MicrosoftStore;
-        let found = compare(pass, &self.tenant, provider, |_| true, self.begun_at, &self.before, &self.book);
+        let read = self.read();
+        let found = compare(pass, &self.tenant, provider, |_| true, read, &self.before, &self.book);
         self.before = found.remembered.clone();
         found
     }
@@ -200,6 +211,25 @@ fn what_is_missing_once_is_remembered_and_what_is_missing_twice_in_a_row_is_gone
     look.at(&pass(&BOTH, &[("office", upn("ada")), ("office", upn("cy"))]));
     let found = look.at(&empty);
     assert_eq!((found.gone, found.lost), (vec![], vec![]), "not twice in a row");
+}
+
+#[test]
+fn passes_that_are_close_agree_on_nothing_and_the_first_that_noticed_counts() {
+    let mut look = Look::new();
+    look.agree_after = Duration::from_secs(60);
+    look.book.ours_before = vec![holder("dee")];
+    let odd = pass(&["office"], &[("office", upn("dee"))]);
+    let concluded = |look: &mut Look| {
+        let found = look.at(&odd);
+        (found.gone.len(), found.lost.len(), found.seen.len())
+    };
+    for _ in 0..3 {
+        assert_eq!(concluded(&mut look), (0, 0, 0));
+    }
+    // one begins 59 seconds after the end of the first, and the next one 60
+    look.now += Duration::from_secs(57);
+    assert_eq!(concluded(&mut look), (0, 0, 0));
+    assert_eq!(concluded(&mut look), (1, 2, 1));
 }
 
 #[test]
@@ -248,6 +278,18 @@ fn what_was_granted_while_the_store_was_read_is_not_missing() {
     look.begun_at = 0;
     look.at(&pass(&["office"], &[]));
     assert_eq!(look.at(&pass(&["office"], &[])).lost, []);
+}
+
+#[test]
+fn what_was_granted_while_the_store_was_read_is_not_confirmed_by_what_it_showed_before() {
+    let shown = [("office", upn("ada")), ("office", upn("bob")), ("office", upn("cy"))];
+    let mut look = Look::new();
+    look.begun_at = 0;
+    // neither confirmed, nor somebody else's
+    let found = look.at(&pass(&BOTH, &shown));
+    assert_eq!((found.seen, found.foreign, found.strangers.len()), (vec![], 0, 0));
+    look.begun_at = look.tenant.next_position;
+    assert_eq!(look.at(&pass(&BOTH, &shown)).seen, [(OFFICE, holder("bob"))], "the next pass has seen it");
 }
 
 #[test]
@@ -335,8 +377,8 @@ fn of_a_unit_that_was_not_read_nothing_is_concluded_and_nothing_forgotten() {
     let before = look.before.clone();
     assert_eq!((before.missing_pools.len(), before.missing_seats.len()), (1, 1));
     let other = |_: &PoolKey| false;
-    let found =
-        compare(&pass(&[], &[]), &look.tenant, Provider::MicrosoftStore, other, look.begun_at, &before, &look.book);
+    let read = look.read();
+    let found = compare(&pass(&[], &[]), &look.tenant, Provider::MicrosoftStore, other, read, &before, &look.book);
     assert_eq!(found, Findings { remembered: before, ..Findings::default() });
 }
 

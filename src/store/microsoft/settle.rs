@@ -45,10 +45,11 @@ pub(super) async fn all(client: &MicrosoftClient, requests: Vec<Request>) -> Vec
             }
         }
     }
+    let asked_for = &requests;
     let work = stream::iter(pools).map(|(key, asked)| async move {
         let mut outcomes = vec![];
         for turn in turns(asked) {
-            outcomes.extend(take(client, &key, turn).await);
+            outcomes.extend(take(client, &key, turn, asked_for).await);
         }
         outcomes
     });
@@ -96,16 +97,43 @@ fn is(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-async fn take(client: &MicrosoftClient, key: &ProductKey, turn: Turn) -> Vec<(usize, Settled)> {
+async fn take(client: &MicrosoftClient, key: &ProductKey, turn: Turn, requests: &[Request]) -> Vec<(usize, Settled)> {
     let Turn { sought, members } = turn;
-    let outcomes = match members.as_slice() {
+    let mut outcomes = match members.as_slice() {
         [member] => vec![one(client, key, &member.upn, sought).await],
         several => together(client, key, several, sought).await,
     };
+    for (member, outcome) in members.iter().zip(&mut outcomes).filter(|_| sought == Sought::Release) {
+        let asked = member.places.iter().filter_map(|place| requests.get(*place));
+        let old: Vec<&StoreHolder> = asked.flat_map(|request| &request.old_names).collect();
+        *outcome = under_old_names(client, key, &member.upn, old, outcome.clone()).await;
+    }
     let spread = |(member, outcome): (&Member, Settled)| {
         member.places.iter().map(move |place| (*place, outcome.clone())).collect::<Vec<_>>()
     };
     members.iter().zip(outcomes).flat_map(spread).collect()
+}
+
+/// A store that knows nobody of today's name may not have heard of it, and then the seat stands under an older one.
+async fn under_old_names(
+    client: &MicrosoftClient,
+    key: &ProductKey,
+    upn: &str,
+    old: Vec<&StoreHolder>,
+    said: Settled,
+) -> Settled {
+    let (mut known_as, mut settled) = (upn, said);
+    for name in old {
+        let (Settled::Released, StoreHolder::User(name)) = (&settled, name) else { return settled };
+        match client.seat(key, known_as).await {
+            Ok(Answered::NotFound(Missing::User)) => {}
+            Ok(_) => return settled,
+            Err(failed) => return Settled::Unknown(failed.trouble.to_string()),
+        }
+        settled = one(client, key, name, Sought::Release).await;
+        known_as = name;
+    }
+    settled
 }
 
 async fn one(client: &MicrosoftClient, key: &ProductKey, upn: &str, sought: Sought) -> Settled {

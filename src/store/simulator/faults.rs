@@ -47,6 +47,8 @@ pub enum Fault {
     StuckPending,
     /// One holder of several fails for no good reason.
     HolderFails,
+    /// Apple: the failures of an event name nobody.
+    UnnamedFailure,
     LostNotification,
     RepeatedNotification,
     /// And with it: out of order.
@@ -57,6 +59,8 @@ pub enum Fault {
     VersionInvalid,
     /// Figures of a while ago.
     StaleFigures,
+    /// Apple: the list of all assignments as it was a while ago, what was given last is not on it.
+    StaleList,
 }
 
 impl Fault {
@@ -82,12 +86,14 @@ impl Fault {
             | Self::SlowAnswer
             | Self::StuckPending
             | Self::HolderFails
+            | Self::UnnamedFailure
             | Self::LostNotification
             | Self::RepeatedNotification
             | Self::LateNotification
             | Self::PageDrift
             | Self::VersionInvalid
-            | Self::StaleFigures => false,
+            | Self::StaleFigures
+            | Self::StaleList => false,
         }
     }
 }

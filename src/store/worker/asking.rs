@@ -7,9 +7,9 @@ use crate::domain::command::ProviderReport;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::state::Names;
-use crate::store::names::{Directory, OldNames};
-use crate::store::submit::Untold;
-use crate::store::terms::{Request, Sought};
+use crate::store::names::{Directory, OldNames, names_since};
+use crate::store::submit::{Teller, Untold};
+use crate::store::terms::{Request, Sought, StoreHolder};
 use crate::store::worklist::Waiting;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,6 +29,25 @@ fn heir_of(names: &Names, holder: Holder) -> Option<Holder> {
     heir.filter(|heir| *heir != holder)
 }
 
+/// What the store may call a holder besides today's name: as it spelled the holder last, and as the holder was called since the
+/// grant. Not what is somebody else's name by now.
+fn old_names(
+    teller: &Teller,
+    holder: Holder,
+    granted_at: u64,
+    spelled: Option<StoreHolder>,
+    today: &StoreHolder,
+) -> Result<Vec<StoreHolder>, Untold> {
+    let mut names: Vec<StoreHolder> = vec![];
+    for name in spelled.into_iter().chain(names_since(&teller.ledger, teller.tenant, holder, granted_at)) {
+        let is_known = [today].into_iter().chain(&names).any(|known| known.normalized() == name.normalized());
+        if !is_known && teller.find(&name)?.is_none_or(|found| found == holder) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// A seat that is asked for, with its place in the ledger.
 pub(super) struct Asked {
     pub(super) pool: PoolId,
@@ -38,9 +57,12 @@ pub(super) struct Asked {
 }
 
 impl Worker {
-    /// What may have happened is looked up before it is asked again: a seat that is there is not asked for twice.
+    /// What may have been granted is looked up before it is asked for again: a seat that is there is not asked for twice. A
+    /// release is: that a seat is not there says nothing while the store may still be at a grant of it, which the connector
+    /// knows and a look does not.
     pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Untold> {
-        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(|one| one.is_unknown);
+        let is_unknown = |one: &Asked| one.is_unknown && one.request.sought == Sought::Grant;
+        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(is_unknown);
         *asked = rest;
         let mut reports = Vec::new();
         let mut failed = BTreeSet::new();
@@ -50,12 +72,11 @@ impl Worker {
                 self.list.postpone(one.pool, one.holder, true, monotonic(), jitter());
                 continue;
             };
-            let (holder, sought) = (one.holder, one.request.sought);
-            match (connector.look(&one.request.pool, &one.request.holder).await, sought) {
-                (Ok(true), Sought::Grant) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
-                (Ok(false), Sought::Release) => reports.push((one.pool, ProviderReport::ReleaseConfirmed { holder })),
-                (Ok(false), Sought::Grant) | (Ok(true), Sought::Release) => asked.push(one),
-                (Err(trouble), _) => {
+            let holder = one.holder;
+            match connector.look(&one.request.pool, &one.request.holder).await {
+                Ok(true) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
+                Ok(false) => asked.push(one),
+                Err(trouble) => {
                     self.list.postpone(one.pool, holder, true, monotonic(), jitter());
                     self.meet(at, trouble).await?;
                     failed.insert(at);
@@ -67,19 +88,26 @@ impl Worker {
 
     /// Puts what is due into the store's words. Who has no name any more can't be asked for.
     pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Untold> {
-        let (ledger, tenant) = (self.teller.ledger.clone(), self.teller.tenant);
-        let old = if self.post.provider == Provider::AppleBusiness { self.old_names.clone() } else { OldNames::new() };
+        let (teller, provider) = (self.teller.clone(), self.post.provider);
+        let spelled = |(pool, holder, _): &(PoolId, Holder, Waiting)| {
+            Some(((*pool, *holder), self.old_names.get(&(*pool, *holder))?.clone()))
+        };
+        let spelled: OldNames = due.iter().filter_map(spelled).collect();
         let releasing = self.list.releasing();
         let make = move || {
+            let (ledger, tenant) = (&teller.ledger, teller.tenant);
             // names are opened outside of the lock
             let (stored, heirs) = ledger.read(tenant, |view| {
                 let names = |holder: Holder| match holder {
                     Holder::User(user) => view.state.names.user_profile(user).cloned(),
                     Holder::Device(device) => view.state.names.device_names(device).cloned(),
                 };
-                let key = |pool: PoolId| Some(view.state.pools.get(pool.index())?.key.clone());
+                let place = |pool: PoolId, holder: Holder| {
+                    let pool = view.state.pools.get(pool.index())?;
+                    Some((pool.key.clone(), pool.seats.get(&holder)?.granted_at))
+                };
                 let one = |(pool, holder, waiting): (PoolId, Holder, Waiting)| {
-                    (pool, holder, waiting, key(pool), names(holder))
+                    (pool, holder, waiting, place(pool, holder), names(holder))
                 };
                 let heir = |(pool, of): (PoolId, Holder)| Some((pool, heir_of(&view.state.names, of)?));
                 let heirs: BTreeSet<_> = releasing.into_iter().filter_map(heir).collect();
@@ -88,22 +116,30 @@ impl Worker {
             let mut asked = Vec::with_capacity(stored.len());
             let mut nameless = Vec::new();
             let mut taken = BTreeSet::new();
-            for (pool, holder, waiting, key, names) in stored {
+            for (pool, holder, waiting, place, names) in stored {
                 let (name, email) =
-                    names.map_or((None, None), |names| Directory::open(&ledger, holder, &names.personal));
-                let name = old.get(&(pool, holder)).cloned().or(name);
+                    names.map_or((None, None), |names| Directory::open(ledger, holder, &names.personal));
+                let spelled = spelled.get(&(pool, holder)).cloned();
+                // at Microsoft a name is the directory's, and today's is asked for
+                let is_asked_so = provider == Provider::AppleBusiness;
+                let name = spelled.clone().filter(|_| is_asked_so).or(name);
                 // two holders of one name, one after the other: the later one waits for the earlier
                 let is_heir = heirs.contains(&(pool, holder));
-                match (key, name) {
+                match (place, name) {
                     (Some(_), Some(name)) if is_heir || !taken.insert((pool, name.normalized())) => {
                         nameless.push((pool, holder));
                     }
-                    (Some(key), Some(name)) => asked.push(Asked {
-                        pool,
-                        holder,
-                        is_unknown: waiting.is_unknown,
-                        request: Request { pool: key, holder: name, sought: waiting.sought, email },
-                    }),
+                    (Some((key, granted_at)), Some(name)) => {
+                        let is_renamed_elsewhere = !is_asked_so && waiting.sought == Sought::Release;
+                        let old_names = match is_renamed_elsewhere {
+                            true => old_names(&teller, holder, granted_at, spelled, &name)?,
+                            false => vec![],
+                        };
+                        let is_from_before = waiting.is_from_before;
+                        let request = Request::new(key, name, waiting.sought);
+                        let request = Request { email, old_names, is_from_before, ..request };
+                        asked.push(Asked { pool, holder, is_unknown: waiting.is_unknown, request });
+                    }
                     (None, _) | (_, None) => nameless.push((pool, holder)),
                 }
             }

@@ -202,6 +202,33 @@ fn the_brake_holds_what_a_sync_would_end_and_a_person_lets_it_go() {
 }
 
 #[test]
+fn what_was_given_anew_since_a_sync_missed_it_is_another_seat() {
+    let lost = read(ONLINE, vec![item(ONLINE, "office", 4)], &[], &["ada", "cy"]);
+    let anew = |name: &str| vec![super::steps::absent(name), super::steps::granted(name), confirmed(name)];
+    // while it was held for a person
+    let held = [vec![the_brake_from(2)], three_seats(), vec![lost.clone(), ended_well()], anew("ada")].concat();
+    check(
+        &held,
+        super::steps::command(Command::ConfirmSync { sync: SyncId(1) }),
+        expect![[r#"
+        seat_released cy ended_at_store
+        endings_confirmed held held_0
+        = office: 2 of 4, 2 reserved
+    "#]],
+    );
+    // and while the sync was under way
+    check(
+        &[three_seats(), anew("ada")].concat(),
+        lost,
+        expect![[r#"
+        seat_released cy ended_at_store
+        sync_items_taken counts (changed 0 delisted 0 listed 0 pages 1 skipped 0 unchanged 1) sync sync_1
+        = office: 2 of 4, 2 reserved
+    "#]],
+    );
+}
+
+#[test]
 fn a_seat_that_is_not_confirmed_is_not_lost_and_a_book_never_is() {
     let given = [listed(ONLINE, 4), required("ada"), begun(ONLINE, true)];
     check(

@@ -4,9 +4,11 @@
 //! Not here: which seats (an engine's), and the shape of a call (`client`).
 
 mod group;
+mod open;
 mod users;
 mod verdict;
 
+pub use open::OpenGrants;
 pub use users::KnownUsers;
 
 use super::super::terms::{Request, Settled, Sought, StoreHolder, Trouble};
@@ -21,6 +23,7 @@ use crate::clock::monotonic;
 use futures::StreamExt as _;
 use futures::stream;
 use group::{Batch, Seat, batches};
+use open::Until;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict::{Verdict, judge, names};
 
@@ -57,8 +60,12 @@ impl AppleConnector {
         }
         let mut sought: BTreeMap<Sought, BTreeSet<Seat>> = BTreeMap::new();
         let mut emails: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut from_before: BTreeSet<Seat> = BTreeSet::new();
         for request in &requests {
             let Some(asset) = asset_of(&unit, &request.pool) else { continue };
+            if request.is_from_before {
+                from_before.insert((asset.clone(), request.holder.clone()));
+            }
             sought.entry(request.sought).or_default().insert((asset, request.holder.clone()));
             if let (Sought::Grant, StoreHolder::User(id)) = (request.sought, &request.holder) {
                 let email = emails.entry(id.clone()).or_default();
@@ -66,7 +73,8 @@ impl AppleConnector {
             }
         }
         // what is given back first can be granted again
-        let released = self.carry(Sought::Release, sought.remove(&Sought::Release).unwrap_or_default(), &limits).await;
+        let released = sought.remove(&Sought::Release).unwrap_or_default();
+        let released = self.release(released, &from_before, &limits).await;
         let granted = self.grant(sought.remove(&Sought::Grant).unwrap_or_default(), emails, &limits).await;
         let settled = |of: Sought, carried: Carried| -> BTreeMap<Seat, Settled> {
             carried.into_iter().map(|(seat, it)| (seat, it.unwrap_or_else(|error| error.settled(of)))).collect()
@@ -85,6 +93,40 @@ impl AppleConnector {
             (request, settled)
         };
         requests.into_iter().map(answer).collect()
+    }
+
+    /// What is taken back is gone once no grant that was asked for before can give it anew.
+    async fn release(&self, seats: BTreeSet<Seat>, from_before: &BTreeSet<Seat>, limits: &AppleLimits) -> Carried {
+        // before anything is sent: a grant that ends later may come after it
+        let open = self.still_open(&seats, from_before).await;
+        let mut carried = self.carry(Sought::Release, seats, limits).await;
+        for (seat, settled) in &mut carried {
+            if *settled == Ok(Settled::Released) && open.contains(seat) {
+                *settled = Ok(Settled::Unknown("the store is still at an earlier grant of the seat".into()));
+            }
+        }
+        carried
+    }
+
+    /// Of these the seats that an earlier grant may still give. Events of a run before this one are not known: they are given
+    /// the time that an event of this one is given.
+    async fn still_open(&self, seats: &BTreeSet<Seat>, from_before: &BTreeSet<Seat>) -> BTreeSet<Seat> {
+        let events = self.open.lock().events_of(seats);
+        let looks =
+            events.into_iter().map(|event| async move { self.client().has_ended(&event).await.then_some(event) });
+        let ended: Vec<Option<String>> = stream::iter(looks).buffer_unordered(READINGS_PARALLEL).collect().await;
+        let now = monotonic();
+        let is_early = now < self.begun_at + self.client().settings().patience;
+        let mut open = self.open.lock();
+        open.close(&ended.into_iter().flatten().collect(), now);
+        let is_open = |seat: &&Seat| open.has(seat) || (is_early && from_before.contains(*seat));
+        seats.iter().filter(is_open).cloned().collect()
+    }
+
+    fn note_open(&self, sought: Sought, batch: &Batch, until: Until) {
+        if sought == Sought::Grant {
+            self.open.lock().note(batch, until);
+        }
     }
 
     /// Users are made first. One whom the store did not know after all is made anew, once.
@@ -152,11 +194,17 @@ impl AppleConnector {
         match queued {
             Ok(Ok(event)) => match self.client().end_of(&event).await {
                 Ok(status) => Sent::Ended(judge(&batch, &status)),
-                Err(words) => Sent::All(batch, Settled::Unknown(words)),
+                Err(words) => {
+                    self.note_open(sought, &batch, Until::Ended(event));
+                    Sent::All(batch, Settled::Unknown(words))
+                }
             },
             Ok(Err(no)) if no.error.is_of_a_part() => halves(batch, no),
             Ok(Err(no)) => Sent::All(batch, Settled::NotSent(no.trouble())),
-            Err(failed) if failed.may_have_happened => Sent::All(batch, Settled::Unknown(failed.trouble.to_string())),
+            Err(failed) if failed.may_have_happened => {
+                self.note_open(sought, &batch, Until::Past(monotonic() + self.client().settings().patience));
+                Sent::All(batch, Settled::Unknown(failed.trouble.to_string()))
+            }
             Err(failed) => Sent::All(batch, Settled::NotSent(failed.trouble)),
         }
     }
@@ -202,6 +250,15 @@ impl AppleConnector {
 }
 
 impl AppleClient {
+    /// Whether nothing more comes of an event. What can't be found out has not ended.
+    async fn has_ended(&self, event_id: &str) -> bool {
+        match self.event(event_id).await {
+            Ok(Ok(status)) => is_over(&status),
+            Ok(Err(no)) => no.error.meaning() == Meaning::NoSuchEvent,
+            Err(_) => false,
+        }
+    }
+
     /// Waits for an event's end; in words, why its end is not known.
     pub(super) async fn end_of(&self, event_id: &str) -> Result<EventStatus, String> {
         let settings = self.settings();

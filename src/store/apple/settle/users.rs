@@ -5,7 +5,7 @@ use super::super::super::terms::{Settled, Sought, Trouble};
 use super::super::connector::AppleConnector;
 use super::super::errors::{AppleError, Meaning};
 use super::super::limits::AppleLimits;
-use super::super::wire::{EventStatus, UserBody, UsersBody};
+use super::super::wire::{EventStatus, Failure, User, UserBody, UsersBody};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Remembered; beyond it all is forgotten and asked for again.
@@ -72,7 +72,12 @@ impl AppleConnector {
             };
             let (made, failed) = match queued {
                 Ok(event) => match self.client().end_of(&event).await {
-                    Ok(status) => judge(ids().collect(), &status),
+                    Ok(status) => {
+                        let Judged { made, failed, doubted } = judge(ids().collect(), &status);
+                        let absent = self.absent_of(doubted).await;
+                        unmade.extend(absent);
+                        (made, failed)
+                    }
                     Err(words) => {
                         // the user may be there later; the seat was not asked for
                         self.known.lock().is_whole = false;
@@ -106,22 +111,45 @@ impl AppleConnector {
         if users.is_empty() || is_whole {
             return Ok(users);
         }
-        let is_many = users.len() > ONE_BY_ONE;
-        let asked: Vec<Option<&str>> =
-            if is_many { vec![None] } else { users.keys().map(|id| Some(id.as_str())).collect() };
-        let mut found = vec![];
-        for asked in asked {
-            match self.client().users(asked, |_| ()).await {
-                Ok(listed) => found.extend(listed.records),
-                Err(trouble) => return Err((users, trouble)),
+        match self.read_users(users.keys().map(String::as_str).collect()).await {
+            Ok(active) => {
+                users.retain(|id, _| !active.contains(id));
+                Ok(users)
             }
+            Err(trouble) => Err((users, trouble)),
         }
-        let active = found.into_iter().filter(super::super::wire::User::is_active).map(|user| user.client_user_id);
+    }
+
+    /// Those of the store's active users who are among these, and maybe others.
+    async fn read_users(&self, ids: Vec<&str>) -> Result<BTreeSet<String>, Trouble> {
+        let is_many = ids.len() > ONE_BY_ONE;
+        let asked = if is_many { vec![None] } else { ids.into_iter().map(Some).collect() };
+        let mut active = BTreeSet::new();
+        for asked in asked {
+            let listed = self.client().users(asked, |_| ()).await?;
+            let found = listed.records.into_iter().filter(User::is_active);
+            active.extend(found.map(|user| user.client_user_id));
+        }
         let mut known = self.known.lock();
-        known.is_whole = is_many;
-        known.learn(active);
-        users.retain(|id, _| !known.ids.contains(id));
-        Ok(users)
+        known.is_whole |= is_many;
+        known.learn(active.iter().cloned());
+        Ok(active)
+    }
+
+    /// Reads who of those in doubt was made after all, and says of the others what becomes of the grant.
+    async fn absent_of(&self, doubted: Doubted) -> BTreeMap<String, Settled> {
+        let Doubted { ids, why, failed_max } = doubted;
+        if ids.is_empty() {
+            return BTreeMap::new();
+        }
+        let active = match self.read_users(ids.iter().map(String::as_str).collect()).await {
+            Ok(active) => active,
+            Err(trouble) => return ids.into_iter().map(|id| (id, Settled::NotSent(trouble.clone()))).collect(),
+        };
+        let absent: Vec<String> = ids.into_iter().filter(|id| !active.contains(id)).collect();
+        // more than have failed are not listed yet, and which of them is not said
+        let why = why.filter(|_| failed_max.is_none_or(|most| absent.len() <= most)).unwrap_or(NO_REASON);
+        absent.into_iter().map(|id| (id, why.settled(Sought::Grant))).collect()
     }
 }
 
@@ -129,32 +157,55 @@ fn user_body((id, email): &(String, Option<String>)) -> UserBody {
     UserBody { client_user_id: id.clone(), email: email.clone(), managed_apple_id: None }
 }
 
-/// Who was made, and who was not for which reason.
-fn judge(ids: Vec<String>, status: &EventStatus) -> (Vec<String>, Vec<(String, AppleError)>) {
+/// What the store says of users in an event.
+struct Judged {
+    made: Vec<String>,
+    /// By name.
+    failed: Vec<(String, AppleError)>,
+    doubted: Doubted,
+}
+
+/// Somebody failed, and the store does not name them: these may be it.
+#[derive(Default)]
+struct Doubted {
+    ids: Vec<String>,
+    /// Where one reason alone is given for nobody by name.
+    why: Option<AppleError>,
+    /// No more than so many of them failed, where the store counts.
+    failed_max: Option<usize>,
+}
+
+/// Nothing is refused for it: it is asked again.
+const NO_REASON: AppleError = AppleError { number: 9603, status: 0 };
+
+fn judge(ids: Vec<String>, status: &EventStatus) -> Judged {
     let named = |id: &String| {
-        let of = |failure: &&super::super::wire::Failure| {
-            failure.error_info.as_ref().is_some_and(|info| info.client_user_ids.contains(id))
-        };
+        let of = |failure: &&Failure| failure.error_info.as_ref().is_some_and(|info| info.client_user_ids.contains(id));
         status.failures.iter().find(of).map(|failure| AppleError::in_event(failure.error_number))
     };
     let (failed, rest): (Vec<_>, Vec<_>) = ids.into_iter().map(|id| (named(&id), id)).partition(|(e, _)| e.is_some());
     let failed: Vec<_> = failed.into_iter().filter_map(|(error, id)| error.map(|error| (id, error))).collect();
     let rest: Vec<String> = rest.into_iter().map(|(_, id)| id).collect();
-    let short = status.num_requested.saturating_sub(status.num_completed);
-    let has_unnamed =
-        status.failures.iter().any(|f| f.error_info.as_ref().is_none_or(|i| i.client_user_ids.is_empty()));
-    if has_unnamed || short > i64::try_from(failed.len()).unwrap_or(i64::MAX) {
-        let number = status.failures.first().filter(|_| has_unnamed).map_or(9603, |failure| failure.error_number);
-        let all = rest.into_iter().map(|id| (id, AppleError::in_event(number)));
-        return (vec![], failed.into_iter().chain(all).collect());
+    let is_unnamed = |f: &&Failure| f.error_info.as_ref().is_none_or(|info| info.client_user_ids.is_empty());
+    let reasons: BTreeSet<i64> = status.failures.iter().filter(is_unnamed).map(|f| f.error_number).collect();
+    let short = usize::try_from(status.num_requested.saturating_sub(status.num_completed)).unwrap_or(0);
+    if reasons.is_empty() && short <= failed.len() {
+        return Judged { made: rest, failed, doubted: Doubted::default() };
     }
-    (rest, failed)
+    let mut reason = reasons.iter().map(|number| AppleError::in_event(*number));
+    let why = reason.next().filter(|only| reason.next().is_none() && only.meaning() != Meaning::UserExists);
+    let failed_max = (status.num_requested > 0).then(|| short.saturating_sub(failed.len()));
+    Judged { made: vec![], failed, doubted: Doubted { ids: rest, why, failed_max } }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn ids(of: &[&str]) -> Vec<String> {
+        of.iter().map(|id| (*id).to_owned()).collect()
+    }
 
     #[test]
     fn each_user_is_made_or_not_for_a_reason() {
@@ -166,13 +217,28 @@ mod tests {
             ],
         }))
         .expect("a status");
-        let (made, failed) = judge(vec!["ada".into(), "bob".into(), "cyd".into()], &status);
-        assert_eq!(made, ["cyd"]);
-        let failed: Vec<_> = failed.into_iter().map(|(id, error)| (id, error.number)).collect();
+        let judged = judge(ids(&["ada", "bob", "cyd"]), &status);
+        assert_eq!((judged.made, judged.doubted.ids), (ids(&["cyd"]), vec![]));
+        let failed: Vec<_> = judged.failed.into_iter().map(|(id, error)| (id, error.number)).collect();
         assert_eq!(failed, [("ada".to_owned(), 9716), ("bob".to_owned(), 9717)]);
-        let silent: EventStatus =
-            serde_json::from_value(json!({"eventStatus": "FAILED", "numRequested": 2, "numCompleted": 1}))
-                .expect("one");
-        assert_eq!(judge(vec!["ada".into(), "bob".into()], &silent).1.len(), 2, "who of them is not known");
+    }
+
+    #[test]
+    fn a_failure_that_names_nobody_puts_in_doubt_whom_no_other_names() {
+        let unnamed = |failures: serde_json::Value, completed: i64| {
+            let status = json!({"eventStatus": "FAILED", "numRequested": 3, "numCompleted": completed,
+                "failures": failures});
+            let judged = judge(ids(&["ada", "bob", "cyd"]), &serde_json::from_value(status).expect("a status"));
+            let Doubted { ids, why, failed_max } = judged.doubted;
+            assert!(judged.made.is_empty());
+            (ids, why.map(|error| error.number), failed_max)
+        };
+        let of_ada = json!({"errorNumber": 9717, "errorInfo": {"clientUserIds": ["ada"]}});
+        let (rest, barred) = (ids(&["bob", "cyd"]), json!({"errorNumber": 9635}));
+        assert_eq!(unnamed(json!([of_ada, barred]), 1), (rest, Some(9635), Some(1)), "and not the first one's reason");
+        let all = ids(&["ada", "bob", "cyd"]);
+        assert_eq!(unnamed(json!([barred, {"errorNumber": 9641}]), 1), (all.clone(), None, Some(2)));
+        assert_eq!(unnamed(json!([{"errorNumber": 9716}]), 2), (all.clone(), None, Some(1)), "there, it says");
+        assert_eq!(unnamed(json!([]), 1), (all, None, Some(2)), "who of them is not known");
     }
 }

@@ -75,6 +75,7 @@ pub(super) struct Event {
 struct Failure {
     #[serde(flatten)]
     code: ErrorCode,
+    #[serde(skip_serializing_if = "Value::is_null")]
     error_info: Value,
 }
 
@@ -186,6 +187,9 @@ fn carry_out(shared: &Shared, world: &mut World, id: &str, now: Time) {
     }
     event.completed = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
     event.failures = failures(&outcomes);
+    if !event.failures.is_empty() && shared.faults.strikes(OPERATION, Fault::UnnamedFailure) {
+        event.failures.iter_mut().for_each(|failure| failure.error_info = Value::Null);
+    }
     let (uid, kind) = (event.uid.clone(), event.kind);
     if is_deferred {
         // of those the end of the period tells

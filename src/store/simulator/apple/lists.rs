@@ -161,8 +161,13 @@ pub(super) fn assignments(shared: &Shared, call: &mut Call) -> Result<Said, Refu
             && whose.as_ref().is_none_or(|it| it == holder)
             && (!only_active || is_active(holder))
     };
+    // what is asked of one holder or title is answered from where it is written
+    let is_whole = whose.is_none() && adam_id.is_none() && since.is_none();
+    let is_stale = is_whole && shared.faults.strikes("assignments", Fault::StaleList);
+    let newest = if is_stale { unit.assignments.keys().next_back().copied().unwrap_or(0) } else { u64::MAX };
+    let from = since.map_or(0, |it| it + 1);
     let all: Vec<&(AssetId, Holder)> =
-        unit.assignments.range(since.map_or(0, |it| it + 1)..).map(|(_, it)| it).filter(fits).collect();
+        unit.assignments.range(from..newest.max(from)).map(|(_, it)| it).filter(fits).collect();
     let paged = page(&all, index, world.page_size, &shared.faults, "assignments")?;
     let list = paged.found.iter().map(|(asset, holder)| assignment(unit, asset, holder, with_state)).collect();
     Ok(paged.say("assignments", list, unit))
