@@ -32,9 +32,10 @@ pub struct Tally {
     /// By events that name the pool; that a sync of all pools saw it is told by [`Passes`].
     stated: Vec<Stated>,
     counts: Steps,
-    /// Who has the app installed without a seat and does not wait for one, and how many these were.
+    /// Who has the app installed without a seat and does not wait for one.
     stranded: BTreeSet<Holder>,
-    without_seat: Steps,
+    /// How many these were, and how many wanted a seat back that was being released.
+    lacking: Steps,
 }
 
 /// By pool.
@@ -114,7 +115,13 @@ impl Tally {
     /// How many had the app installed without a seat, and did not wait for one, just after a position.
     #[must_use]
     pub fn without_seat_at(&self, position: u64) -> u64 {
-        self.without_seat.at(position).map_or(0, |(_, [count, ..])| count)
+        self.lacking.at(position).map_or(0, |(_, [without_seat, ..])| without_seat)
+    }
+
+    /// How many wanted a seat back that was being released, just after a position.
+    #[must_use]
+    pub fn regrants_at(&self, position: u64) -> u64 {
+        self.lacking.at(position).map_or(0, |(_, [_, regrants, ..])| regrants)
     }
 
     fn counts_at(&self, position: u64) -> Counts {
@@ -134,6 +141,10 @@ impl Tally {
             self.note_stated(position, pool);
         }
         self.look_for_stranded(recorded, pool);
+        let lacking = [self.stranded.len() as u64, pool.regrants.len() as u64, 0, 0, 0, 0, 0, 0];
+        if lacking != *self.lacking.now() {
+            self.lacking.push(position, lacking);
+        }
         let figures = Figures::of(pool);
         let Figures { reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused, .. } = figures;
         let after = [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused];
@@ -154,10 +165,6 @@ impl Tally {
             } else {
                 self.stranded.remove(&holder);
             }
-        }
-        let count = self.stranded.len() as u64;
-        if self.without_seat.now().first() != Some(&count) {
-            self.without_seat.push(recorded.position, [count, 0, 0, 0, 0, 0, 0, 0]);
         }
     }
 }

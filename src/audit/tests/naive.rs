@@ -151,7 +151,9 @@ impl Naive {
             let (buy, give) = match pool.cap() {
                 Some(cap) => {
                     let cap = cap as i64;
-                    ((held - releasing + queued + stranded - cap).max(0), (cap - held - queued - stranded).max(0))
+                    let back = pool.regrants.len() as i64;
+                    let needed = held - releasing + back + queued + stranded;
+                    ((needed - cap).max(0), (cap - held - queued - stranded).max(0))
                 }
                 None => (0, 0),
             };
