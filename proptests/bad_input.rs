@@ -322,6 +322,34 @@ fn a_point_that_is_not_in_the_history_is_an_error() {
 }
 
 #[test]
+fn what_a_read_does_not_know_is_named_and_never_passed_over() {
+    let u = Untouched::new();
+    let t = &u.tenant;
+    for (path, name) in [
+        ("/pools/declared:office?asof=3", "asof"),
+        ("/events?holder=user:user_1", "holder"),
+        ("/events/stream?as_of=0", "as_of"),
+        ("/events/stream?order=newest", "order"),
+        ("/pools?as_of=1&as_of=2", "as_of"),
+        ("/reports/certificate?format=csv", "format"),
+    ] {
+        assert_eq!(u.bad(t.get(path), "invalid-query")["parameter"], name, "{path}");
+    }
+    u.bad(t.post("/pools/declared:office/deficit/plan?asof=3", json!({})), "invalid-query");
+    let contract = t.service().root().get("/openapi.json").ok();
+    let paths = contract["paths"].as_object().expect("paths");
+    let reads = paths.iter().filter(|(_, methods)| methods.get("get").is_some());
+    let reads: Vec<&str> = reads.filter_map(|(path, _)| path.strip_prefix("/v1/tenants/{tenant}")).collect();
+    assert!(reads.len() > 40, "{reads:?}");
+    for path in reads {
+        let problem = u.bad(t.get(&format!("{}?moon=full", path.replace(['{', '}'], ""))), "invalid-query");
+        assert_eq!(problem["parameter"], "moon", "{path}");
+    }
+    assert_eq!(t.service().root().get("/v1/tenants?moon=full").problem("invalid-query")["parameter"], "moon");
+    assert_eq!(t.service().root().without_token().get("/livez?moon=full").status, 200);
+}
+
+#[test]
 fn the_history_is_not_asked_for_what_is_none() {
     let u = Untouched::new();
     let t = &u.tenant;

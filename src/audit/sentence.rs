@@ -103,6 +103,7 @@ pub fn sentence(event: &Event) -> String {
             "{sync} saw {} seats at the store: {} foreign, {} of ours gone",
             seats.seen, seats.foreign, seats.lost
         ),
+        Event::PoolsSeen { sync, pools } => format!("{sync} was told of {} alone", several(pools.len(), "pool")),
         Event::SyncFailed { sync, reason } => format!("{sync} failed: {reason}"),
         Event::ItemSkipped { key, reason, .. } => format!("{key} was skipped: {}", word(reason)),
         Event::PoolListed { pool, key, owned, .. } => {

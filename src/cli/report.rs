@@ -85,9 +85,11 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
 }
 
 async fn list(client: &Client, tenant: &str) -> Result<Finished, Failure> {
-    let reports = client.list(&format!("/v1/tenants/{tenant}/reports")).await?;
+    // all of them are on one page
+    let listed = client.get(&format!("/v1/tenants/{tenant}/reports")).await?;
+    let reports = listed.get("items").and_then(Value::as_array).into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let rows = reports.iter().map(|report| {
+    let rows = reports.map(|report| {
         let parameters = report["parameters"].as_array().into_iter().flatten();
         let named = parameters.map(|parameter| {
             let name = text(&parameter["name"]).replace('_', "-");

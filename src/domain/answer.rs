@@ -230,6 +230,7 @@ impl Answer {
             Event::ReviewCancelled { review } => self.review_is(*review, ReviewState::Cancelled),
             Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

@@ -63,7 +63,6 @@ pub enum Event {
     ToolDeactivated {
         tool: String,
     },
-
     SyncStarted {
         sync: SyncId,
         provider: Provider,
@@ -258,7 +257,6 @@ pub enum Event {
     EndingsConfirmed {
         held: HeldId,
     },
-
     AssignmentMade {
         assignment: AssignmentId,
         pool: PoolId,
@@ -277,7 +275,6 @@ pub enum Event {
         assignment: AssignmentId,
         members: Vec<(Holder, SkipReason)>,
     },
-
     /// A grant. `in_use` when an install of the holder is on record.
     SeatGranted {
         pool: PoolId,
@@ -358,7 +355,6 @@ pub enum Event {
         holder: Holder,
         cause: DequeueCause,
     },
-
     /// `seat: None` is an unlicensed install.
     Installed {
         pool: PoolId,
@@ -378,7 +374,6 @@ pub enum Event {
         device: DeviceId,
         user: Option<UserId>,
     },
-
     RefundRecorded {
         pool: PoolId,
         order: String,
@@ -496,5 +491,10 @@ pub enum Event {
     StoreUnitLinked {
         provider: Provider,
         unit: String,
+    },
+    /// An inventory that names some pools alone named these: no other was looked at.
+    PoolsSeen {
+        sync: SyncId,
+        pools: Vec<PoolId>,
     },
 }

@@ -134,6 +134,7 @@ event_types! {
     SyncItemsTaken => "sync_items_taken",
     SyncSeatsCompared => "sync_seats_compared",
     StoreUnitLinked => "store_unit_linked",
+    PoolsSeen => "pools_seen",
 }
 
 impl EventType {

@@ -121,6 +121,7 @@ impl SeatStep {
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

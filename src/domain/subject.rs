@@ -79,6 +79,7 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::SyncStarted { .. }
         | Event::SyncCompleted { .. }
         | Event::SyncItemsTaken { .. }
+        | Event::PoolsSeen { .. }
         | Event::SyncSeatsCompared { .. }
         | Event::SyncFailed { .. }
         | Event::ItemSkipped { .. }

@@ -2,6 +2,7 @@
 //! (`wire/kind.rs` and each read say that).
 
 use super::Service;
+use super::parameters;
 use super::problem::Problem;
 use super::said;
 use crate::domain::command::Actor;
@@ -166,7 +167,9 @@ impl FromRequestParts<Arc<Service>> for Caller {
             .ok()
             .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned()))
             .ok_or_else(|| Problem::unreadable("the path names no tenant that can be read"))?;
-        Self::in_tenant(service, known, &slug)
+        let caller = Self::in_tenant(service, known, &slug)?;
+        parameters::check(parts)?;
+        Ok(caller)
     }
 }
 
@@ -221,7 +224,10 @@ impl FromRequestParts<Arc<Service>> for Root {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         match known(authorization(parts), peer(parts), service)? {
-            Known::Root => Ok(Self { service: Arc::clone(service) }),
+            Known::Root => {
+                parameters::check(parts)?;
+                Ok(Self { service: Arc::clone(service) })
+            }
             Known::Token { .. } => Err(Problem::new("forbidden", "this call is for the root token")),
         }
     }

@@ -29,7 +29,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Places<
     }
 }
 
-/// The query; parameters that a call does not know are left alone.
+/// The query, or a part of it: which names a read knows is asked of all of them together (`parameters.rs`).
 pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T> {

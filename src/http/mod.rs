@@ -23,6 +23,7 @@ mod inputs;
 mod lanes;
 mod lines;
 mod listener;
+mod parameters;
 mod problem;
 mod problem_pages;
 mod rate;
@@ -50,6 +51,7 @@ pub use straight::Opened;
 use crate::audit::as_of::AsOf;
 use crate::ledger::Ledger;
 use crate::store::desk::Stores;
+use axum::Extension;
 use axum::extract::DefaultBodyLimit;
 use contract::Contract;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -256,12 +258,14 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 /// Everything the service answers.
 pub fn front(service: Arc<Service>) -> Front {
     let (router, document) = calls().split_for_parts();
+    let parameters = Arc::new(parameters::Parameters::of(&document));
     let frame = frame::Frame { ids: request_id::Source::new(), request_max: service.limits.request_max };
     let router = router
         .merge(docs::router(&complete(document)))
         .fallback(|| async { Problem::new("not-found", "no call has this path") })
         .method_not_allowed_fallback(|| async { Problem::new("method-not-allowed", "this path takes other methods") })
         .layer(DefaultBodyLimit::disable())
+        .layer(Extension(parameters))
         .with_state(Arc::clone(&service));
     Front::new(service, frame, router)
 }

@@ -27,7 +27,7 @@ pub(crate) const PAGES: &[Page] = &[
         "The cursor was changed, belongs to another list, or to the same list with other filters.",
         "Start from the first page, and pass on next_cursor as it is."),
     page("invalid-query", 400, "A query parameter can't be read",
-        "A parameter has a value that it can't have.",
+        "A parameter has a value that it can't have, is given twice, or is none that this call knows: a mistyped name would be answered as if it had not been asked.",
         "Change what the detail names."),
     page("unreadable-request", 400, "The request can't be read",
         "The body is no JSON, has the wrong shape, or names a field that this call does not know; or the request has no Host, or says twice what may be said once.",

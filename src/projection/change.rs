@@ -107,6 +107,7 @@ impl<'e> Change<'e> {
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

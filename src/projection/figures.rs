@@ -274,6 +274,7 @@ impl PoolFigures {
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

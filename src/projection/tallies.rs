@@ -29,12 +29,13 @@ struct Stated {
 pub struct Tally {
     /// The pool without its holders, from each position on that changed its etag.
     terms: Vec<(u64, Arc<Pool>)>,
-    /// By events about the pool; that a sync saw it is told by [`Passes`].
+    /// By events that name the pool; that a sync of all pools saw it is told by [`Passes`].
     stated: Vec<Stated>,
     counts: Steps,
-    /// Who has the app installed without a seat and does not wait for one, and how many these were.
+    /// Who has the app installed without a seat and does not wait for one.
     stranded: BTreeSet<Holder>,
-    without_seat: Steps,
+    /// How many these were, and how many wanted a seat back that was being released.
+    lacking: Steps,
 }
 
 /// By pool.
@@ -56,6 +57,13 @@ impl Tallies {
 
     /// Takes an event that the state has just taken.
     pub(super) fn take(&mut self, recorded: &Recorded, state: &Tenant) {
+        if let Event::PoolsSeen { pools, .. } = &recorded.event {
+            for id in pools {
+                if let (Some(tally), Some(pool)) = (self.0.get_mut(id.index()), state.pools.get(id.index())) {
+                    Arc::make_mut(tally).note_stated(recorded.position, pool);
+                }
+            }
+        }
         let Some((id, _)) = Change::of(&recorded.event) else { return };
         let Some(pool) = state.pools.get(id.index()) else { return };
         if id.index() == self.0.len() {
@@ -86,9 +94,9 @@ impl Tally {
         let mut pool = Pool::clone(self.terms_at(position)?);
         let stated = self.stated.partition_point(|stated| stated.position <= position);
         let stated = stated.checked_sub(1).and_then(|at| self.stated.get(at));
-        let was_there = |at| self.terms_at(at).is_some_and(|terms| terms.state != PoolState::Removed);
+        let was_read = |at| self.terms_at(at).is_some_and(|terms| terms.state == PoolState::Active);
         pool.store_used = stated.and_then(|stated| stated.used);
-        let seen_by_a_pass = passes.last_until(position, pool.key.provider(), was_there);
+        let seen_by_a_pass = passes.last_until(position, pool.key.provider(), was_read);
         pool.store_seen_at = stated.and_then(|stated| stated.seen_at).max(seen_by_a_pass);
         let [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused] = self.counts_at(position);
         (pool.reserved, pool.in_use, pool.releasing, pool.foreign) = (reserved, in_use, releasing, foreign);
@@ -107,11 +115,21 @@ impl Tally {
     /// How many had the app installed without a seat, and did not wait for one, just after a position.
     #[must_use]
     pub fn without_seat_at(&self, position: u64) -> u64 {
-        self.without_seat.at(position).map_or(0, |(_, [count, ..])| count)
+        self.lacking.at(position).map_or(0, |(_, [without_seat, ..])| without_seat)
+    }
+
+    /// How many wanted a seat back that was being released, just after a position.
+    #[must_use]
+    pub fn regrants_at(&self, position: u64) -> u64 {
+        self.lacking.at(position).map_or(0, |(_, [_, regrants, ..])| regrants)
     }
 
     fn counts_at(&self, position: u64) -> Counts {
         self.counts.at(position).map_or([0; 8], |(_, counts)| counts)
+    }
+
+    fn note_stated(&mut self, position: u64, pool: &Pool) {
+        self.stated.push(Stated { position, used: pool.store_used, seen_at: pool.store_seen_at });
     }
 
     fn take(&mut self, recorded: &Recorded, pool: &Pool) {
@@ -120,9 +138,13 @@ impl Tally {
             self.terms.push((position, Arc::new(pool.without_holders())));
         }
         if matches!(recorded.event, Event::PoolListed { .. } | Event::StoreUsedStated { .. }) {
-            self.stated.push(Stated { position, used: pool.store_used, seen_at: pool.store_seen_at });
+            self.note_stated(position, pool);
         }
         self.look_for_stranded(recorded, pool);
+        let lacking = [self.stranded.len() as u64, pool.regrants.len() as u64, 0, 0, 0, 0, 0, 0];
+        if lacking != *self.lacking.now() {
+            self.lacking.push(position, lacking);
+        }
         let figures = Figures::of(pool);
         let Figures { reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused, .. } = figures;
         let after = [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused];
@@ -143,10 +165,6 @@ impl Tally {
             } else {
                 self.stranded.remove(&holder);
             }
-        }
-        let count = self.stranded.len() as u64;
-        if self.without_seat.now().first() != Some(&count) {
-            self.without_seat.push(recorded.position, [count, 0, 0, 0, 0, 0, 0, 0]);
         }
     }
 }
@@ -175,24 +193,25 @@ fn is_stranded(pool: &Pool, holder: Holder) -> bool {
         && !pool.queued.contains_key(&holder)
 }
 
-/// Where complete passes over a provider's inventory ended, oldest first.
+/// Where passes over the whole of a provider's inventory ended, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Passes(Vec<(u64, Time, Provider)>);
 
 impl Passes {
     #[must_use]
     pub fn of(syncs: &[Sync]) -> Self {
-        let ended = syncs.iter().filter(|sync| sync.state == SyncState::Completed && !sync.is_dry_run);
+        let ended =
+            syncs.iter().filter(|sync| sync.state == SyncState::Completed && !sync.is_dry_run && sync.is_of_all());
         let mut ended: Vec<_> =
             ended.filter_map(|sync| Some((sync.ended_position?, sync.ended_at?, sync.provider))).collect();
         ended.sort_unstable_by_key(|(position, ..)| *position);
         Self(ended)
     }
 
-    /// When the last one ended that a pool was there for.
-    fn last_until(&self, position: u64, of: Provider, was_there: impl Fn(u64) -> bool) -> Option<Time> {
+    /// When the last one ended that read a pool: that was there, and not suspended.
+    fn last_until(&self, position: u64, of: Provider, was_read: impl Fn(u64) -> bool) -> Option<Time> {
         let count = self.0.partition_point(|(ended, ..)| *ended <= position);
         let mut newest_first = self.0.get(..count).unwrap_or_default().iter().rev();
-        newest_first.find(|(ended, _, provider)| *provider == of && was_there(*ended)).map(|(_, at, _)| *at)
+        newest_first.find(|(ended, _, provider)| *provider == of && was_read(*ended)).map(|(_, at, _)| *at)
     }
 }

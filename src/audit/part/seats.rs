@@ -78,6 +78,15 @@ pub(super) fn seats(
     Ok(Some(view))
 }
 
+/// Who waited for a seat of a pool just after a position, in order.
+pub(in crate::audit) fn queue(ledger: &Ledger, at: (TenantId, u64), pool: PoolId) -> Result<Vec<Holder>, ReadError> {
+    let waiting = Reader::new(ledger, at, pool, Pile::new(ledger, at.0, 0)).queue(None)?;
+    Ok(waiting.into_iter().map(|(_, (holder, ..))| holder).collect())
+}
+
+/// Who waits, the positions of the events that tell of it, and whether something may have come late of it.
+type InQueue = (Holder, Vec<u64>, bool);
+
 /// Holders, each with the positions of the events that tell what is there.
 pub(super) type Chosen = BTreeMap<Holder, Vec<u64>>;
 
@@ -176,12 +185,8 @@ impl Reader<'_> {
         Ok(chosen)
     }
 
-    fn waiting(
-        &mut self,
-        after: Option<QueuePlace>,
-        count: usize,
-        late: Option<&LateFacts<'_>>,
-    ) -> Result<Chosen, ReadError> {
+    /// Everybody who waits, in order.
+    fn queue(&mut self, late: Option<&LateFacts<'_>>) -> Result<Vec<(QueuePlace, InQueue)>, ReadError> {
         let queued = self.ledger.read(self.tenant, |now| {
             let tally = now.tallies.pool(self.pool);
             tally.map_or(0, |tally| tally.queued_at(self.position))
@@ -210,6 +215,16 @@ impl Reader<'_> {
             }
         }
         waiting.sort_unstable();
+        Ok(waiting)
+    }
+
+    fn waiting(
+        &mut self,
+        after: Option<QueuePlace>,
+        count: usize,
+        late: Option<&LateFacts<'_>>,
+    ) -> Result<Chosen, ReadError> {
+        let waiting = self.queue(late)?;
         let mut certain = 0;
         let rest = waiting.into_iter().filter(|(place, ..)| after.is_none_or(|after| *place > after));
         let enough = rest.take_while(|(_, (.., is_touched))| {

@@ -38,6 +38,14 @@ impl Condition {
         }
     }
 
+    /// Whether what a command ends and goes on with was not over: nobody could take the seat of a sell-out in between.
+    pub(super) fn outlasts_a_command(self) -> bool {
+        match self {
+            Self::Over => false,
+            Self::SoldOut => true,
+        }
+    }
+
     /// Whether what lies there has to be read event by event to follow the condition.
     pub(super) fn matters_in(self, stretch: &Stretch, extremes: &Extremes) -> bool {
         self.holds(stretch.before.as_ref()) || self.ever_holds(extremes)
@@ -124,34 +132,40 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// The event with which a condition began that holds at a position.
-pub(super) fn began(
+/// The events up to a position with which a condition began to hold (`true`) or ceased to, the last one first, until `each`
+/// has enough.
+pub(super) fn each_turn_back(
     source: &Source<'_>,
     label: &Label,
     condition: Condition,
     position: u64,
-) -> Result<Option<Recorded>, ReportError> {
+    mut each: impl FnMut(bool, Recorded) -> Result<ControlFlow<()>, ReportError>,
+) -> Result<(), ReportError> {
     for stretch in label.course.stretches(&(0..position + 1)).into_iter().rev() {
         let is_whole = stretch.positions.end <= position + 1;
-        let is_unbroken = stretch.extremes.is_some_and(|extremes| !condition.ever_fails(&extremes));
-        if is_whole && is_unbroken && condition.holds(stretch.before.as_ref()) {
+        let held_before = condition.holds(stretch.before.as_ref());
+        let turns =
+            |extremes| if held_before { condition.ever_fails(extremes) } else { condition.ever_holds(extremes) };
+        if is_whole && stretch.extremes.as_ref().is_some_and(|extremes| !turns(extremes)) {
             continue;
         }
-        let (mut course, mut found) = (stretch.before, None);
+        let (mut course, mut held, mut turned) = (stretch.before, held_before, Vec::new());
         let read = stretch.positions.start..stretch.positions.end.min(position + 1);
         source.each_event(Subject::Pool(label.pool), read, |recorded| {
-            let before = course;
-            course = stepped(before, label, recorded);
-            if !condition.holds(before.as_ref()) && condition.holds(course.as_ref()) {
-                found = Some(recorded.clone());
+            course = stepped(course, label, recorded);
+            let holds = condition.holds(course.as_ref());
+            if std::mem::replace(&mut held, holds) != holds {
+                turned.push((holds, recorded.clone()));
             }
             ControlFlow::Continue(())
         })?;
-        if found.is_some() {
-            return Ok(found);
+        for (holds, recorded) in turned.into_iter().rev() {
+            if each(holds, recorded)?.is_break() {
+                return Ok(());
+            }
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// The positions that say what a course owns and holds.

@@ -26,10 +26,16 @@ const COLUMNS: &[Column] = &[
     POOL_KEY,
     column("owned", "Seats owned, or unlimited"),
     column("held", "Seats held"),
-    column("releasing", "Of them, those that go back once the provider confirms it"),
+    column(
+        "releasing",
+        "Of them, those that go back once the provider confirms it, also where the holder wants it back",
+    ),
     column("queued", "Holders who wait for a seat"),
     column("without_seat", "Holders who have the app installed without a seat and do not wait for one"),
-    column("to_buy", "held, less releasing, with queued and without_seat, above owned; 0 for what has no cap"),
+    column(
+        "to_buy",
+        "held, less releasing that nobody wants back, with queued and without_seat, above owned; 0 for what has no cap",
+    ),
     column("could_give_back", "owned above held, queued and without_seat; 0 for what has no cap"),
     column("currency", "Of the price; empty where the provider states none"),
     column("price", "Of one seat, in the smallest unit of the currency"),
@@ -43,12 +49,12 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     for label in source.pools(asked, out.after.map_or(0, |after| after.0.saturating_add(1))) {
         let label = label?;
         let key = Key(label.pool.0.into(), 0, 0);
-        let (figures, without_seat) = figures(source, view.as_ref(), &label)?;
+        let Wanting { figures, without_seat, regrants } = wanting(source, view.as_ref(), &label)?;
         let Some(course) = at(source, &label, source.position)? else { continue };
         let (price_position, price) = label.course.price_at(source.position).unzip();
         let wanted = figures.queued + without_seat;
         let (to_buy, could_give_back) = course.cap().map_or((0, 0), |cap| {
-            let needed = figures.held - figures.releasing + wanted;
+            let needed = figures.held - figures.releasing + regrants + wanted;
             (needed.saturating_sub(cap), cap.saturating_sub(figures.held + wanted))
         });
         let cost = |seats| Cell::cost(Owned::Count(seats), price);
@@ -75,16 +81,25 @@ fn read(source: &Source<'_>, asked: &Asked, out: &mut Output<'_>) -> Result<(), 
     Ok(())
 }
 
-/// A pool's counts, and how many have its app without a seat and without waiting for one.
-fn figures(source: &Source<'_>, view: Option<&Arc<View>>, label: &Label) -> Result<(Figures, u64), ReportError> {
+/// A pool's counts, how many have its app without a seat and without waiting for one, and how many want a seat back that is
+/// being released.
+struct Wanting {
+    figures: Figures,
+    without_seat: u64,
+    regrants: u64,
+}
+
+fn wanting(source: &Source<'_>, view: Option<&Arc<View>>, label: &Label) -> Result<Wanting, ReportError> {
     if let Some(view) = view {
         let pool = view.state.pool(label.pool);
-        return Ok((Figures::of(pool), holders_without_seat(pool)));
+        let (without_seat, regrants) = (holders_without_seat(pool), pool.regrants.len() as u64);
+        return Ok(Wanting { figures: Figures::of(pool), without_seat, regrants });
     }
     let told = source.ledger.read(source.tenant, |now| {
         let tally = now.tallies.pool(label.pool)?;
         let (_, figures) = tally.at(source.position, &Passes::default())?;
-        Some((figures, tally.without_seat_at(source.position)))
+        let (without_seat, regrants) = (tally.without_seat_at(source.position), tally.regrants_at(source.position));
+        Some(Wanting { figures, without_seat, regrants })
     })?;
     told.ok_or(ReportError::Read(ReadError::NotReached(source.position)))
 }

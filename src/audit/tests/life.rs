@@ -118,7 +118,7 @@ fn key(pool: u32) -> PoolKey {
     }
 }
 
-fn item(random: &mut SmallRng, pool: u32) -> InventoryItem {
+pub(super) fn item(random: &mut SmallRng, pool: u32) -> InventoryItem {
     let details = PoolDetails {
         license_type: LicenseType::Online,
         installed_by: InstalledBy::Tool,

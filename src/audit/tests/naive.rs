@@ -2,7 +2,7 @@
 //! through all of them. Nothing of the reports' own ways is used here.
 
 use crate::audit::reports::{Asked, Cell};
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::{Event, Recorded, Target};
 use crate::domain::event_type::EventType;
 use crate::domain::facts::{AppPrice, Owned};
 use crate::domain::ids::{Holder, PoolId, UserId};
@@ -151,7 +151,9 @@ impl Naive {
             let (buy, give) = match pool.cap() {
                 Some(cap) => {
                     let cap = cap as i64;
-                    ((held - releasing + queued + stranded - cap).max(0), (cap - held - queued - stranded).max(0))
+                    let back = pool.regrants.len() as i64;
+                    let needed = held - releasing + back + queued + stranded;
+                    ((needed - cap).max(0), (cap - held - queued - stranded).max(0))
                 }
                 None => (0, 0),
             };
@@ -365,6 +367,13 @@ impl Naive {
         rows
     }
 
+    /// A seat that went from one holder to the next within one command was not free.
+    fn is_given_on(&self, freed: usize, granted: usize) -> bool {
+        use crate::domain::facts::GrantCause::{Coverage, Queue, Regrant};
+        matches!(self.events[granted].event, Event::SeatGranted { cause: Queue | Regrant | Coverage, .. })
+            && (freed..granted).all(|at| self.events[at].envelope == self.events[granted].envelope)
+    }
+
     pub(super) fn sell_outs(&self, look: &Look) -> Rows {
         let first = usize::try_from(look.asked.first).unwrap();
         let mut rows = Rows::new();
@@ -373,28 +382,43 @@ impl Naive {
                 let pool = self.pool(pool.id, at);
                 pool.is_some_and(|pool| pool.held() > 0 && pool.cap().is_some_and(|cap| pool.held() >= cap))
             };
-            let begins = (1..=look.at).filter(|at| is_out(*at) && !is_out(at - 1));
-            for began in begins {
+            let mut times: Vec<(usize, Option<usize>)> = Vec::new();
+            for began in (1..=look.at).filter(|at| is_out(*at) && !is_out(at - 1)) {
                 let ended = (began..=look.at).find(|at| !is_out(*at));
+                let before = times.last().and_then(|(_, ended)| *ended);
+                if before.is_some_and(|before| self.is_given_on(before, began)) {
+                    times.last_mut().unwrap().1 = ended;
+                } else {
+                    times.push((began, ended));
+                }
+            }
+            for (began, ended) in times {
                 if ended.is_some_and(|ended| ended < first) {
                     continue;
                 }
                 let from = began.max(first.saturating_sub(1));
                 let to = ended.unwrap_or(look.at);
                 let worst = (from..=to).filter_map(|at| self.pool(pool.id, at)).map(Pool::over_by).max().unwrap();
-                let (mut waiting, mut refused) = (Vec::new(), 0);
-                for at in began.max(first.max(1) - 1) + 1..=to {
+                let queue = self.pool(pool.id, from).into_iter().flat_map(|pool| pool.queue.values());
+                let (mut waiting, mut refused): (Vec<String>, _) = (queue.map(ToString::to_string).collect(), 0);
+                for at in from + 1..=to {
                     let event = &self.events[at].event;
-                    if ended == Some(at) || field(event, "pool") != Some(pool.id.to_string()) {
+                    if !is_out(at) || field(event, "pool") != Some(pool.id.to_string()) {
                         continue;
                     }
-                    let lacks = matches!(event, Event::CommandRefused { rejection, .. } | Event::BatchRefused { rejection, .. } if rejection.is_for_lack_of_seats());
-                    refused += u64::from(lacks);
-                    if let Some(holder) = field(event, "holder").filter(|_| lacks || event.type_name() == "queued")
-                        && !waiting.contains(&holder)
+                    let mut holder = field(event, "holder").filter(|_| event.type_name() == "queued");
+                    if let Event::CommandRefused { rejection, target, .. }
+                    | Event::BatchRefused { rejection, target, .. } = event
+                        && rejection.is_for_lack_of_seats()
                     {
-                        waiting.push(holder);
+                        refused += 1;
+                        holder = field(event, "holder").or(match target {
+                            Some(Target::User(user)) => Some(Holder::User(*user).to_string()),
+                            Some(Target::Device(device)) => Some(Holder::Device(*device).to_string()),
+                            Some(Target::Group { .. }) | None => None,
+                        });
                     }
+                    waiting.extend(holder.filter(|holder| !waiting.contains(holder)));
                 }
                 let end = ended.map_or(look.until, |at| self.time(at));
                 let seconds = (end.0 - self.time(began).0) / 1_000_000;

@@ -45,6 +45,12 @@ async fn pools_are_what_they_were_at_every_position() {
                 tallies.map(|tally| tally.without_seat_at(recorded.position)).collect::<Vec<_>>()
             });
             assert_eq!(looked_up.unwrap(), without_seat, "at {}", recorded.position);
+            let regrants: Vec<_> = whole.state.pools.iter().map(|pool| pool.regrants.len() as u64).collect();
+            let looked_up = ledger.read(tenant, |now| {
+                let tallies = now.tallies.listed_by(recorded.position).iter();
+                tallies.map(|tally| tally.regrants_at(recorded.position)).collect::<Vec<_>>()
+            });
+            assert_eq!(looked_up.unwrap(), regrants, "at {}", recorded.position);
             stranded += without_seat.iter().sum::<u64>();
             for n in 0..4 {
                 let by_id = of(Wanted::Pool(PoolRef::Id(PoolId(n))));

@@ -1,12 +1,19 @@
 //! Every report at random points of random histories, whole and page by page, against what a fold over all events says.
 
-use super::life::{World, life};
+use super::life::{BORN, World, item, life, submission};
 use super::naive::{Look, Naive, Rows};
 use crate::audit::as_of::AsOf;
-use crate::audit::reports::{Asked, Asking, CsvRows, Key, Output, REPORTS, Report, Row, Rows as _, Source};
-use crate::domain::ids::{PoolId, UserId};
+use crate::audit::reports::{Asked, Asking, Cell, CsvRows, Key, Output, REPORTS, Report, Row, Rows as _, Source};
+use crate::domain::command::{
+    Command, Intake, Inventory, InventoryItem, Observation, PoolRef, ProviderReport, TargetRef, UserRef,
+};
+use crate::domain::facts::{Intent, Mode, Owned};
+use crate::domain::ids::{AssignmentId, Holder, PoolId, UserId};
+use crate::domain::key::Provider;
+use crate::domain::personal::UserProfile;
 use crate::domain::report::ReportName;
 use crate::domain::time::Time;
+use crate::ledger::Ask;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -170,6 +177,73 @@ async fn every_report_says_what_a_fold_over_all_events_says() {
             report.name
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_a_seat_back_that_is_being_released_needs_one() {
+    // the account is linked
+    let World { ledger, tenant, dir: _dir } = life(1, 1).await;
+    let asked = |intake| ledger.submit(tenant, submission(None, Ask::Intake(intake)));
+    let one = InventoryItem {
+        owned: Owned::Count(1),
+        ends_on: None,
+        store_used: None,
+        ..item(&mut SmallRng::seed_from_u64(1), 3)
+    };
+    let inventory = Inventory {
+        provider: Provider::AppleBusiness,
+        is_complete: true,
+        is_dry_run: false,
+        language: "en-US".into(),
+        part: None,
+        pages: 1,
+        items: vec![one],
+    };
+    asked(Intake::Observation(Observation::Inventory(inventory))).await.unwrap();
+    let put = async |name: &str| {
+        let profile = UserProfile { user_name: name.to_owned(), ..UserProfile::default() };
+        let user = ledger.user_ref(tenant, name);
+        ledger.submit(tenant, submission(None, Ask::PutUser { user, profile })).await.unwrap();
+    };
+    put("al").await;
+    put("bo").await;
+    let pool = || PoolRef::Id(PoolId(0));
+    let assign = |user, mode| {
+        let target = TargetRef::User(UserRef::Id(UserId(user)));
+        Intake::Command(Command::Assign { pool: pool(), target, intent: Intent::Required, mode, licensing: None })
+    };
+    let holder = Holder::User(UserId(0));
+    let told = |report| Intake::Observation(Observation::Provider { pool: pool(), report });
+    for step in [
+        assign(0, None),
+        told(ProviderReport::GrantConfirmed { holder }),
+        Intake::Command(Command::Unassign { assignment: AssignmentId(0) }),
+        told(ProviderReport::ReleaseSent { holder }),
+        assign(0, Some(Mode::Fill)),
+        assign(1, Some(Mode::Fill)),
+    ] {
+        asked(step).await.unwrap();
+    }
+    let then = ledger.head(tenant).unwrap();
+    put("cy").await;
+    let report = Report::find(ReportName::TrueUp).unwrap();
+    let at = |name| report.columns.iter().position(|column| column.name == name).unwrap();
+    for position in [then, then + 1] {
+        let source = Source {
+            ledger: &ledger,
+            as_of: &AsOf::new(),
+            tenant,
+            position,
+            until: BORN,
+            pinned: None,
+            hindsight: None,
+            work: std::cell::Cell::new(0),
+        };
+        let rows = whole(report, &source, &Asked { first: 0, since: BORN, pool: None, user: None, days: None });
+        let counts = ["held", "releasing", "queued", "to_buy", "could_give_back"].map(|name| rows[0][at(name)].clone());
+        assert_eq!(counts, [1, 1, 1, 1, 0].map(Cell::Count), "at {position}");
+    }
+    ledger.stop().await;
 }
 
 #[test]

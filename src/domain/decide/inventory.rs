@@ -2,7 +2,7 @@
 
 use super::details::CoverageChanges;
 use super::settle::{Brake, Ending};
-use super::{Judge, Ruling, Verdict};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::command::{Envelope, Inventory, InventoryItem};
 use crate::domain::event::Event;
 use crate::domain::facts::{
@@ -24,6 +24,8 @@ struct Tally {
     skipped: u32,
     unchanged: u32,
     coverage: CoverageChanges,
+    /// Pools that were known and are listed still.
+    seen: Vec<PoolId>,
 }
 
 /// Bytes of package descriptions in one event.
@@ -129,12 +131,16 @@ impl Judge<'_> {
         let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost, started));
         self.add_uncovered(&mut lost, sync, &tally.coverage);
         self.conclude(sync, inventory.provider, &missing, &lost, held_before, &mut tally);
-        let Tally { listed, changed, delisted, skipped, unchanged, coverage } = tally;
+        let Tally { listed, changed, delisted, skipped, unchanged, coverage, seen } = tally;
         self.settle_beginnings(&coverage.reaches, GrantCause::Coverage);
         let counts = SyncCounts { listed, changed, delisted, skipped, unchanged, pages: inventory.pages };
         if inventory.part.is_some() {
             self.emit(Event::SyncItemsTaken { sync, counts });
         } else {
+            let named = if inventory.is_complete { &[] } else { seen.as_slice() };
+            for part in named.chunks(LIST_ENTRIES_MAX) {
+                self.emit(Event::PoolsSeen { sync, pools: part.to_vec() });
+            }
             self.complete(sync, counts, inventory.is_complete);
         }
     }
@@ -233,6 +239,7 @@ impl Judge<'_> {
             tally.unchanged += 1;
             return;
         }
+        tally.seen.push(pool);
         if is_back {
             self.emit(Event::PoolRelisted { pool });
         }

@@ -71,6 +71,7 @@ impl Tenant {
             | Event::SyncStarted { .. }
             | Event::SyncCompleted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

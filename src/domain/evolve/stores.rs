@@ -6,7 +6,7 @@ use crate::domain::facts::{
     AppPrice, CapacityCause, DistributionPolicy, DriftKind, EndsOn, Owned, PoolDetails, PoolState, SyncCounts,
 };
 use crate::domain::ids::{PoolId, SyncId};
-use crate::domain::key::{PoolKey, Provider};
+use crate::domain::key::PoolKey;
 use crate::domain::state::{
     Chunked, ChunkedSet, Drift, Meta, Pool, PoolName, RefundLag, StoreAccount, Sync, SyncState, Tenant,
 };
@@ -70,9 +70,8 @@ impl Tenant {
                     unchanged: *unchanged,
                     pages: *pages,
                 };
-                let (provider, is_full, is_dry_run) = (entry.provider, entry.is_full, entry.is_dry_run);
-                if !is_dry_run {
-                    self.synced(*sync, provider, is_full, meta);
+                if !entry.is_dry_run {
+                    self.synced(*sync, meta);
                 }
             }
             Event::SyncFailed { sync, reason } => {
@@ -86,6 +85,11 @@ impl Tenant {
                 let entry = self.syncs.get_mut(sync.index()).expect("a sync goes on after it was started");
                 entry.counts = *counts;
                 entry.items_position = Some(meta.position);
+            }
+            Event::PoolsSeen { sync: _, pools } => {
+                for pool in pools {
+                    self.pool_mut(*pool).store_seen_at = Some(meta.recorded_at);
+                }
             }
             Event::SyncSeatsCompared { sync, seats } => {
                 let entry = self.syncs.get_mut(sync.index()).expect("a sync goes on after it was started");
@@ -191,10 +195,13 @@ impl Tenant {
         }
     }
 
-    /// A complete pass is what two of them can agree on, and what makes an older held one moot.
-    fn synced(&mut self, sync: SyncId, provider: Provider, is_full: bool, meta: &Meta) {
+    /// A complete pass is what two of them can agree on, and what makes an older held one moot. Pools that are suspended were
+    /// left out of it.
+    fn synced(&mut self, sync: SyncId, meta: &Meta) {
+        let entry = self.syncs.get(sync.index()).expect("a sync ends after it was started");
+        let (provider, is_full, is_of_all) = (entry.provider, entry.is_full, entry.is_of_all());
         for pool in &mut self.pools {
-            if pool.key.provider() == provider && pool.state != PoolState::Removed {
+            if is_of_all && pool.key.provider() == provider && pool.state == PoolState::Active {
                 let pool = Arc::make_mut(pool);
                 pool.store_seen_at = Some(meta.recorded_at);
                 if is_full {

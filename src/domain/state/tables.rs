@@ -99,6 +99,15 @@ pub struct Sync {
     pub failure: Option<String>,
 }
 
+impl Sync {
+    /// Whether it looked at every pool that the store lets us see: also a connector that asked for what has changed. An
+    /// inventory that is not complete names the pools that it saw.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        self.is_full || self.items_position.is_some()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     pub id: DriftId,

@@ -33,8 +33,6 @@ pub(in crate::http) struct CertificateQuery {
     at_least: Option<String>,
 }
 
-const PARAMETERS: [&str; 4] = ["from", "to", "pool", "at_least"];
-
 /// Whether the cap held in a period, as a signed file that anybody can count again from the log's tiles, without us: a signed
 /// note of the two heads, of each pool's extremes, grants and refusals, and of every time above the cap with its cause. Its
 /// key is the log's under the name `<origin>/certificate`; `seatledger verify-certificate` checks everything that it says.
@@ -44,12 +42,7 @@ const PARAMETERS: [&str; 4] = ["from", "to", "pool", "at_least"];
 pub(in crate::http) async fn certificate(
     reading: Reading,
     Asked(query): Asked<CertificateQuery>,
-    Asked(given): Asked<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
-    if let Some((name, _)) = given.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
-        let why = format!("{name}: a certificate is not asked with it; it takes {}", PARAMETERS.join(", "));
-        return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
-    }
     let CertificateQuery { from, to, pool, .. } = query;
     let query = ReportQuery { from, to, pool, ..ReportQuery::default() };
     // it is asked as the list of the same figures is

@@ -42,10 +42,23 @@ struct ResumeHeader {
     last_event_id: Option<String>,
 }
 
+/// For the contract: where a stream begins and ends; events come as they happen.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the contract; EventsQuery reads them")]
+struct StreamQuery {
+    /// The first position, or the time from which on
+    #[param(max_length = 64)]
+    from: Option<String>,
+    /// The last position, or the time until which
+    #[param(max_length = 64)]
+    to: Option<String>,
+}
+
 /// Events as they become durable: `id` is the position, `event` the type, `data` the event. Without a place to begin it
 /// begins now.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/events/stream", tag = "history",
-    params(("tenant" = String, Path), EventsQuery, ResumeHeader),
+    params(("tenant" = String, Path), StreamQuery, ChosenQuery, ResumeHeader),
     responses((status = 200, body = String, content_type = "text/event-stream"), ReadProblems))]
 pub(in crate::http) async fn stream_events(
     caller: Caller,
@@ -245,7 +258,7 @@ pub(in crate::http) async fn export_events(
 /// What chooses the events of a bundle.
 const CHOICES: [&str; 7] = ["type", "pool", "user", "device", "review", "actor", "command"];
 
-/// For the contract: which events a bundle is to hold; with `proof=true` alone.
+/// For the contract: which events a stream or a bundle is to hold; of an export with `proof=true` alone.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the contract; EventsQuery reads them")]

@@ -56,6 +56,7 @@ impl<'e> Told<'e> {
 
             Event::SyncStarted { .. }
             | Event::SyncItemsTaken { .. }
+            | Event::PoolsSeen { .. }
             | Event::SyncSeatsCompared { .. }
             | Event::SyncFailed { .. }
             | Event::ItemSkipped { .. }

@@ -277,6 +277,7 @@ fn a_purchase_and_a_switch_to_open_serve_the_queue() {
         capacity_changed purchase owned count 2
         seat_granted cy queue
         seat_granted bob queue
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 2, 2 reserved, waiting: ada
     "#]],
@@ -292,6 +293,7 @@ fn a_purchase_and_a_switch_to_open_serve_the_queue() {
         seat_granted cy queue
         seat_granted bob queue
         seat_granted ada queue
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 3 of unlimited, 3 reserved
     "#]],

@@ -416,6 +416,7 @@ fn the_brake_holds_automatic_reclaims() {
         capacity_changed unexplained owned count 1
         drift_found after count 1 before count 2 drift drift_0 kind owned_fell
         endings_held deficit_plan held held_0 seats [[office bob]] sync sync_1
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 1, 2 reserved, over 1
     "#]],

@@ -4,8 +4,9 @@ use super::connector_steps::{begun, begun_so, ended_sync, ended_well, read};
 use super::scenario::{Scenario, Step, check};
 use super::steps::{
     Kind, confirmed, item, listed, not_enough, people, refunded, required, required_as_far_as_it_goes, seen, settings,
+    store, told_of,
 };
-use crate::domain::command::{Command, SyncEnd};
+use crate::domain::command::{Command, ProviderReport, SyncEnd};
 use crate::domain::facts::{Brake, SettingsPatch, SyncCounts, SyncSeats};
 use crate::domain::ids::{PoolId, SyncId};
 use crate::domain::key::Provider;
@@ -273,6 +274,33 @@ fn a_complete_sync_serves_those_whom_the_store_had_nothing_for() {
     );
     let partly = Scenario::after(&[listed(ONLINE, 1), required("ada"), not_enough("ada"), begun(ONLINE, false)]);
     assert!(partly.tenant.pool(PoolId(0)).is_serving_paused);
+}
+
+#[test]
+fn a_pass_leaves_a_suspended_pool_as_old_as_it_is_and_agrees_on_nothing_of_it() {
+    let mut used = item(Kind::Apple, "office", 5);
+    used.store_used = Some(3);
+    let begun_with = [told_of(Kind::Apple, vec![used.clone()]), store(ProviderReport::Suspended)];
+    let mut scenario = Scenario::after(&begun_with);
+    let seen_at = |scenario: &Scenario| scenario.tenant.pool(PoolId(0)).store_seen_at;
+    let read_at = seen_at(&scenario);
+    let pass = |scenario: &mut Scenario, number, items| {
+        scenario.play(&begun(Kind::Apple, true));
+        scenario.play(&with_sync(read(Kind::Apple, items, &[], &[]), number));
+        scenario.play(&with_sync(ended_well(), number));
+        (seen_at(scenario), scenario.tenant.drifts.len())
+    };
+    assert_eq!(pass(&mut scenario, 1, vec![]), (read_at, 0));
+    scenario.play(&store(ProviderReport::Resumed));
+    let read_again = pass(&mut scenario, 2, vec![used.clone()]);
+    assert_eq!(read_again, (Some(scenario.now), 0), "one reading is not two that agree");
+    assert_eq!(pass(&mut scenario, 3, vec![used]).1, 1);
+    // what is unchanged since a pass was looked at too
+    scenario.play(&begun(Kind::Apple, false));
+    scenario.play(&with_sync(read(Kind::Apple, vec![], &[], &[]), 4));
+    scenario.play(&with_sync(ended_well(), 4));
+    assert_eq!(seen_at(&scenario), Some(scenario.now));
+    scenario.assert_the_fold_is_the_state();
 }
 
 #[test]

@@ -405,6 +405,7 @@ fn an_inventory_that_changes_which_devices_are_eligible_is_judged() {
         pool_details_changed
         dequeued old uncovered
         capacity_changed purchase owned count 2
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 2, 1 reserved
     "#]],
@@ -417,6 +418,7 @@ fn an_inventory_that_changes_which_devices_are_eligible_is_judged() {
         pool_details_changed
         seat_released old ineligible
         seat_granted desk queue
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 reserved
     "#]],
@@ -428,6 +430,7 @@ fn an_inventory_that_changes_which_devices_are_eligible_is_judged() {
         sync_started language en-US provider declared sync sync_1
         pool_details_changed
         seat_granted old coverage
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 reserved
     "#]],
@@ -445,6 +448,7 @@ fn an_inventory_that_changes_who_holds_is_judged() {
         pool_details_changed
         seat_releasing laptop ineligible
         queued ada
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 releasing, waiting: ada
     "#]],
@@ -458,6 +462,7 @@ fn an_inventory_that_changes_who_holds_is_judged() {
         capacity_changed purchase owned count 2
         seat_releasing ada ineligible
         seat_granted laptop coverage
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 2, 1 reserved, 1 releasing
     "#]],

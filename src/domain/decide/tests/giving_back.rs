@@ -270,6 +270,7 @@ fn a_pool_that_reclaims_does_so_in_the_same_batch() {
         capacity_changed unexplained owned count 1
         drift_found after count 1 before count 2 drift drift_0 kind owned_fell
         seat_released bob deficit_plan lapsed
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 1 of 1, 1 reserved, lapsed: bob
     "#]],

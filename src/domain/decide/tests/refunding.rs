@@ -211,6 +211,7 @@ fn a_lagging_store_is_not_believed_until_two_complete_syncs_agree() {
         listed(Kind::Online, 10),
         expect![[r#"
         sync_started language en-US provider microsoft-store sync sync_2
+        pools_seen pools [office] sync sync_2
         sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_2 unchanged 1
         = office: 0 of 5
     "#]],

@@ -1,9 +1,10 @@
 //! rules.md §6, as a declared inventory needs it: what is listed, changed, gone or skipped, and drift.
 
-use super::scenario::{Step, check};
+use super::scenario::{Scenario, Step, check};
 use super::steps::*;
 use crate::domain::command::InventoryItem;
 use crate::domain::facts::{DistributionPolicy, Owned, SettingsPatch};
+use crate::domain::ids::PoolId;
 use expect_test::expect;
 
 const D: Kind = Kind::Declared;
@@ -60,6 +61,7 @@ fn a_drop_is_unexplained_and_a_drift_with_its_counts() {
         sync_started language en-US provider declared sync sync_1
         capacity_changed unexplained owned count 3
         drift_found after count 3 before count 5 drift drift_0 kind owned_fell
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 0 of 3
     "#]],
@@ -73,6 +75,7 @@ fn a_drop_is_unexplained_and_a_drift_with_its_counts() {
         sync_started language en-US provider declared sync sync_1
         capacity_changed unexplained owned count 3
         drift_found after count 3 before unlimited drift drift_0 kind owned_fell
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 0 of 3
     "#]],
@@ -83,6 +86,7 @@ fn a_drop_is_unexplained_and_a_drift_with_its_counts() {
         expect![[r#"
         sync_started language en-US provider declared sync sync_1
         capacity_changed purchase owned unlimited
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 0 of unlimited
     "#]],
@@ -99,6 +103,7 @@ fn fewer_than_are_held_is_taken_as_it_is_and_grants_wait() {
         sync_started language en-US provider declared sync sync_1
         capacity_changed unexplained owned count 1
         drift_found after count 1 before count 2 drift drift_0 kind owned_fell
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 1, 2 reserved, over 1
     "#]],
@@ -136,6 +141,7 @@ fn a_switch_to_restricted_while_over_is_a_deficit_not_a_failure() {
         expect![[r#"
         sync_started language en-US provider declared sync sync_1
         distribution_policy_changed distribution_policy restricted
+        pools_seen pools [office] sync sync_1
         sync_completed changed 1 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 0
         = office: 2 of 1, 2 reserved, over 1
     "#]],
@@ -161,6 +167,7 @@ fn what_a_complete_inventory_does_not_name_is_gone_and_a_part_removes_nothing() 
         told_of(D, vec![item(D, "visio", 5)]),
         expect![[r#"
         sync_started language en-US provider declared sync sync_1
+        pools_seen pools [visio] sync sync_1
         sync_completed changed 0 delisted 0 listed 0 pages 1 skipped 0 sync sync_1 unchanged 1
         = office: 1 of 5, 1 reserved
         = visio: 0 of 5
@@ -261,6 +268,16 @@ fn what_the_store_says_is_used_is_a_drift_once_two_complete_syncs_agree() {
         = office: 1 of 5, 1 reserved
     "#]],
     );
+}
+
+#[test]
+fn an_inventory_of_some_pools_says_nothing_of_how_old_the_others_are() {
+    let mut scenario = Scenario::after(&[of_all(office_and_visio())]);
+    let before = scenario.now;
+    scenario.play(&told_of(D, vec![item(D, "visio", 5), item(D, "notes", 1)]));
+    let seen_at = [0, 1, 2].map(|pool| scenario.tenant.pool(PoolId(pool)).store_seen_at);
+    assert_eq!(seen_at, [Some(before), Some(scenario.now), Some(scenario.now)]);
+    scenario.assert_the_fold_is_the_state();
 }
 
 #[test]
