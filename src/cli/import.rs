@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 Takes every event as it was: times, actors, doors, command ids and reasons. Names of people and devices are sealed under new
 keys; tokens are on record without their secrets, so new ones must be issued. The digest is that of the exported ledger.
 
+An export that was cut, so that its last line is missing, is refused. One in parts is taken if they go on one from another.
 Examples:
   seatledger import --data new-ledger-data --from contoso.ndjson
   seatledger export --data old --tenant contoso | seatledger import --data new --from -")]
@@ -105,9 +106,11 @@ async fn fill(aside: &Path, args: &Args) -> Result<Imported, Failure> {
     let (ledger, taken): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
     let closed = exit::close(&ledger).await;
     let taken = taken.map_err(|error| match error {
-        ImportError::Unreadable { .. } | ImportError::Broken { .. } | ImportError::Nothing | ImportError::Io(_) => {
-            exit::file(&args.from, "can't be imported", error)
-        }
+        ImportError::Unreadable { .. }
+        | ImportError::Cut { .. }
+        | ImportError::Broken { .. }
+        | ImportError::Nothing
+        | ImportError::Io(_) => exit::file(&args.from, "can't be imported, and nothing of it was kept", error),
         ImportError::NotEmpty | ImportError::Submit(_) | ImportError::Read(_) => Failure::File(error.to_string()),
     })?;
     closed.map(|()| taken)
@@ -163,7 +166,7 @@ mod tests {
         // what an import left that was killed
         std::fs::create_dir_all(dir.path().join("new.importing/sled")).unwrap();
 
-        assert!(matches!(run(args(&new, &bad)).await, Err(Failure::File(why)) if why.contains("line 3")));
+        assert!(matches!(run(args(&new, &bad)).await, Err(Failure::File(why)) if why.contains("line 4")));
         assert!(!new.exists() && !dir.path().join("new.importing").exists());
         assert_eq!(run(args(&new, &good)).await.unwrap(), Finished::Well);
         assert!(!dir.path().join("new.importing").exists());
