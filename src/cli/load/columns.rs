@@ -188,6 +188,10 @@ impl Columns {
         self.found.iter().find(|(name, _)| *name == field).map(|(_, at)| *at)
     }
 
+    pub(super) fn have(&self, field: &str) -> bool {
+        self.place(field).is_some()
+    }
+
     /// The text of a field, `None` where it is blank or has no column.
     pub(super) fn text<'r>(&self, row: &'r Row, field: &str) -> Option<&'r str> {
         self.place(field).map(|at| row.text(at)).filter(|text| !text.is_empty())
