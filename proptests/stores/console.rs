@@ -196,4 +196,9 @@ fn what_a_list_has_no_column_for_stays_as_it_is_and_what_changed_is_said() {
     }
     let dearer = file(folder.path(), "dearer.csv", "Item name,serial number,seats,cost\nPaint,K1,2,10\n");
     assert_eq!(load(&dearer, &[])["total"]["taken"], 1, "also where neither name nor number changes");
+    let (code, _, complaint) = asked(
+        &console.url(),
+        &["load", "--tenant", &tenant.name, "--licenses", &bare, "--map", "user_name=Holder logn"],
+    );
+    assert!(code == Some(2) && complaint.contains("Holder logn") && complaint.contains("serial number"), "{complaint}");
 }

@@ -157,19 +157,24 @@ fn read(args: &Args) -> Result<Plan, Failure> {
         output::note(&format!("{}: {} rows, {}", sheet.name, sheet.rows.len(), sheet.encoding));
         Ok((sheet, columns))
     };
+    let mut lists = Vec::new();
     if let Some(path) = &args.people {
         let (sheet, columns) = open(List::People, path)?;
         plan.read_people(&sheet, &columns, &reading);
+        lists.push((List::People, sheet));
     }
     if let Some(path) = &args.licenses {
         let (sheet, columns) = open(List::Licenses, path)?;
         plan.keep = unsaid(&columns, args);
         plan.read_licenses(&sheet, &columns, &reading);
+        lists.push((List::Licenses, sheet));
     }
     if let Some(path) = &args.devices {
         let (sheet, columns) = open(List::Devices, path)?;
         plan.read_devices(&sheet, &columns);
+        lists.push((List::Devices, sheet));
     }
+    columns::all_found(&args.maps, &lists)?;
     if args.dry_run {
         plan.foresee();
     }
