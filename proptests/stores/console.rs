@@ -202,3 +202,24 @@ fn what_a_list_has_no_column_for_stays_as_it_is_and_what_changed_is_said() {
     );
     assert!(code == Some(2) && complaint.contains("Holder logn") && complaint.contains("serial number"), "{complaint}");
 }
+
+#[test]
+fn no_proxy_of_the_environment_gets_the_token() {
+    let service = Arc::new(Service::start());
+    let tenant = service.tenant();
+    let console = Console { service: Arc::clone(&service), tenant: tenant.name.clone() };
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("it answers at once");
+    let url = format!("http://{}", proxy.local_addr().expect("its address"));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().env("SEATLEDGER_TOKEN", ROOT_TOKEN).env("HTTP_PROXY", &url).env("http_proxy", &url);
+    program.env("ALL_PROXY", &url).args(["drift", "--tenant", &tenant.name, "--url", &console.url()]);
+    let mut running = program.stdout(Stdio::null()).spawn().expect("the program runs");
+    // a proxy that is asked and says nothing would keep it waiting
+    let ended = super::eventually(|| match (proxy.accept(), running.try_wait().expect("a child of ours")) {
+        (Ok(_), _) => panic!("the proxy is asked"),
+        (Err(_), Some(status)) => Ok(status),
+        (Err(error), None) => Err(json!(error.to_string())),
+    });
+    assert!(ended.success(), "{ended}");
+}
