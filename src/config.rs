@@ -3,6 +3,7 @@
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -185,6 +186,9 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
         if !file.is_file() {
             return Err(format!("{}: there is no such file", file.display()));
         }
+        let text =
+            std::fs::read_to_string(file).map_err(|error| format!("{} can't be read: {error}", file.display()))?;
+        is_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
         layers = layers.merge(Toml::file_exact(file));
     }
     layers =
@@ -197,13 +201,28 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
         }
     }
     let config: Config = layers.merge(Serialized::defaults(flags)).extract().map_err(|error| {
-        // an error of a secret would show it
-        match error.path.iter().find(|part| SECRETS.contains(&part.as_str())) {
+        // an error of a secret would show it, and a command may have one among its words
+        let is_secret = |part: &&String| SECRETS.contains(&part.as_str()) || part.ends_with("_command");
+        match error.path.iter().find(is_secret) {
             Some(name) => format!("{name} can't be used"),
             None => error.to_string(),
         }
     })?;
     config.checked()
+}
+
+/// Says where a file is no TOML, and nothing that stands there: the line may hold a secret.
+fn is_toml(text: &str) -> Result<(), String> {
+    let Err(error) = Toml::from_str::<Dict>(text) else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    let quoted = |(n, part): (usize, &str)| {
+        let is_of_file = |word: &str| word.chars().count() > 1 && text.contains(word);
+        if n % 2 == 1 && part.split('.').any(is_of_file) { "...".to_owned() } else { part.to_owned() }
+    };
+    let what: Vec<String> = error.message().split('`').enumerate().map(quoted).collect();
+    Err(format!("line {line}, column {column}: {}", what.join("`").replace('\n', ", ")))
 }
 
 impl Config {
@@ -268,6 +287,13 @@ mod tests {
             ("sign_seconds = 0", "sign_seconds"),
             ("witness_quorum = 1", "there are 0 witnesses"),
             ("timestamp_ca = \"a\"", "timestamp_url"),
+            ("log_key = \"a\"\n  log_key = \"hush\"", ": duplicate key `...`"),
+            ("root_token = \"hush", "line 1"),
+            ("listen = \"a\"\nroot_token = \"hush\\q\"", "line 2, column "),
+            ("root_token hush", "line 1"),
+            ("hush = 1\nhush = 2", "line 2"),
+            ("root_token.hush = 1\nroot_token.hush.hush = 2", "line 2"),
+            ("master_key_command = \"hush\"", "master_key_command can't be used"),
         ] {
             std::fs::write(&file, text).unwrap();
             let error = load(Some(&file), serde_json::json!({})).err().unwrap();

@@ -141,3 +141,85 @@ fn an_inventory_from_a_file_has_a_receipt_for_every_row_and_is_sent_again_when_i
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     assert!(running.wait().expect("it ends").success());
 }
+
+#[test]
+fn what_a_list_has_no_column_for_stays_as_it_is_and_what_changed_is_said() {
+    let service = Arc::new(Service::start());
+    let tenant = service.tenant();
+    let console = Console { service: Arc::clone(&service), tenant: tenant.name.clone() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let item = |needs_1511: bool| {
+        json!({"sku": "A1", "name": "Editor", "license_type": "online", "publisher": "Contoso", "owned": 5, "distribution_policy": "open",
+            "price": {"currency": "EUR", "minor_units": 950}, "related_set": "editors", "packages": [{"id": 1}], "installed_by": "store",
+            "irrevocable": true, "requires_windows_1511": needs_1511, "private_store_visible": false, "ends_on": "2099-01-31"})
+    };
+    tenant.post("/inventory", json!({"items": [item(true)]})).ok();
+    let pool = |tenant: &crate::harness::Tenant| {
+        let mut pool = tenant.get("/pools/declared:A1").ok();
+        pool.as_object_mut().expect("a pool").remove("position");
+        pool
+    };
+    let (before, head) = (pool(&tenant), tenant.head());
+    let list = file(folder.path(), "a.csv", "sku,name,owned,publisher\nA1,Editor,5,Contoso\n");
+    assert!(console.ends(0, &["sync", "--file", &list]).contains("1 unchanged"));
+    assert_eq!((pool(&tenant), tenant.head()), (before.clone(), head + 2), "a sync's start and its end");
+    fs::write(&list, "sku,name,owned\nA1,Editor,6\n").expect("the file");
+    assert!(console.ends(0, &["sync", "--file", &list]).contains("1 changed"));
+    assert_eq!(tenant.list(&format!("/events?from={}&type=capacity_changed", head + 3)).len(), 1);
+    assert_eq!(tenant.head(), head + 5, "and nothing else");
+    // of what no list of pools shows, a change is said too
+    let whole = file(folder.path(), "a.json", &json!({"items": [item(false)]}).to_string());
+    fs::write(&list, "sku,name,owned\nA1,Editor,5\n").expect("the file");
+    console.ends(0, &["sync", "--file", &list]);
+    assert!(console.ends(0, &["sync", "--file", &whole]).contains("1 changed"));
+    assert!(console.ends(0, &["sync", "--file", &whole]).contains("1 unchanged"));
+
+    let list = file(
+        folder.path(),
+        "licenses.csv",
+        "Item name,serial number,seats,expiration date,purchase cost\nPaint,K1,2,2099-01-31,9.50\n",
+    );
+    let load = |list: &str, more: &[&str]| -> Value {
+        let (code, said, complaint) =
+            asked(&console.url(), &[&["load", "--tenant", &tenant.name, "--json", "--licenses", list], more].concat());
+        assert_eq!(code, Some(0), "{said}{complaint}");
+        serde_json::from_str(&said).expect("JSON")
+    };
+    load(&list, &["--end-dates", "apply", "--license-type", "online"]);
+    let loaded = || tenant.list("/pools").into_iter().find(|pool| pool["name"] == "Paint (Online)").expect("a pool");
+    let first = loaded();
+    assert_eq!((&first["ends_on"], &first["price"]["minor_units"]), (&json!("2099-01-31"), &json!(950)));
+    let bare = file(folder.path(), "bare.csv", "Item name,serial number,seats\nPaint,K1,2\n");
+    for list in [&list, &bare] {
+        assert_eq!(load(list, &[])["total"]["unchanged"], 1);
+        assert_eq!(loaded(), first);
+    }
+    let dearer = file(folder.path(), "dearer.csv", "Item name,serial number,seats,cost\nPaint,K1,2,10\n");
+    assert_eq!(load(&dearer, &[])["total"]["taken"], 1, "also where neither name nor number changes");
+    let (code, _, complaint) = asked(
+        &console.url(),
+        &["load", "--tenant", &tenant.name, "--licenses", &bare, "--map", "user_name=Holder logn"],
+    );
+    assert!(code == Some(2) && complaint.contains("Holder logn") && complaint.contains("serial number"), "{complaint}");
+}
+
+#[test]
+fn no_proxy_of_the_environment_gets_the_token() {
+    let service = Arc::new(Service::start());
+    let tenant = service.tenant();
+    let console = Console { service: Arc::clone(&service), tenant: tenant.name.clone() };
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("it answers at once");
+    let url = format!("http://{}", proxy.local_addr().expect("its address"));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().env("SEATLEDGER_TOKEN", ROOT_TOKEN).env("HTTP_PROXY", &url).env("http_proxy", &url);
+    program.env("ALL_PROXY", &url).args(["drift", "--tenant", &tenant.name, "--url", &console.url()]);
+    let mut running = program.stdout(Stdio::null()).spawn().expect("the program runs");
+    // a proxy that is asked and says nothing would keep it waiting
+    let ended = super::eventually(|| match (proxy.accept(), running.try_wait().expect("a child of ours")) {
+        (Ok(_), _) => panic!("the proxy is asked"),
+        (Err(_), Some(status)) => Ok(status),
+        (Err(error), None) => Err(json!(error.to_string())),
+    });
+    assert!(ended.success(), "{ended}");
+}

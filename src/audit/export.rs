@@ -1,5 +1,8 @@
 //! A history as a file: CloudEvents 1.0, one JSON object a line, which an import reads back; or CSV for a spreadsheet.
-//! Written in batches from any position on, so that a broken transfer goes on where it stopped.
+//! Written in batches from any position on, so that a broken transfer goes on where it stopped; lines of JSON end with a line that
+//! says so (`end`).
+
+pub(super) mod end;
 
 use super::columns;
 use super::each_event;
@@ -8,8 +11,10 @@ use crate::domain::command::Envelope;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::ledger::{Ledger, ReadError};
+use end::End;
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::str::FromStr;
@@ -94,7 +99,8 @@ struct CloudEvent<'a> {
 }
 
 /// Writes the events of positions `from` to `to`, both included, and answers with the position behind the last one. A CSV
-/// begins with its header, but for one that goes on with another. Blocking.
+/// begins with its header, but for one that goes on with another; NDJSON has one more line at its end, which says what was
+/// written. Blocking.
 ///
 /// # Errors
 /// When there is no such tenant or position, the log can't be read, or the output takes no more.
@@ -116,6 +122,7 @@ pub fn export(
     let mut line = Vec::new();
     let mut failure = None;
     let mut next = from;
+    let mut lines = Sha256::new();
     if format == Format::Csv && !goes_on {
         csv_line(&mut line, &COLUMNS.map(str::to_owned))?;
         out.write_all(&line)?;
@@ -132,6 +139,7 @@ pub fn export(
         };
         match written.and_then(|()| out.write_all(&line)) {
             Ok(()) => {
+                lines.update(&line);
                 next = recorded.position + 1;
                 ControlFlow::Continue(())
             }
@@ -143,6 +151,9 @@ pub fn export(
     })?;
     if let Some(error) = failure {
         return Err(error.into());
+    }
+    if format == Format::Ndjson {
+        out.write_all(&End::of(from, next, lines).line(&slug)?)?;
     }
     out.flush()?;
     Ok(next)

@@ -1,10 +1,12 @@
 //! An export back into an empty ledger: every event as it was, with its times, actors, doors, command ids, content hashes
 //! and reasons; names sealed under new keys. A history that breaks a law, has a gap or says something unknown is refused,
-//! with the position at which it does. Tokens come without their secrets: they are on record, and open nothing.
+//! with the position at which it does, and so is one that was cut: an export closes with a line that says where it ends. Tokens
+//! come without their secrets: they are on record, and open nothing.
 //!
 //! The ledger is one that nobody else uses yet, in a folder that is thrown away when this fails.
 
 use super::events::{HASH, NAMES, PROFILE, data_of};
+use super::export::end::End;
 use super::export::{EVENT_TYPE_PREFIX, LINE_BYTES_MAX};
 use crate::domain::command::{Actor, Door, Envelope};
 use crate::domain::event::Event;
@@ -17,6 +19,7 @@ use crate::ledger::{Ledger, PastCommand, PastEvent, PastNames, Progress, RECORD_
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,6 +47,11 @@ pub enum ImportError {
     NotEmpty,
     #[error("the export holds no event")]
     Nothing,
+    #[error(
+        "line {line}: it was cut off: after {events} events the last line is missing, which says where it ends (make the export \
+         again, or go on with --from {events} behind its last whole line)"
+    )]
+    Cut { line: u64, events: u64 },
     #[error("line {line}: {what}")]
     Unreadable { line: u64, what: String },
     #[error("position {position} can't be part of a history: {what}")]
@@ -89,20 +97,36 @@ pub fn import(ledger: &Ledger, source: &mut dyn BufRead, progress: &dyn Progress
     }
     let tenant = TenantId(0);
     let mut checked = Checked::default();
+    let mut part = Part::default();
     let mut batch: Vec<PastCommand> = Vec::new();
     let mut batch_events = 0;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
+        let cut = ImportError::Cut { line, events: checked.state.next_position };
         if source.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut text)? == 0 {
+            if part.is_open {
+                return Err(cut);
+            }
             break;
         }
         let unreadable = |what| ImportError::Unreadable { line, what };
         if text.len() == LINE_BYTES_MAX {
             return Err(unreadable(format!("it is longer than {LINE_BYTES_MAX} bytes")));
         }
-        let parsed: Line = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
         let position = checked.state.next_position;
+        let parsed: Line = match serde_json::from_slice(&text) {
+            Ok(parsed) => parsed,
+            Err(error) => match End::read(&text, &checked.state.slug) {
+                Some(end) => {
+                    part.ends(&end, position).map_err(unreadable)?;
+                    continue;
+                }
+                None if !text.ends_with(b"\n") => return Err(cut),
+                None => return Err(unreadable(error.to_string())),
+            },
+        };
+        part.goes_on(&text);
         let (envelope, past) = parsed.read(position, &checked.state.slug).map_err(unreadable)?;
         checked.take(&envelope, &past.event)?;
         let is_same_command =
@@ -132,6 +156,41 @@ pub fn import(ledger: &Ledger, source: &mut dyn BufRead, progress: &dyn Progress
     ledger.take_over(tenant, batch)?;
     let (_, digest) = ledger.digest(tenant)?;
     Ok(Imported { slug: checked.state.slug, events: last + 1, digest })
+}
+
+/// The lines since the beginning, or since the last line that said that an export ends: exports of one history stand one behind
+/// the other where it was taken in parts.
+#[derive(Default)]
+struct Part {
+    from: u64,
+    lines: Sha256,
+    is_open: bool,
+}
+
+impl Part {
+    fn goes_on(&mut self, line: &[u8]) {
+        self.lines.update(line);
+        self.is_open = true;
+    }
+
+    /// Where a transfer broke off and went on in the same file, the sum is of what came then: its beginning can't be told, and
+    /// the positions alone, each of which is there, say that it is whole.
+    fn ends(&mut self, end: &End, position: u64) -> Result<(), String> {
+        let End { from, next_position, .. } = *end;
+        if next_position != position || from > position || from < self.from {
+            return Err(format!(
+                "it says that positions {from} to {next_position} end here, where {position} should follow those before it"
+            ));
+        }
+        let lines = std::mem::take(&mut self.lines);
+        if from == self.from && End::of(from, position, lines) != *end {
+            return Err(format!(
+                "the lines of positions {from} to {position} are not those that were exported: another SHA-256"
+            ));
+        }
+        *self = Self { from: position, lines: Sha256::new(), is_open: false };
+        Ok(())
+    }
 }
 
 /// The history so far, folded aside.

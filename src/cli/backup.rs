@@ -62,9 +62,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
-    if args.to.exists() && !args.force {
-        return Err(Failure::File(format!("{}: the file exists; --force writes over it", args.to.display())));
-    }
+    may_take(&args.to, args.force)?;
     let mut file = aside(args)?;
     let still = match (&args.url, &args.data) {
         (None, Some(dir)) => folder::hold(dir)?,
@@ -81,6 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     let (about, bytes) = read_back(&mut file, &args.to)?;
     let failed = |error: std::io::Error| exit::file(&args.to, "the backup can't be written", error);
     file.as_file().sync_all().map_err(failed)?;
+    may_take(&args.to, args.force)?;
     if args.force {
         file.persist(&args.to).map_err(|error| failed(error.error))?;
     } else {
@@ -89,6 +88,18 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     File::open(parent(&args.to)).and_then(|folder| folder.sync_all()).map_err(failed)?;
     tell(args, &about, bytes)?;
     Ok(Finished::Well)
+}
+
+/// Whether a backup may get this name: a folder, a device or a link never gives way to it.
+fn may_take(to: &Path, is_forced: bool) -> Result<(), Failure> {
+    match std::fs::symlink_metadata(to) {
+        Ok(there) if !there.is_file() => {
+            Err(Failure::File(format!("{}: it is there and no regular file; give another name", to.display())))
+        }
+        Ok(_) if !is_forced => Err(Failure::File(format!("{}: the file exists; --force writes over it", to.display()))),
+        // what can't be looked at can't be written beside either
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn parent(path: &Path) -> &Path {

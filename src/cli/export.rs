@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 NDJSON is one CloudEvents 1.0 object a line, which `seatledger import` reads back; names of people and devices are in it in
-plain text. CSV is for a spreadsheet, Parquet for tools that read columns. Without --data the running service is asked.
+plain text. Its last line says up to where it goes and has the SHA-256 of the lines before it: without it the file was cut. CSV is for a spreadsheet, Parquet for tools that read columns. Without --data the running service is asked.
 
 Examples:
   seatledger export --data ledger-data --tenant contoso --to contoso.ndjson

@@ -10,14 +10,16 @@ use crate::domain::time::Time;
 use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions, Signing};
 use serde_json::json;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Takes every event as it was: times, actors, doors, command ids and reasons. Names of people and devices are sealed under new
 keys; tokens are on record without their secrets, so new ones must be issued. The digest is that of the exported ledger.
+An export that was cut, so that its last line is missing, is refused. One in parts is taken if they go on one from another.
 
 Examples:
   seatledger import --data new-ledger-data --from contoso.ndjson
@@ -37,12 +39,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
+    // until the end: what lies aside is whose claim it is
+    let _claim = Claim::take(&args.data)?;
     let is_taken = std::fs::read_dir(&args.data).is_ok_and(|mut entries| entries.next().is_some());
     if is_taken || args.data.is_file() {
         let what = "it exists and is not empty; an import makes a new folder";
         return Err(Failure::File(format!("{}: {what}", args.data.display())));
     }
-    let aside = aside_of(&args.data)?;
+    let aside = beside(&args.data, ".importing")?;
     // what an import left that was cut; its name is ours
     clear(&aside)?;
     let taken = fill(&aside, &args).await;
@@ -64,11 +68,52 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     Ok(Finished::Well)
 }
 
-fn aside_of(data: &Path) -> Result<PathBuf, Failure> {
+fn beside(data: &Path, ending: &str) -> Result<PathBuf, Failure> {
     let name = data.file_name().ok_or_else(|| Failure::Usage(format!("{} names no folder", data.display())))?;
     let mut aside = OsString::from(name);
-    aside.push(".importing");
+    aside.push(ending);
     Ok(data.with_file_name(aside))
+}
+
+fn parent(data: &Path) -> &Path {
+    data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Only one import into a name may run: another would clear what this one has written aside, and publish what the other writes.
+/// A lock beside the folder, which goes with the process, however that ends.
+struct Claim {
+    path: PathBuf,
+    #[expect(dead_code, reason = "held for its lock")]
+    file: File,
+}
+
+impl Claim {
+    fn take(data: &Path) -> Result<Self, Failure> {
+        let path = beside(data, ".importing.lock")?;
+        let failed = |error: std::io::Error| exit::file(&path, "can't be locked", error);
+        std::fs::create_dir_all(parent(data)).map_err(failed)?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let is_ours = match file.try_lock() {
+            // whoever had it took the file away with him, and the next one has made another
+            Ok(()) => match (file.metadata(), path.metadata()) {
+                (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+                (Err(_), _) | (_, Err(_)) => false,
+            },
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        };
+        if is_ours {
+            return Ok(Self { path, file });
+        }
+        Err(Failure::File(format!("{}: another import into this name is running", data.display())))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // while it is locked; a file that stays is locked again by the next one
+        let _left = std::fs::remove_file(&self.path);
+    }
 }
 
 fn clear(aside: &Path) -> Result<(), Failure> {
@@ -105,9 +150,11 @@ async fn fill(aside: &Path, args: &Args) -> Result<Imported, Failure> {
     let (ledger, taken): (Ledger, _) = work.await.map_err(|error| Failure::File(error.to_string()))??;
     let closed = exit::close(&ledger).await;
     let taken = taken.map_err(|error| match error {
-        ImportError::Unreadable { .. } | ImportError::Broken { .. } | ImportError::Nothing | ImportError::Io(_) => {
-            exit::file(&args.from, "can't be imported", error)
-        }
+        ImportError::Unreadable { .. }
+        | ImportError::Cut { .. }
+        | ImportError::Broken { .. }
+        | ImportError::Nothing
+        | ImportError::Io(_) => exit::file(&args.from, "can't be imported, and nothing of it was kept", error),
         ImportError::NotEmpty | ImportError::Submit(_) | ImportError::Read(_) => Failure::File(error.to_string()),
     })?;
     closed.map(|()| taken)
@@ -120,8 +167,7 @@ fn publish(aside: &Path, data: &Path) -> std::io::Result<()> {
         std::fs::remove_dir(data)?;
     }
     std::fs::rename(aside, data)?;
-    let parent = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    File::open(parent(data))?.sync_all()
 }
 
 #[cfg(test)]
@@ -163,8 +209,13 @@ mod tests {
         // what an import left that was killed
         std::fs::create_dir_all(dir.path().join("new.importing/sled")).unwrap();
 
-        assert!(matches!(run(args(&new, &bad)).await, Err(Failure::File(why)) if why.contains("line 3")));
+        let other = Claim::take(&new).ok().unwrap();
+        assert!(matches!(run(args(&new, &good)).await, Err(Failure::File(why)) if why.contains("another import")));
+        assert!(dir.path().join("new.importing/sled").exists(), "what the other one writes is left alone");
+        drop(other);
+        assert!(matches!(run(args(&new, &bad)).await, Err(Failure::File(why)) if why.contains("line 4")));
         assert!(!new.exists() && !dir.path().join("new.importing").exists());
+        assert!(!dir.path().join("new.importing.lock").exists());
         assert_eq!(run(args(&new, &good)).await.unwrap(), Finished::Well);
         assert!(!dir.path().join("new.importing").exists());
         assert!(matches!(run(args(&new, &good)).await, Err(Failure::File(why)) if why.contains("not empty")));

@@ -1,9 +1,11 @@
-//! HTTP to services that others run, witnesses among them: with time limits, without redirects, over TLS where the URL says so.
+//! HTTP to services that others run, witnesses among them: with time limits, without redirects, over TLS where the URL says so,
+//! through the proxy that the environment names unless they run on this machine.
 //! Not here: what is asked of them.
 
 use super::exit::{self, Failure};
 use std::fs::File;
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
@@ -27,17 +29,20 @@ fn with_provider() -> reqwest::ClientBuilder {
 
 /// Who asks at these URLs, which others serve.
 pub(super) fn client<'u>(
-    mut urls: impl Iterator<Item = &'u str>,
+    urls: impl Iterator<Item = &'u str>,
     ca: Option<&Path>,
     answer_max: Duration,
 ) -> Result<reqwest::Client, Failure> {
+    let urls: Vec<&str> = urls.collect();
     // a machine without certificates can ask where there is no TLS
-    let has_tls = urls.any(|url| url.starts_with("https://"));
+    let has_tls = urls.iter().any(|url| url.starts_with("https://"));
     let client = match ca {
         Some(file) => with_provider().tls_certs_only(certificates(file)?),
         None if has_tls => with_provider(),
         None => without_tls(),
     };
+    // a proxy has no way to this machine, and would read along; one client asks them all
+    let client = if urls.iter().any(|url| is_here(url)) { client.no_proxy() } else { client };
     let client = client
         .timeout(answer_max)
         .redirect(reqwest::redirect::Policy::none())
@@ -68,6 +73,16 @@ pub(super) fn is_url(text: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }
 
+/// Whether a URL is one of this machine.
+fn is_here(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    url.as_ref().and_then(reqwest::Url::host_str).is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let is_local = |address: IpAddr| address.to_canonical().is_loopback() || address.is_unspecified();
+        address.map_or_else(|_| host == "localhost" || host.ends_with(".localhost"), is_local)
+    })
+}
+
 /// With the causes behind it: that a certificate is not trusted stands at their end.
 pub(super) fn in_full(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
@@ -77,4 +92,32 @@ pub(super) fn in_full(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_on_this_machine_is_known_by_its_url() {
+        let here = [
+            "http://127.0.0.1:1/x",
+            "http://127.8.8.8",
+            "http://localhost:8080",
+            "https://a.localhost",
+            "http://[::1]:1",
+        ];
+        for url in here.into_iter().chain(["http://0.0.0.0:1", "http://[::ffff:127.0.0.1]", "http://LOCALHOST"]) {
+            assert!(is_here(url), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1.example",
+            "https://localhost.example",
+            "http://10.0.0.1",
+            "http://[2001:db8::1]",
+            "http://",
+        ] {
+            assert!(!is_here(url), "{url}");
+        }
+    }
 }

@@ -72,7 +72,8 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let latency = Duration::from_millis(args.latency_ms);
     match args.store {
         Store::Apple => {
-            let client = outside::client(std::iter::once("http://"), None, NOTICE_MAX)?;
+            // what it gives notice to is tried out beside it
+            let client = outside::client(std::iter::once("http://localhost"), None, NOTICE_MAX)?;
             let timing = Timing { event_delay: Duration::from_millis(args.event_delay_ms), ..Timing::default() };
             let options = Options {
                 listen: args.listen,

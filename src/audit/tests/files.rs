@@ -6,7 +6,8 @@ use crate::audit::export::{Format, export};
 use crate::domain::command::{Command, Intake};
 use crate::domain::facts::Role;
 use crate::ledger::Ask;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,9 +22,23 @@ async fn an_export_is_one_cloud_event_a_line_and_goes_on_from_any_position() {
     while from <= head {
         from = export(ledger, tenant, from, head.min(from + 76), Format::Ndjson, from > 0, &mut parts).unwrap();
     }
-    assert_eq!(parts, whole);
-    let text = String::from_utf8(whole).unwrap();
+    // each has its end, with what stands before it
+    let events = |text: &[u8]| -> (String, Vec<Value>) {
+        let text = str::from_utf8(text).unwrap();
+        let (ends, events): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.contains("\"type\":\"seatledger.export.ended\""));
+        (events.join("\n") + "\n", ends.iter().map(|end| serde_json::from_str(end).unwrap()).collect())
+    };
+    let (text, ends) = events(&whole);
     assert_eq!(text.lines().count() as u64, head + 1);
+    assert_eq!(ends.len(), 1);
+    let sum = hex::encode(Sha256::digest(&text));
+    assert_eq!(ends[0]["data"], json!({"from": 0, "next_position": head + 1, "sha256": sum}));
+    assert!(whole.starts_with(text.as_bytes()) && whole.ends_with(b"}\n"), "its end is its last line");
+    let (in_parts, ends) = events(&parts);
+    assert_eq!(in_parts, text);
+    assert_eq!(ends[1]["data"]["from"], 77);
+    assert_eq!(ends.last().unwrap()["data"]["next_position"], head + 1);
     for (line, recorded) in text.lines().zip(ledger.events(tenant, 0, usize::MAX).unwrap()) {
         let event: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
         assert!(event.keys().all(|key| key.len() <= 20 && key.bytes().all(|b| b.is_ascii_lowercase())), "{line}");

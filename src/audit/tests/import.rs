@@ -115,6 +115,9 @@ async fn a_history_that_is_not_one_is_refused_at_its_first_bad_place() {
     let mut repeated = lines[..=grant].to_vec();
     repeated.push(&twice);
     let user = at("user_added");
+    let last = lines.len() - 1;
+    let hash = &lines[grant][lines[grant].find("\"contenthash\":\"").unwrap()..][..31];
+    let other_hash = format!("\"contenthash\":\"{}", if hash.ends_with("f") { "0".repeat(16) } else { "f".repeat(16) });
     let bad: Vec<(String, &str)> = vec![
         (String::new(), "no event"),
         ("{}\n".into(), "line 1: missing field"),
@@ -129,7 +132,14 @@ async fn a_history_that_is_not_one_is_refused_at_its_first_bad_place() {
         (replaced(grant, "\"door\":", "\"extra\":1,\"door\":"), "unknown field"),
         (replaced(user, "\"user_name\":", "\"shoe_size\":43,\"user_name\":"), "names"),
         (replaced(user, "\"profile\":", "\"profil\":"), "profile is missing"),
-        (format!("{}\n{{\"specversion\":", lines[0]), "line 2"),
+        (format!("{}\n{{\"specversion\":", lines[0]), "line 2: it was cut off: after 1 events"),
+        (join(&lines[..9]), "line 10: it was cut off: after 9 events"),
+        (join(&lines[..last]), "it was cut off"),
+        (replaced(last, "\"sha256\":\"", "\"sha256\":\"0"), "another SHA-256"),
+        (replaced(last, "\"source\":\"/v1/tenants/acme/", "\"source\":\"/v1/tenants/umbra/"), "missing field"),
+        (join(&[&lines[..9], &lines[last..]].concat()), "where 9 should follow"),
+        (text.replace(hash, &other_hash), "another SHA-256"),
+        (format!("{text}{}\n", lines[last]), "should follow"),
         (format!("{}\n{}\n", lines[0], "x".repeat(300_000)), "longer than"),
     ];
     for (text, said) in bad {
@@ -145,5 +155,34 @@ async fn a_history_that_is_not_one_is_refused_at_its_first_bad_place() {
     let into = world.ledger.clone();
     let taken = tokio::task::spawn_blocking(move || import(&into, &mut text.as_bytes(), &NoProgress)).await.unwrap();
     assert!(matches!(taken, Err(ImportError::NotEmpty)));
+    world.ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_exported_in_parts_is_taken_as_a_whole() {
+    let world = life(32, 250).await;
+    let (ledger, tenant) = (&world.ledger, world.tenant);
+    let whole = exported(&world);
+    let (position, digest) = ledger.digest(tenant).unwrap();
+    let part = |from: u64, to: u64| {
+        let mut bytes = Vec::new();
+        export(ledger, tenant, from, to, Format::Ndjson, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let broke_off: String = whole.split_inclusive('\n').take(40).collect();
+    let second = part(51, position);
+    let without_end: String = second.split_inclusive('\n').take(second.lines().count() - 1).collect();
+    for (text, is_whole) in [
+        (part(0, 50) + &part(51, position), true),
+        (broke_off.clone() + &part(40, position), true),
+        (part(0, 50) + &without_end, false),
+        (broke_off + &part(41, position), false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (copy, taken) = imported(dir.path(), text).await;
+        assert_eq!(taken.is_ok(), is_whole, "{taken:?}");
+        assert!(taken.is_err() || taken.is_ok_and(|taken| taken.digest == digest));
+        copy.stop().await;
+    }
     world.ledger.stop().await;
 }

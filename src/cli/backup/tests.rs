@@ -68,6 +68,18 @@ async fn a_stopped_folder_goes_into_a_file_and_back() {
     assert_eq!(backup(&["--data", data, "--to", to]).unwrap(), Finished::Well);
     assert_eq!(backup(&["--data", data, "--to", to]).unwrap_err().code(), exit::FILE, "the file is there already");
     backup(&["--data", data, "--to", to, "--force", "--with-master-key"]).unwrap();
+    let (folder, link) = (other.path().join("folder"), other.path().join("link"));
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for to in [&folder, &link] {
+        for more in [&[][..], &["--force"]] {
+            let refused = backup(&[&["--data", data, "--to", to.to_str().unwrap()], more].concat()).unwrap_err();
+            assert!(refused.code() == exit::FILE && refused.to_string().contains("no regular file"), "{refused}");
+        }
+    }
+    assert!(link.is_symlink() && folder.is_dir());
+    std::fs::remove_dir(folder).unwrap();
+    std::fs::remove_file(link).unwrap();
     let inside = dir.path().join("b.tar");
     assert_eq!(backup(&["--data", data, "--to", inside.to_str().unwrap()]).unwrap_err().code(), exit::USAGE);
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "nothing lies beside the backup");

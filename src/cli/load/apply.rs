@@ -5,9 +5,10 @@ use super::receipt::Part;
 use super::values::Seats;
 use crate::cli::client::{BATCH_COMMANDS_MAX, CallError, Client, Problem, encode};
 use crate::cli::progress::Progress;
+use crate::cli::sync::changes::taken;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Items in one inventory.
 const ITEMS_MAX: usize = 200;
@@ -109,18 +110,18 @@ impl Apply<'_> {
 
     async fn inventory(&self, plan: &mut Plan, begun_at: u64, progress: &Progress) -> Result<(), CallError> {
         progress.message("pools");
-        let before = self.pools().await?;
+        let mut changed: BTreeSet<String> = BTreeSet::new();
         let items: Vec<Value> = plan.pools.iter().map(|wish| wish.item.clone()).collect();
         let mut refused: BTreeMap<usize, String> = BTreeMap::new();
         let all: Vec<usize> = (0..items.len()).collect();
         for chunk in all.chunks(ITEMS_MAX) {
-            match self.send(&items, chunk, begun_at).await {
-                Ok(()) => {}
+            match self.send(&items, chunk, &plan.keep, begun_at).await {
+                Ok(pools) => changed.extend(pools),
                 // one of them spoils the rest: ask for each
                 Err(CallError::Problem(problem)) if matches!(problem.status, 400 | 409 | 413 | 422) => {
                     for at in chunk {
-                        match self.send(&items, &[*at], begun_at).await {
-                            Ok(()) => {}
+                        match self.send(&items, &[*at], &plan.keep, begun_at).await {
+                            Ok(pools) => changed.extend(pools),
                             Err(CallError::Problem(problem)) if matches!(problem.status, 400 | 409 | 413 | 422) => {
                                 refused.insert(*at, problem.to_string());
                             }
@@ -138,20 +139,15 @@ impl Apply<'_> {
             .iter()
             .enumerate()
             .flat_map(|(at, wish)| {
-                let is_same = |field: &str| {
-                    before.get(&wish.key).and_then(|pool| pool.get(field))
-                        == after.get(&wish.key).and_then(|pool| pool.get(field))
-                };
-                let part = match (refused.get(&at), after.contains_key(&wish.key)) {
+                let pool = after.get(&wish.key).and_then(|pool| pool.get("id")).and_then(Value::as_str);
+                let part = match (refused.get(&at), pool) {
                     (Some(why), _) => Part::Refused { what: "pool", why: why.clone() },
-                    (None, false) => Part::Refused {
+                    (None, None) => Part::Refused {
                         what: "pool",
                         why: "the service took the inventory and skipped this item".into(),
                     },
-                    (None, true) if before.contains_key(&wish.key) && is_same("owned") && is_same("name") => {
-                        Part::Unchanged("pool")
-                    }
-                    (None, true) => Part::Taken("pool"),
+                    (None, Some(pool)) if changed.contains(pool) => Part::Taken("pool"),
+                    (None, Some(_)) => Part::Unchanged("pool"),
                 };
                 let first = wish.rows.first().copied();
                 wish.rows
@@ -165,12 +161,20 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// An inventory states what is; so its key is good for this run's retries only, and a later run states it again.
-    async fn send(&self, items: &[Value], chunk: &[usize], begun_at: u64) -> Result<(), CallError> {
+    /// The pools that it changed. An inventory states what is; so its key is good for this run's retries only, and a later run
+    /// states it again.
+    async fn send(
+        &self,
+        items: &[Value],
+        chunk: &[usize],
+        keep: &[&str],
+        begun_at: u64,
+    ) -> Result<BTreeSet<String>, CallError> {
         let items: Vec<&Value> = chunk.iter().filter_map(|at| items.get(*at)).collect();
-        let body = json!({"complete": false, "language": self.language, "items": items});
+        let body = json!({"complete": false, "language": self.language, "items": items, "keep": keep});
         let key: String = hex::encode(Sha256::digest(format!("{begun_at}\0{body}"))).chars().take(40).collect();
-        self.client.post(&self.path("/inventory"), body, Some(&key)).await.map(|_| ())
+        let answer = self.client.post(&self.path("/inventory"), body, Some(&key)).await?;
+        Ok(taken(self.client, &self.path(""), &answer).await?.changed)
     }
 
     async fn figures(&self, plan: &Plan, holders_stated: u64) -> Result<Figures, CallError> {

@@ -151,7 +151,7 @@ impl Columns {
     /// # Errors
     /// Where a column that is needed, or that was named, is not there.
     pub(super) fn find(list: List, sheet: &Sheet, preset: Preset, mappings: &[Mapping]) -> Result<Self, Failure> {
-        let place = |name: &str| sheet.header.iter().position(|column| plain(column) == plain(name));
+        let place = |name: &str| place(sheet, name);
         let mut found = Vec::new();
         for (field, snipe_it, others) in list.fields() {
             let named = mappings.iter().find(|mapping| {
@@ -159,11 +159,14 @@ impl Columns {
             });
             if let Some(mapping) = named {
                 match place(&mapping.column) {
-                    Some(at) => found.push((*field, at)),
+                    Some(at) => {
+                        found.push((*field, at));
+                        continue;
+                    }
+                    // it may be meant for another list (`all_found`): here the usual names are good
                     None if mapping.list.is_none() => {}
                     None => return Err(missing(list, sheet, &format!("no column {:?}", mapping.column))),
                 }
-                continue;
             }
             let (names, others): (&[&str], &[&str]) = match preset {
                 Preset::SnipeIt => (snipe_it, &[]),
@@ -188,10 +191,38 @@ impl Columns {
         self.found.iter().find(|(name, _)| *name == field).map(|(_, at)| *at)
     }
 
+    pub(super) fn have(&self, field: &str) -> bool {
+        self.place(field).is_some()
+    }
+
     /// The text of a field, `None` where it is blank or has no column.
     pub(super) fn text<'r>(&self, row: &'r Row, field: &str) -> Option<&'r str> {
         self.place(field).map(|at| row.text(at)).filter(|text| !text.is_empty())
     }
+}
+
+/// A mapping for every list that has such a field must have found its column in one of them.
+///
+/// # Errors
+/// Where it did not, with the columns that there are.
+pub(super) fn all_found(mappings: &[Mapping], lists: &[(List, Sheet)]) -> Result<(), Failure> {
+    let is_found = |mapping: &Mapping| {
+        let has_it =
+            |(list, sheet): &(List, Sheet)| list.has(&mapping.field) && place(sheet, &mapping.column).is_some();
+        mapping.list.is_some() || lists.iter().any(has_it)
+    };
+    let Some(Mapping { field, column, .. }) = mappings.iter().find(|mapping| !is_found(mapping)) else {
+        return Ok(());
+    };
+    let columns = lists.iter().map(|(list, sheet)| format!("{} ({}) {:?}", sheet.name, list.name(), sheet.header));
+    let columns = columns.collect::<Vec<_>>().join("; ");
+    Err(Failure::Usage(format!(
+        "--map {field}={column}: no list with a field {field:?} has a column {column:?}; there are {columns}"
+    )))
+}
+
+fn place(sheet: &Sheet, name: &str) -> Option<usize> {
+    sheet.header.iter().position(|column| plain(column) == plain(name))
 }
 
 fn missing(list: List, sheet: &Sheet, what: &str) -> Failure {
@@ -238,6 +269,18 @@ mod tests {
         assert!(fault.contains("no column for \"seats\"") && fault.contains("Quantity"), "{fault}");
         let fault = seats_of("Item name,Quantity", Preset::SnipeIt, &["licenses.seats=Count"]).expect_err("no count");
         assert!(fault.contains("no column \"Count\""), "{fault}");
+        // a mapping that names no list must fit one of them; in the others the usual names are good
+        let sheet = |text: &str| parse("l.csv", text.as_bytes()).expect("a list");
+        let lists = [(List::Licenses, sheet("Item,Seats,Username\n")), (List::People, sheet("Login name,Mail\n"))];
+        let mapped = |text: &str| all_found(&[mapping(text).expect("a mapping")], &lists).map_err(|f| f.to_string());
+        assert_eq!(mapped("user_name=Login name"), Ok(()));
+        let fault = mapped("user_name=Login nmae").expect_err("no such column");
+        assert!(
+            fault.contains("\"Login nmae\"") && fault.contains("\"Username\"") && fault.contains("\"Mail\""),
+            "{fault}"
+        );
+        assert!(mapped("seats=Mail").is_err(), "there is no such field of people");
+        assert_eq!(seats_of("Item,Seats", Preset::Generic, &["seats=Count"]), Ok(Some("7".into())));
         assert!(mapping("colour=Red").expect_err("no field").contains("licenses: item, serial"));
     }
 }

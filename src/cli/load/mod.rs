@@ -4,7 +4,8 @@
 //! What is decided here: one pool per distinct item and serial number (`plan`); who holds a seat and is not in the people
 //! file is taken from the row that names them; who is inactive departs (`deactivated`) before seats are given; a license
 //! that is not reassignable is irrevocable; a date of expiry is noted and not applied unless asked for, since lists count
-//! such seats on; what a list counts as used stands on the receipt, since a seat has a holder. Command ids come from the content, so a second run is all `unchanged`.
+//! such seats on; what a list counts as used stands on the receipt, since a seat has a holder; what it has no column for stays as it
+//! is in pools that are there. Command ids come from the content, so a second run is all `unchanged`.
 
 mod apply;
 mod columns;
@@ -90,9 +91,9 @@ pub(crate) struct Args {
     /// The currency where none stands
     #[arg(long, default_value = "USD", value_name = "CODE")]
     currency: String,
-    /// What kind of licenses these are
-    #[arg(long, value_enum, default_value_t = LicenseType::Offline)]
-    license_type: LicenseType,
+    /// What kind of licenses these are; without it, offline where a pool is new
+    #[arg(long, value_enum)]
+    license_type: Option<LicenseType>,
     /// What becomes of a date of expiry
     #[arg(long, value_enum, default_value_t = EndDates::Note)]
     end_dates: EndDates,
@@ -144,8 +145,8 @@ fn read(args: &Args) -> Result<Plan, Failure> {
         dates: args.dates,
         currency: args.currency.clone(),
         license_type: match args.license_type {
-            LicenseType::Online => "online",
-            LicenseType::Offline => "offline",
+            Some(LicenseType::Online) => "online",
+            Some(LicenseType::Offline) | None => "offline",
         },
         applies_end_dates: args.end_dates == EndDates::Apply,
     };
@@ -156,22 +157,48 @@ fn read(args: &Args) -> Result<Plan, Failure> {
         output::note(&format!("{}: {} rows, {}", sheet.name, sheet.rows.len(), sheet.encoding));
         Ok((sheet, columns))
     };
+    let mut lists = Vec::new();
     if let Some(path) = &args.people {
         let (sheet, columns) = open(List::People, path)?;
         plan.read_people(&sheet, &columns, &reading);
+        lists.push((List::People, sheet));
     }
     if let Some(path) = &args.licenses {
         let (sheet, columns) = open(List::Licenses, path)?;
+        plan.keep = unsaid(&columns, args);
         plan.read_licenses(&sheet, &columns, &reading);
+        lists.push((List::Licenses, sheet));
     }
     if let Some(path) = &args.devices {
         let (sheet, columns) = open(List::Devices, path)?;
         plan.read_devices(&sheet, &columns);
+        lists.push((List::Devices, sheet));
     }
+    columns::all_found(&args.maps, &lists)?;
     if args.dry_run {
         plan.foresee();
     }
     Ok(plan)
+}
+
+/// What a list of licenses does not say of its items, so that it stays as it is in pools that are there.
+fn unsaid(columns: &Columns, args: &Args) -> Vec<&'static str> {
+    let by_column = [
+        ("license_type", args.license_type.is_some()),
+        ("publisher", columns.have("publisher")),
+        ("price", columns.have("cost")),
+        ("irrevocable", columns.have("reassignable")),
+        ("ends_on", columns.have("expires_on") && args.end_dates == EndDates::Apply),
+    ];
+    let without_column = [
+        "distribution_policy",
+        "related_set",
+        "packages",
+        "installed_by",
+        "requires_windows_1511",
+        "private_store_visible",
+    ];
+    by_column.into_iter().filter(|(_, is_said)| !is_said).map(|(field, _)| field).chain(without_column).collect()
 }
 
 async fn send(args: &Args, plan: &mut Plan) -> Result<apply::Figures, Failure> {

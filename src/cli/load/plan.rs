@@ -50,6 +50,8 @@ pub(super) struct Plan {
     pub(super) departures: Vec<Wish>,
     pub(super) devices: Vec<Wish>,
     pub(super) seats: Vec<Wish>,
+    /// What the list of licenses does not say of its items.
+    pub(super) keep: Vec<&'static str>,
     known_people: BTreeMap<String, usize>,
     known_devices: BTreeMap<String, usize>,
     known_pools: BTreeMap<String, usize>,

@@ -1,8 +1,9 @@
 //! A declared inventory from a file, sent to the running service, with a receipt for every item; again whenever the file has
 //! changed, if asked to. Not here: what a row means (`sheet`).
 
+use super::changes::{Taken, taken};
 use super::sheet::{self, Line, Mapping};
-use crate::cli::client::{self, Client};
+use crate::cli::client::{CallError, Client};
 use crate::cli::exit::{self, Failure, Finished};
 use crate::cli::output;
 use crate::cli::serve::stop_signals;
@@ -63,9 +64,9 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
     }
     let is_csv = sending.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let (inventory, lines) = if is_csv {
-        let lines = sheet::read(sending.file, sending.maps)?;
+        let sheet::Read { lines, unsaid } = sheet::read(sending.file, sending.maps)?;
         let items: Vec<&Value> = lines.iter().filter_map(|line| line.item.as_ref().ok()).collect();
-        (json!({"complete": sending.is_complete, "items": items}), lines)
+        (json!({"complete": sending.is_complete, "items": items, "keep": unsaid}), lines)
     } else {
         let text = std::fs::read(sending.file).map_err(|error| exit::file(sending.file, "can't be read", error))?;
         let inventory: Value =
@@ -80,62 +81,47 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
         (inventory, lines)
     };
     let is_readable = lines.iter().all(|line| line.item.is_ok());
-    let before = pools(client, tenant).await?;
-    let answer = if is_readable {
-        Some(client.post(&format!("/v1/tenants/{tenant}/inventory"), inventory, None).await?)
+    let tenant = format!("/v1/tenants/{tenant}");
+    let before = pools(client, &tenant).await?;
+    let taken = if is_readable {
+        let answer = client.post(&format!("{tenant}/inventory"), inventory, None).await?;
+        Some(taken(client, &tenant, &answer).await?)
     } else {
         None
     };
-    let after = if is_readable { pools(client, tenant).await? } else { BTreeMap::new() };
-    let sync = answer.as_ref().and_then(|answer| answer["sync"].as_str());
-    let skipped = match sync {
-        Some(sync) => skipped(client, tenant, sync).await?,
-        None => BTreeMap::new(),
-    };
-    let receipts: Vec<Receipt> =
-        lines.into_iter().map(|line| receipt(line, is_readable, &before, &after, &skipped)).collect();
+    let receipts: Vec<Receipt> = lines.into_iter().map(|line| receipt(line, taken.as_ref(), &before)).collect();
+    let sync = taken.as_ref().and_then(|taken| taken.sync.get("id")?.as_str());
     tell(&receipts, sync, sending.is_json)?;
     Ok(Finished::well_if(receipts.iter().all(|receipt| receipt.outcome != "refused")))
 }
 
-fn receipt(
-    line: Line,
-    is_sent: bool,
-    before: &BTreeMap<String, Value>,
-    after: &BTreeMap<String, Value>,
-    skipped: &BTreeMap<String, String>,
-) -> Receipt {
+fn receipt(line: Line, taken: Option<&Taken>, before: &BTreeMap<String, String>) -> Receipt {
     let key = format!("declared:{}", line.sku);
-    let (outcome, why) = match (line.item, skipped.get(&key)) {
+    let (outcome, why) = match (line.item, taken) {
         (Err(why), _) => ("refused", Some(why)),
-        (Ok(_), _) if !is_sent => ("not sent", Some("another row was refused".to_owned())),
-        (Ok(_), Some(why)) => ("refused", Some(why.clone())),
-        (Ok(_), None) => match (before.get(&key), after.get(&key)) {
-            (None, _) => ("imported", None),
-            (Some(before), Some(after)) if before == after => ("unchanged", None),
-            (Some(_), _) => ("changed", None),
+        (Ok(_), None) => ("not sent", Some("another row was refused".to_owned())),
+        (Ok(_), Some(taken)) => match (skipped(&taken.sync, &key), before.get(&key)) {
+            (Some(why), _) => ("refused", Some(why)),
+            (None, None) => ("imported", None),
+            (None, Some(pool)) if taken.changed.contains(pool) => ("changed", None),
+            (None, Some(_)) => ("unchanged", None),
         },
     };
     Receipt { row: (line.row > 0).then_some(line.row), sku: line.sku, outcome, why }
 }
 
-/// What an inventory can change of a pool, by its key.
-async fn pools(client: &Client, tenant: &str) -> Result<BTreeMap<String, Value>, Failure> {
-    let pools = client.list(&format!("/v1/tenants/{tenant}/pools")).await?;
-    let told = |pool: &Value| {
-        let parts = ["owned", "name", "state", "license_type", "distribution_policy", "publisher"];
-        Some((pool["key"].as_str()?.to_owned(), json!(parts.map(|part| &pool[part]))))
-    };
+/// The pools' ids, by their keys.
+async fn pools(client: &Client, tenant: &str) -> Result<BTreeMap<String, String>, CallError> {
+    let pools = client.list(&format!("{tenant}/pools")).await?;
+    let told = |pool: &Value| Some((pool["key"].as_str()?.to_owned(), pool["id"].as_str()?.to_owned()));
     Ok(pools.iter().filter_map(told).collect())
 }
 
-async fn skipped(client: &Client, tenant: &str, sync: &str) -> Result<BTreeMap<String, String>, Failure> {
-    let sync = client.get(&format!("/v1/tenants/{tenant}/syncs/{}", client::encode(sync))).await?;
-    let told = |entry: &Value| {
-        Some((entry["key"].as_str()?.to_owned(), entry["reason"].as_str().unwrap_or("skipped").to_owned()))
-    };
-    let skipped = sync.get("skipped").and_then(Value::as_array).into_iter().flatten();
-    Ok(skipped.filter_map(told).collect())
+/// Why a sync left an item out, if it did.
+fn skipped(sync: &Value, key: &str) -> Option<String> {
+    let mut skipped = sync.get("skipped").and_then(Value::as_array).into_iter().flatten();
+    let entry = skipped.find(|entry| entry["key"] == key)?;
+    Some(entry["reason"].as_str().unwrap_or("skipped").to_owned())
 }
 
 fn tell(receipts: &[Receipt], sync: Option<&str>, is_json: bool) -> Result<(), Failure> {

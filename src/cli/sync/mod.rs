@@ -1,6 +1,7 @@
 //! `seatledger sync`: has a store read by the running service and waits for the result, or sends a declared inventory from a
 //! file, once or again and again. Not here: how a store is read.
 
+pub(super) mod changes;
 mod file;
 mod sheet;
 
@@ -18,7 +19,8 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 #[command(after_help = "\
 A file is JSON as POST /inventory takes it, or CSV with a row for each item and the columns sku, name, owned (a number, or
 unlimited), license_type (online or offline), publisher, distribution_policy (restricted or open); --map names others. Each row
-has a receipt: imported, changed, unchanged, or refused and why; a file with a refused row is not sent.
+has a receipt: imported, changed, unchanged, or refused and why; a file with a refused row is not sent. What a CSV has no column for
+stays as it is.
 
 Examples:
   seatledger sync microsoft-store --tenant contoso --token-file operator.token

@@ -17,6 +17,17 @@ const FIELDS: [(&str, &[&str]); 6] = [
     ("distribution_policy", &["distribution_policy", "distribution policy", "policy"]),
 ];
 const NEEDED: [&str; 3] = ["sku", "name", "owned"];
+/// What an item has besides, and no column: of pools that are there it stays as it is.
+const WITHOUT_COLUMN: [&str; 8] = [
+    "price",
+    "related_set",
+    "packages",
+    "installed_by",
+    "irrevocable",
+    "requires_windows_1511",
+    "private_store_visible",
+    "ends_on",
+];
 
 /// A field, and the column that a person named for it.
 #[derive(Debug, Clone)]
@@ -43,12 +54,19 @@ pub(super) struct Line {
     pub(super) item: Result<Value, String>,
 }
 
-pub(super) fn read(path: &Path, maps: &[Mapping]) -> Result<Vec<Line>, Failure> {
-    let sheet = source::read(path)?;
-    lines(&sheet, maps).map_err(|fault| exit::file(path, "is no list of what was bought", fault))
+/// A list, and the fields that it does not speak of.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) lines: Vec<Line>,
+    pub(super) unsaid: Vec<&'static str>,
 }
 
-fn lines(sheet: &Sheet, maps: &[Mapping]) -> Result<Vec<Line>, String> {
+pub(super) fn read(path: &Path, maps: &[Mapping]) -> Result<Read, Failure> {
+    let sheet = source::read(path)?;
+    parse(&sheet, maps).map_err(|fault| exit::file(path, "is no list of what was bought", fault))
+}
+
+fn parse(sheet: &Sheet, maps: &[Mapping]) -> Result<Read, String> {
     let place = |name: &str| sheet.header.iter().position(|column| column.eq_ignore_ascii_case(name));
     let mut columns = BTreeMap::new();
     for (field, names) in FIELDS {
@@ -62,9 +80,11 @@ fn lines(sheet: &Sheet, maps: &[Mapping]) -> Result<Vec<Line>, String> {
     if let Some(missing) = NEEDED.iter().find(|field| !columns.contains_key(*field)) {
         return Err(format!("no column for {missing:?}; the header names {}", sheet.header.join(", ")));
     }
+    let optional = FIELDS.iter().map(|(field, _)| *field).filter(|field| !columns.contains_key(field));
+    let unsaid = optional.chain(WITHOUT_COLUMN).collect();
     let mut seen = BTreeMap::new();
     let rows = sheet.rows.iter().filter(|row| !row.is_blank());
-    Ok(rows
+    let lines = rows
         .map(|row| {
             let text = |field: &str| columns.get(field).map_or("", |at| row.text(*at));
             let sku = text("sku").to_owned();
@@ -74,7 +94,8 @@ fn lines(sheet: &Sheet, maps: &[Mapping]) -> Result<Vec<Line>, String> {
             };
             Line { row: row.number, sku, item }
         })
-        .collect())
+        .collect();
+    Ok(Read { lines, unsaid })
 }
 
 fn item<'r>(row: &'r Row, text: impl Fn(&str) -> &'r str) -> Result<Value, String> {
@@ -119,7 +140,7 @@ mod tests {
 
     fn read(text: &str, maps: &[&str]) -> Result<Vec<Line>, String> {
         let maps: Vec<_> = maps.iter().map(|text| mapping(text).unwrap()).collect();
-        lines(&source::parse("list.csv", text.as_bytes()).unwrap(), &maps)
+        parse(&source::parse("list.csv", text.as_bytes()).unwrap(), &maps).map(|read| read.lines)
     }
 
     #[test]
@@ -161,6 +182,9 @@ mod tests {
         let named = read(text, &["sku=Artikel", "name=Bezeichnung", "owned=Stück"]).unwrap();
         assert_eq!(named[0].item.as_ref().unwrap()["owned"], 3);
         assert!(read(text, &["sku=Nummer"]).unwrap_err().contains("no column \"Nummer\""));
+        let sheet = source::parse("list.csv", b"sku,name,owned,publisher\nA,Editor,3,Contoso\n").unwrap();
+        let unsaid = parse(&sheet, &[]).unwrap().unsaid;
+        assert_eq!(unsaid, [&["license_type", "distribution_policy"], &WITHOUT_COLUMN[..]].concat());
         assert!(mapping("colour=Farbe").unwrap_err().contains("license_type"));
     }
 }

@@ -200,10 +200,12 @@ pub(in crate::http) struct ExportQuery {
     proof: Option<bool>,
 }
 
-/// The history as a file: CloudEvents 1.0, one a line, CSV, or Parquet. A transfer of lines that broke off goes on with `from`; a
-/// Parquet file without its end can't be read. With `proof=true` an evidence bundle of at most 10,000 events, which `type`,
-/// `pool`, `user` and the like may choose: a tar of the events in words, the record and the inclusion proof of each, the signed
-/// head, keys, the format's documents and a reader. It is checked with `seatledger verify-bundle`, or without us.
+/// The history as a file: CloudEvents 1.0, one a line, CSV, or Parquet. The last of those lines is none of the history: its type is
+/// `seatledger.export.ended`, and its `data` has `from`, `next_position` and `sha256` of the lines before it, each with its line feed;
+/// without it the file was cut. A transfer of lines that broke off goes on with `from`; a Parquet file without its end can't be read.
+/// With `proof=true` an evidence bundle of at most 10,000 events, which `type`, `pool`, `user` and the like may choose: a tar of the
+/// events in words, the record and the inclusion proof of each, the signed head, keys, the format's documents and a reader. It is
+/// checked with `seatledger verify-bundle`, or without us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
     params(("tenant" = String, Path), ExportQuery, ChosenQuery, ReadQuery),
     responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Binary = "application/x-tar"), (Binary = "application/vnd.apache.parquet"))),

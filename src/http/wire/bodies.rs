@@ -247,6 +247,27 @@ pub(crate) struct InventoryBody {
     pub(crate) language: Option<Word>,
     #[schema(max_items = 10_000)]
     pub(crate) items: Vec<ItemBody>,
+    /// What this list does not speak of: it stays as it is in pools that are there, whatever their items say
+    #[serde(default)]
+    #[schema(max_items = 11)]
+    pub(crate) keep: Vec<ItemField>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ItemField {
+    LicenseType,
+    Publisher,
+    DistributionPolicy,
+    Price,
+    RelatedSet,
+    Packages,
+    InstalledBy,
+    Irrevocable,
+    #[serde(rename = "requires_windows_1511")]
+    RequiresWindows1511,
+    PrivateStoreVisible,
+    EndsOn,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -2,24 +2,36 @@
 
 use super::super::auth::Caller;
 use super::super::problem::Problem;
-use super::bodies::{InventoryBody, ItemBody};
+use super::bodies::{InventoryBody, ItemBody, ItemField};
 use super::text::Label;
 use super::{money, within};
 use crate::domain::command::{Inventory, InventoryItem};
 use crate::domain::facts::PoolDetails;
 use crate::domain::key::Provider;
+use crate::domain::state::Pool;
 use serde_json::Value;
 
 const ITEMS_MAX: u64 = 10_000;
+const ITEM_FIELDS: u64 = 11;
 const PACKAGES_MAX: u64 = 64;
 const PACKAGE_BYTES_MAX: u64 = 4096;
 
 pub(super) fn declared(caller: &Caller, body: InventoryBody) -> Result<Inventory, Problem> {
     within("items", body.items.len() as u64, 0, ITEMS_MAX)?;
+    within("keep", body.keep.len() as u64, 0, ITEM_FIELDS)?;
     let language = match body.language {
         Some(tag) => language(&tag.0)?,
         None => caller.service.ledger.read(caller.tenant, |view| view.state.settings.language.clone())?,
     };
+    let mut items: Vec<InventoryItem> = body.items.into_iter().map(item).collect::<Result<_, _>>()?;
+    if !body.keep.is_empty() {
+        caller.service.ledger.read(caller.tenant, |view| {
+            for item in &mut items {
+                let pool = view.state.pool_keys.get(&item.key).map(|id| view.state.pool(id));
+                pool.into_iter().for_each(|pool| keep(item, pool, &language, &body.keep));
+            }
+        })?;
+    }
     Ok(Inventory {
         provider: Provider::Declared,
         is_complete: body.complete,
@@ -27,8 +39,30 @@ pub(super) fn declared(caller: &Caller, body: InventoryBody) -> Result<Inventory
         language,
         pages: 1,
         part: None,
-        items: body.items.into_iter().map(item).collect::<Result<_, _>>()?,
+        items,
     })
+}
+
+/// What is recorded of a pool, in the place of what its item says.
+fn keep(item: &mut InventoryItem, pool: &Pool, language: &str, fields: &[ItemField]) {
+    for field in fields {
+        match field {
+            ItemField::LicenseType => item.details.license_type = pool.details.license_type,
+            ItemField::Publisher => {
+                let named = pool.names.get(language).or_else(|| pool.names.values().next());
+                item.publisher = named.and_then(|named| named.publisher.clone());
+            }
+            ItemField::DistributionPolicy => item.distribution_policy = pool.distribution_policy,
+            ItemField::Price => item.price = pool.price.clone(),
+            ItemField::RelatedSet => item.details.related_set = pool.details.related_set.clone(),
+            ItemField::Packages => item.packages = pool.packages.clone(),
+            ItemField::InstalledBy => item.details.installed_by = pool.details.installed_by,
+            ItemField::Irrevocable => item.details.is_irrevocable = pool.details.is_irrevocable,
+            ItemField::RequiresWindows1511 => item.details.requires_windows_1511 = pool.details.requires_windows_1511,
+            ItemField::PrivateStoreVisible => item.is_private_store_visible = pool.is_private_store_visible,
+            ItemField::EndsOn => item.ends_on = pool.ends_on,
+        }
+    }
 }
 
 /// A language tag in the shape of BCP 47.
