@@ -47,6 +47,37 @@ fn the_same_lists_loaded_again_are_unchanged_row_by_row() {
     assert_eq!(rows(&load(&data, &lists, &[])), [10, 1, 9, 0, 0]);
 }
 
+#[test]
+fn what_was_refused_is_asked_anew_and_what_was_answered_before_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let list =
+        |seats: u32| format!("Item name,serial number,seats,Username\nPaint,K1,{seats},ada\nPaint,K1,{seats},bob\n");
+    let first = load_with_refusals(&data, "generic", &[("licenses", &list(1))], &["--create"]);
+    assert_eq!(rows(&first), [2, 1, 0, 1, 0]);
+    let still = load_with_refusals(&data, "generic", &[("licenses", &list(1))], &[]);
+    assert_eq!(rows(&still), [2, 0, 1, 1, 0]);
+    let path = folder.path().join("licenses.csv");
+    std::fs::write(&path, list(2)).expect("written");
+    let lists = [("--licenses", path.as_path())];
+    // two seats are there by now: both rows bring something
+    let second = load(&data, &lists, &[]);
+    assert_eq!(rows(&second), [2, 2, 0, 0, 0]);
+    assert_eq!([&second["figures"]["seats_held"], &second["figures"]["seats_free"]], [2, 0]);
+    let third = load(&data, &lists, &[]);
+    assert_eq!(rows(&third), [2, 0, 2, 0, 0]);
+    let notes = third["receipts"][0]["notes"].to_string();
+    assert!(notes.contains("in an earlier load"), "{notes}");
+    let (_, printed, _) = run_program(&[
+        "load",
+        "--data",
+        data.to_str().expect("a plain path"),
+        "--licenses",
+        path.to_str().expect("a plain path"),
+    ]);
+    assert!(printed.contains("--run NAME"), "{printed}");
+}
+
 /// `load` of lists with a row that is refused: it ends with 1, and everything else is in the ledger.
 fn load_with_refusals(data: &std::path::Path, preset: &str, lists: &[(&str, &str)], more: &[&str]) -> Value {
     let folder = data.parent().expect("a folder around it");

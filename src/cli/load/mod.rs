@@ -4,7 +4,8 @@
 //! What is decided here: one pool per distinct item and serial number (`plan`); who holds a seat and is not in the people
 //! file is taken from the row that names them; who is inactive departs (`deactivated`) before seats are given; a license
 //! that is not reassignable is irrevocable; a date of expiry is noted and not applied unless asked for, since lists count
-//! such seats on; what a list counts as used stands on the receipt, since a seat has a holder. Command ids come from the content, so a second run is all `unchanged`.
+//! such seats on; what a list counts as used stands on the receipt, since a seat has a holder. Command ids come
+//! from the content, so a second run is all `unchanged`; what was refused is asked anew under an id of the run's own.
 
 mod apply;
 mod columns;
@@ -99,7 +100,7 @@ pub(crate) struct Args {
     /// The language of the items' names
     #[arg(long, default_value = "en-US", value_name = "TAG")]
     language: String,
-    /// Another name makes the same lists be asked again, after other changes
+    /// Another name makes everything be asked anew, as after changes from elsewhere; without one, only what was refused is
     #[arg(long, default_value = "", value_name = "NAME")]
     run: String,
     /// Read and judge the lists, and send nothing
