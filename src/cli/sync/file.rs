@@ -39,19 +39,36 @@ pub(super) async fn run(
     };
     let stop = stop_signals().map_err(|error| Failure::File(format!("signals can't be listened for: {error}")))?;
     tokio::pin!(stop);
-    let mut last = None;
+    let (mut last, mut is_missing) = (None, false);
     loop {
-        let bytes = tokio::fs::read(sending.file).await.ok();
-        if bytes.is_some() && bytes != last {
-            // a file that is wrong now may be right the next time
-            match send(client, tenant, sending).await {
-                Ok(_) => last = bytes,
-                Err(failure) => output::complain(&failure.to_string()),
+        let round = async {
+            match tokio::fs::read(sending.file).await {
+                Ok(bytes) => {
+                    if std::mem::take(&mut is_missing) {
+                        output::note(&format!("{}: it can be read again", sending.file.display()));
+                    }
+                    if last.as_ref() != Some(&bytes) {
+                        // a file that is wrong now may be right the next time
+                        match send(client, tenant, sending).await {
+                            Ok(_) => last = Some(bytes),
+                            Err(failure) => output::complain(&failure.to_string()),
+                        }
+                    }
+                }
+                // said once: it may be missing for long
+                Err(error) => {
+                    if !std::mem::replace(&mut is_missing, true) {
+                        let what = "can't be read, and is looked for again and again";
+                        output::complain(&exit::file(sending.file, what, error).to_string());
+                    }
+                }
             }
-        }
+            tokio::time::sleep(every).await;
+        };
         tokio::select! {
+            biased;
             _ = &mut stop => return Ok(Finished::Well),
-            () = tokio::time::sleep(every) => {}
+            () = round => {}
         }
     }
 }
