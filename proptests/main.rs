@@ -32,6 +32,7 @@ mod reviews;
 mod rot;
 mod rotation;
 mod seed;
+mod stopping;
 mod store_connectors;
 mod store_simulators;
 mod stores;

@@ -29,6 +29,7 @@ mod review;
 mod rotate;
 mod serve;
 mod spawned;
+mod stopping;
 mod store_simulator;
 mod stores;
 mod sync;
@@ -54,6 +55,7 @@ Exit codes:
   4  the token is not good for this
   5  a file or the data folder can't be read, written or trusted
   70 the log has stopped: what was acknowledged is kept, and the next start finds out the rest
+  130, 143  stopped by Ctrl-C, by SIGTERM; serve, demo, witness and sync --every end with 0 then
 
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080

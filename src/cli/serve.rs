@@ -122,6 +122,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     store_sync_seconds: Option<u64>,
+    /// The process that started this one, and with whose end it is to stop
+    #[arg(long, hide = true, value_name = "PID")]
+    #[serde(skip)]
+    end_with: Option<i32>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -142,6 +146,7 @@ fn without_huge_pages() {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
+    args.end_with.map_or(Ok(()), super::stopping::end_with)?;
     telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
     let connections_max = descriptors::connections(config.connections_max);
     let metrics = telemetry::start_metrics().map_err(Failure::File)?;

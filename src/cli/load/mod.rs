@@ -18,6 +18,7 @@ mod vendors;
 use super::client::Access;
 use super::exit::{Failure, Finished};
 use super::output;
+use super::stopping::unless_stopped;
 use columns::{Columns, List, Mapping, Preset};
 use plan::{Plan, Reading};
 use receipt::{Count, Outcome};
@@ -179,8 +180,9 @@ async fn send(args: &Args, plan: &mut Plan) -> Result<apply::Figures, Failure> {
     let Some(folder) = &args.data else {
         return apply_to(args, plan, &args.access.client()?).await;
     };
-    let service = super::spawned::Spawned::start(folder, &super::spawned::Options::default()).await?;
-    let figures = apply_to(args, plan, service.client()).await;
+    let options = super::spawned::Options::default();
+    let service = unless_stopped(super::spawned::Spawned::start(folder, &options)).await?;
+    let figures = unless_stopped(apply_to(args, plan, service.client())).await;
     service.stop().await?;
     figures
 }
