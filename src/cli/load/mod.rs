@@ -78,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long)]
     create: bool,
     /// Load into the data folder of a stopped service, which is started for as long as it takes
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "token_file"])]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A column for a field, as in licenses.seats=Quantity
     #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = columns::mapping)]
