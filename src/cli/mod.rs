@@ -2,6 +2,7 @@
 //!
 //! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
 
+mod aside;
 mod backup;
 mod bench;
 mod certificate;

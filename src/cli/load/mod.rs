@@ -117,10 +117,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let mut plan = read(&args)?;
+    let report = args.report.as_deref().map(|path| receipt::open_report(path).map(|file| (path, file))).transpose()?;
     let figures = if args.dry_run { None } else { Some(send(&args, &mut plan).await?) };
-    if let Some(path) = &args.report {
-        receipt::write_report(path, &plan.receipts)?;
-    }
+    // told after the totals, which are had once as well
+    let reported = report.map_or(Ok(()), |(path, file)| receipt::write_report(path, file, &plan.receipts));
     let total = Count::of(plan.receipts.iter());
     let is_equal = figures.as_ref().is_none_or(|figures| figures.differences.is_empty());
     if args.json {
@@ -138,7 +138,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             output::line(&format!("\n{}", compare(figures)))?;
         }
     }
-    Ok(Finished::well_if(total.of_outcome(Outcome::Refused) == 0 && is_equal))
+    reported.map(|()| Finished::well_if(total.of_outcome(Outcome::Refused) == 0 && is_equal))
 }
 
 fn read(args: &Args) -> Result<Plan, Failure> {
