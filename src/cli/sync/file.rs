@@ -73,13 +73,16 @@ pub(super) async fn run(
     }
 }
 
+pub(super) fn is_csv(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
 async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Finished, Failure> {
     let size = std::fs::metadata(sending.file).map_err(|error| exit::file(sending.file, "can't be read", error))?.len();
     if size > FILE_BYTES_MAX {
         return Err(exit::file(sending.file, "is too large", format!("it has more than {FILE_BYTES_MAX} bytes")));
     }
-    let is_csv = sending.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let (inventory, lines) = if is_csv {
+    let (inventory, lines) = if is_csv(sending.file) {
         let lines = sheet::read(sending.file, sending.maps)?;
         let items: Vec<&Value> = lines.iter().filter_map(|line| line.item.as_ref().ok()).collect();
         (json!({"complete": sending.is_complete, "items": items}), lines)
