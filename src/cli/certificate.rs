@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     access: Access,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// Where the period begins
     #[arg(long, value_name = "POINT")]

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     master_key: MasterKey,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// ndjson, csv, or parquet of a program that is built with it
     #[arg(long, default_value = "ndjson", value_name = "FORMAT")]
