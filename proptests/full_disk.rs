@@ -82,6 +82,9 @@ fn while_the_disk_is_low_people_depart_and_nothing_else_is_taken() {
 
     disk.limit(disk.used_bytes() + floor / 2);
     wait_until_ready(&service, false);
+    let metrics = service.root().get("/metrics").text;
+    let free = metrics.lines().find_map(|line| line.strip_prefix("seatledger_disk_free_bytes ")?.parse::<u64>().ok());
+    assert!(free.is_some_and(|free| free < floor), "{metrics}");
     let head = t.head();
     let low = t.put("/users/eve@example.org", json!({"user_name": "eve@example.org"}));
     assert!(low.header("retry-after").is_some());

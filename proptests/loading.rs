@@ -47,6 +47,81 @@ fn the_same_lists_loaded_again_are_unchanged_row_by_row() {
     assert_eq!(rows(&load(&data, &lists, &[])), [10, 1, 9, 0, 0]);
 }
 
+#[test]
+fn what_was_refused_is_asked_anew_and_what_was_answered_before_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let list =
+        |seats: u32| format!("Item name,serial number,seats,Username\nPaint,K1,{seats},ada\nPaint,K1,{seats},bob\n");
+    let first = load_with_refusals(&data, "generic", &[("licenses", &list(1))], &["--create"]);
+    assert_eq!(rows(&first), [2, 1, 0, 1, 0]);
+    let still = load_with_refusals(&data, "generic", &[("licenses", &list(1))], &[]);
+    assert_eq!(rows(&still), [2, 0, 1, 1, 0]);
+    let path = folder.path().join("licenses.csv");
+    std::fs::write(&path, list(2)).expect("written");
+    let lists = [("--licenses", path.as_path())];
+    // two seats are there by now: both rows bring something
+    let second = load(&data, &lists, &[]);
+    assert_eq!(rows(&second), [2, 2, 0, 0, 0]);
+    assert_eq!([&second["figures"]["seats_held"], &second["figures"]["seats_free"]], [2, 0]);
+    let third = load(&data, &lists, &[]);
+    assert_eq!(rows(&third), [2, 0, 2, 0, 0]);
+    let notes = third["receipts"][0]["notes"].to_string();
+    assert!(notes.contains("in an earlier load"), "{notes}");
+    // a folder that is named prevails over a service that the environment names
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().env("SEATLEDGER_URL", "http://127.0.0.1:1").env("SEATLEDGER_TOKEN_FILE", "none");
+    program.arg("load").arg("--data").arg(&data).arg("--licenses").arg(&path);
+    let output = program.output().expect("the program runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("--run NAME"), "{output:?}");
+}
+
+#[test]
+fn a_report_that_can_not_be_written_is_told_before_anything_is_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let path = folder.path().join("people.csv");
+    std::fs::write(&path, PEOPLE).expect("written");
+    let [data, path] = [&data, &path].map(|path| path.to_str().expect("a plain path"));
+    let said = |report: &str| run_program(&["load", "--data", data, "--people", path, "--create", "--report", report]);
+    let (code, printed, complaint) = said(&format!("{data}/nowhere/r.csv"));
+    assert!(code == Some(5) && complaint.contains("r.csv"), "{printed}{complaint}");
+    assert!(!std::path::Path::new(data).exists(), "nothing was begun");
+    // one that fails at the end: the totals are there
+    let (code, printed, complaint) = said("/dev/full");
+    assert!(code == Some(5) && complaint.contains("/dev/full"), "{complaint}");
+    assert!(printed.lines().any(|line| line.starts_with("total")), "{printed}");
+}
+
+#[test]
+fn an_export_that_can_not_be_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let path = folder.path().join("people.csv");
+    std::fs::write(&path, PEOPLE).expect("written");
+    load(&data, &[("--people", &path)], &["--create"]);
+    let head = replay(&data)["default"].0;
+    let to = folder.path().join("history.csv");
+    let [data, to] = [&data, &to].map(|path| path.to_str().expect("a plain path"));
+    let export = |more: &[&str]| {
+        let whole = ["export", "--data", data, "--tenant", "default", "--format", "csv"];
+        run_program(&[&whole, more].concat())
+    };
+    let (next, behind) = ((head + 1).to_string(), (head + 2).to_string());
+    for (code, more) in [(2, ["--from", "5", "--until", "3"]), (1, ["--to", to, "--from", &behind])] {
+        let (ended, printed, complaint) = export(&more);
+        assert!(ended == Some(code) && printed.is_empty(), "{more:?}: {printed}{complaint}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "the data and the list");
+    assert_eq!(export(&["--from", &next]).0, Some(0), "an export that has all goes on with nothing");
+    assert_eq!(export(&["--to", to]).0, Some(0));
+    let lines = std::fs::read_to_string(to).expect("an export").lines().count();
+    assert_eq!(lines as u64, head + 2, "a header, and a line for each position");
+    let (ended, _, complaint) = export(&["--to", to]);
+    assert!(ended == Some(5) && complaint.contains("it exists"), "{complaint}");
+}
+
 /// `load` of lists with a row that is refused: it ends with 1, and everything else is in the ledger.
 fn load_with_refusals(data: &std::path::Path, preset: &str, lists: &[(&str, &str)], more: &[&str]) -> Value {
     let folder = data.parent().expect("a folder around it");

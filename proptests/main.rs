@@ -33,6 +33,7 @@ mod reviews;
 mod rot;
 mod rotation;
 mod seed;
+mod stopping;
 mod store_connectors;
 mod store_simulators;
 mod stores;

@@ -1,8 +1,10 @@
 //! What the service may be told: defaults, then a file, then the environment, then flags; the last word counts. The only
 //! reader of the environment. Not here: what any of it does.
 
+mod environment;
+
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -133,47 +135,7 @@ impl Default for Config {
     }
 }
 
-/// What may stand in the environment, each as `SEATLEDGER_<NAME>`.
-const ENVIRONMENT: &[&str] = &[
-    "data",
-    "listen",
-    "clock",
-    "log_format",
-    "log",
-    "root_token",
-    "master_key",
-    "master_key_file",
-    "connections_max",
-    "requests_per_second",
-    "stranger_requests_per_second",
-    "body_bytes_max",
-    "bulk_bytes_max",
-    "head_seconds_max",
-    "request_seconds_max",
-    "drain_seconds_max",
-    "disk_floor_bytes",
-    "segment_bytes",
-    "sled_cache_bytes",
-    "checkpoint_seconds",
-    "scrub_seconds",
-    "log_name",
-    "log_key_file",
-    "sign_seconds",
-    "witnesses",
-    "witness_quorum",
-    "witness_ca",
-    "quorum_seconds_max",
-    "timestamp_url",
-    "timestamp_ca",
-    "store_credentials",
-    "store_ca",
-    "store_urls",
-    "store_sync_seconds",
-    "store_pause_seconds",
-    "store_agree_seconds",
-];
-
-/// Secrets are taken as they are written, also where they look like numbers.
+/// An error must not show one.
 const SECRETS: &[&str] = &["root_token", "master_key", "log_key", "store_credentials"];
 
 /// Puts the layers together; `flags` holds only what was said on the command line.
@@ -191,15 +153,9 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
         is_toml(&text).map_err(|why| format!("{}: {why}", file.display()))?;
         layers = layers.merge(Toml::file_exact(file));
     }
-    layers =
-        layers.merge(Env::prefixed("SEATLEDGER_").only(ENVIRONMENT).filter(|key| !SECRETS.iter().any(|s| key == s)));
-    for name in SECRETS {
-        let variable = format!("SEATLEDGER_{}", name.to_uppercase());
-        #[expect(clippy::disallowed_methods, reason = "this file is the reader of the environment")]
-        if let Ok(value) = std::env::var(&variable) {
-            layers = layers.merge(Serialized::default(name, value));
-        }
-    }
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
+    let environment = environment::read(std::env::vars_os())?;
+    layers = layers.merge(environment);
     let config: Config = layers.merge(Serialized::defaults(flags)).extract().map_err(|error| {
         // an error of a secret would show it, and a command may have one among its words
         let is_secret = |part: &&String| SECRETS.contains(&part.as_str()) || part.ends_with("_command");

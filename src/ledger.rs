@@ -77,6 +77,8 @@ pub struct LedgerOptions {
 pub struct Health {
     pub is_stopped: bool,
     pub is_disk_low: bool,
+    /// On the file system of the data folder, as of a moment ago.
+    pub disk_free_bytes: u64,
     pub jump: Option<Jump>,
     pub is_clock_manual: bool,
     pub jobs_waiting: usize,
@@ -413,6 +415,7 @@ impl Ledger {
         Health {
             is_stopped: gauges.is_stopped.load(Ordering::Relaxed) || self.failure().is_some(),
             is_disk_low: self.0.writer.reader().is_disk_low(),
+            disk_free_bytes: self.0.writer.reader().free_bytes(),
             jump: self.0.clock.jumped(),
             is_clock_manual: self.0.clock.is_manual(),
             jobs_waiting: gauges.waiting.load(Ordering::Relaxed),

@@ -183,4 +183,12 @@ fn a_list_of_logs_that_is_none_keeps_a_witness_from_starting_and_is_named() {
     let nowhere = place.path().join("nowhere");
     let said = refused("witness", &data, &["--name", "w", "--logs", nowhere.to_str().expect("a path")], &[]);
     assert!(said.contains("nowhere"), "{said}");
+    // a name is no URL, and is for good
+    assert!(start("http://witness.example/w1", b"").contains("without its scheme"));
+    fs::write(&logs, "").expect("written");
+    drop(crate::witness::Witness::named(place.path(), "127.0.0.1:0", "witness.example/w1"));
+    let folder = place.path().join("witness");
+    let said = refused("witness", &folder, &["--name", "witness.example/w2", "--logs", &path], &[]);
+    assert!(said.contains("witness.example/w1") && said.contains("can't become"), "{said}");
+    drop(crate::witness::Witness::named(place.path(), "127.0.0.1:0", "witness.example/w1"));
 }

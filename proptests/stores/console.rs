@@ -79,12 +79,19 @@ fn a_store_is_linked_read_and_compared_and_no_secret_is_printed() {
     let drift = console.ends(1, &["drift"]);
     assert!(drift.contains("store_used"), "{drift}");
     let sync = held.split("--confirm ").nth(1).expect("the command is named").trim();
-    let said = console.ends(0, &["sync", "--confirm", sync]);
-    assert!(said.contains("confirmed: 2 seats released"), "{said}");
+    let said: Value = serde_json::from_str(&console.ends(0, &["sync", "--confirm", sync, "--json"])).expect("JSON");
+    assert_eq!(said["released"], 2, "{said}");
     assert_eq!(tenant.get(&format!("/pools/{}", encode(POOL))).ok()["foreign"], 0);
 
     let list: Value = serde_json::from_str(&console.ends(0, &["stores", "--json"])).expect("JSON");
     assert_eq!(list[0]["connector"]["running"], true, "{list}");
+    let begun = console.ends(0, &["sync", "microsoft-store", "--dry-run", "--no-wait", "--json"]);
+    let begun: Value = serde_json::from_str(&begun).expect("JSON");
+    let id = begun["sync"].as_str().expect("a sync").to_owned();
+    super::eventually(|| {
+        let state = tenant.get(&format!("/syncs/{id}")).ok()["state"].clone();
+        if state == "running" { Err(state) } else { Ok(()) }
+    });
     store
         .simulator
         .switches()
@@ -121,6 +128,10 @@ fn an_inventory_from_a_file_has_a_receipt_for_every_row_and_is_sent_again_when_i
     };
     let whole = json!({"complete": false, "items": [item("B1", false), item("B2", true)]}).to_string();
     let whole = file(folder.path(), "inventory.json", &whole);
+    for flag in [&["--complete"][..], &["--map", "name=Title"]] {
+        let said = console.ends(2, &[&["sync", "--file", &whole], flag].concat());
+        assert!(said.contains(flag[0]) && said.contains("CSV"), "{said}");
+    }
     let said = console.ends(1, &["sync", "--file", &whole]);
     assert!(said.contains("B2: refused: encrypted-package") && said.contains("1 imported, 1 refused"), "{said}");
 

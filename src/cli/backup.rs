@@ -6,6 +6,7 @@ use super::exit::{self, Failure, Finished};
 use super::folder;
 use super::output::{self, grouped};
 use super::progress::{Progress, Steps};
+use super::stopping::remove_when_stopped;
 use crate::ledger::backup::{About, backup_folder};
 use crate::ledger::restore::check;
 use crate::vault::MASTER_KEY_FILE;
@@ -115,7 +116,9 @@ fn aside(args: &Args) -> Result<NamedTempFile, Failure> {
     if is_inside {
         return Err(Failure::Usage("a backup must not lie in the folder that it is a backup of".into()));
     }
-    tempfile::Builder::new().prefix(".seatledger-backup-").tempfile_in(folder).map_err(failed)
+    let file = tempfile::Builder::new().prefix(".seatledger-backup-").tempfile_in(folder).map_err(failed)?;
+    remove_when_stopped(file.path())?;
+    Ok(file)
 }
 
 fn write(dir: &Path, with_master_key: bool, file: &mut NamedTempFile, to: &Path) -> Result<(), Failure> {

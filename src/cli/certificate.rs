@@ -1,10 +1,9 @@
 //! `seatledger certificate`: a signed certificate of a running service, as a file. Not here: checking one
 //! (`verify_certificate.rs`).
 
+use super::aside::Aside;
 use super::client::{self, Access};
-use super::exit::{self, Failure, Finished};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use super::exit::{Failure, Finished};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +19,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     access: Access,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// Where the period begins
     #[arg(long, value_name = "POINT")]
@@ -46,12 +45,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     client.download(&path, &mut file).await?;
     // nothing is left behind of one that could not be had
     match &args.out {
-        Some(path) => {
-            let made = File::options().write(true).create_new(true).open(path);
-            let mut out = BufWriter::new(made.map_err(|error| exit::file(path, "can't be made", error))?);
-            let written = out.write_all(&file).and_then(|()| out.flush());
-            written.map_err(|error| exit::file(path, "can't be written", error))?;
-        }
+        Some(path) => Aside::of(path)?.write(&file)?,
         None => super::output::write(&file)?,
     }
     Ok(Finished::Well)

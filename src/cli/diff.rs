@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     access: Access,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// One of the two points; given twice
     #[arg(long, required = true, value_name = "POINT")]

@@ -43,6 +43,9 @@ pub(crate) enum Failure {
     /// What was acknowledged is in the journal; what the log could not do at its end the next start does.
     #[error("the log has stopped: {0}")]
     LogStopped(String),
+    /// By the signal of this name.
+    #[error("stopped by {0}")]
+    Stopped(&'static str),
     /// Whoever read our output has closed it. No fault, and nothing to say.
     #[error("the reader of the output is gone")]
     ReaderGone,
@@ -58,6 +61,9 @@ impl Failure {
             Self::NotAllowed(_) => NOT_ALLOWED,
             Self::File(_) => FILE,
             Self::LogStopped(_) => EXIT_LOG_STOPPED,
+            // as a shell tells of a process that a signal ended
+            Self::Stopped("SIGINT") => 130,
+            Self::Stopped(_) => 143,
         }
     }
 }

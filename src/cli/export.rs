@@ -1,6 +1,7 @@
 //! `seatledger export`: a tenant's history as a file, from a stopped service's folder or a running service. Not here: its
 //! form (`audit::export`).
 
+use super::aside::Aside;
 use super::client::{self, Access};
 use super::exit::{self, Failure, Finished};
 use super::folder::{self, MasterKey};
@@ -9,7 +10,6 @@ use super::progress::Steps;
 use crate::audit::columns;
 use crate::audit::export::{ExportError, Format, export};
 use crate::ledger::{Clock, Ledger, LedgerOptions, LogOptions, Signing};
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     master_key: MasterKey,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// ndjson, csv, or parquet of a program that is built with it
     #[arg(long, default_value = "ndjson", value_name = "FORMAT")]
@@ -67,29 +67,30 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if args.data.is_some() && args.format == Format::Parquet && !columns::ARE_BUILT_IN {
         return Err(Failure::Usage(columns::NOT_BUILT_IN.to_owned()));
     }
-    let mut out: Box<dyn Write + Send> = match &args.to {
-        Some(path) => {
-            let file = File::options().write(true).create_new(true).open(path);
-            Box::new(BufWriter::new(file.map_err(|error| exit::file(path, "can't be made", error))?))
-        }
-        None => Box::new(BufWriter::new(std::io::stdout())),
-    };
-    let (made, is_bundle) = (args.to.clone(), args.proof);
-    let done = match &args.data {
-        Some(dir) => from_folder(dir.clone(), args, out).await,
-        None => from_service(args, &mut out).await,
-    };
-    if let (Err(_), Some(path)) = (&done, made) {
-        leave_nothing(&path, is_bundle);
+    if let Some(until) = args.until.filter(|until| *until < args.from) {
+        return Err(Failure::Usage(format!("--until {until} lies before --from {}", args.from)));
     }
-    done
+    let Some(to) = &args.to else {
+        return written(args, Box::new(BufWriter::new(std::io::stdout()))).await;
+    };
+    let aside = Aside::of(to)?;
+    // lines that broke off can be gone on with
+    let is_of_lines = args.format == Format::Ndjson && !args.proof;
+    match written(args, aside.writer()?).await {
+        Ok(finished) => aside.publish().map(|()| finished),
+        Err(failure) => {
+            if let Some(part) = is_of_lines.then(|| aside.keep_part()).flatten() {
+                output::note(&format!("{} has what came until then; --from goes on behind it", part.display()));
+            }
+            Err(failure)
+        }
+    }
 }
 
-/// Nothing is left of what could not be had. An export that broke off stays as far as it came: it can be gone on with.
-fn leave_nothing(path: &Path, is_bundle: bool) {
-    if is_bundle || std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-        // an error leaves a file behind that nobody takes for whole
-        let _ = std::fs::remove_file(path);
+async fn written(args: Args, mut out: Box<dyn Write + Send>) -> Result<Finished, Failure> {
+    match &args.data {
+        Some(dir) => from_folder(dir.clone(), args, out).await,
+        None => from_service(args, &mut out).await,
     }
 }
 
@@ -115,6 +116,11 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
             Some(tenant) => {
                 let head = ledger.head(tenant).map_err(|error| Failure::File(error.to_string()))?;
                 let last = args.until.map_or(head, |until| until.min(head));
+                // one behind the last is where an export goes on that has them all
+                if args.from > head + 1 {
+                    let why = format!("the export is to begin at {}; the last position is {head}", args.from);
+                    return Ok((ledger, Err(Failure::Refused(why))));
+                }
                 export(&ledger, tenant, args.from, last, args.format, args.from > 0, &mut out).map_err(Failure::from)
             }
         };

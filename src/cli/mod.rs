@@ -2,6 +2,7 @@
 //!
 //! Here: the list of subcommands and the way into each. Not here: what a subcommand does; each has a file of its own.
 
+mod aside;
 mod backup;
 mod bench;
 mod certificate;
@@ -29,6 +30,7 @@ mod review;
 mod rotate;
 mod serve;
 mod spawned;
+mod stopping;
 mod store_simulator;
 mod stores;
 mod sync;
@@ -41,7 +43,9 @@ mod verify_certificate;
 mod verify_timestamp;
 mod witness;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Failure, Finished};
 use std::process::ExitCode;
 
@@ -54,6 +58,7 @@ Exit codes:
   4  the token is not good for this
   5  a file or the data folder can't be read, written or trusted
   70 the log has stopped: what was acknowledged is kept, and the next start finds out the rest
+  130, 143  stopped by Ctrl-C, by SIGTERM; serve, demo, witness and sync --every end with 0 then
 
 Examples:
   seatledger serve --data ledger-data --listen 127.0.0.1:8080
@@ -135,7 +140,11 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let mut command = help::laid_out(Cli::command());
-    let read = command.try_get_matches_from_mut(std::env::args_os()).and_then(|found| Cli::from_arg_matches(&found));
+    let read = command.try_get_matches_from_mut(std::env::args_os());
+    let read = read.and_then(|found| {
+        contradiction(&found).map_or(Ok(()), Err)?;
+        Cli::from_arg_matches(&found)
+    });
     let cli = match read {
         Ok(cli) => cli,
         Err(error) => {
@@ -157,6 +166,16 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// A folder and a service, both on the command line. Where the service stands in the environment alone, the folder prevails, so
+/// that clap can't judge it.
+fn contradiction(found: &ArgMatches) -> Option<clap::Error> {
+    let (_, found) = found.subcommand().filter(|(name, _)| ["load", "export"].contains(name))?;
+    let is_said = |argument: &str| found.value_source(argument) == Some(ValueSource::CommandLine);
+    let service = ["url", "token_file"].into_iter().find(|argument| is_said(argument)).filter(|_| is_said("data"))?;
+    let words = format!("the argument '--data <DIR>' cannot be used with '--{}'\n", service.replace('_', "-"));
+    Some(clap::Error::raw(ErrorKind::ArgumentConflict, words))
 }
 
 fn dispatch(command: Command) -> Result<Finished, Failure> {
@@ -213,5 +232,19 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_folder_and_a_service_are_not_both_said() {
+        let judged = |line: &str| {
+            let found = Cli::command().try_get_matches_from(line.split(' ')).unwrap();
+            contradiction(&found).map(|error| error.to_string())
+        };
+        for line in ["load --people p --data d", "load --people p --url u", "export --tenant t --data d --to f"] {
+            assert_eq!(judged(&format!("seatledger {line}")), None, "{line}");
+        }
+        for line in ["load --people p --data d --token-file f", "export --tenant t --url u --data d"] {
+            assert!(judged(&format!("seatledger {line}")).is_some_and(|said| said.contains("--data")), "{line}");
+        }
     }
 }

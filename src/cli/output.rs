@@ -35,9 +35,12 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Why nothing more can be written. What is said in words names its place; what the system says is of standard output.
 pub(crate) fn gone(error: &std::io::Error) -> Failure {
     if error.kind() == ErrorKind::BrokenPipe {
         Failure::ReaderGone
+    } else if error.get_ref().is_some() {
+        Failure::File(error.to_string())
     } else {
         Failure::File(format!("standard output: {error}"))
     }

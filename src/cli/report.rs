@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     access: Access,
     /// Whose history
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, env = "SEATLEDGER_TENANT", value_name = "TENANT")]
     tenant: String,
     /// Everything as it was at this point
     #[arg(long, value_name = "POINT")]

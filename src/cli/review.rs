@@ -1,13 +1,14 @@
 //! `seatledger review`: access reviews of a running service, from opening one to its end, seat by seat or as a spreadsheet that
 //! goes out and comes back. Not here: what a review does to a seat.
 
+use super::aside::Aside;
 use super::client::{Access, Client, encode};
 use super::exit::{self, Failure, Finished};
 use super::output::{self, grouped};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, Read as _};
 use std::path::{Path, PathBuf};
 
 /// A sheet is read this far; the service takes 100,000 rows.
@@ -264,11 +265,7 @@ impl Call {
         // nothing is left behind of one that could not be had
         let mut sheet = Vec::new();
         self.client.download(&path, &mut sheet).await?;
-        let made = File::options().write(true).create_new(true).open(file);
-        let mut out = made.map_err(|error| exit::file(file, "can't be made", error))?;
-        let written = out.write_all(&sheet).and_then(|()| out.sync_data());
-        written.map_err(|error| exit::file(file, "can't be written", error))?;
-        Ok(Finished::Well)
+        Aside::of(file)?.write(&sheet).map(|()| Finished::Well)
     }
 
     async fn sheet_in(&self, review: &str, file: &Path) -> Result<Finished, Failure> {

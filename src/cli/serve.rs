@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 const AFTER_HELP: &str = "\
 Settings come from defaults, then --config FILE (TOML), then SEATLEDGER_<NAME> in the environment, then these flags.
+In the environment a text stands as it is, without quotes; a list (SEATLEDGER_WITNESSES, SEATLEDGER_STORE_URLS) is one entry as
+it is, or [\"first\", \"second\"]. A SEATLEDGER_<NAME> that no command knows is refused.
 The root token comes from SEATLEDGER_ROOT_TOKEN; without it the first start writes one to root.token in the data folder.
 The master key comes from SEATLEDGER_MASTER_KEY (64 hexadecimal digits), master_key_file or master_key_command;
 without any of them the first start writes one to master.key in the data folder. Back it up apart from the log.
@@ -130,6 +132,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     store_agree_seconds: Option<u64>,
+    /// The process that started this one, and with whose end it is to stop
+    #[arg(long, hide = true, value_name = "PID")]
+    #[serde(skip)]
+    end_with: Option<i32>,
     /// A file with settings
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -150,6 +156,7 @@ fn without_huge_pages() {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
+    args.end_with.map_or(Ok(()), super::stopping::end_with)?;
     telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
     let connections_max = descriptors::connections(config.connections_max);
     let metrics = telemetry::start_metrics().map_err(Failure::File)?;

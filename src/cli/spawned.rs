@@ -39,7 +39,7 @@ impl Default for Options {
     }
 }
 
-/// A running service. Dropped without [`Spawned::stop`], it is killed.
+/// A running service. Dropped without [`Spawned::stop`], it is killed; when this process ends otherwise, it stops by itself.
 #[derive(Debug)]
 pub(crate) struct Spawned {
     child: Child,
@@ -56,6 +56,7 @@ impl Spawned {
             .map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--data").arg(data).arg("--listen").arg(&options.listen);
+        command.arg("--end-with").arg(std::process::id().to_string());
         if options.has_manual_clock {
             command.args(["--clock", "manual"]);
         }

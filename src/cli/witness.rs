@@ -29,6 +29,8 @@ use tower_http::timeout::TimeoutLayer;
 
 /// The folder of what was cosigned last, a file each log.
 const SEEN: &str = "seen";
+/// The file with the name that this witness has for good: under another one it would not know its own signatures.
+const NAMED: &str = "name";
 const CONNECTIONS_MAX: usize = 1024;
 /// For the head of a request, for the whole of it, and for what is under way at the end.
 const CALL_MAX: Duration = Duration::from_secs(10);
@@ -135,6 +137,18 @@ impl Witness {
         let lock = dir.join("LOCK");
         let lock = File::create(&lock).map_err(|error| exit::file(&lock, "can't be opened", error))?;
         lock.try_lock().map_err(|error| exit::file(dir, "another witness has this folder", error))?;
+        let named = dir.join(NAMED);
+        let before = match fs::read_to_string(&named) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(|error| exit::file(&named, "can't be read", error))?),
+        };
+        if name.contains("://") {
+            return Err(Failure::Usage(format!("{name:?}: a witness's name is a URL without its scheme")));
+        }
+        if let Some(before) = before.as_deref().map(str::trim_end).filter(|before| before != name) {
+            let what = format!("it is the folder of the witness {before}, which can't become {name}");
+            return Err(Failure::Usage(format!("{}: {what}", dir.display())));
+        }
         let secret = LogKeySource::File(dir.join("witness.key")).load(dir).map_err(Failure::File)?;
         let signer = Signer::new(name, &secret).map_err(|error| Failure::Usage(format!("{name:?}: {error}")))?;
         let text = fs::read_to_string(logs).map_err(|error| exit::file(logs, "can't be read", error))?;
@@ -157,6 +171,11 @@ impl Witness {
                 exit::file(&path, "can't be trusted", what)
             })?;
             last.insert(head.origin.clone(), head);
+        }
+        if before.is_none() {
+            let aside = dir.join("name.tmp");
+            let noted = fs::write(&aside, format!("{name}\n")).and_then(|()| fs::rename(&aside, &named));
+            noted.map_err(|error| exit::file(&named, "can't be written", error))?;
         }
         let clock = Clock::system();
         Ok(Self { signer, logs: keys, dir: dir.clone(), clock, last: Mutex::new(last), _lock: lock })

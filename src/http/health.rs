@@ -209,6 +209,7 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         health.scrubbed.damages,
     )?;
     gauge("disk_low", "1 while commands are refused for lack of disk space.", u64::from(health.is_disk_low))?;
+    gauge("disk_free_bytes", "Free space on the disk of the data folder.", health.disk_free_bytes)?;
     gauge("log_stopped", "1 once the log has stopped.", u64::from(health.is_stopped))?;
     gauge("clock_jumped", "1 while a jump of the clock waits for confirmation.", u64::from(health.jump.is_some()))
 }

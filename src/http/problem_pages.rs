@@ -286,7 +286,7 @@ pub(crate) const PAGES: &[Page] = &[
         "Something broke that should not.",
         "Look into the service's log for this request id, and report it."),
     page("disk-low", 503, "The disk is nearly full",
-        "The floor of free disk space is reached; commands are refused before anything could be lost. Departures are still taken.",
+        "The floor of free disk space is reached; commands are refused before anything could be lost. Departures are still taken, until less than a quarter of the floor is left.",
         "Make room on the disk of the data folder."),
     page("head-not-signed", 503, "No head could be signed",
         "The disk did not take the new signed head, or the tree is behind the log; the history itself is as it was.",

@@ -25,7 +25,10 @@ const SMALL_BYTES_MAX: u64 = 16 << 20;
 /// Why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    #[error("{dir} is not empty (it holds {found}). Restore into a folder of its own; nothing was changed")]
+    #[error(
+        "{dir} is not empty (it holds {found}). Restore into a folder of its own, or take away what stands in it if that is \
+         not needed; nothing was changed"
+    )]
     NotEmpty { dir: String, found: String },
     #[error("{dir} is in use by another seatledger; nothing was changed")]
     InUse { dir: String },
@@ -141,6 +144,12 @@ fn move_up(aside: &Path, dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a restore puts something of this name into the folder. The master key is told of instead: it may be a copy that
+/// somebody put there.
+fn is_of_a_log(name: &str) -> bool {
+    is_in_backups(name) || ["journal", "restored.json", KEYS_FILE].contains(&name)
+}
+
 /// The folder to restore into, kept from others while this is held, and emptied again if it comes to nothing.
 struct Place {
     dir: PathBuf,
@@ -154,9 +163,12 @@ impl Place {
         let was_there = dir.exists();
         let io = || RestoreError::io(format!("making {}", dir.display()));
         std::fs::create_dir_all(dir).map_err(io())?;
+        // between a restore's first rename and its last one
+        let is_half = dir.join(ASIDE).is_dir() && !dir.join("READY").exists();
         for entry in std::fs::read_dir(dir).map_err(io())? {
             let name = entry.map_err(io())?.file_name();
-            if !NOTHING.iter().any(|nothing| name == **nothing) {
+            let is_ours = is_half && name.to_str().is_some_and(is_of_a_log);
+            if !is_ours && !NOTHING.iter().any(|nothing| name == **nothing) {
                 let (dir, found) = (dir.display().to_string(), name.to_string_lossy().into_owned());
                 return Err(RestoreError::NotEmpty { dir, found });
             }

@@ -320,6 +320,11 @@ impl LogReader {
         self.shared.room()
     }
 
+    /// As of the last look.
+    pub fn free_bytes(&self) -> u64 {
+        self.shared.free_bytes()
+    }
+
     pub fn is_disk_low(&self) -> bool {
         self.room() != Room::Ample
     }

@@ -14,6 +14,7 @@ use super::exit::{Failure, Finished};
 use super::output;
 use super::progress::Progress;
 use super::spawned::{Options, Spawned};
+use super::stopping::{end_with, unless_stopped};
 use crate::clock::monotonic;
 use noop::Noop;
 use organization::{Pairs, TENANT, path};
@@ -62,9 +63,9 @@ pub(crate) struct Args {
     /// Write the figures to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Be the no-op
-    #[arg(long, hide = true)]
-    noop_server: bool,
+    /// Be the no-op, of this process if one is named
+    #[arg(long, hide = true, value_name = "PID")]
+    noop_server: Option<Option<i32>>,
 }
 
 /// What can be taken by itself.
@@ -89,7 +90,8 @@ enum Rows {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
-    if args.noop_server {
+    if let Some(parent) = args.noop_server {
+        parent.map_or(Ok(()), end_with)?;
         return noop::serve().await;
     }
     let folder = match &args.folder {
@@ -98,7 +100,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     let folder = folder.map_err(|error| Failure::File(format!("no folder can be made: {error}")))?;
     let bench = Bench { args, data: folder.path().join("ledger") };
-    let figures = bench.all(folder.path()).await?;
+    let figures = unless_stopped(bench.all(folder.path())).await?;
     output::line(&figures.text())?;
     if let Some(file) = &bench.args.json {
         let text = format!("{:#}\n", figures.json());

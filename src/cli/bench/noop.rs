@@ -63,7 +63,10 @@ impl Noop {
         let failed = |error: std::io::Error| Failure::File(format!("the no-op can't be started: {error}"));
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = tokio::process::Command::new(program);
-        command.args(["bench", "--noop-server"]).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+            .args(["bench", "--noop-server", &std::process::id().to_string()])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().map_err(failed)?;
         let out = child.stdout.take().ok_or_else(|| Failure::File("the no-op has no output".into()))?;
         let line = BufReader::new(out).lines().next_line().await.map_err(failed)?.unwrap_or_default();

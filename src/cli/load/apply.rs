@@ -36,6 +36,15 @@ impl Figures {
     }
 }
 
+/// Under this a row stands whose answer is not about what is now.
+const EARLIER: &str = "answered as in an earlier load, whatever has changed since; --run NAME asks anew";
+
+/// Whether the id was known before this run, so that the answer is the one of then.
+fn is_of_an_earlier_load(result: &Value, begun_at: u64) -> bool {
+    let position = result.get("position").and_then(Value::as_u64);
+    result.get("repeated").is_some_and(|repeated| repeated == true) && position.is_some_and(|at| at <= begun_at)
+}
+
 pub(super) struct Apply<'a> {
     pub(super) client: &'a Client,
     pub(super) tenant: &'a str,
@@ -81,8 +90,15 @@ impl Apply<'_> {
     ) -> Result<(), CallError> {
         for batch in wishes.chunks(BATCH_COMMANDS_MAX) {
             let commands: Vec<Value> = batch.iter().map(|wish| with_id(&wish.command, self.tenant, self.run)).collect();
-            let results = self.client.commands(self.tenant, &commands).await?;
+            let mut results = self.client.commands(self.tenant, &commands).await?;
+            self.ask_anew(batch, &mut results, begun_at).await?;
             for (wish, result) in batch.iter().zip(results) {
+                if is_of_an_earlier_load(&result, begun_at) {
+                    let position = result.get("position").and_then(Value::as_u64).unwrap_or(0);
+                    for at in &wish.rows {
+                        plan.remark(*at, EARLIER, format!("{}: answered at {position}, in an earlier load", wish.what));
+                    }
+                }
                 let status = result.get("status").and_then(Value::as_str).unwrap_or("refused");
                 let position = result.get("position").and_then(Value::as_u64).unwrap_or(0);
                 let part = match status {
@@ -99,6 +115,25 @@ impl Apply<'_> {
                 }
             }
             progress.advance(batch.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// What an earlier load was refused may be possible by now: so it is asked under an id that is this run's alone.
+    async fn ask_anew(&self, batch: &[Wish], results: &mut [Value], begun_at: u64) -> Result<(), CallError> {
+        let run = format!("{}\0{begun_at}", self.run);
+        let is_old_refusal = |result: &Value| {
+            result.get("status").is_some_and(|status| status == "refused") && is_of_an_earlier_load(result, begun_at)
+        };
+        let (open, commands): (Vec<&mut Value>, Vec<Value>) = results
+            .iter_mut()
+            .zip(batch)
+            .filter(|(result, _)| is_old_refusal(result))
+            .map(|(result, wish)| (result, with_id(&wish.command, self.tenant, &run)))
+            .unzip();
+        let answers = self.client.commands(self.tenant, &commands).await?;
+        for (result, answer) in open.into_iter().zip(answers) {
+            *result = answer;
         }
         Ok(())
     }

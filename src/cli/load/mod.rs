@@ -5,7 +5,8 @@
 //! file is taken from the row that names them; who is inactive departs (`deactivated`) before seats are given; a license
 //! that is not reassignable is irrevocable; a date of expiry is noted and not applied unless asked for, since lists count
 //! such seats on; what a list counts as used stands on the receipt, since a seat has a holder; what it has no column for stays as it
-//! is in pools that are there. Command ids come from the content, so a second run is all `unchanged`.
+//! is in pools that are there. Command ids come from the content, so a second run is all `unchanged`; what was refused is asked
+//! anew under an id of the run's own.
 
 mod apply;
 mod columns;
@@ -18,6 +19,7 @@ mod vendors;
 use super::client::Access;
 use super::exit::{Failure, Finished};
 use super::output;
+use super::stopping::unless_stopped;
 use columns::{Columns, List, Mapping, Preset};
 use plan::{Plan, Reading};
 use receipt::{Count, Outcome};
@@ -77,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long)]
     create: bool,
     /// Load into the data folder of a stopped service, which is started for as long as it takes
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "token_file"])]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A column for a field, as in licenses.seats=Quantity
     #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = columns::mapping)]
@@ -100,7 +102,7 @@ pub(crate) struct Args {
     /// The language of the items' names
     #[arg(long, default_value = "en-US", value_name = "TAG")]
     language: String,
-    /// Another name makes the same lists be asked again, after other changes
+    /// Another name makes everything be asked anew, as after changes from elsewhere; without one, only what was refused is
     #[arg(long, default_value = "", value_name = "NAME")]
     run: String,
     /// Read and judge the lists, and send nothing
@@ -116,10 +118,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let mut plan = read(&args)?;
+    let report = args.report.as_deref().map(|path| receipt::open_report(path).map(|file| (path, file))).transpose()?;
     let figures = if args.dry_run { None } else { Some(send(&args, &mut plan).await?) };
-    if let Some(path) = &args.report {
-        receipt::write_report(path, &plan.receipts)?;
-    }
+    // told after the totals, which are had once as well
+    let reported = report.map_or(Ok(()), |(path, file)| receipt::write_report(path, file, &plan.receipts));
     let total = Count::of(plan.receipts.iter());
     let is_equal = figures.as_ref().is_none_or(|figures| figures.differences.is_empty());
     if args.json {
@@ -137,7 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             output::line(&format!("\n{}", compare(figures)))?;
         }
     }
-    Ok(Finished::well_if(total.of_outcome(Outcome::Refused) == 0 && is_equal))
+    reported.map(|()| Finished::well_if(total.of_outcome(Outcome::Refused) == 0 && is_equal))
 }
 
 fn read(args: &Args) -> Result<Plan, Failure> {
@@ -205,8 +207,9 @@ async fn send(args: &Args, plan: &mut Plan) -> Result<apply::Figures, Failure> {
     let Some(folder) = &args.data else {
         return apply_to(args, plan, &args.access.client()?).await;
     };
-    let service = super::spawned::Spawned::start(folder, &super::spawned::Options::default()).await?;
-    let figures = apply_to(args, plan, service.client()).await;
+    let options = super::spawned::Options::default();
+    let service = unless_stopped(super::spawned::Spawned::start(folder, &options)).await?;
+    let figures = unless_stopped(apply_to(args, plan, service.client())).await;
     service.stop().await?;
     figures
 }

@@ -80,8 +80,11 @@ impl Plan {
         }
     }
 
-    fn remark(&mut self, at: RowAt, kind: &'static str, words: impl Into<String>) {
-        if let Some(receipt) = self.receipts.get_mut(at) {
+    /// A row is remarked upon once in each way.
+    pub(super) fn remark(&mut self, at: RowAt, kind: &'static str, words: impl Into<String>) {
+        if let Some(receipt) = self.receipts.get_mut(at)
+            && receipt.remarks.iter().all(|(known, _)| *known != kind)
+        {
             receipt.remarks.push((kind, words.into()));
         }
     }

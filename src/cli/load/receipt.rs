@@ -7,6 +7,8 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 /// What became of one part of a row: the pool, the person, the device, the seat.
@@ -183,8 +185,14 @@ pub(super) fn summary(receipts: &[Receipt]) -> String {
     text
 }
 
+/// The file of a report, opened before anything is sent: receipts are had once. What stands in it stays until the new ones are there.
+pub(super) fn open_report(path: &Path) -> Result<File, Failure> {
+    let opened = File::options().write(true).create(true).truncate(false).open(path);
+    opened.map_err(|error| exit::file(path, "the report can't be written", error))
+}
+
 /// Every receipt into a file: JSON where its name says so, else CSV.
-pub(super) fn write_report(path: &Path, receipts: &[Receipt]) -> Result<(), Failure> {
+pub(super) fn write_report(path: &Path, mut file: File, receipts: &[Receipt]) -> Result<(), Failure> {
     let is = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
     let wrong = |error: &dyn std::fmt::Display| exit::file(path, "the report can't be written", error);
     let bytes = if is("json") {
@@ -214,5 +222,7 @@ pub(super) fn write_report(path: &Path, receipts: &[Receipt]) -> Result<(), Fail
         }
         writer.into_inner().map_err(|error| wrong(&error))?
     };
-    std::fs::write(path, bytes).map_err(|error| wrong(&error))
+    // a terminal has no length to set
+    let emptied = file.metadata().and_then(|about| if about.is_file() { file.set_len(0) } else { Ok(()) });
+    emptied.and_then(|()| file.write_all(&bytes)).map_err(|error| wrong(&error))
 }

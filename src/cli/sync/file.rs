@@ -40,21 +40,42 @@ pub(super) async fn run(
     };
     let stop = stop_signals().map_err(|error| Failure::File(format!("signals can't be listened for: {error}")))?;
     tokio::pin!(stop);
-    let mut last = None;
+    let (mut last, mut is_missing) = (None, false);
     loop {
-        let bytes = tokio::fs::read(sending.file).await.ok();
-        if bytes.is_some() && bytes != last {
-            // a file that is wrong now may be right the next time
-            match send(client, tenant, sending).await {
-                Ok(_) => last = bytes,
-                Err(failure) => output::complain(&failure.to_string()),
+        let round = async {
+            match tokio::fs::read(sending.file).await {
+                Ok(bytes) => {
+                    if std::mem::take(&mut is_missing) {
+                        output::note(&format!("{}: it can be read again", sending.file.display()));
+                    }
+                    if last.as_ref() != Some(&bytes) {
+                        // a file that is wrong now may be right the next time
+                        match send(client, tenant, sending).await {
+                            Ok(_) => last = Some(bytes),
+                            Err(failure) => output::complain(&failure.to_string()),
+                        }
+                    }
+                }
+                // said once: it may be missing for long
+                Err(error) => {
+                    if !std::mem::replace(&mut is_missing, true) {
+                        let what = "can't be read, and is looked for again and again";
+                        output::complain(&exit::file(sending.file, what, error).to_string());
+                    }
+                }
             }
-        }
+            tokio::time::sleep(every).await;
+        };
         tokio::select! {
+            biased;
             _ = &mut stop => return Ok(Finished::Well),
-            () = tokio::time::sleep(every) => {}
+            () = round => {}
         }
     }
+}
+
+pub(super) fn is_csv(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
 async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Finished, Failure> {
@@ -62,8 +83,7 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
     if size > FILE_BYTES_MAX {
         return Err(exit::file(sending.file, "is too large", format!("it has more than {FILE_BYTES_MAX} bytes")));
     }
-    let is_csv = sending.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let (inventory, lines) = if is_csv {
+    let (inventory, lines) = if is_csv(sending.file) {
         let sheet::Read { lines, unsaid } = sheet::read(sending.file, sending.maps)?;
         let items: Vec<&Value> = lines.iter().filter_map(|line| line.item.as_ref().ok()).collect();
         (json!({"complete": sending.is_complete, "items": items, "keep": unsaid}), lines)

@@ -67,6 +67,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
+    if let Some(file) = args.file.as_ref().filter(|file| !file::is_csv(file)) {
+        // a JSON file says both by itself
+        let given = [("--map", !args.maps.is_empty()), ("--complete", args.complete)];
+        if let Some((flag, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::Usage(format!("{flag} is for a CSV file, and {} is none", file.display())));
+        }
+    }
     let client = args.access.client()?;
     let tenant = client::encode(&args.tenant);
     if let Some(file) = &args.file {
@@ -76,14 +83,22 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if let Some(sync) = &args.confirm {
         let path = format!("/v1/tenants/{tenant}/syncs/{}/confirm", client::encode(sync));
         let answer = &client.post(&path, json!({}), None).await?;
-        output::line(&format!("confirmed: {} seats released", answer["released"].as_u64().unwrap_or(0)))?;
+        if args.json {
+            output::json(answer)?;
+        } else {
+            output::line(&format!("confirmed: {} seats released", answer["released"].as_u64().unwrap_or(0)))?;
+        }
         return Ok(Finished::Well);
     }
     let body = json!({"provider": args.provider, "full": args.full, "dry_run": args.dry_run});
     let begun = &client.post(&format!("/v1/tenants/{tenant}/syncs"), body, None).await?;
     let sync = begun["sync"].as_str().ok_or_else(|| CallError::Unreadable("POST /syncs named no sync".into()))?;
     if args.no_wait {
-        output::line(sync)?;
+        if args.json {
+            output::json(begun)?;
+        } else {
+            output::line(sync)?;
+        }
         return Ok(Finished::Well);
     }
     let ended = &wait(&client, &tenant, sync).await?;

@@ -242,6 +242,28 @@ async fn a_folder_with_something_in_it_is_left_alone() {
     assert!(matches!(put_back(&bytes, to.path()), Err(RestoreError::NotEmpty { .. })));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_killed_between_its_renames_is_begun_again() {
+    let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    put_back(&bytes, to.path()).unwrap();
+    // as it was before the last rename
+    let aside = to.path().join(ASIDE);
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::rename(to.path().join("READY"), aside.join("READY")).unwrap();
+    put_back(&bytes, to.path()).unwrap();
+    assert!(!aside.exists());
+    assert_eq!(told(to.path()), expected);
+    // a key that somebody put beside it is not ours to take away
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::rename(to.path().join("READY"), aside.join("READY")).unwrap();
+    std::fs::write(to.path().join(MASTER_KEY_FILE), b"k").unwrap();
+    let refused = put_back(&bytes, to.path());
+    assert!(matches!(refused, Err(RestoreError::NotEmpty { found, .. }) if found == MASTER_KEY_FILE));
+    assert!(to.path().join(MASTER_KEY_FILE).exists() && to.path().join("journal").exists());
+}
+
 #[test]
 fn an_archive_with_foreign_names_is_refused() {
     let to = tempfile::tempdir().unwrap();
