@@ -78,7 +78,7 @@ impl Worker {
                 Ok(false) => asked.push(one),
                 Err(trouble) => {
                     self.list.postpone(one.pool, holder, true, monotonic(), jitter());
-                    self.meet(at, trouble).await?;
+                    self.meet(at, one.pool, trouble).await?;
                     failed.insert(at);
                 }
             }

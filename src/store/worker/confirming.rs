@@ -54,8 +54,8 @@ impl Worker {
                 .map(|one| ((one.request.pool.clone(), one.request.holder.clone()), (one.pool, one.holder)))
                 .collect();
             let settled = unit.connector.settle(asked.into_iter().map(|one| one.request).collect()).await;
-            if let Some(trouble) = self.take_settled(&places, settled).await? {
-                self.meet(at, trouble).await?;
+            if let Some((pool, trouble)) = self.take_settled(at, &places, settled).await? {
+                self.meet(at, pool, trouble).await?;
             }
         }
         Ok(())
@@ -63,9 +63,10 @@ impl Worker {
 
     async fn take_settled(
         &mut self,
+        at: usize,
         places: &BTreeMap<(PoolKey, StoreHolder), (PoolId, Holder)>,
         settled: Vec<(Request, Settled)>,
-    ) -> Result<Option<Trouble>, Untold> {
+    ) -> Result<Option<(PoolId, Trouble)>, Untold> {
         let mut reports = Vec::with_capacity(settled.len());
         let mut trouble = None;
         let now = monotonic();
@@ -73,6 +74,9 @@ impl Worker {
             let Some((pool, holder)) = places.get(&(request.pool.clone(), request.holder.clone())).copied() else {
                 continue;
             };
+            if let (Settled::Granted | Settled::Released, Some(unit)) = (&settled, self.units.get_mut(at)) {
+                unit.has_written(pool);
+            }
             let report = match settled {
                 Settled::Granted => {
                     self.reread_wait = REREAD_WAIT_MIN;
@@ -106,7 +110,7 @@ impl Worker {
                     self.list.postpone(pool, holder, false, now, jitter());
                     // a no to one seat, as to a holder whom the store will know in a minute, says nothing of the others
                     if !matches!(why, Trouble::Refused { .. }) {
-                        trouble = Some(why);
+                        trouble = Some((pool, why));
                     }
                     continue;
                 }
