@@ -39,6 +39,8 @@ pub(super) struct Unit {
     was_let_in: bool,
     /// A holder's name of old is known only once the unit was read.
     pub(super) has_read: bool,
+    /// Whether it is being asked for seats.
+    pub(super) is_asked: bool,
     writes: Writes,
 }
 
@@ -63,6 +65,7 @@ impl Unit {
             look_at: Some(now),
             was_let_in: false,
             has_read,
+            is_asked: false,
             writes: Writes { turned_away: None, reopened_at: None, wait: SHUT_WAIT, shut_until: None },
         }
     }
@@ -236,7 +239,10 @@ impl Worker {
     pub(super) fn closed_pools(&self, now: Instant) -> Result<BTreeSet<PoolId>, Untold> {
         let (provider, units) = (self.post.provider, &self.units);
         self.teller.read(|view| {
-            let is_closed = |key: &PoolKey| !units.iter().any(|unit| unit.is_open(now) && unit.connector.has(key));
+            let has = |key: &PoolKey, is_so: &dyn Fn(&Unit) -> bool| {
+                units.iter().any(|unit| is_so(unit) && unit.connector.has(key))
+            };
+            let is_closed = |key: &PoolKey| has(key, &|unit| unit.is_asked) || !has(key, &|unit| unit.is_open(now));
             view.state.pools_of(provider).filter(|pool| is_closed(&pool.key)).map(|pool| pool.id).collect()
         })
     }
