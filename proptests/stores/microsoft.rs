@@ -4,7 +4,7 @@ use super::{Shop, eventually, service_for};
 use crate::harness::{Service, block_on, grants_in};
 use seatledger::domain::facts::DistributionPolicy;
 use seatledger::domain::key::LicenseType;
-use seatledger::store::simulator::faults::{Fault, FaultRates};
+use seatledger::store::simulator::faults::{Fault, FaultRates, Shot};
 use seatledger::store::simulator::microsoft::{MicrosoftOptions, MicrosoftSimulator, Product, ProductKey, Purchase};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -324,6 +324,49 @@ fn a_dry_run_says_what_a_sync_would_find_and_changes_nothing() {
     assert_eq!(told, both.into());
     assert_eq!(shop.tenant.list("/pools").len(), 2);
     assert_eq!(shop.tenant.get(&format!("/pools/{}", crate::harness::encode(CARRIED))).ok()["installed_by"], "tool");
+}
+
+#[test]
+fn what_is_read_beside_the_figures_keeps_nobody_from_reading_them() {
+    let store = Store::with_seats(5);
+    let mut service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    let told = |shop: &Shop| {
+        let pool = shop.tenant.get(&format!("/pools/{}", crate::harness::encode(POOL))).ok();
+        json!([pool["name"], pool["publisher"], pool["packages"], pool["related_set"]])
+    };
+    let before = told(&shop);
+    let faults = &store.simulator.switches().faults;
+    let broken = |fault| Shot { operation: "packages".into(), fault, after: 0, times: 1000 };
+    faults.next(broken(Fault::InternalError)).expect("room");
+    let new = "9NBLGGH4R2R6";
+    store.simulator.market().sell(Product::plain(new, "0016", "New")).expect("a product");
+    store.buys(new, LicenseType::Online, 5);
+    store
+        .simulator
+        .market()
+        .assign("intune", &ProductKey { product_id: new.into(), ..key() }, &upn("eve"))
+        .expect("a seat");
+    for (capacity, is_first) in [(2, true), (1, false)] {
+        store.simulator.market().adjust(&entry(), capacity).expect("the line");
+        let synced = shop.synced();
+        assert_eq!(shop.figures(POOL), format!("owned {capacity}"));
+        assert_eq!(told(&shop), before);
+        assert_eq!(synced["seats"], json!({"seen": 0, "foreign": 0, "lost": 0}), "what it is nobody has said");
+        assert_eq!(shop.tenant.list("/pools").len(), 2);
+        if is_first {
+            // what the connector remembers is gone, and the ledger knows it still
+            let running = Arc::get_mut(&mut service).expect("nobody else has it");
+            running.kill();
+            running.start_again();
+        }
+    }
+    faults.off();
+    shop.synced();
+    assert_eq!(shop.tenant.list("/pools").len(), 3);
+    assert_eq!(told(&shop), before);
+    assert_eq!(shop.figures(&format!("{new}:0016:online")), "owned 5, held 1, foreign 1");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::harness::{Answer, Service, Tenant, asked, block_on, encode, user};
 use seatledger::store::simulator::apple::{
     AppleSimulator, NewAsset, NewToken, NewUnit, Options, Order, Timing, UnitSeen,
 };
+use seatledger::store::simulator::faults::Fault;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -296,6 +297,31 @@ fn a_unit_that_turns_us_away_suspends_its_own_pools_and_the_others_go_on() {
     shop.synced();
     owns(&shop, PARIS, "owned 3");
     assert_eq!(state_of(PARIS), "active");
+}
+
+#[test]
+fn an_answer_that_is_long_in_coming_keeps_no_other_unit_and_no_sync_waiting() {
+    let organization = Organization::of(&[BERLIN, PARIS]);
+    let service = Arc::new(service_for(&organization.simulator.base_url()));
+    let (berlin, paris) = (organization.token(BERLIN), organization.token(PARIS));
+    let patience = Duration::from_secs(50);
+    let shop = organization.linked(&service, &[&berlin, &paris], json!({"patience_seconds": patience.as_secs()}));
+    shop.synced();
+    let faults = organization.simulator.faults();
+    faults.next_call("event", Fault::StuckPending).expect("room");
+    shop.assign(&pool(BERLIN), &user("ada"), "required").created();
+    eventually(|| if faults.struck().is_empty() { Err(shop.connector()) } else { Ok(()) });
+
+    let begun = seatledger::clock::monotonic();
+    shop.assign(&pool(PARIS), &user("bob"), "required").created();
+    eventually(|| {
+        let sitting = organization.sitting(PARIS);
+        if sitting == [user("bob")].into() { Ok(()) } else { Err(json!([sitting, shop.connector()])) }
+    });
+    shop.synced();
+    shop.tenant.post(&format!("/users/{}/departure", user("bob")), json!({"cause": "deactivated"})).ok();
+    owns(&shop, PARIS, "owned 3");
+    assert!(begun.elapsed() < patience / 2, "it waited {:?} for another's answer", begun.elapsed());
 }
 
 #[test]

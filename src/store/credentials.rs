@@ -2,7 +2,6 @@
 //! environment or by a command. Never in an event, a log line, an error or an answer. Not here: what is done with it.
 
 use super::secret::StoreSecret;
-use crate::clock::monotonic;
 use crate::domain::key::Provider;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -10,8 +9,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// The folder of the data folder in which they lie.
@@ -21,7 +23,8 @@ pub const BYTES_MAX: usize = 1 << 20;
 /// With the position beside them, and one more.
 const FILE_BYTES_MAX: u64 = BYTES_MAX as u64 + 64;
 const COMMAND_MAX: Duration = Duration::from_secs(20);
-const COMMAND_LOOK: Duration = Duration::from_millis(5);
+/// Once it has ended, what it printed is in the pipe.
+const PIPE_MAX: Duration = Duration::from_secs(1);
 const SECRET_BYTES_MAX: usize = 8192;
 const TOKENS_MAX: usize = 64;
 
@@ -135,19 +138,22 @@ pub struct CredentialSource {
 }
 
 impl CredentialSource {
-    /// Blocking. `None` where there are none.
+    /// `None` where there are none.
     ///
     /// # Errors
     /// In words, when there are some that can't be read.
-    pub fn load(&self, tenant: &str, provider: Provider) -> Result<Option<Credentials>, String> {
+    pub async fn load(&self, tenant: &str, provider: Provider) -> Result<Option<Credentials>, String> {
         if let Some(json) = self.in_environment(tenant, provider)? {
             return Credentials::parse(provider, json.as_bytes()).map(Some);
         }
-        if let Some(json) = self.by_command(tenant, provider)? {
+        if let Some(json) = self.by_command(tenant, provider).await? {
             return Credentials::parse(provider, &json).map(Some);
         }
         let path = self.path(tenant, provider);
-        let file = read(&path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        let failed = |error| format!("{} can't be read: {error}", path.display());
+        let blocking = path.clone();
+        let file = tokio::task::spawn_blocking(move || read(&blocking)).await;
+        let file = file.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed)?;
         let Some(file) = file else { return Ok(None) };
         let parsed = Credentials::parse(provider, kept(&file).0);
         parsed.map(Some).map_err(|error| format!("{}: {error}", path.display()))
@@ -193,36 +199,41 @@ impl CredentialSource {
         Ok(all.get(&format!("{tenant}/{}", provider.name())).map(|json| Zeroizing::new(json.get().to_owned())))
     }
 
-    fn by_command(&self, tenant: &str, provider: Provider) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    /// Neither a thread nor a descriptor stays behind, whatever the command leaves running.
+    async fn by_command(&self, tenant: &str, provider: Provider) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         let Some([program, arguments @ ..]) = self.command.as_deref() else { return Ok(None) };
         let failed = |error| format!("the command for credentials can't be run: {error}");
         let mut command = Command::new(program);
         command.args(arguments).args([tenant, provider.name()]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::null()).spawn().map_err(failed)?;
-        let mut stdout =
-            child.stdout.take().ok_or("the command for credentials has no output")?.take(BYTES_MAX as u64 + 1);
-        let reading = std::thread::spawn(move || {
-            let mut printed = Zeroizing::new(Vec::new());
-            stdout.read_to_end(&mut printed).map(|_| printed)
-        });
-        let begun = monotonic();
-        let status = loop {
-            match child.try_wait().map_err(failed)? {
-                Some(status) => break status,
-                None if begun.elapsed() > COMMAND_MAX => {
-                    child.kill().map_err(failed)?;
-                    child.wait().map_err(failed)?;
-                    return Err(format!("the command for credentials took longer than {} s", COMMAND_MAX.as_secs()));
+        let mut child = command.stderr(Stdio::null()).kill_on_drop(true).spawn().map_err(failed)?;
+        let stdout = child.stdout.take().ok_or("the command for credentials has no output")?.take(BYTES_MAX as u64 + 1);
+        let mut printed = Zeroizing::new(Vec::new());
+        let running = async {
+            let mut reading = std::pin::pin!(read_all(stdout, &mut printed));
+            tokio::select! {
+                read = &mut reading => {
+                    read?;
+                    child.wait().await
                 }
-                None => std::thread::sleep(COMMAND_LOOK),
+                // somebody whom it left behind may hold the pipe for good
+                status = child.wait() => timeout(PIPE_MAX, reading).await.unwrap_or(Ok(())).and(status),
             }
         };
+        let status = timeout(COMMAND_MAX, running)
+            .await
+            .map_err(|_| format!("the command for credentials took longer than {} s", COMMAND_MAX.as_secs()))?
+            .map_err(failed)?;
         if !status.success() {
             return Err(format!("the command for credentials ended with {status}"));
         }
-        let printed = reading.join().map_err(|_| "the command for credentials can't be read")?.map_err(failed)?;
         Ok((!printed.trim_ascii().is_empty()).then_some(printed))
     }
+}
+
+/// What was read stays where this is left in the midst of it.
+async fn read_all(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>) -> std::io::Result<()> {
+    while pipe.read_buf(into).await? > 0 {}
+    Ok(())
 }
 
 /// `None` where there is no such file.
@@ -254,39 +265,39 @@ mod tests {
         CredentialSource { folder: folder_of(folder), given: None, command: None }
     }
 
-    #[test]
-    fn what_is_kept_is_read_again_by_nobody_else_and_shown_to_nobody() {
+    #[tokio::test]
+    async fn what_is_kept_is_read_again_by_nobody_else_and_shown_to_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let source = source(folder.path());
-        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(None));
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore).await, Ok(None));
         let given = Credentials::parse(Provider::MicrosoftStore, br#"{"client_secret": "hush"}"#).unwrap();
         source.keep("contoso", Provider::MicrosoftStore, &given, FIRST).unwrap();
-        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(given.clone())));
-        assert_eq!(source.load("other", Provider::MicrosoftStore), Ok(None));
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore).await, Ok(Some(given.clone())));
+        assert_eq!(source.load("other", Provider::MicrosoftStore).await, Ok(None));
         let mode = fs::metadata(source.path("contoso", Provider::MicrosoftStore)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{given:?}").contains("hush"));
     }
 
-    #[test]
-    fn a_repeat_keeps_what_nobody_kept_and_nothing_else() {
+    #[tokio::test]
+    async fn a_repeat_keeps_what_nobody_kept_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let source = source(folder.path());
         let secret = |text: &str| {
             Credentials::Microsoft(MicrosoftCredentials { client_secret: StoreSecret::from(text.to_owned()) })
         };
-        let keep = |text: &str, position, is_repeat| {
+        let keep = async |text: &str, position, is_repeat| {
             let by = GivenBy { position, is_repeat };
             source.keep("contoso", Provider::MicrosoftStore, &secret(text), by).unwrap();
-            source.load("contoso", Provider::MicrosoftStore).unwrap().unwrap()
+            source.load("contoso", Provider::MicrosoftStore).await.unwrap().unwrap()
         };
-        assert_eq!(keep("old", 4, true), secret("old"), "the disk was full when it was given");
-        assert_eq!(keep("new", 6, true), secret("new"), "and then again");
-        assert_eq!(keep("old", 4, true), secret("new"));
-        assert_eq!(keep("newer", 6, false), secret("newer"));
+        assert_eq!(keep("old", 4, true).await, secret("old"), "the disk was full when it was given");
+        assert_eq!(keep("new", 6, true).await, secret("new"), "and then again");
+        assert_eq!(keep("old", 4, true).await, secret("new"));
+        assert_eq!(keep("newer", 6, false).await, secret("newer"));
         let by_hand = r#"{"client_secret": "by hand"}"#;
         fs::write(source.path("contoso", Provider::MicrosoftStore), by_hand).unwrap();
-        assert_eq!(keep("newer", 6, true), secret("by hand"));
+        assert_eq!(keep("newer", 6, true).await, secret("by hand"));
     }
 
     #[test]
@@ -304,8 +315,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_environment_comes_before_the_command_and_the_command_before_the_file() {
+    #[tokio::test]
+    async fn the_environment_comes_before_the_command_and_the_command_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut source = source(folder.path());
         let secret = |text: &str| {
@@ -314,10 +325,22 @@ mod tests {
         source.keep("contoso", Provider::MicrosoftStore, &secret("file"), FIRST).unwrap();
         let script = r#"[ "$1" = contoso ] && echo "{\"client_secret\": \"$1 $2\"}""#;
         source.command = Some(["sh", "-c", script, "sh"].map(str::to_owned).to_vec());
-        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(secret("contoso microsoft-store"))));
-        let failed = source.load("fabrikam", Provider::MicrosoftStore).unwrap_err();
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore).await, Ok(Some(secret("contoso microsoft-store"))));
+        let failed = source.load("fabrikam", Provider::MicrosoftStore).await.unwrap_err();
         assert!(failed.contains("exit status: 1"), "{failed}");
         source.given = Some(Zeroizing::new(r#"{"contoso/microsoft-store": {"client_secret": "env"}}"#.into()));
-        assert_eq!(source.load("contoso", Provider::MicrosoftStore), Ok(Some(secret("env"))));
+        assert_eq!(source.load("contoso", Provider::MicrosoftStore).await, Ok(Some(secret("env"))));
+    }
+
+    #[tokio::test]
+    async fn a_command_is_over_when_it_ends_whoever_it_leaves_behind_with_its_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut source = source(folder.path());
+        let script = r#"sleep 120 & echo '{"client_secret": "hush"}'"#;
+        source.command = Some(["sh", "-c", script, "sh"].map(str::to_owned).to_vec());
+        let begun = crate::clock::monotonic();
+        let loaded = source.load("contoso", Provider::MicrosoftStore).await;
+        assert!(loaded.is_ok_and(|found| found.is_some()), "what it printed counts");
+        assert!(begun.elapsed() < COMMAND_MAX / 2, "{:?}", begun.elapsed());
     }
 }

@@ -4,12 +4,13 @@ use super::connect::{self, Opening};
 use super::connector::{Connector, NotTold, Told};
 use super::credentials::{CredentialSource, Credentials, GivenBy};
 use super::submit::Teller;
-use super::worker::{self, Post, Standing};
+use super::worker::{self, Post, Standing, UnitStanding};
 use crate::clock::monotonic;
 use crate::domain::command::{Observation, SyncEnd};
 use crate::domain::ids::TenantId;
 use crate::domain::key::Provider;
 use crate::ledger::Ledger;
+use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +24,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A worker that ended by itself rests so long, and twice as long each time.
 const REST_MIN: Duration = LOOK_EVERY;
 const REST_MAX: Duration = Duration::from_secs(300);
+/// Accounts looked at in one go.
+const LOOKS_PARALLEL: usize = 16;
+/// What a command said is taken as it is so long, while it works and while it does not.
+const SAID_WELL_MAX: Duration = Duration::from_secs(300);
+const SAID_ILL_MAX: Duration = Duration::from_secs(30);
 /// The providers whose stores can be asked.
 const ASKED: [Provider; 2] = [Provider::MicrosoftStore, Provider::AppleBusiness];
+
+/// A tenant's account.
+type Place = (TenantId, Provider);
+/// What a source of credentials has for one.
+type Loaded = Result<Option<Credentials>, String>;
 
 /// Makes a client that can ask at a URL. The error is in words.
 pub type MakeClient = Box<dyn Fn(&str) -> Result<reqwest::Client, String> + Send + Sync>;
@@ -48,11 +59,13 @@ pub struct Stores(Arc<Inner>);
 struct Inner {
     ledger: Ledger,
     options: StoreOptions,
-    accounts: Mutex<BTreeMap<(TenantId, Provider), Open>>,
+    accounts: Mutex<BTreeMap<Place, Open>>,
     /// One account's credentials are kept at a time.
     keeping: Mutex<()>,
-    /// One account is opened at a time, from what is on disk at that moment.
-    opening: tokio::sync::Mutex<()>,
+    /// An account is opened by one at a time, from what is on disk at that moment; none waits for another's credentials.
+    opening: Mutex<BTreeMap<Place, Arc<tokio::sync::Mutex<()>>>>,
+    /// What the command for credentials said last, and when.
+    said: Mutex<BTreeMap<Place, (Instant, Loaded)>>,
 }
 
 /// An account that is linked, as the desk last saw it.
@@ -105,9 +118,9 @@ pub struct Seen {
 impl Stores {
     #[must_use]
     pub fn new(ledger: Ledger, options: StoreOptions) -> Self {
-        let accounts = Mutex::new(BTreeMap::new());
-        let (keeping, opening) = (Mutex::new(()), tokio::sync::Mutex::new(()));
-        Self(Arc::new(Inner { ledger, options, accounts, keeping, opening }))
+        let (accounts, keeping) = (Mutex::new(BTreeMap::new()), Mutex::new(()));
+        let (opening, said) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeMap::new()));
+        Self(Arc::new(Inner { ledger, options, accounts, keeping, opening, said }))
     }
 
     /// Whether an account has a worker, so that a sync that is begun goes on.
@@ -182,13 +195,20 @@ impl Stores {
 
     /// Settings were changed, or an account was linked: its worker is started, or another one in its place.
     pub async fn look_at(&self, tenant: TenantId, provider: Provider) {
+        self.look(tenant, provider, true).await;
+    }
+
+    async fn look(&self, tenant: TenantId, provider: Provider, is_changed: bool) {
         let desk = self.clone();
         // it goes on where whoever asked has gone away: half of it would leave two workers
         let looked = tokio::spawn(async move {
-            let _one = desk.0.opening.lock().await;
-            let loading = desk.clone();
-            let loaded = tokio::task::spawn_blocking(move || loading.load(tenant, provider)).await;
-            if let Ok(Some(found)) = loaded {
+            let opening = Arc::clone(desk.0.opening.lock().entry((tenant, provider)).or_default());
+            let _one = opening.lock().await;
+            if is_changed {
+                // also what was asked before the change and came after it
+                desk.0.said.lock().remove(&(tenant, provider));
+            }
+            if let Some(found) = desk.load(tenant, provider).await {
                 desk.open(tenant, provider, found).await;
                 desk.end_what_nobody_runs(tenant, provider).await;
             }
@@ -214,9 +234,8 @@ impl Stores {
 
     /// Opens every linked account, so that whoever asks for a sync finds a connector there.
     pub async fn open_all(&self) {
-        for (tenant, provider) in self.linked() {
-            self.look_at(tenant, provider).await;
-        }
+        let looks = stream::iter(self.linked());
+        looks.for_each_concurrent(LOOKS_PARALLEL, |(tenant, provider)| self.look(tenant, provider, false)).await;
     }
 
     /// Opens accounts and keeps them open, until it is told to stop; then waits for what was begun.
@@ -250,15 +269,34 @@ impl Stores {
         pairs.filter(|(tenant, provider)| is_linked(*tenant, *provider)).collect()
     }
 
-    /// What the log and the credentials say of an account. Blocking.
-    fn load(&self, tenant: TenantId, provider: Provider) -> Option<Found> {
+    /// What the log and the credentials say of an account.
+    async fn load(&self, tenant: TenantId, provider: Provider) -> Option<Found> {
         let look = |view: &crate::projection::View| {
             let account = view.state.accounts.get(&provider)?;
             Some((view.state.slug.clone(), account.account_id.clone(), account.settings.clone()))
         };
         let (slug, account_id, settings) = self.0.ledger.read(tenant, look).ok()??;
-        let credentials = self.0.options.credentials.load(&slug, provider);
+        let credentials = self.credentials(tenant, &slug, provider).await;
         Some(Found { account_id, settings, credentials })
+    }
+
+    /// A command is not run at every look, and more seldom while what it said works.
+    async fn credentials(&self, tenant: TenantId, slug: &str, provider: Provider) -> Loaded {
+        let (place, source) = ((tenant, provider), &self.0.options.credentials);
+        let is_shut = |seen: &Seen| seen.standing.units.iter().any(UnitStanding::is_shut);
+        let is_well = self.seen(tenant, provider).is_some_and(|seen| seen.is_connected && !is_shut(&seen));
+        let said = self.0.said.lock().get(&place).cloned();
+        if let Some((at, said)) = said {
+            let good_for = if is_well && said.is_ok() { SAID_WELL_MAX } else { SAID_ILL_MAX };
+            if at.elapsed() < good_for {
+                return said;
+            }
+        }
+        let loaded = source.load(slug, provider).await;
+        if source.command.is_some() {
+            self.0.said.lock().insert(place, (monotonic(), loaded.clone()));
+        }
+        loaded
     }
 
     /// A worker that has ended by itself rests before another is begun.
@@ -390,12 +428,48 @@ impl Stores {
 struct Found {
     account_id: String,
     settings: String,
-    credentials: Result<Option<Credentials>, String>,
+    credentials: Loaded,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::domain::time::Time;
+    use crate::ledger::{LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
+
+    #[tokio::test]
+    async fn a_command_is_not_run_at_every_look_and_keeps_no_other_account_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LedgerOptions {
+            log: LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir.path()) },
+            master_key: MasterKeySource::DataFolder,
+            clock: Clock::manual(Time(1_790_000_000_000_000)),
+            signing: Signing::default(),
+        };
+        let ledger = Ledger::open(options, &NoProgress).unwrap();
+        let script = r#"echo "$1" >> "$0"; echo '{"client_secret": "hush"}'"#;
+        let runs = dir.path().join("runs");
+        let command = ["sh".to_owned(), "-c".into(), script.into(), runs.display().to_string()].to_vec();
+        let credentials = CredentialSource { folder: dir.path().join("kept"), given: None, command: Some(command) };
+        let client = Box::new(|_: &str| Err("nobody is asked".to_owned()));
+        let zero = Duration::ZERO;
+        let options =
+            StoreOptions { credentials, client, urls: vec![], sync_every: zero, sync_pause: zero, agree_after: zero };
+        let stores = Stores::new(ledger, options);
+        let provider = Provider::MicrosoftStore;
+        for _ in 0..3 {
+            assert!(stores.credentials(TenantId(1), "good", provider).await.is_ok_and(|found| found.is_some()));
+        }
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "good\n");
+        stores.look_at(TenantId(1), provider).await;
+        assert!(stores.0.said.lock().is_empty(), "what was said before a change counts no more");
+        // somebody else is waited for
+        let waiting = Arc::clone(stores.0.opening.lock().entry((TenantId(2), provider)).or_default());
+        let _slow = waiting.lock().await;
+        let looked = tokio::time::timeout(Duration::from_secs(5), stores.look_at(TenantId(1), provider)).await;
+        assert_eq!(looked, Ok(()));
+    }
 
     #[test]
     fn a_worker_rests_longer_each_time_and_no_longer_than_five_minutes_or_until_there_is_room() {

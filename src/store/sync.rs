@@ -9,9 +9,9 @@ use super::terms::{Pass, SeatAtStore, StoreHolder};
 use crate::domain::command::{Inventory, Observation, ProviderReport, SyncEnd, SyncPart};
 use crate::domain::facts::{DeviceFacts, Join, SyncSeats};
 use crate::domain::ids::{Holder, PoolId};
-use crate::domain::key::Provider;
+use crate::domain::key::{PoolKey, Provider};
 use crate::domain::personal::{DeviceNames, UserProfile};
-use crate::domain::state::Sync;
+use crate::domain::state::{Sync, Tenant};
 use crate::ledger::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,12 +33,19 @@ pub struct Taken {
 }
 
 /// Tells the ledger what a pass read, and ends the sync.
-pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names: OldNames) -> Result<Taken, Untold> {
+pub async fn take(
+    taking: Taking<'_>,
+    mut pass: Pass,
+    before: Remembered,
+    old_names: OldNames,
+) -> Result<Taken, Untold> {
     let Taking { teller, provider, sync, read, connectors } = taking;
     let id = sync.id;
     let (ledger, tenant) = (teller.ledger.clone(), teller.tenant);
+    let language = sync.language.clone();
     let compared = teller.blocking(move || {
         let state = ledger.read(tenant, |view| view.state.clone())?;
+        describe(&mut pass, &state, &language);
         let directory = Directory { ledger: &ledger, id: tenant, tenant: &state, old: &old_names };
         let is_ours = |key: &_| connectors.iter().any(|connector| connector.has(key));
         let found = compare::compare(&pass, &state, provider, is_ours, read, &before, &directory);
@@ -72,6 +79,23 @@ pub async fn take(taking: Taking<'_>, pass: Pass, before: Remembered, old_names:
     }
     teller.observe(Observation::EndSync { sync: id, end: SyncEnd::Completed { seats } }).await?;
     Ok(taken)
+}
+
+/// What could not be read of a pool is as the ledger knows it. A pool that is new is left for a pass that says what it is.
+fn describe(pass: &mut Pass, tenant: &Tenant, language: &str) {
+    let pool_of = |key: &PoolKey| tenant.pools.get(tenant.pool_keys.get(key)?.index());
+    let mut left = std::mem::take(&mut pass.undescribed);
+    pass.items.retain(|item| !left.contains(&item.key) || pool_of(&item.key).is_some());
+    for item in pass.items.iter_mut().filter(|item| left.contains(&item.key)) {
+        let Some(pool) = pool_of(&item.key) else { continue };
+        if let Some(known) = pool.names.get(language).or_else(|| pool.names.values().next()) {
+            (item.name, item.publisher) = (known.name.clone(), known.publisher.clone());
+        }
+        item.packages.clone_from(&pool.packages);
+        item.details.related_set.clone_from(&pool.details.related_set);
+    }
+    left.retain(|key| pool_of(key).is_none());
+    pass.seats.retain(|seat| !left.contains(&seat.pool));
 }
 
 /// Holders whom the ledger does not know become known by the name that the store has for them.

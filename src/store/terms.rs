@@ -4,6 +4,7 @@ use crate::domain::command::InventoryItem;
 use crate::domain::key::PoolKey;
 use crate::domain::personal::normalized_user_name;
 use crate::domain::time::Time;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +77,8 @@ pub struct Pass {
     pub items: Vec<InventoryItem>,
     /// What the store lists and the ledger has no word for, as `unsupported-type`.
     pub unsupported: Vec<(PoolKey, String)>,
+    /// Of which only the figures and the seats could be read: names, packages and the set of these items are placeholders.
+    pub undescribed: BTreeSet<PoolKey>,
     /// Every seat of the pools in `items` that have any; no (pool, holder) stands here twice.
     pub seats: Vec<SeatAtStore>,
     pub pages: u32,

@@ -2,6 +2,7 @@
 //! it has answered. Not here: who starts it (`desk`), what a pass tells (`compare`, `sync`).
 
 mod asking;
+mod carrying;
 mod confirming;
 mod reading;
 mod units;
@@ -20,6 +21,7 @@ use crate::domain::ids::{Holder, PoolId, SyncId};
 use crate::domain::key::Provider;
 use crate::domain::state::Sync;
 use crate::domain::time::Time;
+use carrying::{Errands, carried};
 use parking_lot::Mutex;
 use reading::{Looked, Reading, ended, looked};
 use std::collections::BTreeSet;
@@ -130,6 +132,7 @@ struct Worker {
     passing: Option<(Sync, u64, Passing)>,
     pass_began: Instant,
     looking: Option<JoinHandle<Looked>>,
+    errands: Errands,
     next_sync: Option<Instant>,
     /// When a unit is read that was not yet, and of which nothing is settled before: where nothing is synced by itself, too.
     next_names: Option<Instant>,
@@ -161,6 +164,7 @@ pub async fn run(teller: Teller, post: Post) -> Option<String> {
         passing: None,
         pass_began: now,
         looking: None,
+        errands: Errands::new(),
         next_sync,
         next_names: None,
         by_itself: None,
@@ -175,6 +179,8 @@ pub async fn run(teller: Teller, post: Post) -> Option<String> {
     if let Some(looking) = worker.looking {
         looking.abort();
     }
+    // what was sent by then is looked for by whoever comes next, and not while it is being sent
+    worker.errands.shutdown().await;
     ended.err().map(|untold| untold.to_string())
 }
 
@@ -189,12 +195,7 @@ impl Worker {
             let now = monotonic();
             self.end_troubles(now);
             self.closed = self.closed_pools(now)?;
-            let stop = self.post.stop.clone();
-            // what was sent by then is looked for by whoever comes next
-            tokio::select! {
-                confirmed = self.confirm() => confirmed?,
-                () = stop.cancelled() => return Ok(()),
-            }
+            self.begin_errands().await?;
             self.tell();
             let next = self.next_look();
             let (stop, wake) = (self.post.stop.clone(), Arc::clone(&self.post.wake));
@@ -203,6 +204,7 @@ impl Worker {
                 () = wake.notified() => self.next_sync = Some(monotonic()),
                 () = tokio::time::sleep_until(next.into()) => {}
                 changed = head.changed() => changed.map_err(|_| Untold::Stopped("it is closed".into()))?,
+                carried = carried(&mut self.errands) => self.end_errand(carried?).await?,
                 read = ended(&mut self.passing) => self.end_pass(read).await?,
                 looked = looked(&mut self.looking) => {
                     self.looking = None;

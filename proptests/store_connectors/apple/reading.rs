@@ -119,6 +119,15 @@ fn a_pass_bears_throttling_cut_connections_and_pages_that_drift() {
 }
 
 #[test]
+fn subscriptions_that_can_not_be_read_keep_nobody_from_reading_what_is_counted() {
+    let unit = Unit::start();
+    let before = unit.pass(true, None);
+    unit.fault("subscriptions", Fault::InternalError, 1000);
+    let pass = unit.pass(true, None);
+    assert_eq!((pass.items, pass.is_complete), (before.items, true));
+}
+
+#[test]
 fn one_seat_is_looked_at_as_it_is_now() {
     let unit = Unit::start();
     assert_eq!(unit.one(grant(PAGES, "ada")), Settled::Granted);

@@ -32,7 +32,14 @@ impl AppleClient {
             counter.fetch_add(u64::try_from(records).unwrap_or(u64::MAX), Ordering::Relaxed);
         };
         let assets = self.assets(|records| count(&progress.items, records)).await?;
-        let subscriptions = self.subscriptions(|_| ()).await?;
+        let subscriptions = match self.subscriptions(|_| ()).await {
+            Err(trouble) if !trouble.shuts_the_account() => {
+                // they are named as skipped, and nothing else hangs on them
+                tracing::warn!(%trouble, "a unit's subscriptions can't be read, and are not named");
+                vec![]
+            }
+            read => read?,
+        };
         let since = asked.since.clone().filter(|_| !asked.is_full);
         let is_delta = since.is_some();
         let told = |records| count(&progress.seats, records);
@@ -77,7 +84,8 @@ fn pass_of(
         .filter_map(|assignment| holder(&assignment).map(|holder| (assignment.key, holder)))
         .collect();
     let seats = seats.into_iter().map(|(key, holder)| SeatAtStore { pool: pool_key(unit, &key), holder, since: None });
-    Pass { items, unsupported, seats: seats.collect(), pages, is_complete, next: assignments.version }
+    let undescribed = BTreeSet::new();
+    Pass { items, unsupported, undescribed, seats: seats.collect(), pages, is_complete, next: assignments.version }
 }
 
 pub(super) fn pool_key(unit: &str, key: &AssetKey) -> PoolKey {

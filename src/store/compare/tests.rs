@@ -143,6 +143,7 @@ fn pass(products: &[&str], seats: &[(&str, StoreHolder)]) -> Pass {
     Pass {
         items: products.iter().map(|product| item(product)).collect(),
         unsupported: vec![],
+        undescribed: BTreeSet::new(),
         seats: seats.iter().map(seat).collect(),
         pages: 1,
         is_complete: true,

@@ -13,7 +13,7 @@ use crate::store::terms::{Pass, PassAsked, PassProgress, SeatAtStore, StoreHolde
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Pools read at one time.
 const PARALLEL: usize = 6;
@@ -22,10 +22,24 @@ const SEATS_MAX: usize = 5_000_000;
 /// What is wrong with a page after the first one most likely is that its token has become too old.
 const TOKEN_GONE: &str = "the store does not know the place any more where its last page ended";
 
+/// After so many troubles one after the other nothing more is asked beside the figures: each takes as long as a call may.
+const TROUBLES_MAX: u32 = 20;
+
 /// A pool, read whole.
 struct PoolRead {
     item: InventoryItem,
     seats: Vec<SeatAtStore>,
+    is_described: bool,
+}
+
+/// Who reads, and what for.
+struct Reader<'r> {
+    client: &'r MicrosoftClient,
+    memory: &'r Memory,
+    asked: &'r PassAsked,
+    progress: &'r PassProgress,
+    /// Of calls for what is beside the figures, one after the other.
+    troubles: AtomicU32,
 }
 
 enum Found {
@@ -48,6 +62,7 @@ pub(super) async fn read(
     let mut pass = Pass {
         items: vec![],
         unsupported: vec![],
+        undescribed: BTreeSet::new(),
         seats: vec![],
         pages: 0,
         is_complete: since.is_none(),
@@ -57,8 +72,9 @@ pub(super) async fn read(
         let listed: BTreeSet<&ProductKey> = entries.iter().map(|entry| &entry.key).collect();
         memory.lock().retain(|(key, _), _| listed.contains(key));
     }
+    let reader = &Reader { client, memory, asked, progress, troubles: AtomicU32::new(0) };
     let pools = stream::iter(distinct(entries)).map(|(key, entry, kind)| async move {
-        let found = pool(client, memory, asked, progress, key, &entry, kind).await?;
+        let found = pool(reader, key, &entry, kind).await?;
         progress.items.fetch_add(1, Ordering::Relaxed);
         Ok::<Found, Trouble>(found)
     });
@@ -66,6 +82,7 @@ pub(super) async fn read(
     for found in found.drain(..) {
         match found {
             Found::Pool(read) => {
+                pass.undescribed.extend((!read.is_described).then(|| read.item.key.clone()));
                 pass.items.push(read.item);
                 pass.seats.extend(read.seats);
             }
@@ -141,27 +158,22 @@ fn distinct(entries: Vec<InventoryEntry>) -> Vec<(PoolKey, InventoryEntry, Kind)
     known.into_iter().chain(unsupported).collect()
 }
 
-async fn pool(
-    client: &MicrosoftClient,
-    memory: &Memory,
-    asked: &PassAsked,
-    progress: &PassProgress,
-    key: PoolKey,
-    entry: &InventoryEntry,
-    kind: Kind,
-) -> Result<Found, Trouble> {
+async fn pool(reader: &Reader<'_>, key: PoolKey, entry: &InventoryEntry, kind: Kind) -> Result<Found, Trouble> {
+    let (client, progress) = (reader.client, reader.progress);
     let (license_type, policy, owned, used) = match kind {
         Kind::Pool { license_type, policy, owned, used } => (license_type, policy, owned, used),
         Kind::Removed(_) => return Ok(Found::Gone),
         Kind::Unsupported(_, why) => return Ok(Found::Unsupported(key, why)),
     };
-    let described = describe(client, memory, asked, entry).await?;
+    let described = describe(reader, entry).await?;
+    let is_described = described.is_some();
+    let described = described.unwrap_or_default();
     if let Some(why) = &described.not_an_app {
         return Ok(Found::Unsupported(key, why.clone()));
     }
     let item = mapping::item(key.clone(), &entry.key, (license_type, policy), (owned, used), &described);
     if license_type == LicenseType::Offline || item.is_encrypted {
-        return Ok(Found::Pool(Box::new(PoolRead { item, seats: vec![] })));
+        return Ok(Found::Pool(Box::new(PoolRead { item, seats: vec![], is_described })));
     }
     let Some(mut seats) = seats(client, &entry.key, progress).await? else { return Ok(Found::Gone) };
     if used.is_some_and(|used| used != seats.len() as u64) {
@@ -175,39 +187,54 @@ async fn pool(
         holder: StoreHolder::User(seat.assigned_to),
     };
     let seats = seats.into_iter().map(at_store).collect();
-    Ok(Found::Pool(Box::new(PoolRead { item, seats })))
+    Ok(Found::Pool(Box::new(PoolRead { item, seats, is_described })))
 }
 
-/// Names and packages: as they were read before, unless the store says that something changed since.
-async fn describe(
-    client: &MicrosoftClient,
-    memory: &Memory,
-    asked: &PassAsked,
-    entry: &InventoryEntry,
-) -> Result<Arc<Described>, Trouble> {
+/// Names and packages: as they were read before, unless the store says that something changed since, and can tell what.
+/// `None` where nothing is known of them.
+async fn describe(reader: &Reader<'_>, entry: &InventoryEntry) -> Result<Option<Arc<Described>>, Trouble> {
+    let Reader { client, memory, asked, troubles, .. } = reader;
     let place = (entry.key.clone(), asked.language.clone());
+    let before = |is_good: &dyn Fn(&Remembered) -> bool| {
+        memory.lock().get(&place).filter(|known| is_good(known)).map(|known| Arc::clone(&known.described))
+    };
     if !asked.rereads_details
-        && let Some(known) = memory.lock().get(&place).filter(|known| known.last_modified == entry.last_modified)
+        && let Some(known) = before(&|known| known.last_modified == entry.last_modified)
     {
-        return Ok(Arc::clone(&known.described));
+        return Ok(Some(known));
+    }
+    if troubles.load(Ordering::Relaxed) >= TROUBLES_MAX {
+        return Ok(before(&|_| true));
     }
     let (product, named, packages) = futures::join!(
         client.product(&entry.key),
         client.localized(&entry.key, &asked.language),
         client.packages(&entry.key)
     );
-    let described = mapping::described(known(product?)?, known(named?)?, known(packages?)?);
-    let described = Arc::new(described);
+    let met = [product.as_ref().err(), named.as_ref().err(), packages.as_ref().err()];
+    let met: Vec<Trouble> = met.into_iter().flatten().map(|failed| failed.trouble.clone()).collect();
+    if let Some(trouble) = met.iter().find(|trouble| trouble.shuts_the_account()) {
+        return Err(trouble.clone());
+    }
+    if let Some(trouble) = met.first() {
+        // what is counted does not hang on it
+        if troubles.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(%trouble, "names and packages can't be read: those that are known stand");
+        }
+        return Ok(before(&|_| true));
+    }
+    troubles.store(0, Ordering::Relaxed);
+    let described = Arc::new(mapping::described(known(product?), known(named?), known(packages?)));
     let remembered = Remembered { last_modified: entry.last_modified, described: Arc::clone(&described) };
     memory.lock().insert(place, remembered);
-    Ok(described)
+    Ok(Some(described))
 }
 
 /// What the store has nothing to say of is not known, and no trouble.
-fn known<T>(answered: Answered<T>) -> Result<Option<T>, Trouble> {
+fn known<T>(answered: Answered<T>) -> Option<T> {
     match answered {
-        Answered::Good(said) => Ok(Some(said)),
-        Answered::NotFound(_) | Answered::Conflict(_) | Answered::Bad => Ok(None),
+        Answered::Good(said) => Some(said),
+        Answered::NotFound(_) | Answered::Conflict(_) | Answered::Bad => None,
     }
 }
 

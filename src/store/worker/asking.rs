@@ -1,9 +1,7 @@
-//! What is due, in the store's words; and a look at what may have happened before it is asked again. Not here: when it is due,
-//! and what becomes of an answer.
+//! What is due, in the store's words. Not here: when it is due, how it is asked (`carrying`), and what becomes of an answer.
 
 use super::{Worker, jitter};
 use crate::clock::monotonic;
-use crate::domain::command::ProviderReport;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::state::Names;
@@ -12,7 +10,6 @@ use crate::store::submit::{Teller, Untold};
 use crate::store::terms::{Request, Sought, StoreHolder};
 use crate::store::worklist::Waiting;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Who is called today as a holder was: the store has one name for both.
 fn heir_of(names: &Names, holder: Holder) -> Option<Holder> {
@@ -57,35 +54,6 @@ pub(super) struct Asked {
 }
 
 impl Worker {
-    /// What may have been granted is looked up before it is asked for again: a seat that is there is not asked for twice. A
-    /// release is: that a seat is not there says nothing while the store may still be at a grant of it, which the connector
-    /// knows and a look does not.
-    pub(super) async fn look_first(&mut self, asked: &mut Vec<Asked>) -> Result<(), Untold> {
-        let is_unknown = |one: &Asked| one.is_unknown && one.request.sought == Sought::Grant;
-        let (unknown, rest): (Vec<_>, Vec<_>) = std::mem::take(asked).into_iter().partition(is_unknown);
-        *asked = rest;
-        let mut reports = Vec::new();
-        let mut failed = BTreeSet::new();
-        for one in unknown {
-            let at = self.unit_of(&one.request.pool).filter(|at| !failed.contains(at));
-            let Some((at, connector)) = at.and_then(|at| Some((at, Arc::clone(&self.units.get(at)?.connector)))) else {
-                self.list.postpone(one.pool, one.holder, true, monotonic(), jitter());
-                continue;
-            };
-            let holder = one.holder;
-            match connector.look(&one.request.pool, &one.request.holder).await {
-                Ok(true) => reports.push((one.pool, ProviderReport::GrantConfirmed { holder })),
-                Ok(false) => asked.push(one),
-                Err(trouble) => {
-                    self.list.postpone(one.pool, holder, true, monotonic(), jitter());
-                    self.meet(at, trouble).await?;
-                    failed.insert(at);
-                }
-            }
-        }
-        self.teller.report_all(reports).await
-    }
-
     /// Puts what is due into the store's words. Who has no name any more can't be asked for.
     pub(super) async fn requests(&mut self, due: Vec<(PoolId, Holder, Waiting)>) -> Result<Vec<Asked>, Untold> {
         let (teller, provider) = (self.teller.clone(), self.post.provider);

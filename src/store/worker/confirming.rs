@@ -1,82 +1,71 @@
-//! Carrying reservations and releases to the store, and its answers to the ledger. Not here: the words that the store is asked in
-//! (`asking`), and when a seat is due (`worklist`).
+//! Carrying reservations and releases to the store, and its answers to the ledger: unit by unit, none of which waits for another.
+//! Not here: the words that the store is asked in (`asking`), the way there and back (`carrying`), and when a seat is due
+//! (`worklist`).
 
 use super::asking::Asked;
+use super::carrying::{Answered, Carried, Errand};
 use super::{REREAD_WAIT_MAX, REREAD_WAIT_MIN, Worker, jitter};
 use crate::clock::monotonic;
 use crate::domain::command::ProviderReport;
-use crate::domain::ids::{Holder, PoolId};
-use crate::domain::key::PoolKey;
+use crate::domain::ids::PoolId;
 use crate::store::submit::Untold;
-use crate::store::terms::{Request, Settled, Sought, StoreHolder, Trouble};
-use crate::store::worklist::sought;
+use crate::store::terms::{Settled, Trouble};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Seats that are asked for in one go; a connector parts them as its store wants.
 const SETTLE_MAX: usize = 1000;
 
 impl Worker {
-    /// Asks the store for what is due, and tells the ledger what it said.
-    pub(super) async fn confirm(&mut self) -> Result<(), Untold> {
+    /// Sends what is due on its way. The pools of a unit that is being asked are closed until it has answered, so that nobody
+    /// asks for a seat while somebody does.
+    pub(super) async fn begin_errands(&mut self) -> Result<(), Untold> {
         let due = self.list.due(monotonic(), SETTLE_MAX, &self.closed);
         if due.is_empty() {
             return Ok(());
         }
-        let mut asked = self.requests(due).await?;
-        self.look_first(&mut asked).await?;
-        let releases = asked.iter().filter(|one| one.request.sought == Sought::Release);
-        let sent = releases.map(|one| (one.pool, ProviderReport::ReleaseSent { holder: one.holder })).collect();
-        self.teller.report_all(sent).await?;
-        // what was taken back meanwhile is not sent
-        let (teller, before) = (&self.teller, asked);
-        let asked: Vec<Asked> = teller.read(|view| {
-            let is_still = |one: &Asked| {
-                let pool = view.state.pools.get(one.pool.index());
-                pool.and_then(|pool| sought(pool, one.holder)) == Some(one.request.sought)
-            };
-            before.into_iter().filter(is_still).collect()
-        })?;
-        self.settle(asked).await
-    }
-
-    async fn settle(&mut self, asked: Vec<Asked>) -> Result<(), Untold> {
         let mut by_unit: BTreeMap<usize, Vec<Asked>> = BTreeMap::new();
-        for one in asked {
+        for one in self.requests(due).await? {
             match self.unit_of(&one.request.pool) {
                 Some(unit) => by_unit.entry(unit).or_default().push(one),
                 None => self.list.postpone(one.pool, one.holder, one.is_unknown, monotonic(), jitter()),
             }
         }
         for (at, asked) in by_unit {
-            let Some(unit) = self.units.get(at) else { continue };
-            let places: BTreeMap<_, _> = asked
-                .iter()
-                .map(|one| ((one.request.pool.clone(), one.request.holder.clone()), (one.pool, one.holder)))
-                .collect();
-            let settled = unit.connector.settle(asked.into_iter().map(|one| one.request).collect()).await;
-            if let Some(trouble) = self.take_settled(&places, settled).await? {
-                self.meet(at, trouble).await?;
-            }
+            let Some(unit) = self.units.get_mut(at) else { continue };
+            unit.is_asked = true;
+            let (teller, connector) = (self.teller.clone(), Arc::clone(&unit.connector));
+            self.errands.spawn(Errand { teller, connector, unit: at, asked }.run());
+        }
+        self.closed = self.closed_pools(monotonic())?;
+        Ok(())
+    }
+
+    /// Tells the ledger what the store said.
+    pub(super) async fn end_errand(&mut self, carried: Carried) -> Result<(), Untold> {
+        let Carried { unit: at, answered, trouble } = carried;
+        if let Some(unit) = self.units.get_mut(at) {
+            unit.is_asked = false;
+        }
+        let met = self.take_answers(at, answered).await?;
+        for (pool, trouble) in trouble.into_iter().chain(met) {
+            self.meet(at, pool, trouble).await?;
         }
         Ok(())
     }
 
-    async fn take_settled(
-        &mut self,
-        places: &BTreeMap<(PoolKey, StoreHolder), (PoolId, Holder)>,
-        settled: Vec<(Request, Settled)>,
-    ) -> Result<Option<Trouble>, Untold> {
-        let mut reports = Vec::with_capacity(settled.len());
+    async fn take_answers(&mut self, at: usize, answered: Vec<Answered>) -> Result<Option<(PoolId, Trouble)>, Untold> {
+        let mut reports = Vec::with_capacity(answered.len());
         let mut trouble = None;
         let now = monotonic();
-        for (request, settled) in settled {
-            let Some((pool, holder)) = places.get(&(request.pool.clone(), request.holder.clone())).copied() else {
-                continue;
-            };
+        for Answered { pool, holder, name, settled } in answered {
+            if let (Settled::Granted | Settled::Released, Some(unit)) = (&settled, self.units.get_mut(at)) {
+                unit.has_written(pool);
+            }
             let report = match settled {
                 Settled::Granted => {
                     self.reread_wait = REREAD_WAIT_MIN;
-                    self.old_names.insert((pool, holder), request.holder.clone());
+                    self.old_names.insert((pool, holder), name);
                     ProviderReport::GrantConfirmed { holder }
                 }
                 Settled::NotEnough => {
@@ -106,7 +95,7 @@ impl Worker {
                     self.list.postpone(pool, holder, false, now, jitter());
                     // a no to one seat, as to a holder whom the store will know in a minute, says nothing of the others
                     if !matches!(why, Trouble::Refused { .. }) {
-                        trouble = Some(why);
+                        trouble = Some((pool, why));
                     }
                     continue;
                 }

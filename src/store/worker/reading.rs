@@ -152,6 +152,7 @@ async fn read(
             Some(mut all) => {
                 all.items.extend(pass.items);
                 all.unsupported.extend(pass.unsupported);
+                all.undescribed.extend(pass.undescribed);
                 all.seats.extend(pass.seats);
                 all.pages = all.pages.saturating_add(pass.pages);
                 all.is_complete &= pass.is_complete;

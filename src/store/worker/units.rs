@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// A store that turned us away is asked again so often whether it does still.
 const SHUT_WAIT: Duration = Duration::from_secs(30);
+/// One that lets us in and turns a write away so soon after that is left shut longer, each time it does so.
+const AGAIN_WITHIN: Duration = Duration::from_secs(600);
+const SHUT_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// One that could not be asked is asked again so soon.
 const LOOK_WAIT: Duration = Duration::from_secs(5);
 const TROUBLE_WAIT: Duration = Duration::from_secs(1);
@@ -36,6 +39,20 @@ pub(super) struct Unit {
     was_let_in: bool,
     /// A holder's name of old is known only once the unit was read.
     pub(super) has_read: bool,
+    /// Whether it is being asked for seats.
+    pub(super) is_asked: bool,
+    writes: Writes,
+}
+
+/// What becomes of writing to a unit that lets us in when it is asked whom it takes us for.
+struct Writes {
+    /// The pool in which a write was turned away last.
+    turned_away: Option<PoolId>,
+    /// When a look opened what that had shut.
+    reopened_at: Option<Instant>,
+    wait: Duration,
+    /// Until then no look opens it.
+    shut_until: Option<Instant>,
 }
 
 impl Unit {
@@ -48,6 +65,8 @@ impl Unit {
             look_at: Some(now),
             was_let_in: false,
             has_read,
+            is_asked: false,
+            writes: Writes { turned_away: None, reopened_at: None, wait: SHUT_WAIT, shut_until: None },
         }
     }
 
@@ -71,14 +90,23 @@ impl Unit {
 
     /// The store has let us in, or has not.
     fn take(&mut self, trouble: Option<Trouble>, now: Instant) {
+        let shut_until = self.writes.shut_until.filter(|until| *until > now);
+        let look_again = Some(shut_until.map_or(now + SHUT_WAIT, |until| until.max(now + SHUT_WAIT)));
         match trouble {
-            None => (self.trouble, self.look_at, self.was_let_in) = (None, None, true),
+            // a look is no write, and has been wrong before
+            None if shut_until.is_some() => {}
+            None => {
+                if self.is_shut() && self.writes.turned_away.is_some() {
+                    self.writes.reopened_at = Some(now);
+                }
+                (self.trouble, self.look_at, self.was_let_in) = (None, None, true);
+            }
             Some(trouble) if trouble.shuts_the_account() => {
-                self.look_at = Some(now + SHUT_WAIT);
+                self.look_at = look_again;
                 self.trouble = Some(trouble);
             }
             // that the store can't be reached does not open what it has shut
-            Some(_) if self.is_shut() => self.look_at = Some(now + SHUT_WAIT),
+            Some(_) if self.is_shut() => self.look_at = look_again,
             Some(trouble) => {
                 let wait = match &trouble {
                     Trouble::Throttled { retry_after_seconds } => {
@@ -94,6 +122,34 @@ impl Unit {
                 self.look_at = self.look_at.map(|due| due.max(now + LOOK_WAIT));
                 self.trouble = Some(trouble);
             }
+        }
+    }
+
+    fn tell_of(&self, provider: Provider, trouble: &Trouble) {
+        if self.trouble.is_none() {
+            let (provider, unit) = (provider.name(), self.connector.unit());
+            tracing::warn!(provider, unit, %trouble, "the store can't be written to");
+        }
+    }
+
+    /// A call for a seat met trouble. What lets us in and then turns that away is opened by looks more and more seldom, or each of
+    /// its pools would be suspended and resumed for ever.
+    fn meet(&mut self, pool: PoolId, trouble: Trouble, now: Instant) {
+        // what was under way when it was shut says nothing new
+        let is_known = self.is_shut() && self.writes.turned_away.is_some();
+        if trouble.shuts_the_account() && !is_known {
+            let is_again = self.writes.reopened_at.is_some_and(|at| now.duration_since(at) < AGAIN_WITHIN);
+            let wait = if is_again { (self.writes.wait * 2).min(SHUT_WAIT_MAX) } else { SHUT_WAIT };
+            let shut_until = is_again.then(|| now + wait);
+            self.writes = Writes { turned_away: Some(pool), reopened_at: None, wait, shut_until };
+        }
+        self.take(Some(trouble), now);
+    }
+
+    /// The store has done what was asked for in a pool. That it writes to others says nothing of one where it does not.
+    pub(super) fn has_written(&mut self, pool: PoolId) {
+        if self.writes.turned_away == Some(pool) {
+            self.writes = Writes { turned_away: None, reopened_at: None, wait: SHUT_WAIT, shut_until: None };
         }
     }
 }
@@ -123,17 +179,19 @@ impl Worker {
         self.level_pools().await
     }
 
-    /// What was met while a unit was asked for something else.
-    pub(super) async fn meet(&mut self, at: usize, trouble: Trouble) -> Result<(), Untold> {
-        self.note_trouble(at, Some(trouble));
+    /// What was met while a unit was asked for a seat in a pool.
+    pub(super) async fn meet(&mut self, at: usize, pool: PoolId, trouble: Trouble) -> Result<(), Untold> {
+        if let Some(unit) = self.units.get_mut(at) {
+            unit.tell_of(self.post.provider, &trouble);
+            unit.meet(pool, trouble, monotonic());
+        }
         self.level_pools().await
     }
 
     fn note_trouble(&mut self, at: usize, trouble: Option<Trouble>) {
         let Some(unit) = self.units.get_mut(at) else { return };
-        if let (None, Some(trouble)) = (&unit.trouble, &trouble) {
-            let (provider, unit) = (self.post.provider.name(), unit.connector.unit());
-            tracing::warn!(provider, unit, %trouble, "the store can't be written to");
+        if let Some(trouble) = &trouble {
+            unit.tell_of(self.post.provider, trouble);
         }
         unit.take(trouble, monotonic());
     }
@@ -181,7 +239,10 @@ impl Worker {
     pub(super) fn closed_pools(&self, now: Instant) -> Result<BTreeSet<PoolId>, Untold> {
         let (provider, units) = (self.post.provider, &self.units);
         self.teller.read(|view| {
-            let is_closed = |key: &PoolKey| !units.iter().any(|unit| unit.is_open(now) && unit.connector.has(key));
+            let has = |key: &PoolKey, is_so: &dyn Fn(&Unit) -> bool| {
+                units.iter().any(|unit| is_so(unit) && unit.connector.has(key))
+            };
+            let is_closed = |key: &PoolKey| has(key, &|unit| unit.is_asked) || !has(key, &|unit| unit.is_open(now));
             view.state.pools_of(provider).filter(|pool| is_closed(&pool.key)).map(|pool| pool.id).collect()
         })
     }
@@ -224,4 +285,97 @@ pub(super) fn units_known(tenant: &Tenant, home: &str) -> BTreeSet<String> {
     });
     let linked = tenant.accounts.get(&Provider::AppleBusiness).into_iter().flat_map(|account| account.units.clone());
     of_pools.chain(linked).chain([home.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::terms::{Account, Pass, PassAsked, PassProgress, Request, Settled, StoreHolder};
+    use futures::future::{BoxFuture, pending};
+
+    struct Silent;
+
+    impl Connector for Silent {
+        fn account(&self) -> BoxFuture<'_, Result<Account, Trouble>> {
+            Box::pin(pending())
+        }
+
+        fn pass<'a>(&'a self, _: &'a PassAsked, _: &'a PassProgress) -> BoxFuture<'a, Result<Pass, Trouble>> {
+            Box::pin(pending())
+        }
+
+        fn settle(&self, _: Vec<Request>) -> BoxFuture<'_, Vec<(Request, Settled)>> {
+            Box::pin(pending())
+        }
+
+        fn look<'a>(&'a self, _: &'a PoolKey, _: &'a StoreHolder) -> BoxFuture<'a, Result<bool, Trouble>> {
+            Box::pin(pending())
+        }
+
+        fn has(&self, _: &PoolKey) -> bool {
+            true
+        }
+    }
+
+    fn refused() -> Trouble {
+        Trouble::Credentials("403".into())
+    }
+
+    /// How often the unit is opened in a day where each opening ends a second later, and what is done then.
+    fn openings(unit: &mut Unit, mut now: Instant, done: impl Fn(&mut Unit)) -> usize {
+        let end = now + Duration::from_secs(86_400);
+        let mut openings = 0;
+        while now < end {
+            unit.take(None, now);
+            if !unit.is_shut() {
+                openings += 1;
+                done(unit);
+                unit.meet(PoolId(1), refused(), now + Duration::from_secs(1));
+            }
+            // syncs look too
+            now += Duration::from_secs(5);
+        }
+        openings
+    }
+
+    #[test]
+    fn what_lets_us_in_and_is_not_written_to_is_opened_more_and_more_seldom() {
+        let now = monotonic();
+        let mut unit = Unit::new(Arc::new(Silent), true, now);
+        let seldom = openings(&mut unit, now, |unit| unit.has_written(PoolId(2)));
+        assert!((24..40).contains(&seldom), "{seldom}");
+
+        // a write where it was turned away, and it is as if it had never been
+        let mut unit = Unit::new(Arc::new(Silent), true, now);
+        assert!(openings(&mut unit, now, |unit| unit.has_written(PoolId(1))) > 10_000);
+
+        // the first time whoever asks again is let in at once, and so is one who was turned away long after
+        let mut unit = Unit::new(Arc::new(Silent), true, now);
+        for later in [0, 3600, 7200] {
+            let now = now + Duration::from_secs(later);
+            unit.take(None, now);
+            unit.meet(PoolId(1), refused(), now + AGAIN_WITHIN);
+            assert_eq!(unit.look_at, Some(now + AGAIN_WITHIN + SHUT_WAIT));
+            unit.take(None, now + AGAIN_WITHIN + Duration::from_secs(1));
+            assert!(!unit.is_shut());
+        }
+    }
+
+    #[test]
+    fn a_look_that_is_turned_away_opens_nothing_sooner() {
+        let now = monotonic();
+        let mut unit = Unit::new(Arc::new(Silent), true, now);
+        for seconds in [0, 1, 2, 3] {
+            unit.take(None, now + Duration::from_secs(seconds));
+            unit.meet(PoolId(1), refused(), now + Duration::from_secs(seconds));
+        }
+        let until = unit.look_at;
+        assert!(until > Some(now + SHUT_WAIT));
+        unit.take(Some(refused()), now + Duration::from_secs(4));
+        unit.take(Some(Trouble::Unreachable("no connection".into())), now + Duration::from_secs(5));
+        unit.take(None, now + Duration::from_secs(36));
+        assert!(unit.look_at == until && unit.is_shut());
+        unit.take(None, until.expect("it is looked at again"));
+        assert!(!unit.is_shut());
+    }
 }
