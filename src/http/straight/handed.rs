@@ -14,6 +14,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
+/// Of a body that nobody reads: as much as any may have where nothing else is set, and some. Who sends more will not stop for
+/// an answer.
+const REST_BYTES_MAX: usize = 40 << 20;
+
 pub struct Opened {
     pub(super) stream: TcpStream,
     pub(super) before: Vec<u8>,
@@ -100,7 +104,7 @@ impl Write for Handed {
             Some(lingering) => lingering,
             None => {
                 ready!(Pin::new(&mut *io).poll_shutdown(context))?;
-                lingering.insert(Lingering::new(arrival.has_rest(), *silence_max))
+                lingering.insert(Lingering::new(arrival.has_rest(), *silence_max, REST_BYTES_MAX))
             }
         };
         lingering.poll(io.inner_mut(), alarm, context).map(Ok)

@@ -12,22 +12,20 @@ use tokio::net::TcpStream;
 
 /// Who sends nothing for so long is no longer waited for.
 const QUIET_MAX: Duration = Duration::from_secs(2);
-/// As much as any body may have where nothing else is set, and some: who sends more will not stop for an answer.
-const BYTES_MAX: usize = 40 << 20;
 const ROOM_BYTES: usize = 16 << 10;
 
 pub(super) struct Lingering {
-    /// Whether more is expected than lies there by now.
     has_more: bool,
-    bytes: usize,
+    bytes_left: usize,
     quiet_end: Instant,
     end: Instant,
 }
 
 impl Lingering {
-    pub(super) fn new(has_more: bool, longest: Duration) -> Self {
+    /// `has_more` says whether more is expected than lies there by now.
+    pub(super) fn new(has_more: bool, longest: Duration, bytes_max: usize) -> Self {
         let now = monotonic();
-        Self { has_more, bytes: 0, quiet_end: now + QUIET_MAX, end: now + longest }
+        Self { has_more, bytes_left: bytes_max, quiet_end: now + QUIET_MAX, end: now + longest }
     }
 
     /// Ready once the other side has ended, or has had its time.
@@ -38,11 +36,10 @@ impl Lingering {
             match Pin::new(&mut *stream).poll_read(context, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     self.has_more = true;
-                    self.bytes += read.filled().len();
                     let now = monotonic();
-                    if self.bytes > BYTES_MAX || now > self.end {
-                        return Poll::Ready(());
-                    }
+                    let left = self.bytes_left.checked_sub(read.filled().len());
+                    let Some(left) = left.filter(|_| now < self.end) else { return Poll::Ready(()) };
+                    self.bytes_left = left;
                     self.quiet_end = now + QUIET_MAX;
                 }
                 Poll::Pending if self.has_more => return alarm.poll(context, self.quiet_end.min(self.end)),

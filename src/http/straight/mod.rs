@@ -30,12 +30,14 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Answers wait for others on the same connection up to so much.
 const OUT_BYTES_MAX: usize = 16 << 10;
+/// Whoever asks on and on when everything is said has so long to read the answers.
+const LINGER: Duration = Duration::from_secs(1);
 /// What one answer takes, mostly.
 const OUT_BYTES_GUESS: usize = 1 << 10;
 /// Requests that are there already are answered one after the other; then others on the lane have their turn.
@@ -212,7 +214,7 @@ impl Straight<'_> {
 
     async fn end(&mut self) {
         self.stream.shutdown().await.ok();
-        let mut lingering = Lingering::new(!self.inbox.unread().is_empty(), self.on.head_max);
+        let mut lingering = Lingering::new(!self.inbox.unread().is_empty(), LINGER, usize::MAX);
         poll_fn(|context| lingering.poll(&mut self.stream, &self.on.alarm, context)).await;
     }
 
