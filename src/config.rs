@@ -17,6 +17,9 @@ pub struct Config {
     pub listen: String,
     pub clock: ClockKind,
     pub log_format: LogFormat,
+    /// Why names of the environment that look like settings are none.
+    #[serde(skip)]
+    pub ignored: Vec<String>,
     /// What is logged, as in `info` or `warn,seatledger=debug`.
     pub log: String,
     /// Without one, the first start makes it and writes it to `root.token` in the data folder.
@@ -96,6 +99,7 @@ impl Default for Config {
             listen: "127.0.0.1:8080".into(),
             clock: ClockKind::System,
             log_format: LogFormat::Human,
+            ignored: vec![],
             log: "info".into(),
             root_token: None,
             master_key: None,
@@ -155,8 +159,9 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
     }
     #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
     let environment = environment::read(std::env::vars_os())?;
+    let ignored = environment.ignored.clone();
     layers = layers.merge(environment);
-    let config: Config = layers.merge(Serialized::defaults(flags)).extract().map_err(|error| {
+    let mut config: Config = layers.merge(Serialized::defaults(flags)).extract().map_err(|error| {
         // an error of a secret would show it, and a command may have one among its words
         let is_secret = |part: &&String| SECRETS.contains(&part.as_str()) || part.ends_with("_command");
         match error.path.iter().find(is_secret) {
@@ -164,6 +169,7 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
             None => error.to_string(),
         }
     })?;
+    config.ignored = ignored;
     config.checked()
 }
 

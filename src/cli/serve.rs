@@ -158,6 +158,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
     args.end_with.map_or(Ok(()), super::stopping::end_with)?;
     telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
+    for why in &config.ignored {
+        tracing::warn!("{why}");
+    }
     let connections_max = descriptors::connections(config.connections_max);
     let metrics = telemetry::start_metrics().map_err(Failure::File)?;
     // taken before anything is touched: a port in use is found out at once

@@ -1,5 +1,6 @@
-//! What the environment says, each setting as `SEATLEDGER_<NAME>`. What is misspelt is refused: a key that is taken for missing
-//! would be made anew. Not here: what the settings mean.
+//! What the environment says, each setting as `SEATLEDGER_<NAME>`. What is about keys and misspelt is refused: one that is taken
+//! for missing would be made anew. Other names that nobody knows are told, since an environment is shared. Not here: what the
+//! settings mean.
 
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
@@ -63,6 +64,7 @@ const IN_THE_FILE_ALONE: &[&str] = &["master_key_command", "store_credentials_co
 /// Of other commands, and of the tests and the tools around them.
 const FOR_OTHERS: &[&str] = &[
     "URL",
+    "CA",
     "TOKEN",
     "TOKEN_FILE",
     "TENANT",
@@ -77,13 +79,17 @@ const FOR_OTHERS: &[&str] = &[
 ];
 
 /// The settings that were found.
-#[derive(Debug)]
-pub(super) struct Environment(Dict);
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    settings: Dict,
+    /// Why each of the others is not taken.
+    pub(super) ignored: Vec<String>,
+}
 
 /// # Errors
 /// Which variable is wrong, and how; never the value of one that is text.
 pub(super) fn read(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Environment, String> {
-    let mut found = Dict::new();
+    let mut found = Environment::default();
     for (variable, value) in variables {
         let variable = variable.to_string_lossy();
         let is_ours = variable.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
@@ -93,13 +99,19 @@ pub(super) fn read(variables: impl Iterator<Item = (OsString, OsString)>) -> Res
             if FOR_OTHERS.contains(&name) || name.starts_with("TEST_") || is_of_a_container(name) {
                 continue;
             }
-            return Err(unknown(&variable, name));
+            let why = unknown(&variable, name);
+            let is_of_keys = ["KEY", "CREDENTIALS"].iter().any(|word| name.to_uppercase().contains(word));
+            if is_of_keys {
+                return Err(why);
+            }
+            found.ignored.push(why);
+            continue;
         };
         let text = value.into_string().map_err(|_| format!("{variable}: its value is no UTF-8"))?;
         let value = form.read(text).map_err(|fault| format!("{variable}: {fault}"))?;
-        found.insert((*setting).to_owned(), value);
+        found.settings.insert((*setting).to_owned(), value);
     }
-    Ok(Environment(found))
+    Ok(found)
 }
 
 fn unknown(variable: &str, name: &str) -> String {
@@ -146,7 +158,7 @@ impl Provider for Environment {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
-        Ok(Profile::Default.collect(self.0.clone()))
+        Ok(Profile::Default.collect(self.settings.clone()))
     }
 }
 
@@ -178,8 +190,8 @@ mod tests {
     #[test]
     fn what_is_misspelt_or_of_another_form_is_refused_by_its_name() {
         for (name, value) in [
-            ("SEATLEDGER_LISTN", "127.0.0.1:1".as_bytes()),
-            ("seatledger_listen", b"127.0.0.1:1"),
+            ("SEATLEDGER_MASTER_KY_KEY", "00".as_bytes()),
+            ("seatledger_master_key", b"00"),
             ("SEATLEDGER_MASTER_KEY_COMMAND", b"[\"pass\"]"),
             ("SEATLEDGER_ROOT_TOKEN", b"hush\xff"),
             ("SEATLEDGER_CONNECTIONS_MAX", b"many"),
@@ -191,6 +203,15 @@ mod tests {
             let error = read_one(name, value).err().unwrap();
             assert!(error.contains(name) && !error.contains("hush"), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_told_and_others_are_taken() {
+        let said = ["SEATLEDGER_LISTN", "seatledger_data", "SEATLEDGER_SERVICE_HOST", "SEATLEDGER_LOG_NAME", "PATH"];
+        let read = read(said.iter().map(|name| ((*name).into(), "x".into()))).unwrap();
+        assert_eq!(read.settings.keys().collect::<Vec<_>>(), ["log_name"]);
+        let told: Vec<_> = read.ignored.iter().map(|why| why.split(':').next().unwrap()).collect();
+        assert_eq!(told, ["SEATLEDGER_LISTN", "seatledger_data"]);
     }
 
     #[test]

@@ -233,8 +233,8 @@ async fn a_forged_bundle_with_sums_of_its_own_is_named() {
     let witness = Signer::new("witness.example/w1", &[8; 32]).unwrap();
     let its_key = witness.verifier_key(KeyKind::Cosigner);
     let note = String::from_utf8(files[place].1.clone()).unwrap();
-    let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
-    let cosigned = format!("{note}{}\n", witness.cosign(&text, 1_790_000_000));
+    let signed = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let cosigned = format!("{note}{}\n", witness.cosign(&signed, 1_790_000_000));
     let mut forged = files.clone();
     for (name, bytes) in &mut forged {
         let said = String::from_utf8(bytes.clone()).unwrap();
