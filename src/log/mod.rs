@@ -73,7 +73,7 @@ pub use frame::{Head, RECORD_BYTES_MAX, Records};
 pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use lock::FolderLock;
 pub use reader::LogReader;
-pub use ready::start_new_origin;
+pub use ready::{check_version, log_id_in, start_new_origin};
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{
     Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
