@@ -80,6 +80,7 @@ pub use replay::{
 };
 pub use restored::RestoredMark;
 pub use scrub::{Scrubbed, Scrubber};
+pub use stopped::say_last_words_by;
 pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk, walk_beside_service};
 
