@@ -11,11 +11,6 @@ use std::time::Duration;
 /// Certificates in one file; a bundle of all roots of a system has about half of it.
 const CA_BYTES_MAX: u64 = 1 << 20;
 
-/// Begins a client that trusts no certificate, for who asks without TLS.
-pub(super) fn without_tls() -> reqwest::ClientBuilder {
-    with_provider().tls_certs_only([])
-}
-
 fn with_provider() -> reqwest::ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
@@ -27,22 +22,33 @@ fn with_provider() -> reqwest::ClientBuilder {
 
 /// Who asks at these URLs, which others serve.
 pub(super) fn client<'u>(
-    mut urls: impl Iterator<Item = &'u str>,
+    urls: impl Iterator<Item = &'u str>,
     ca: Option<&Path>,
     answer_max: Duration,
 ) -> Result<reqwest::Client, Failure> {
+    built(begun(urls, ca)?.timeout(answer_max))
+}
+
+/// The same, with the time limits still to be set.
+pub(super) fn begun<'u>(
+    mut urls: impl Iterator<Item = &'u str>,
+    ca: Option<&Path>,
+) -> Result<reqwest::ClientBuilder, Failure> {
     // a machine without certificates can ask where there is no TLS
     let has_tls = urls.any(|url| url.starts_with("https://"));
     let client = match ca {
         Some(file) => with_provider().tls_certs_only(certificates(file)?),
         None if has_tls => with_provider(),
-        None => without_tls(),
+        None => with_provider().tls_certs_only([]),
     };
     let client = client
-        .timeout(answer_max)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .user_agent(concat!("seatledger/", env!("CARGO_PKG_VERSION")));
+    Ok(client)
+}
+
+pub(super) fn built(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
     client.build().map_err(|error| Failure::File(format!("nobody outside can be asked: {}", in_full(&error))))
 }
 
