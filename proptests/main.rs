@@ -41,5 +41,6 @@ mod stories;
 mod strangers;
 mod tamper;
 mod timestamps;
+mod unread;
 mod without_sled;
 mod witness;

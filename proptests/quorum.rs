@@ -225,10 +225,10 @@ fn one_that_refuses_is_told_and_a_slow_one_holds_nobody_back_from_a_quorum() {
     assert!(service.root().get("/metrics").text.contains("seatledger_witness_refusals 1"));
 }
 
-/// A TLS server in front of a witness: Python's, which is another implementation than ours.
-struct Front {
+/// A TLS server in front of a witness or a service: Python's, which is another implementation than ours.
+pub(crate) struct Front {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 const FRONT: &str = r#"
@@ -238,7 +238,9 @@ class Front(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
         asked = http.client.HTTPConnection(to)
-        asked.request("POST", self.path, self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        passed = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
+        asked.request(self.command, self.path, body or None, passed)
         answer = asked.getresponse()
         body = answer.read()
         self.send_response(answer.status)
@@ -246,6 +248,7 @@ class Front(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+    do_GET = do_POST
     def log_message(self, *words):
         pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
@@ -257,9 +260,9 @@ server.serve_forever()
 "#;
 
 impl Front {
-    fn start(witness: &str, certificate: &Path, key: &Path) -> Self {
+    pub(crate) fn start(behind: &str, certificate: &Path, key: &Path) -> Self {
         let mut python = Command::new("python3");
-        python.args(["-c", FRONT, witness.trim_start_matches("http://")]).arg(certificate).arg(key);
+        python.args(["-c", FRONT, behind.trim_start_matches("http://")]).arg(certificate).arg(key);
         let mut child = python.stdout(Stdio::piped()).spawn().expect("python runs");
         let mut port = String::new();
         let mut output = std::io::BufReader::new(child.stdout.take().expect("its output"));
@@ -282,7 +285,7 @@ pub(crate) fn openssl(folder: &Path, args: &[&str]) {
 }
 
 /// A CA and a certificate for localhost: the CA's, the certificate's and the key's file.
-fn certificates(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
+pub(crate) fn certificates(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
     fs::create_dir_all(folder).expect("a folder");
     let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     openssl(

@@ -36,6 +36,14 @@ pub struct Jump {
     pub found: Time,
 }
 
+impl Jump {
+    /// Raises the alarm: a jump is found once, and stays until it is confirmed.
+    fn found(expected: Time, found: Time) -> Self {
+        tracing::warn!(%expected, %found, "the clock jumped: timers are stopped until POST /v1/clock/confirm");
+        Self { expected, found }
+    }
+}
+
 impl Clock {
     #[must_use]
     pub fn system() -> Self {
@@ -95,7 +103,7 @@ impl Clock {
             Source::System => {
                 let found = wall();
                 if last_recorded_at.0 - found.0 > HOUR_MICROS {
-                    self.0.jump.lock().jumped = Some(Jump { expected: last_recorded_at, found });
+                    self.0.jump.lock().jumped = Some(Jump::found(last_recorded_at, found));
                 }
             }
             Source::Manual(now) => {
@@ -115,7 +123,7 @@ impl Clock {
         let elapsed = i64::try_from(now.duration_since(state.reference).as_micros()).unwrap_or(i64::MAX);
         let expected = Time(state.wall_at_reference.0.saturating_add(elapsed));
         if (found.0 - expected.0).abs() > HOUR_MICROS {
-            state.jumped = Some(Jump { expected, found });
+            state.jumped = Some(Jump::found(expected, found));
         } else {
             // A slow drift between the two clocks is no jump: the reference moves along.
             state.wall_at_reference = found;
@@ -178,5 +186,36 @@ mod tests {
         assert!(clock.check_for_jump().is_some());
         assert!(clock.confirm());
         assert_eq!(clock.check_for_jump(), None);
+    }
+
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Seen {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_jump_is_said_once_when_it_is_found() {
+        let seen = Seen::default();
+        let to = seen.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || to.clone()).finish();
+        tracing::subscriber::with_default(log, || {
+            let clock = Clock::system();
+            assert_eq!(clock.check_for_jump(), None);
+            clock.start_after(Time(wall().0 + 2 * HOUR_MICROS));
+            assert_eq!(clock.check_for_jump(), clock.check_for_jump());
+            assert!(clock.confirm());
+        });
+        let said = String::from_utf8(seen.0.lock().clone()).unwrap();
+        assert_eq!(said.matches("the clock jumped").count(), 1, "{said}");
+        assert!(said.contains("WARN") && said.contains("/v1/clock/confirm"), "{said}");
     }
 }

@@ -4,7 +4,7 @@ mod commands;
 mod lines;
 
 pub use commands::Judged;
-pub use lines::flush;
+pub use lines::{flush, say_last};
 
 use crate::config::LogFormat;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -35,6 +35,7 @@ pub fn start_log(format: LogFormat, filter: &str, request_id: RequestId) -> Resu
         }
     };
     started.map_err(|error| error.to_string())?;
+    lines::flush_at_panics();
     if format == LogFormat::Human {
         commands::for_people();
     }

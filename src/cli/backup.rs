@@ -34,7 +34,7 @@ asked for the backup (DIR/service.json says where it listens, DIR/root.token hol
 
 Examples:
   seatledger backup --data ledger-data --to ledger-2026-11-24.tar
-  seatledger backup --url http://ledger.example:8080 --token-file root.token --to ledger-2026-11-24.tar")]
+  seatledger backup --url https://ledger.example --token-file root.token --to ledger-2026-11-24.tar")]
 pub(crate) struct Args {
     /// The data folder, stopped or with a service running on it
     #[arg(long, value_name = "DIR", required_unless_present = "url")]
@@ -48,9 +48,12 @@ pub(crate) struct Args {
     /// Put DIR/master.key into the backup, too: whoever has the backup can then read every name
     #[arg(long, conflicts_with = "url", requires = "data")]
     with_master_key: bool,
-    /// Ask this service, as in http://127.0.0.1:8080
+    /// Ask this service, as in https://ledger.example
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Certificates (PEM) by which a service with https:// is trusted [default: those of the machine]
+    #[arg(long, env = "SEATLEDGER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// A file that holds the root token; without one SEATLEDGER_ROOT_TOKEN or DIR/root.token is used
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -148,7 +151,7 @@ fn download(args: &Args, file: &mut NamedTempFile) -> Result<(), Failure> {
             return Err(Failure::Usage("the root token is needed: --token-file FILE, or SEATLEDGER_ROOT_TOKEN".into()));
         }
     };
-    super::wait_for(receive(Client::new(&url, &token)?, file, &args.to))
+    super::wait_for(receive(Client::trusting(args.ca.as_deref(), &url, &token)?, file, &args.to))
 }
 
 /// Where the service that runs on this folder listens, as it noted itself.

@@ -1,8 +1,9 @@
 //! A client of the public HTTP contract, as any other program would write it. Retries what may be retried, under the same
 //! idempotency key, and turns problems into sentences. Not here: anything that knows the ledger from inside.
 
-use super::outside;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use super::exit::Failure;
+use super::{output, outside};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::fmt;
@@ -13,17 +14,21 @@ use std::time::Duration;
 const ATTEMPTS_MAX: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
-/// However long an answer is, after this long it is none.
-const STREAM_MAX: Duration = Duration::from_secs(24 * 3600);
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Whoever waits is told so often.
+const WAIT_SAID_EVERY: Duration = Duration::from_secs(15);
 /// Commands in one request of [`Client::commands`].
 pub(crate) const BATCH_COMMANDS_MAX: usize = 500;
 
 /// Where the service is and who asks.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Access {
-    /// The service, as in http://127.0.0.1:8080
+    /// The service, as in https://ledger.example. Beyond this machine only https:// keeps the token secret
     #[arg(long, env = "SEATLEDGER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(crate) url: String,
+    /// Certificates (PEM) by which a service with https:// is trusted [default: those of the machine]
+    #[arg(long, env = "SEATLEDGER_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// A file that holds the token; without one SEATLEDGER_TOKEN is used
     #[arg(long, env = "SEATLEDGER_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -33,24 +38,33 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn client(&self) -> Result<Client, super::exit::Failure> {
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
         let token = match (&self.token_file, &self.token) {
             (Some(file), _) => read_token(file)?,
-            (None, Some(token)) => token.trim().to_owned(),
+            (None, Some(token)) => token_in(token, "SEATLEDGER_TOKEN")?,
             (None, None) => {
-                return Err(super::exit::Failure::Usage(
+                return Err(Failure::Usage(
                     "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into(),
                 ));
             }
         };
-        Client::new(&self.url, &token).map_err(Into::into)
+        Client::trusting(self.ca.as_deref(), &self.url, &token)
     }
 }
 
-pub(crate) fn read_token(file: &Path) -> Result<String, super::exit::Failure> {
+pub(crate) fn read_token(file: &Path) -> Result<String, Failure> {
     let text =
         std::fs::read_to_string(file).map_err(|error| super::exit::file(file, "the token can't be read", error))?;
-    Ok(text.trim().to_owned())
+    token_in(&text, &file.display().to_string())
+}
+
+/// What can't stand in a request's head is no token.
+fn token_in(text: &str, place: &str) -> Result<String, Failure> {
+    let token = text.trim();
+    if token.is_empty() || HeaderValue::from_str(token).is_err() {
+        return Err(Failure::NotAllowed(format!("{place}: this is no token: a token is one line of plain characters")));
+    }
+    Ok(token.to_owned())
 }
 
 /// Sets a field of a JSON object.
@@ -134,7 +148,18 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: String,
+    call_max: Duration,
 }
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// So long an answer may be silent, before it begins or within it. A service has a minute for a request by itself.
+    silence_max: Duration,
+    /// A call whose answer is read whole; what is written as it comes may take any time.
+    call_max: Duration,
+}
+
+const LIMITS: Limits = Limits { silence_max: Duration::from_secs(90), call_max: Duration::from_secs(300) };
 
 enum Body {
     None,
@@ -144,13 +169,21 @@ enum Body {
 }
 
 impl Client {
-    pub(crate) fn new(url: &str, token: &str) -> Result<Self, CallError> {
+    /// One that trusts the machine's certificates.
+    pub(crate) fn new(url: &str, token: &str) -> Result<Self, Failure> {
+        Self::trusting(None, url, token)
+    }
+
+    pub(crate) fn trusting(ca: Option<&Path>, url: &str, token: &str) -> Result<Self, Failure> {
+        Self::limited(LIMITS, ca, url, token)
+    }
+
+    fn limited(limits: Limits, ca: Option<&Path>, url: &str, token: &str) -> Result<Self, Failure> {
+        let Limits { silence_max, call_max } = limits;
         // no proxy between us and our own service: it would get the token
-        let http =
-            outside::without_tls().no_proxy().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(300));
-        let http =
-            http.build().map_err(|error| CallError::Unreachable(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        let http = outside::begun(std::iter::once(url), ca)?.no_proxy();
+        let http = outside::built(http.connect_timeout(CONNECT_MAX).read_timeout(silence_max))?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned(), call_max })
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -162,24 +195,17 @@ impl Client {
     }
 
     /// Writes an answer of any length as it comes. What was written stays when the connection breaks.
-    pub(crate) async fn download(
-        &self,
-        path: &str,
-        out: &mut (dyn std::io::Write + Send),
-    ) -> Result<(), super::exit::Failure> {
+    pub(crate) async fn download(&self, path: &str, out: &mut (dyn std::io::Write + Send)) -> Result<(), Failure> {
         let broke_off =
             |error: reqwest::Error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error)));
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error))))?;
+        let mut response = self.patiently(request.send()).await.map_err(|error| self.unreachable(&error))?;
         if !response.status().is_success() {
             let status = response.status();
             let text = response.text().await.map_err(broke_off)?;
             return Err(CallError::Problem(Problem::of(status, &text)).into());
         }
-        while let Some(part) = response.chunk().await.map_err(broke_off)? {
+        while let Some(part) = self.patiently(response.chunk()).await.map_err(broke_off)? {
             out.write_all(&part).map_err(|error| super::output::gone(&error))?;
         }
         out.flush().map_err(|error| super::output::gone(&error))
@@ -256,21 +282,21 @@ impl Client {
                     read.len()
                 )));
             }
-            let mut again = Vec::new();
+            let (mut again, mut why) = (Vec::new(), None);
             for (at, result) in open.iter().copied().zip(read) {
-                let is_passing = Problem::of_line(&result).is_some_and(|problem| problem.is_passing());
-                if is_passing
+                let passing = Problem::of_line(&result).filter(Problem::is_passing);
+                if passing.is_some()
                     && attempt < ATTEMPTS_MAX
                     && batch.get(at).is_some_and(|command| command.get("id").is_some())
                 {
                     again.push(at);
+                    why = why.or(passing);
                 } else if let Some(slot) = results.get_mut(at) {
                     *slot = result;
                 }
             }
-            if again.is_empty() {
-                break;
-            }
+            let Some(why) = why else { break };
+            self.say_again(&format!("{} commands: {why}", again.len()), pause, attempt);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
             open = again;
@@ -311,7 +337,13 @@ impl Client {
                     Err(error) => Err(error),
                 };
             }
-            tokio::time::sleep(wait.min(PAUSE_MAX)).await;
+            let wait = wait.min(PAUSE_MAX);
+            let why = match outcome {
+                Ok((status, _, text)) => Problem::of(status, &text).to_string(),
+                Err(error) => error.to_string(),
+            };
+            self.say_again(&why, wait, attempt);
+            tokio::time::sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
             attempt += 1;
         }
@@ -324,7 +356,8 @@ impl Client {
         body: &Body,
         key: Option<&str>,
     ) -> Result<(StatusCode, HeaderMap, String), CallError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token).timeout(self.call_max);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -337,13 +370,10 @@ impl Client {
                 .body(lines.clone()),
             Body::Csv(sheet) => request.header(CONTENT_TYPE, "text/csv").body(sheet.clone()),
         };
-        let unreachable = |error: reqwest::Error| {
-            CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)))
-        };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = self.patiently(request.send()).await.map_err(|error| self.unreachable(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response
-            .text()
+        let text = self
+            .patiently(response.text())
             .await
             .map_err(|error| CallError::Unreachable(format!("the answer broke off: {}", causes(&error))))?;
         Ok((status, headers, text))
@@ -352,16 +382,38 @@ impl Client {
     /// The body of a long answer, as it comes. Whoever reads it notices by itself when nothing comes any more.
     pub(crate) async fn stream(&self, path: &str, accept: &str) -> Result<reqwest::Response, CallError> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token).header("Accept", accept);
-        let response =
-            request.timeout(STREAM_MAX).send().await.map_err(|error| {
-                CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(&error)))
-            })?;
+        let response = self.patiently(request.send()).await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let text = response.text().await.unwrap_or_default();
         Err(CallError::Problem(Problem::of(status, &text)))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> CallError {
+        CallError::Unreachable(format!("{} can't be reached: {}", self.base, causes(error)))
+    }
+
+    fn say_again(&self, why: &str, pause: Duration, attempt: u32) {
+        output::note(&format!(
+            "{why}; {} is asked again in {:.1} s (attempt {attempt} is over)",
+            self.base,
+            pause.as_secs_f32()
+        ));
+    }
+
+    /// Waits, and says so: nobody can see whether a service that is silent works or hangs.
+    async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Ok(done) = tokio::time::timeout(WAIT_SAID_EVERY, &mut work).await {
+                return done;
+            }
+            waited += WAIT_SAID_EVERY;
+            output::note(&format!("{} has said nothing for {} s", self.base, waited.as_secs()));
+        }
     }
 }
 
@@ -396,20 +448,4 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_reads_as_a_sentence() {
-        let text =
-            r#"{"type":"/problems/no-seat-available","title":"No seat","status":409,"detail":"all 2 seats are held"}"#;
-        assert_eq!(Problem::of(StatusCode::CONFLICT, text).to_string(), "no-seat-available: all 2 seats are held");
-        assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "upstream is away\nx").to_string(), "upstream is away (502)");
-        assert_eq!(Problem::of(StatusCode::BAD_GATEWAY, "").to_string(), "the service answered 502");
-    }
-
-    #[test]
-    fn names_in_paths_are_encoded() {
-        assert_eq!(encode("name:O'Neil/ä b"), "name:O%27Neil%2F%C3%A4%20b");
-    }
-}
+mod tests;

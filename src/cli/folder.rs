@@ -2,7 +2,7 @@
 
 use super::exit::{self, Failure};
 use crate::ledger::MasterKeySource;
-use crate::log::{Still, hold_still};
+use crate::log::{Still, check_version, hold_still};
 use crate::vault::MASTER_KEY_FILE;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -40,5 +40,6 @@ pub(crate) fn hold(dir: &Path) -> Result<Option<Still>, Failure> {
     if !is_a_ledgers {
         return Err(Failure::File(format!("{}: this is no data folder: it holds no ledger", dir.display())));
     }
+    check_version(dir).map_err(|error| Failure::File(error.to_string()))?;
     hold_still(dir).map_err(|error| exit::file(dir, "whether a service runs on it can't be told", error))
 }

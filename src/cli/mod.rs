@@ -156,7 +156,8 @@ pub fn run() -> ExitCode {
         }
     };
     let finished = dispatch(cli.command);
-    crate::telemetry::flush();
+    // whoever reads has had the time that a last line leaves
+    let _is_read = crate::telemetry::flush();
     match finished {
         Ok(Finished::Well) => ExitCode::from(exit::DONE),
         Ok(Finished::WithRefusals) => ExitCode::from(exit::REFUSED),

@@ -19,6 +19,13 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     write(format!("{text}\n").as_bytes())
 }
 
+/// Says where a service listens. It serves on though nobody reads that.
+pub(crate) fn say_listening(url: &str) {
+    if let Err(error) = line(&format!("listening on {url}")) {
+        tracing::warn!(%error, url, "standard output does not take where the service listens");
+    }
+}
+
 /// Writes a value as JSON, one line, to standard output.
 pub(crate) fn json(value: &serde_json::Value) -> Result<(), Failure> {
     line(&value.to_string())
@@ -26,8 +33,7 @@ pub(crate) fn json(value: &serde_json::Value) -> Result<(), Failure> {
 
 /// Says why it went wrong, to standard error.
 pub(crate) fn complain(text: &str) {
-    // nobody is left to hear that standard error is closed
-    let _ = writeln!(std::io::stderr().lock(), "seatledger: {text}");
+    crate::telemetry::say_last(&format!("seatledger: {text}"));
 }
 
 /// Says what is going on, to standard error.

@@ -13,11 +13,6 @@ use std::time::Duration;
 /// Certificates in one file; a bundle of all roots of a system has about half of it.
 const CA_BYTES_MAX: u64 = 1 << 20;
 
-/// Begins a client that trusts no certificate, for who asks without TLS.
-pub(super) fn without_tls() -> reqwest::ClientBuilder {
-    with_provider().tls_certs_only([])
-}
-
 fn with_provider() -> reqwest::ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
@@ -33,21 +28,32 @@ pub(super) fn client<'u>(
     ca: Option<&Path>,
     answer_max: Duration,
 ) -> Result<reqwest::Client, Failure> {
+    built(begun(urls, ca)?.timeout(answer_max))
+}
+
+/// The same, with the time limits still to be set.
+pub(super) fn begun<'u>(
+    urls: impl Iterator<Item = &'u str>,
+    ca: Option<&Path>,
+) -> Result<reqwest::ClientBuilder, Failure> {
     let urls: Vec<&str> = urls.collect();
     // a machine without certificates can ask where there is no TLS
     let has_tls = urls.iter().any(|url| url.starts_with("https://"));
     let client = match ca {
         Some(file) => with_provider().tls_certs_only(certificates(file)?),
         None if has_tls => with_provider(),
-        None => without_tls(),
+        None => with_provider().tls_certs_only([]),
     };
     // a proxy has no way to this machine, and would read along; one client asks them all
     let client = if urls.iter().any(|url| is_here(url)) { client.no_proxy() } else { client };
     let client = client
-        .timeout(answer_max)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .user_agent(concat!("seatledger/", env!("CARGO_PKG_VERSION")));
+    Ok(client)
+}
+
+pub(super) fn built(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
     client.build().map_err(|error| Failure::File(format!("nobody outside can be asked: {}", in_full(&error))))
 }
 

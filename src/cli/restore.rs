@@ -23,7 +23,8 @@ of its own and says so in its first events.
 Tokens are as they were: one that was revoked after the backup opens the restored ledger again. What opens it is listed at the
 end; revoke what is not to.
 
-Exit codes: 0 restored, 1 the backup is not usable, 5 the file or the folder can't be read or written, or is not empty.")]
+Exit codes: 0 restored, 1 the backup is not usable, 5 the file or the folder can't be read or written, the folder
+is not empty, or the master key can't be had or is another ledger's.")]
 pub(crate) struct Args {
     /// The backup
     #[arg(long, value_name = "FILE")]
@@ -53,7 +54,13 @@ pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
             Failure::Refused(format!("{}: {error}. Nothing was restored", args.from.display()))
         }
         RestoreError::NotEmpty { .. } | RestoreError::InUse { .. } => Failure::File(error.to_string()),
-        RestoreError::Io { .. } => Failure::File(format!("{error}. Nothing was restored")),
+        RestoreError::Key(_) => Failure::File(format!(
+            "{}: {error}. Name the right master key, or none: then seals are not opened. Nothing was restored",
+            args.from.display()
+        )),
+        RestoreError::OtherVersion(_) | RestoreError::Io { .. } => {
+            Failure::File(format!("{}: {error}. Nothing was restored", args.from.display()))
+        }
     })?;
     tell(args, &restored)?;
     Ok(Finished::Well)

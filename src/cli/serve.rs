@@ -13,7 +13,7 @@ use crate::ledger::evidence::Authorities;
 use crate::ledger::{
     Ledger, LedgerOptions, LogKeySource, LogOptions, MasterKeySource, Progress, Signing, TornEnd, Witnessing,
 };
-use crate::log::EXIT_LOG_STOPPED;
+use crate::log::{EXIT_LOG_STOPPED, say_last_words_by};
 use crate::telemetry;
 use serde::Serialize;
 use std::io::Write as _;
@@ -158,6 +158,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let config = config::load(args.config.as_deref(), &args).map_err(Failure::Usage)?;
     args.end_with.map_or(Ok(()), super::stopping::end_with)?;
     telemetry::start_log(config.log_format, &config.log, crate::http::request_id::current).map_err(Failure::Usage)?;
+    say_last_words_by(telemetry::say_last);
     for why in &config.ignored {
         tracing::warn!("{why}");
     }
@@ -197,7 +198,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         tracing::warn!("opening the store accounts takes long; they are opened beside serving");
     }
     let address_file = AddressFile::write(&config.data, &url)?;
-    output::line(&format!("listening on {url}"))?;
+    output::say_listening(&url);
     tracing::info!(%url, data = %config.data.display(), clock = ?config.clock, "ready");
     let stop = {
         let service = std::sync::Arc::clone(&service);
@@ -245,7 +246,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
 async fn end_with_the_log(ledger: Ledger) {
     let why = ledger.stopped().await;
     tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
-    eprintln!("seatledger: the log has stopped: {why}");
+    output::complain(&format!("the log has stopped: {why}"));
     std::process::exit(EXIT_LOG_STOPPED.into());
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             };
             let started = AppleSimulator::start(options).await;
             let simulator = started.map_err(|error| cant_listen(args.listen, &error))?;
-            output::line(&format!("listening on http://{}", simulator.address()))?;
+            output::say_listening(&format!("http://{}", simulator.address()));
             stop.await;
         }
         Store::Microsoft => {
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
             let started = MicrosoftSimulator::start(options).await;
             let simulator = started.map_err(|error| cant_listen(args.listen, &error))?;
             simulator.switches().faults.set_latency(latency);
-            output::line(&format!("listening on {}", simulator.url()))?;
+            output::say_listening(&simulator.url());
             stop.await;
         }
     }

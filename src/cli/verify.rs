@@ -4,7 +4,7 @@ use super::exit::{self, Failure, Finished};
 use super::folder::{self, MasterKey};
 use super::output::{self, grouped};
 use super::progress::Steps;
-use crate::ledger::verify::{Kept, Verification, verify_against};
+use crate::ledger::verify::{Kept, Verification, check_keys, verify_against};
 use crate::log::Damage;
 use crate::merkle::NOTE_BYTES_MAX;
 use serde_json::{Value, json};
@@ -19,12 +19,16 @@ const FINDINGS_SHOWN_MAX: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Compares every byte of the log with its checksums, chains, tree heads, anchor and manifests; sled, tiles and the signed
-heads (the last ones, cosigned and stamped ones) with the journal, their signatures with the keys in the folder; folds the whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing
-in the folder. A whole folder of yesterday is whole: only a head that was kept elsewhere (--kept-head) shows that it was put
-back. Beside a running service everything is compared up to its last checkpoint, and sled is left alone; a kept head that is
-ahead of it can't be compared and is a finding: verify again after the next checkpoint, or stop the service.
+heads (the last ones, cosigned and stamped ones) with the journal, their signatures with the keys in the folder; folds the
+whole history by the laws; compares keys, receipts and snapshots with it. Changes nothing in the folder. A whole folder of
+yesterday is whole: only a head that was kept elsewhere (--kept-head) shows that it was put back.
 
-Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder.")]
+Keeps the folder locked, so that no service starts on it before this has ended. Beside a service that runs already everything
+is compared up to its last checkpoint, and sled is left alone; a kept head that is ahead of it can't be compared and is a
+finding: verify again after the next checkpoint, or stop the service.
+
+Exit codes: 0 everything is as it was written, 1 it is not (the first bad place is named), 5 there is no such folder, or a
+key of it can't be had or is another folder's.")]
 pub(crate) struct Args {
     /// The data folder
     #[arg(long, value_name = "DIR")]
@@ -43,6 +47,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Finished, Failure> {
     let still = folder::hold(&args.data)?;
     let master_key = args.master_key.source(&args.data);
+    check_keys(&args.data, master_key.as_ref())
+        .map_err(|error| Failure::File(format!("{}: not verified: {error}", args.data.display())))?;
     let kept = args.kept_head.iter().map(|file| kept(file)).collect::<Result<Vec<_>, _>>()?;
     let found = {
         let steps = Steps::default();
@@ -177,4 +183,52 @@ fn finding(damage: &Damage) -> Value {
         "tenant": damage.tenant,
         "position": damage.position,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Verify {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// As at night: which of these is a reason to restore a backup?
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_can_not_be_told_ends_with_another_number_than_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir.path()) };
+            let (master_key, clock, signing) = (MasterKeySource::DataFolder, Clock::system(), Signing::default());
+            Ledger::open(LedgerOptions { log, master_key, clock, signing }, &NoProgress)
+        };
+        open().unwrap().stop().await;
+        let verified = |more: &[&str]| {
+            let arguments = [&["verify", "--data", dir.path().to_str().unwrap()], more].concat();
+            run(&Verify::try_parse_from(arguments).unwrap().args)
+        };
+        assert_eq!(verified(&[]).unwrap(), Finished::Well);
+        assert_eq!(verified(&["--master-key-file", "/nowhere"]).unwrap_err().code(), exit::FILE);
+        let key = dir.path().join(crate::vault::MASTER_KEY_FILE);
+        let right = std::fs::read(&key).unwrap();
+        std::fs::write(&key, "11".repeat(32)).unwrap();
+        assert_eq!(verified(&["--master-key-file", key.to_str().unwrap()]).unwrap_err().code(), exit::FILE);
+        assert_eq!(verified(&[]).unwrap(), Finished::WithRefusals, "the folder's own");
+        std::fs::write(&key, right).unwrap();
+        // a folder of tomorrow's version
+        let (ready, words) = (dir.path().join("READY"), format!("seatledger-log 2 {}", "07".repeat(16)));
+        let before = std::fs::read(&ready).unwrap();
+        std::fs::write(&ready, format!("{words} {:08x}\n", crc32fast::hash(words.as_bytes()))).unwrap();
+        let error = verified(&[]).unwrap_err();
+        assert!(error.code() == exit::FILE && error.to_string().contains("another version"), "{error}");
+        let error = open().map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("another version") && !error.contains("restore"), "{error}");
+        std::fs::write(&ready, before).unwrap();
+        assert_eq!(verified(&[]).unwrap(), Finished::Well);
+    }
 }

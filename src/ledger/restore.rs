@@ -3,11 +3,11 @@
 //! it is a new log: it gets an id of its own, and a file that tells the next start to say so in its first events.
 
 use super::backup::{ABOUT, About, FORMAT, Hashing, SUMS};
-use super::verify::{Verification, verify};
+use super::verify::{Verification, check_keys, verify};
 use crate::domain::state::Token;
 use crate::domain::time::Time;
-use crate::log::{Damage, Progress, RestoredMark, is_in_backups, start_new_origin};
-use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource};
+use crate::log::{Damage, OpenError, Progress, RestoredMark, check_version, is_in_backups, start_new_origin};
+use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource, VaultError};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -38,6 +38,11 @@ pub enum RestoreError {
     /// Every file is what was written, and what was written is no sound ledger.
     #[error("the backup holds a log that is not whole: {0}")]
     NotWhole(Box<Damage>),
+    #[error("{0}")]
+    OtherVersion(OpenError),
+    /// The backup may be good: who asks has to give another key, or none.
+    #[error("whether what the backup holds is whole can't be told: {0}")]
+    Key(VaultError),
     #[error("{doing} failed: {error}")]
     Io { doing: String, error: io::Error },
 }
@@ -97,7 +102,10 @@ pub fn restore(
         file.sync_all()
     })?;
     let inside = about.is_master_key_inside.then_some(MasterKeySource::DataFolder);
-    let seen = verify(&aside, inside.as_ref().or(master_key), false, progress);
+    let master_key = inside.as_ref().or(master_key);
+    check_version(&aside).map_err(RestoreError::OtherVersion)?;
+    check_keys(&aside, master_key).map_err(RestoreError::Key)?;
+    let seen = verify(&aside, master_key, false, progress);
     if let Some(first) = seen.findings.first() {
         return Err(RestoreError::NotWhole(Box::new(first.clone())));
     }

@@ -108,6 +108,17 @@ async fn who_has_not_got_the_folder_makes_no_key_in_it() {
 
 /// Calls that were given up leave their commands behind, and a stop is to wait for a place among them.
 #[tokio::test(flavor = "multi_thread")]
+async fn beside_a_log_without_its_keys_none_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).stop().await;
+    let keys = [KEYS_FILE, crate::vault::MASTER_KEY_FILE].map(|name| dir.path().join(name));
+    keys.iter().for_each(|key| std::fs::remove_file(key).unwrap());
+    let error = try_open(dir.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains(KEYS_FILE) && error.contains("it is missing"), "{error}");
+    assert!(keys.iter().all(|key| !key.exists()), "what a copy of the keys would take for the right one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finds_its_place_behind_a_full_queue() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());

@@ -3,8 +3,10 @@
 //! the walk itself (`log`), and what is printed (`cli`).
 
 mod kept;
+mod keys;
 
 pub use kept::Kept;
+pub use keys::check_keys;
 
 use super::evidence::{Owner, look_at_handovers, look_at_signed};
 use super::fold::{To, fold_frame, name_of};
@@ -17,8 +19,9 @@ use crate::log::subjects;
 use crate::log::writer::SNAPSHOT_SCHEMA;
 use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk, walk_beside_service};
 use crate::projection::View;
-use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault, VaultError};
+use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault};
 use kept::KeptHeads;
+use keys::look_at_keys;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -68,7 +71,8 @@ impl Verification {
     }
 }
 
-/// Verifies a data folder. Without a master key the keys' checksums are looked at and no seal is opened. The caller keeps
+/// Verifies a data folder. Without a master key the keys' checksums are looked at and no seal is opened. Whether one can be had and
+/// fits, [`check_keys`] says before. The caller keeps
 /// a service from starting meanwhile ([`crate::log::hold_still`]); beside a running one (`is_beside_service`) everything
 /// is compared up to the last checkpoint.
 #[must_use]
@@ -182,38 +186,6 @@ pub fn verify_against(
 
 fn damage(file: &Path, what: String) -> Damage {
     Damage { file: file.display().to_string(), what, ..Damage::default() }
-}
-
-fn look_at_keys(
-    dir: &Path,
-    master_key: Option<&MasterKeySource>,
-    found: &mut Verification,
-    findings: &mut Vec<Damage>,
-) -> Option<Vault> {
-    let path = dir.join(KEYS_FILE);
-    if !path.exists() {
-        return None; // a finding if the history names subjects
-    }
-    let (vault, report) = match master_key.map(|source| Vault::inspect(dir, source)) {
-        Some(Ok((vault, report))) => (Some(vault), Ok(report)),
-        Some(Err(error)) => (None, Err(error)),
-        None => {
-            found.notes.push("no master key was given: keys and seals were not opened, only their checksums".into());
-            (None, Vault::inspect_wrapped(dir))
-        }
-    };
-    match report {
-        Ok(report) => {
-            if report.torn_bytes > 0 {
-                found.notes.push(format!("{} bytes at the end of {KEYS_FILE} were never used", report.torn_bytes));
-            }
-            found.keys = Some(report);
-        }
-        Err(VaultError::Damaged { what, .. }) => findings.push(damage(&path, what)),
-        Err(error) => findings.push(damage(&path, error.to_string())),
-    }
-    found.are_seals_opened = vault.is_some();
-    vault
 }
 
 /// An index on disk and what the history says should be in it.

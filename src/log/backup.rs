@@ -8,7 +8,7 @@ use super::anchor::ANCHOR;
 use super::error::OpenError;
 use super::manifest::{is_manifest, manifest_name};
 use super::medium::{FileMedium, Medium, read_file};
-use super::ready::{self, READY, Ready};
+use super::ready::{self, READY};
 use super::recovery::{checked_segments, read_anchor};
 use super::scan::{Extent, read_groups};
 use super::segment::{JOURNAL, segment_id, segment_name};
@@ -102,8 +102,6 @@ fn plan(
         let bytes = if at + 1 == ids.len() { live_end } else { len };
         segments.push(BackupSegment { path: dir.join(&name), name, bytes });
     }
-    let Ready::LogId(log_id) = ready::read(medium).map_err(OpenError::io("reading READY"))? else {
-        return Err(OpenError::corrupt(medium.describe(READY), "it is not the line that was written into it"));
-    };
+    let log_id = ready::log_id(medium)?.ok_or_else(|| OpenError::corrupt(medium.describe(READY), "it is missing"))?;
     Ok(BackupPlan { log_id, last_group, small, segments })
 }

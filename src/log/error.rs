@@ -34,6 +34,13 @@ pub enum OpenError {
     )]
     NoAnchor { file: String, what: String },
 
+    /// Whoever restores a backup instead loses what was acknowledged since.
+    #[error(
+        "{file} was written by another version of seatledger ({version}; this one reads {reads}). Nothing is damaged, and \
+         nothing was changed: use a version that reads it"
+    )]
+    OtherVersion { file: String, version: String, reads: String },
+
     /// Bytes that were whole once are not what was written.
     #[error(
         "{0}. The disk or another program changed bytes that were written whole. Keep a copy of the folder, check the \

@@ -73,13 +73,14 @@ pub use frame::{Head, RECORD_BYTES_MAX, Records};
 pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use lock::FolderLock;
 pub use reader::LogReader;
-pub use ready::start_new_origin;
+pub use ready::{check_version, log_id_in, start_new_origin};
 pub use recovery::{OpenReport, TornEnd};
 pub use replay::{
     Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
 };
 pub use restored::RestoredMark;
 pub use scrub::{Scrubbed, Scrubber};
+pub use stopped::say_last_words_by;
 pub use trees::Tree;
 pub use walk::{EachGroup, WalkReport, walk, walk_beside_service};
 

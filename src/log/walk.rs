@@ -20,7 +20,7 @@ use super::group::{FrameSpan, ReplayedGroup};
 use super::manifest::{Manifest, TenantMark, manifest_name};
 use super::medium::{FileMedium, Medium};
 use super::read_log::{ReadLog, ReadLogError, ReadLogPlace, key, split_key, tenants};
-use super::ready::{self, READY, Ready};
+use super::ready::{self, READY};
 use super::recovery::{Anchored, checked_segments, read_anchor, read_manifest};
 use super::scan::{Extent, Segment, Visit, read_groups};
 use super::sled::SledPlace;
@@ -163,10 +163,10 @@ pub(crate) struct Baseline {
 
 /// Looks at the small files. `None` if the journal can't be walked; the report says why.
 pub(crate) fn baseline(medium: &dyn Medium, report: &mut WalkReport) -> Option<Baseline> {
-    match ready::read(medium) {
-        Ok(Ready::LogId(log_id)) => report.log_id = Some(log_id),
-        Ok(Ready::Absent) => report.damages.push(of(medium, READY, "it is missing")),
-        Ok(Ready::Bad) => report.damages.push(of(medium, READY, "it is not the line that was written into it")),
+    match ready::log_id(medium) {
+        Ok(Some(log_id)) => report.log_id = Some(log_id),
+        Ok(None) => report.damages.push(of(medium, READY, "it is missing")),
+        Err(OpenError::Corrupt(damage)) => report.damages.push(damage),
         Err(error) => report.damages.push(of(medium, READY, &error.to_string())),
     }
     let manifests = manifests(medium, report);

@@ -104,7 +104,15 @@ impl KeyFile {
         Ok((Self { path: path.to_owned(), file, master, slots, synced, torn_bytes }, index_key, report))
     }
 
-    /// The same without a master key: checksums only.
+    /// That the master key is the one that the file was made with. Reads the header and no key.
+    pub(super) fn check_master(path: &Path, master: &Secret) -> Result<(), VaultError> {
+        let io = |error| VaultError::Io { doing: format!("opening the key file {}", path.display()), error };
+        let mut header = Vec::new();
+        File::open(path).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header)).map_err(io)?;
+        read(path, &header, master).map(|_| ())
+    }
+
+    /// The same as [`Self::inspect`] without a master key: checksums only.
     pub(super) fn inspect_wrapped(path: &Path) -> Result<KeyFileReport, VaultError> {
         let bytes = std::fs::read(path)
             .map_err(|error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error })?;

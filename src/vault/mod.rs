@@ -96,6 +96,11 @@ impl Vault {
         Ok((Self { file: RwLock::new(file), index: keyed(&index_key) }, report))
     }
 
+    /// That the master key can be had and is the one of the key file in a folder.
+    pub fn check_master_key(dir: &Path, source: &MasterKeySource) -> Result<(), VaultError> {
+        KeyFile::check_master(&dir.join(keys::FILE_NAME), &source.load(dir, false)?)
+    }
+
     /// What shows of a key file without its master key: the checksums of its slots.
     pub fn inspect_wrapped(dir: &Path) -> Result<KeyFileReport, VaultError> {
         KeyFile::inspect_wrapped(&dir.join(keys::FILE_NAME))

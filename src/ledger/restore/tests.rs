@@ -77,6 +77,22 @@ async fn a_restored_backup_is_a_new_log_with_the_same_history() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_not_called_bad_for_a_key_that_does_not_fit() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lived_in(dir.path()).await;
+    let to = parent.path().join("new");
+    let put_back_with =
+        |bytes: &[u8], key: &MasterKeySource| restore(&mut &bytes[..], bytes.len() as u64, &to, Some(key), &NoProgress);
+    let bytes = backup(dir.path(), None).unwrap();
+    let wrong = MasterKeySource::Text("11".repeat(32).into());
+    assert!(matches!(put_back_with(&bytes, &wrong), Err(RestoreError::Key(VaultError::WrongMasterKey { .. }))));
+    let nowhere = MasterKeySource::File(dir.path().join("nowhere"));
+    assert!(matches!(put_back_with(&bytes, &nowhere), Err(RestoreError::Key(VaultError::Io { .. }))));
+    assert!(!to.exists());
+    put_back_with(&bytes, &MasterKeySource::File(dir.path().join(MASTER_KEY_FILE))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_tells_which_tokens_open_what_it_restored() {
     let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ledger = open(dir.path());

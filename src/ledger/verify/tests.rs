@@ -9,6 +9,7 @@ use crate::ledger::tests::{lived_in, open};
 use crate::ledger::{Clock, Ledger, LedgerOptions, NoProgress, Signing};
 use crate::log::{Group, Log, LogOptions};
 use crate::merkle::NOTE_BYTES_MAX;
+use crate::vault::MASTER_KEY_FILE;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -49,6 +50,45 @@ async fn a_whole_folder_is_found_whole_and_left_as_it_is() {
     let without_key = verify(dir.path(), None, false, &NoProgress);
     assert_eq!((without_key.findings, without_key.are_seals_opened), (vec![], false));
     assert!(contents(dir.path()) == before, "looking changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_that_does_not_fit_is_no_damage_unless_it_is_the_folders_own() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let master = dir.path().join(MASTER_KEY_FILE);
+    let text = |text: &str| MasterKeySource::Text(text.to_owned().into());
+    let right = std::fs::read_to_string(&master).unwrap();
+    let refused = |source: &MasterKeySource| check_keys(dir.path(), Some(source)).unwrap_err().to_string();
+    assert!(refused(&text(&"11".repeat(32))).contains("the master key is not the one that"));
+    assert!(refused(&text("")).contains("not 64 hexadecimal digits"));
+    assert!(refused(&MasterKeySource::File(dir.path().join("nowhere"))).contains("nowhere failed"));
+    for source in [text(&right), MasterKeySource::DataFolder, MasterKeySource::File(master.clone())] {
+        check_keys(dir.path(), Some(&source)).unwrap();
+    }
+    check_keys(dir.path(), None).unwrap();
+    // its own key is a part of the folder
+    for wrong in ["11".repeat(32), String::new()] {
+        std::fs::write(&master, wrong).unwrap();
+        check_keys(dir.path(), Some(&MasterKeySource::DataFolder)).unwrap();
+        let found = look(dir.path());
+        assert_eq!(found.findings.len(), 1, "{:?}", found.findings);
+        assert_eq!(found.findings[0].file, master.display().to_string());
+        assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0 }));
+    }
+    std::fs::write(&master, &right).unwrap();
+    // a file that can't be opened, as by another account
+    for name in [KEYS_FILE, crate::ledger::evidence::LOG_KEY_FILE] {
+        let path = dir.path().join(name);
+        std::fs::rename(&path, path.with_extension("away")).unwrap();
+        std::os::unix::fs::symlink(name, &path).unwrap();
+        assert!(refused(&MasterKeySource::DataFolder).contains(name));
+        std::fs::rename(path.with_extension("away"), &path).unwrap();
+    }
+    // what is damaged is for the verification to say
+    std::fs::write(dir.path().join(KEYS_FILE), "no keys").unwrap();
+    check_keys(dir.path(), Some(&text(&right))).unwrap();
+    assert!(look(dir.path()).findings[0].to_string().contains("subject.keys is damaged"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

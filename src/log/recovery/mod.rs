@@ -20,7 +20,7 @@ use super::journal::LiveSegment;
 use super::manifest::{LiveEntry, Manifest, TenantMark, manifest_name, remove_others};
 use super::medium::{ASIDE, Medium, TOP, read_file};
 use super::read_log::{ReadLog, ReadLogPlace};
-use super::ready::{self, READY, Ready};
+use super::ready::{self, READY};
 use super::scan::{self, Extent, JournalEnd, Links, Segment, read_groups};
 use super::segment::JOURNAL;
 use super::trees::Trees;
@@ -85,17 +85,17 @@ pub(crate) fn open(
     progress: &dyn Progress,
 ) -> Result<Opened, OpenError> {
     let disk = medium.as_ref();
-    remove_leftovers(disk).map_err(OpenError::io("removing what a cut left behind"))?;
     let mut report = OpenReport::default();
-    let read_ready = || ready::read(disk).map_err(OpenError::io("reading READY"));
-    if let Ready::Absent = read_ready()? {
+    // nothing in the folder of another version is ours to remove
+    let mut log_id = ready::log_id(disk)?;
+    remove_leftovers(disk).map_err(OpenError::io("removing what a cut left behind"))?;
+    if log_id.is_none() {
         create::refuse_if_lived_in(disk)?;
         create::create(disk, place, options).map_err(OpenError::io("making the data folder"))?;
         report.fresh = true;
+        log_id = ready::log_id(disk)?;
     }
-    let Ready::LogId(log_id) = read_ready()? else {
-        return Err(OpenError::corrupt(disk.describe(READY), "it is not the line that was written into it"));
-    };
+    let log_id = log_id.ok_or_else(|| OpenError::corrupt(disk.describe(READY), "it is missing"))?;
     report.log_id = log_id;
 
     let anchored = read_anchor(disk)?;

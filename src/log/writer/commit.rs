@@ -9,6 +9,7 @@ use crate::clock::monotonic;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::log::receipts::Receipts;
+use crate::log::stopped::end_process;
 use crate::log::subjects::Subjects;
 use crate::log::{AppendError, Log};
 use crate::vault::Vault;
@@ -85,8 +86,7 @@ impl<A: Audience> Committer<A> {
     fn fail(&self, why: &str) -> ! {
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         tracing::error!(why, "the log has stopped; nothing more is acknowledged, the process ends");
-        eprintln!("seatledger: the log has stopped: {why}");
-        std::process::exit(crate::log::EXIT_LOG_STOPPED.into())
+        end_process(&format!("the log has stopped: {why}"))
     }
 }
 

@@ -21,6 +21,7 @@ mod whole;
 
 use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
+use super::stopped::end_process;
 use super::subjects::Subjects;
 use super::submission::{PastCommand, Submission, SubmitError};
 use super::{LogReader, Room};
@@ -399,6 +400,5 @@ impl<A: Audience> Writer<A> {
 
 /// The state is ahead of the disk, and nobody knows by how much.
 fn broken() -> ! {
-    eprintln!("seatledger: the writer found its state broken and stopped; nothing more is acknowledged");
-    std::process::exit(super::EXIT_LOG_STOPPED.into())
+    end_process("the writer found its state broken and stopped; nothing more is acknowledged")
 }
