@@ -9,6 +9,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// Of one file, where transfer after transfer breaks off.
+const PARTS_MAX: u32 = 100;
+
 /// Dropped without [`Aside::publish`], it goes.
 pub(super) struct Aside {
     file: NamedTempFile,
@@ -50,12 +53,19 @@ impl Aside {
         self.file.persist_noclobber(&self.to).map(|_| ()).map_err(|error| failed(error.error))
     }
 
-    /// Keeps what came, under a name that says that it is not all: where, if anything came at all.
+    /// Keeps what came, under a name that says that it is not all and that no other part has: where, if anything came at all.
     pub(super) fn keep_part(self) -> Option<PathBuf> {
-        let mut name = self.to.into_os_string();
-        name.push(".part");
-        let came = self.file.as_file().metadata().is_ok_and(|file| file.len() > 0);
-        came.then(|| self.file.persist(&name).is_ok().then(|| name.into())).flatten()
+        let mut file = self.file;
+        let came = file.as_file().metadata().is_ok_and(|file| file.len() > 0);
+        for part in (1..=PARTS_MAX).filter(|_| came) {
+            let mut name = self.to.clone().into_os_string();
+            name.push(if part == 1 { ".part".to_owned() } else { format!(".part{part}") });
+            match file.persist_noclobber(&name) {
+                Ok(_) => return Some(name.into()),
+                Err(error) => file = error.file,
+            }
+        }
+        None
     }
 }
 
@@ -99,6 +109,10 @@ mod tests {
         out.flush().unwrap();
         assert!(!to.exists());
         assert_eq!(std::fs::read(cut.keep_part().unwrap()).unwrap(), b"half");
+        let rest = Aside::of(&to).unwrap();
+        rest.file.as_file().write_all(b"rest").unwrap();
+        let rest = rest.keep_part().unwrap();
+        assert_eq!((std::fs::read(&rest).unwrap(), rest), (b"rest".to_vec(), dir.path().join("f.part2")));
         Aside::of(&to).unwrap().write(b"whole").unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"whole");
         assert!(Aside::of(&to).err().unwrap().to_string().contains("can't be made: it exists"));

@@ -153,13 +153,13 @@ pub(crate) struct Client {
 
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// So long an answer may be silent, before it begins or within it. A service has a minute for a request by itself.
+    /// So long an answer may be silent, before it begins or within it. A service may be given minutes for a request.
     silence_max: Duration,
     /// A call whose answer is read whole; what is written as it comes may take any time.
     call_max: Duration,
 }
 
-const LIMITS: Limits = Limits { silence_max: Duration::from_secs(90), call_max: Duration::from_secs(300) };
+const LIMITS: Limits = Limits { silence_max: Duration::from_secs(300), call_max: Duration::from_secs(300) };
 
 enum Body {
     None,

@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 const AFTER_HELP: &str = "\
 Settings come from defaults, then --config FILE (TOML), then SEATLEDGER_<NAME> in the environment, then these flags.
 In the environment a text stands as it is, without quotes; a list (SEATLEDGER_WITNESSES, SEATLEDGER_STORE_URLS) is one entry as
-it is, or [\"first\", \"second\"]. A SEATLEDGER_<NAME> that no command knows is refused.
+it is, or [\"first\", \"second\"]. A SEATLEDGER_<NAME> that no command knows is told in the log, and refused where it
+speaks of keys or credentials.
 The root token comes from SEATLEDGER_ROOT_TOKEN; without it the first start writes one to root.token in the data folder.
 The master key comes from SEATLEDGER_MASTER_KEY (64 hexadecimal digits), master_key_file or master_key_command;
 without any of them the first start writes one to master.key in the data folder. Back it up apart from the log.
@@ -107,7 +108,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_url: Option<String>,
-    /// Certificates (PEM) that must stand behind a timestamp [default: none, its signature is not looked at]
+    /// Certificates (PEM) that must stand behind a timestamp [default: none, it may be anybody's]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_ca: Option<PathBuf>,

@@ -280,7 +280,7 @@ mod tests {
             "{fault}"
         );
         assert!(mapped("seats=Mail").is_err(), "there is no such field of people");
-        assert_eq!(seats_of("Item,Seats", Preset::Generic, &["seats=Count"]), Ok(Some("7".into())));
+        assert_eq!(seats_of("Item name,Seats", Preset::Generic, &["seats=Count"]), Ok(Some("7".into())));
         assert!(mapping("colour=Red").expect_err("no field").contains("licenses: item, serial"));
     }
 }
