@@ -274,7 +274,10 @@ impl Worker {
         }
         let provider = self.post.provider;
         let now = monotonic();
-        self.want_names(now);
+        let is_enabled = self.teller.read(|view| view.state.settings.sync_enabled)?;
+        if is_enabled {
+            self.want_names(now);
+        }
         let is_due = |next: Option<Instant>| next.is_some_and(|due| due <= now);
         let is_sync_due = is_due(self.sync_due());
         if is_sync_due || is_due(self.next_names) {
@@ -282,9 +285,13 @@ impl Worker {
                 self.next_sync = (self.post.sync_every > Duration::ZERO).then(|| now + self.post.sync_every);
             }
             self.next_names = None;
-            (self.self_begun, self.by_itself) = (Some(now), Some(!is_sync_due));
-            let start = Command::StartSync { provider, is_full: true, is_dry_run: !is_sync_due, is_connected: true };
-            self.teller.command(start).await?;
+            // where syncs are off it would be refused each time, and each refusal be recorded
+            if is_enabled {
+                (self.self_begun, self.by_itself) = (Some(now), Some(!is_sync_due));
+                let start =
+                    Command::StartSync { provider, is_full: true, is_dry_run: !is_sync_due, is_connected: true };
+                self.teller.command(start).await?;
+            }
         }
         let running = self.teller.read(|view| view.state.running_sync(provider).cloned())?;
         let Some(sync) = running else {
