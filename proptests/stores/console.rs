@@ -177,7 +177,7 @@ fn what_a_list_has_no_column_for_stays_as_it_is_and_what_changed_is_said() {
     fs::write(&list, "sku,name,owned\nA1,Editor,6\n").expect("the file");
     assert!(console.ends(0, &["sync", "--file", &list]).contains("1 changed"));
     assert_eq!(tenant.list(&format!("/events?from={}&type=capacity_changed", head + 3)).len(), 1);
-    assert_eq!(tenant.head(), head + 6, "and nothing else");
+    assert_eq!(tenant.head(), head + 7, "and nothing else");
     // of what no list of pools shows, a change is said too
     let whole = file(folder.path(), "a.json", &json!({"items": [item(false)]}).to_string());
     fs::write(&list, "sku,name,owned\nA1,Editor,5\n").expect("the file");
