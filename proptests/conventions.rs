@@ -439,8 +439,11 @@ fn every_event_is_listed_streamed_and_exported_alike() {
         events.iter().map(|event| format!("{} {}", event["position"], event["type"].as_str().unwrap())).collect();
     assert_eq!(streamed(&t, "?from=0", None, events.len()), expected);
     let exported = t.get("/export/events");
-    assert_eq!((exported.status, exported.text.lines().count()), (200, events.len() + 1));
-    let end: Value = serde_json::from_str(exported.text.lines().last().unwrap()).unwrap();
+    assert_eq!((exported.status, exported.text.lines().count()), (200, events.len()));
+    let ended = t.get("/export/events?end=true").text;
+    let (lines, end) = ended.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(lines, exported.text.trim_end());
+    let end: Value = serde_json::from_str(end).unwrap();
     assert_eq!((&end["type"], &end["data"]["from"]), (&json!("seatledger.export.ended"), &json!(0)));
     assert_eq!(end["data"]["next_position"], events.len());
     for (line, event) in exported.text.lines().zip(&events) {

@@ -96,7 +96,7 @@ def cloud_events(url):
     except ImportError:
         print("the library cloudevents is not here: exports are not held against it")
         return
-    request = urllib.request.Request(url + "/v1/tenants/contoso/export/events", headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url + "/v1/tenants/contoso/export/events?end=true", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request) as answer:
         lines = answer.read().decode().splitlines()
     moment = lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))

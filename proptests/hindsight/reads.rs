@@ -275,7 +275,7 @@ impl Asked<'_> {
             event.problem("position-not-reached");
         }
         let lines = self.get("/export/events?format=ndjson");
-        self.same("an export and its end", lines.text.lines().count() as u64, self.position + 2);
+        self.same("an export", lines.text.lines().count() as u64, self.position + 1);
         let refusals = self.list("/refusals").into_iter().map(|one| json!([one["position"], one["times"]]));
         let truth: Vec<_> = self.truth.refusals.iter().map(|(at, times)| json!([at, times])).collect();
         self.same("refusals", refusals.collect::<Vec<_>>(), truth);

@@ -98,9 +98,8 @@ struct CloudEvent<'a> {
     data: &'a serde_json::Map<String, Value>,
 }
 
-/// Writes the events of positions `from` to `to`, both included, and answers with the position behind the last one. A CSV
-/// begins with its header, but for one that goes on with another; NDJSON has one more line at its end, which says what was
-/// written. Blocking.
+/// Writes the events of positions `from` to `to`, both included, and answers with the position behind the last one. In a frame a
+/// CSV begins with its header, and NDJSON has one more line at its end, which says what was written. Blocking.
 ///
 /// # Errors
 /// When there is no such tenant or position, the log can't be read, or the output takes no more.
@@ -110,7 +109,7 @@ pub fn export(
     from: u64,
     to: u64,
     format: Format,
-    goes_on: bool,
+    is_framed: bool,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
     if format == Format::Parquet {
@@ -123,7 +122,7 @@ pub fn export(
     let mut failure = None;
     let mut next = from;
     let mut lines = Sha256::new();
-    if format == Format::Csv && !goes_on {
+    if format == Format::Csv && is_framed {
         csv_line(&mut line, &COLUMNS.map(str::to_owned))?;
         out.write_all(&line)?;
     }
@@ -152,7 +151,7 @@ pub fn export(
     if let Some(error) = failure {
         return Err(error.into());
     }
-    if format == Format::Ndjson {
+    if format == Format::Ndjson && is_framed {
         out.write_all(&End::of(from, next, lines).line(&slug)?)?;
     }
     out.flush()?;

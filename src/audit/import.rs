@@ -49,7 +49,7 @@ pub enum ImportError {
     Nothing,
     #[error(
         "line {line}: it was cut off: after {events} events the last line is missing, which says where it ends (make the export \
-         again, or go on with --from {events} behind its last whole line)"
+         again, over HTTP with end=true, or go on with --from {events} behind its last whole line)"
     )]
     Cut { line: u64, events: u64 },
     #[error("line {line}: {what}")]

@@ -96,7 +96,7 @@ async fn written(args: Args, mut out: Box<dyn Write + Send>) -> Result<Finished,
 
 async fn from_service(args: Args, out: &mut (dyn Write + Send)) -> Result<Finished, Failure> {
     let format = args.format.name();
-    let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}") };
+    let form = if args.proof { "proof=true".to_owned() } else { format!("format={format}&end=true") };
     let until = args.until.map(|until| until.to_string());
     let asked =
         [("to", &until), ("type", &args.types), ("pool", &args.pool), ("user", &args.user), ("device", &args.device)];
@@ -121,7 +121,9 @@ async fn from_folder(dir: PathBuf, args: Args, mut out: Box<dyn Write + Send>) -
                     let why = format!("the export is to begin at {}; the last position is {head}", args.from);
                     return Ok((ledger, Err(Failure::Refused(why))));
                 }
-                export(&ledger, tenant, args.from, last, args.format, args.from > 0, &mut out).map_err(Failure::from)
+                // lines end with their end, a table begins with its head but where it goes on with another
+                let is_framed = args.format != Format::Csv || args.from == 0;
+                export(&ledger, tenant, args.from, last, args.format, is_framed, &mut out).map_err(Failure::from)
             }
         };
         Ok::<_, Failure>((ledger, told))

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 Takes every event as it was: times, actors, doors, command ids and reasons. Names of people and devices are sealed under new
 keys; tokens are on record without their secrets, so new ones must be issued. The digest is that of the exported ledger.
-An export that was cut, so that its last line is missing, is refused. One in parts is taken if they go on one from another.
+An export that was cut, so that its last line is missing, is refused; over HTTP it has one with end=true. One in parts is taken if they go on one from another.
 
 Examples:
   seatledger import --data new-ledger-data --from contoso.ndjson
@@ -200,7 +200,7 @@ mod tests {
         let digest = ledger.digest(tenant).unwrap();
         let mut text = Vec::new();
         let format = crate::audit::export::Format::Ndjson;
-        crate::audit::export::export(&ledger, tenant, 0, 1, format, false, &mut text).unwrap();
+        crate::audit::export::export(&ledger, tenant, 0, 1, format, true, &mut text).unwrap();
         ledger.stop().await;
         let (good, bad) = (dir.path().join("good.ndjson"), dir.path().join("bad.ndjson"));
         std::fs::write(&good, &text).unwrap();

@@ -16,11 +16,11 @@ async fn an_export_is_one_cloud_event_a_line_and_goes_on_from_any_position() {
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let head = ledger.head(tenant).unwrap();
     let mut whole = Vec::new();
-    assert_eq!(export(ledger, tenant, 0, head, Format::Ndjson, false, &mut whole).unwrap(), head + 1);
+    assert_eq!(export(ledger, tenant, 0, head, Format::Ndjson, true, &mut whole).unwrap(), head + 1);
     let mut parts = Vec::new();
     let mut from = 0;
     while from <= head {
-        from = export(ledger, tenant, from, head.min(from + 76), Format::Ndjson, from > 0, &mut parts).unwrap();
+        from = export(ledger, tenant, from, head.min(from + 76), Format::Ndjson, true, &mut parts).unwrap();
     }
     // each has its end, with what stands before it
     let events = |text: &[u8]| -> (String, Vec<Value>) {
@@ -83,8 +83,8 @@ async fn a_csv_has_a_row_per_event_and_no_cell_that_a_spreadsheet_would_run() {
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let head = ledger.head(tenant).unwrap();
     let mut bytes = Vec::new();
-    export(ledger, tenant, 0, 9, Format::Csv, false, &mut bytes).unwrap();
-    export(ledger, tenant, 10, head, Format::Csv, true, &mut bytes).unwrap();
+    export(ledger, tenant, 0, 9, Format::Csv, true, &mut bytes).unwrap();
+    export(ledger, tenant, 10, head, Format::Csv, false, &mut bytes).unwrap();
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     let column = |name: &str, headers: &csv::StringRecord| headers.iter().position(|header| header == name).unwrap();
     let headers = reader.headers().unwrap().clone();

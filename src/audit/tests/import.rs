@@ -23,7 +23,7 @@ fn open_at(dir: &Path, now: Time) -> Ledger {
 fn exported(world: &World) -> String {
     let mut bytes = Vec::new();
     let head = world.ledger.head(world.tenant).unwrap();
-    export(&world.ledger, world.tenant, 0, head, Format::Ndjson, false, &mut bytes).unwrap();
+    export(&world.ledger, world.tenant, 0, head, Format::Ndjson, true, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -166,7 +166,7 @@ async fn what_was_exported_in_parts_is_taken_as_a_whole() {
     let (position, digest) = ledger.digest(tenant).unwrap();
     let part = |from: u64, to: u64| {
         let mut bytes = Vec::new();
-        export(ledger, tenant, from, to, Format::Ndjson, from > 0, &mut bytes).unwrap();
+        export(ledger, tenant, from, to, Format::Ndjson, true, &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     };
     let broke_off: String = whole.split_inclusive('\n').take(40).collect();

@@ -196,16 +196,19 @@ pub(in crate::http) struct ExportQuery {
     /// The last position, or the time until which
     #[param(max_length = 64)]
     to: Option<String>,
+    /// `true`: NDJSON has one more line at its end, without which it was cut. It is none of the history: its type is
+    /// `seatledger.export.ended`, and its `data` has `from`, `next_position` and `sha256` of the lines before it, each with its
+    /// line feed. `seatledger import` takes no file without it
+    end: Option<bool>,
     /// `true`: an evidence bundle, a tar of the events and all that proves them
     proof: Option<bool>,
 }
 
-/// The history as a file: CloudEvents 1.0, one a line, CSV, or Parquet. The last of those lines is none of the history: its type is
-/// `seatledger.export.ended`, and its `data` has `from`, `next_position` and `sha256` of the lines before it, each with its line feed;
-/// without it the file was cut. A transfer of lines that broke off goes on with `from`; a Parquet file without its end can't be read.
-/// With `proof=true` an evidence bundle of at most 10,000 events, which `type`, `pool`, `user` and the like may choose: a tar of the
-/// events in words, the record and the inclusion proof of each, the signed head, keys, the format's documents and a reader. It is
-/// checked with `seatledger verify-bundle`, or without us.
+/// The history as a file: CloudEvents 1.0, one a line, CSV, or Parquet. A transfer of lines that broke off goes on with `from`; a
+/// Parquet file without its end can't be read, and with `end=true` lines have an end as well. With `proof=true` an evidence
+/// bundle of at most 10,000 events, which `type`, `pool`, `user` and the like may choose: a tar of the events in words, the
+/// record and the inclusion proof of each, the signed head, keys, the format's documents and a reader. It is checked with
+/// `seatledger verify-bundle`, or without us.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/export/events", tag = "history",
     params(("tenant" = String, Path), ExportQuery, ChosenQuery, ReadQuery),
     responses((status = 200, content((String = "application/x-ndjson"), (String = "text/csv"), (Binary = "application/x-tar"), (Binary = "application/vnd.apache.parquet"))),
@@ -228,6 +231,10 @@ pub(in crate::http) async fn export_events(
     let format = format(query.format.as_deref(), &headers)?;
     let place = files::place(&reading.caller.service.exports, "exports")?;
     let goes_on = query.from.as_deref().is_some_and(|from| matches!(from.parse(), Ok(At::Position(1..))));
+    let is_framed = match format {
+        Format::Ndjson => query.end == Some(true),
+        Format::Csv | Format::Parquet => !goes_on,
+    };
     let (reading, from, to) = {
         let find = move || {
             let last = reading.moment()?.position;
@@ -244,7 +251,7 @@ pub(in crate::http) async fn export_events(
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-events-{from}-{to}.{}", format.name());
     let body = files::written(&caller.service, place, move |sink: &mut Sink| {
-        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, goes_on, sink)
+        export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, is_framed, sink)
             .map(|_next| ())
             .map_err(|error| error.to_string())
     });
