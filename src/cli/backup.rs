@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Put DIR/master.key into the backup, too: whoever has the backup can then read every name
     #[arg(long, conflicts_with = "url", requires = "data")]
     with_master_key: bool,
-    /// Ask this service, as in https://ledger.example
+    /// Ask this service, as in `https://ledger.example`
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Certificates (PEM) by which a service with https:// is trusted [default: those of the machine]

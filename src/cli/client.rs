@@ -23,7 +23,7 @@ pub(crate) const BATCH_COMMANDS_MAX: usize = 500;
 /// Where the service is and who asks.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Access {
-    /// The service, as in https://ledger.example. Beyond this machine only https:// keeps the token secret
+    /// The service, as in `https://ledger.example`. Beyond this machine only https:// keeps the token secret
     #[arg(long, env = "SEATLEDGER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(crate) url: String,
     /// Certificates (PEM) by which a service with https:// is trusted [default: those of the machine]
