@@ -14,6 +14,8 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+/// A shorter wait is that of the call that was told, and the others find out by themselves.
+const REST_OF_ALL_SECONDS_MIN: u64 = 5;
 /// A store that asks for more than this is asked again all the same.
 const REST_MAX: Duration = Duration::from_secs(3600);
 
@@ -193,7 +195,7 @@ impl Transport {
         let response = request.timeout(self.limits.attempt_max).send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
         let retry_after_seconds = retry_after(response.headers()).filter(|_| wants_rest(status));
-        if let Some(seconds) = retry_after_seconds {
+        if let Some(seconds) = retry_after_seconds.filter(|seconds| *seconds >= REST_OF_ALL_SECONDS_MIN) {
             self.rest(Duration::from_secs(seconds));
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
