@@ -100,6 +100,15 @@ impl Store {
     }
 }
 
+/// A store with so many seats of one app, and a tenant that is linked to it and has read it once.
+fn synced(seats: i64) -> (Store, Arc<Service>, Shop) {
+    let store = Store::with_seats(seats);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let shop = store.linked(&service);
+    shop.synced();
+    (store, service, shop)
+}
+
 #[test]
 fn a_whole_life_ends_with_ledger_and_store_agreeing_seat_by_seat() {
     let store = Store::with_seats(3);
@@ -171,10 +180,7 @@ pub(super) fn entry() -> seatledger::store::simulator::microsoft::EntryKey {
 
 #[test]
 fn who_is_renamed_and_leaves_before_the_store_has_heard_of_it_keeps_no_seat_there() {
-    let store = Store::with_seats(3);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, _service, shop) = synced(3);
     shop.assign(POOL, &upn("ada"), "required").created();
     shop.settled();
     let people = shop.tenant.list("/users").len();
@@ -190,10 +196,7 @@ fn who_is_renamed_and_leaves_before_the_store_has_heard_of_it_keeps_no_seat_ther
 
 #[test]
 fn a_store_that_has_none_left_is_read_again_and_serves_again() {
-    let store = Store::with_seats(2);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, _service, shop) = synced(2);
     // the ledger thinks that two are free, and another tool has taken them since
     for name in ["eve", "fay"] {
         store.simulator.market().assign("intune", &key(), &upn(name)).expect("a seat");
@@ -215,10 +218,7 @@ fn a_store_that_has_none_left_is_read_again_and_serves_again() {
 
 #[test]
 fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() {
-    let store = Store::with_seats(3);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, service, shop) = synced(3);
     shop.assign(POOL, &upn("ada"), "required").created();
     shop.settled();
     let path = "/store-accounts/microsoft-store";
@@ -256,10 +256,7 @@ fn credentials_that_are_not_accepted_suspend_the_pools_until_they_are_renewed() 
 
 #[test]
 fn a_store_that_lets_us_in_again_is_written_to_at_once() {
-    let store = Store::with_seats(3);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, _service, shop) = synced(3);
     assert!(store.simulator.gate().activate("seatledger", false));
     let failed = shop.sync();
     assert!(failed["failure"].as_str().is_some_and(|why| why.contains("credentials")), "{failed}");
@@ -274,10 +271,7 @@ fn a_store_that_lets_us_in_again_is_written_to_at_once() {
 
 #[test]
 fn who_is_called_as_somebody_before_waits_until_that_one_s_seat_is_back() {
-    let store = Store::with_seats(3);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, _service, shop) = synced(3);
     shop.assign(POOL, &upn("ada"), "required").created();
     shop.settled();
     let broken: FaultRates = [(Fault::CutBefore, 1000)].into_iter().collect();
@@ -371,10 +365,7 @@ fn what_is_read_beside_the_figures_keeps_nobody_from_reading_them() {
 
 #[test]
 fn cuts_and_answers_that_can_not_be_read_end_in_agreement_once_they_stop() {
-    let store = Store::with_seats(4);
-    let service = Arc::new(service_for(&store.simulator.url()));
-    let shop = store.linked(&service);
-    shop.synced();
+    let (store, _service, shop) = synced(4);
     let rates: FaultRates =
         [(Fault::CutBefore, 60), (Fault::CutAfter, 60), (Fault::InternalError, 60), (Fault::WrongJson, 60)]
             .into_iter()

@@ -412,7 +412,7 @@ impl Client {
                 return done;
             }
             waited += WAIT_SAID_EVERY;
-            output::note(&format!("{} has said nothing for {} s", self.base, waited.as_secs()));
+            output::note(&format!("{} has not answered in full for {} s", self.base, waited.as_secs()));
         }
     }
 }

@@ -122,15 +122,19 @@ async fn a_flipped_bit_in_any_kind_of_file_is_named() {
     assert_eq!(look(dir.path()).findings, []);
 }
 
+/// A service on the folder that makes no checkpoint while it runs.
+fn without_checkpoints(dir: &Path) -> Ledger {
+    let log = LogOptions { disk_floor_bytes: 0, checkpoint_seconds: u32::MAX, ..LogOptions::new(dir) };
+    let (master_key, clock) = (MasterKeySource::DataFolder, Clock::manual(Time(1_790_000_000_000_000)));
+    Ledger::open(LedgerOptions { log, master_key, clock, signing: Signing::default() }, &NoProgress).unwrap()
+}
+
 /// Heads are signed every few seconds, and a checkpoint is made twice a minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_a_service_a_head_of_what_is_newer_than_the_last_checkpoint_is_no_finding() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;
-    let log = LogOptions { disk_floor_bytes: 0, checkpoint_seconds: u32::MAX, ..LogOptions::new(dir.path()) };
-    let (master_key, clock) = (MasterKeySource::DataFolder, Clock::manual(Time(1_790_000_000_000_000)));
-    let ledger =
-        Ledger::open(LedgerOptions { log, master_key, clock, signing: Signing::default() }, &NoProgress).unwrap();
+    let ledger = without_checkpoints(dir.path());
     // one tenant goes on, and another one comes
     for slug in ["acme", "later"] {
         let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, slug, "A new name").await.unwrap();
@@ -163,10 +167,7 @@ async fn beside_a_service_a_head_of_what_is_newer_than_the_last_checkpoint_is_no
 async fn beside_a_service_a_kept_head_that_is_ahead_of_the_last_checkpoint_is_no_success() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;
-    let log = LogOptions { disk_floor_bytes: 0, checkpoint_seconds: u32::MAX, ..LogOptions::new(dir.path()) };
-    let (master_key, clock) = (MasterKeySource::DataFolder, Clock::manual(Time(1_790_000_000_000_000)));
-    let ledger =
-        Ledger::open(LedgerOptions { log, master_key, clock, signing: Signing::default() }, &NoProgress).unwrap();
+    let ledger = without_checkpoints(dir.path());
     let tenant = ledger.tenant("acme").unwrap();
     let covered = ledger.head(tenant).unwrap() + 1;
     let before = ledger.signed_over(tenant, covered).unwrap();
