@@ -9,6 +9,7 @@ mod conventions;
 mod crash;
 mod crowd;
 mod demo;
+mod erasure;
 mod full_disk;
 mod fuzz;
 mod harness;

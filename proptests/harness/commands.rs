@@ -25,6 +25,11 @@ pub(crate) fn call_of(client: &Client, command: &Value) -> Call {
         "reclaim" | "adopt" | "grant" => {
             (Method::POST, format!("/pools/{}/seats/{}/{kind}", part("pool"), part("holder")))
         }
+        "erase" => match part("holder").split_once("%3A") {
+            Some(("user", user)) => (Method::POST, format!("/users/{user}/erasure")),
+            Some(("device", device)) => (Method::POST, format!("/devices/{device}/erasure")),
+            other => panic!("the holder is {other:?}"),
+        },
         "set_policy" => (Method::PATCH, format!("/pools/{}/policy", part("pool"))),
         "resolve_deficit" => (Method::POST, format!("/pools/{}/deficit/resolve", part("pool"))),
         "put_user" => (Method::PUT, format!("/users/{}", part("user"))),

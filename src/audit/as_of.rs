@@ -2,14 +2,14 @@
 //! that were asked for last kept at hand.
 
 use super::each_event;
-use super::hindsight::Shelf;
+use super::hindsight::Moment;
 use super::part::{Wanted, part};
+use super::shelf::Shelf;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError};
 use crate::projection::View;
 use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// States kept at hand, over all tenants.
 const VIEWS_MAX: usize = 6;
+/// And of those that were looked back at.
+const VIEWS_IN_HINDSIGHT_MAX: usize = 3;
 /// Histories that are folded at the same time; who comes later waits.
 const FOLDS_MAX: usize = 2;
 
@@ -118,11 +120,10 @@ impl At {
 /// The states that were asked for last. Cheap to share behind an `Arc`; all its methods block.
 #[derive(Default)]
 pub struct AsOf {
-    /// The newest in use is last.
-    views: Mutex<VecDeque<(TenantId, u64, Arc<View>)>>,
+    views: Shelf<u64, VIEWS_MAX>,
     folding: Mutex<usize>,
     /// The same as they were known later.
-    pub(super) looked_back: Shelf,
+    pub(super) looked_back: Shelf<Moment, VIEWS_IN_HINDSIGHT_MAX>,
     is_folded: Condvar,
     whole: AtomicU64,
     failed: AtomicU64,
@@ -140,13 +141,14 @@ impl AsOf {
     /// # Errors
     /// When there is no such tenant or point, or the log can't be read.
     pub fn view_at(&self, ledger: &Ledger, tenant: TenantId, at: At) -> Result<Arc<View>, AsOfError> {
+        let erasures = ledger.erasures();
         let position = at.position(ledger, tenant)?;
-        if let Some(view) = self.at_hand(tenant, position) {
+        if let Some(view) = self.at_hand(ledger, tenant, position) {
             return Ok(view);
         }
         let _turn = self.take_turn();
         // whoever folded while this one waited may have made it
-        if let Some(view) = self.at_hand(tenant, position) {
+        if let Some(view) = self.at_hand(ledger, tenant, position) {
             return Ok(view);
         }
         // what is published stands there most often
@@ -154,9 +156,9 @@ impl AsOf {
             ledger.read(tenant, |view| (view.state.next_position == position + 1).then(|| View::clone(view)))?;
         let view = match published {
             Some(view) => Arc::new(view),
-            None => Arc::new(self.fold(ledger, tenant, position)?),
+            None => Arc::new(self.fold(ledger, tenant, position, erasures)?),
         };
-        self.keep(tenant, position, Arc::clone(&view));
+        self.views.keep(tenant, position, erasures, Arc::clone(&view));
         Ok(view)
     }
 
@@ -166,7 +168,7 @@ impl AsOf {
     /// As [`Self::view_at`].
     pub fn part_at(&self, ledger: &Ledger, tenant: TenantId, at: At, wanted: &Wanted) -> Result<Arc<View>, AsOfError> {
         let position = at.position(ledger, tenant)?;
-        if let Some(view) = self.at_hand(tenant, position) {
+        if let Some(view) = self.at_hand(ledger, tenant, position) {
             return Ok(view);
         }
         match part(ledger, tenant, position, wanted) {
@@ -193,23 +195,18 @@ impl AsOf {
     /// # Errors
     /// When there is no such tenant.
     pub fn published(&self, ledger: &Ledger, tenant: TenantId) -> Result<Arc<View>, ReadError> {
-        if let Some(view) = self.at_hand(tenant, ledger.head(tenant)?) {
+        let erasures = ledger.erasures();
+        if let Some(view) = self.at_hand(ledger, tenant, ledger.head(tenant)?) {
             return Ok(view);
         }
         let view = Arc::new(ledger.read(tenant, View::clone)?);
-        self.keep(tenant, view.state.next_position.saturating_sub(1), Arc::clone(&view));
+        self.views.keep(tenant, view.state.next_position.saturating_sub(1), erasures, Arc::clone(&view));
         Ok(view)
     }
 
-    fn fold(&self, ledger: &Ledger, tenant: TenantId, position: u64) -> Result<View, AsOfError> {
+    fn fold(&self, ledger: &Ledger, tenant: TenantId, position: u64, erasures: u64) -> Result<View, AsOfError> {
         self.whole.fetch_add(1, Ordering::Relaxed);
-        let nearest = self
-            .views
-            .lock()
-            .iter()
-            .filter(|(whose, at, _)| *whose == tenant && *at <= position)
-            .max_by_key(|(_, at, _)| *at)
-            .map(|(_, _, view)| Arc::clone(view));
+        let nearest = self.views.nearest(tenant, position, erasures);
         let reached = nearest.as_ref().map_or(0, |view| view.state.next_position);
         let nearer = reached.saturating_add(KEPT_GAIN)..=position.saturating_add(1);
         let kept = if nearer.is_empty() { None } else { ledger.kept_view(tenant, &nearer) };
@@ -222,21 +219,8 @@ impl AsOf {
     }
 
     /// The tenant just after that position, if it need not be made.
-    pub(super) fn at_hand(&self, tenant: TenantId, position: u64) -> Option<Arc<View>> {
-        let mut views = self.views.lock();
-        let place = views.iter().position(|(whose, at, _)| *whose == tenant && *at == position)?;
-        let found = views.remove(place)?;
-        let view = Arc::clone(&found.2);
-        views.push_back(found);
-        Some(view)
-    }
-
-    fn keep(&self, tenant: TenantId, position: u64, view: Arc<View>) {
-        let mut views = self.views.lock();
-        views.push_back((tenant, position, view));
-        while views.len() > VIEWS_MAX {
-            views.pop_front();
-        }
+    pub(super) fn at_hand(&self, ledger: &Ledger, tenant: TenantId, position: u64) -> Option<Arc<View>> {
+        self.views.at_hand(ledger, tenant, position)
     }
 
     fn take_turn(&self) -> Turn<'_> {

@@ -58,6 +58,9 @@ impl EventView {
         if let Event::TokenIssued { .. } = &recorded.event {
             data.remove(HASH);
         }
+        if let Event::NamesErased { .. } = &recorded.event {
+            data.remove(SUBJECT);
+        }
         Self {
             position: recorded.position,
             kind: recorded.event.type_name().into(),
@@ -76,6 +79,8 @@ impl EventView {
 pub(super) const PROFILE: &str = "profile";
 pub(super) const NAMES: &str = "names";
 pub(super) const HASH: &str = "hash";
+/// Whose key it was means nothing beside another vault.
+pub(super) const SUBJECT: &str = "subject";
 
 fn opened(names: Option<impl Serialize>) -> Value {
     names.and_then(|names| serde_json::to_value(names).ok()).unwrap_or(Value::Null)

@@ -9,7 +9,9 @@ use super::each_event;
 use super::events::EventView;
 use crate::domain::command::Envelope;
 use crate::domain::event::Recorded;
+use crate::domain::event_type::EventType;
 use crate::domain::ids::TenantId;
+use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
 use end::End;
 use serde::Serialize;
@@ -118,6 +120,8 @@ pub fn export(
         return Ok(next);
     }
     let slug = ledger.read(tenant, |view| view.state.slug.clone())?;
+    let erased = ledger.positions(tenant, Subject::Type(EventType::NamesErased), 0..u64::MAX, 1, true)?;
+    let erased_at = erased.first().copied();
     let mut line = Vec::new();
     let mut failure = None;
     let mut next = from;
@@ -128,9 +132,11 @@ pub fn export(
     }
     each_event(ledger, tenant, from, to, |mut recorded| {
         let view = EventView::of(ledger, &recorded);
-        // another vault can't take off our mask: whoever may read the names may have the plain one
+        // another vault can't take off our mask: whoever may read the names may have the plain one. By it erased names could be
+        // guessed, and which commands spoke of them nobody knows
         let Envelope { command_id, content_hash, .. } = &mut recorded.envelope;
-        *content_hash = ledger.masked(tenant, command_id.as_deref(), *content_hash);
+        let is_told = erased_at.is_none_or(|erased_at| recorded.position > erased_at);
+        *content_hash = if is_told { ledger.masked(tenant, command_id.as_deref(), *content_hash) } else { 0 };
         line.clear();
         let written = match format {
             Format::Ndjson => ndjson_line(&mut line, &slug, &recorded, &view),

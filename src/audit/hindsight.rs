@@ -15,13 +15,10 @@ use crate::domain::placing::{Chain, told_at};
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, ReadError, Step};
 use crate::projection::View;
-use parking_lot::Mutex;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Views kept at hand, over all tenants.
-const VIEWS_MAX: usize = 3;
 /// So many of the last facts of a chain are read at first, which most often say enough, and at most at once.
 const FEW: usize = 2;
 const CHUNK: usize = 256;
@@ -69,29 +66,6 @@ impl Moment {
     }
 }
 
-/// Views of moments that were asked for last; the newest in use is last.
-#[derive(Default)]
-pub(super) struct Shelf(Mutex<VecDeque<(TenantId, Moment, Arc<View>)>>);
-
-impl Shelf {
-    fn at_hand(&self, tenant: TenantId, moment: Moment) -> Option<Arc<View>> {
-        let mut views = self.0.lock();
-        let place = views.iter().position(|(whose, at, _)| (*whose, *at) == (tenant, moment))?;
-        let found = views.remove(place)?;
-        let view = Arc::clone(&found.2);
-        views.push_back(found);
-        Some(view)
-    }
-
-    fn keep(&self, tenant: TenantId, moment: Moment, view: Arc<View>) {
-        let mut views = self.0.lock();
-        views.push_back((tenant, moment, view));
-        while views.len() > VIEWS_MAX {
-            views.pop_front();
-        }
-    }
-}
-
 impl AsOf {
     /// The tenant at a moment, at least what is wanted of it: `state.next_position` is the moment's position plus one. Seats and installs that are known of
     /// by what came late have the time at which that is placed.
@@ -105,6 +79,7 @@ impl AsOf {
         moment: Moment,
         wanted: &Wanted,
     ) -> Result<Arc<View>, AsOfError> {
+        let erasures = ledger.erasures();
         let at = At::Position(moment.position);
         if moment.known.is_none() {
             return self.part_at(ledger, tenant, at, wanted);
@@ -112,7 +87,7 @@ impl AsOf {
         if !wanted.is_about_seats() {
             return Ok(Arc::new(self.part_at(ledger, tenant, at, wanted)?.in_hindsight()));
         }
-        if let Some(view) = self.looked_back.at_hand(tenant, moment) {
+        if let Some(view) = self.looked_back.at_hand(ledger, tenant, moment) {
             return Ok(view);
         }
         if *wanted != Wanted::Everything {
@@ -133,7 +108,7 @@ impl AsOf {
             view.take_late(&recorded, placed_at);
         }
         let view = Arc::new(view);
-        self.looked_back.keep(tenant, moment, Arc::clone(&view));
+        self.looked_back.keep(tenant, moment, erasures, Arc::clone(&view));
         Ok(view)
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The ledger is one that nobody else uses yet, in a folder that is thrown away when this fails.
 
-use super::events::{HASH, NAMES, PROFILE, data_of};
+use super::events::{HASH, NAMES, PROFILE, SUBJECT, data_of};
 use super::export::end::End;
 use super::export::{EVENT_TYPE_PREFIX, LINE_BYTES_MAX};
 use crate::domain::command::{Actor, Door, Envelope};
@@ -292,6 +292,9 @@ impl Line {
         };
         if kind == EventType::TokenIssued {
             data.insert(HASH.into(), json!([0_u8; 32].as_slice()));
+        }
+        if kind == EventType::NamesErased {
+            data.insert(SUBJECT.into(), json!(0));
         }
         let event: Event =
             serde_json::from_value(json!({ name: &data })).map_err(|error| format!("data of {name}: {error}"))?;

@@ -15,6 +15,7 @@ mod parquet;
 pub mod part;
 pub mod reports;
 pub mod sentence;
+mod shelf;
 pub mod simulate;
 pub mod story;
 pub mod timeline;

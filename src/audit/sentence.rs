@@ -157,6 +157,7 @@ pub fn sentence(event: &Event) -> String {
         Event::DeviceReincarnated { device } => format!("{device} was wiped and enrolled again"),
         Event::DeviceRetired { device } => format!("{device} was retired"),
         Event::DeviceReturned { device } => format!("{device} returned"),
+        Event::NamesErased { holder, subject: _ } => format!("the names of {holder} were erased"),
         Event::GroupAdded { group, external_id, .. } => format!("{group} became known as {external_id}"),
         Event::MembersAdded { group, members } => format!("{} joined {group}", several(members.len(), "member")),
         Event::MembersRemoved { group, members } => format!("{} left {group}", several(members.len(), "member")),

@@ -156,6 +156,9 @@ fn because(
         | Rejection::SyncRunning { .. }
         | Rejection::NothingHeld
         | Rejection::DeviceRetired
+        | Rejection::UserNotDeparted
+        | Rejection::DeviceNotRetired
+        | Rejection::NamesErased
         | Rejection::DeviceNotEligible
         | Rejection::SeatNotRevocable
         | Rejection::RefundWindowClosed

@@ -161,6 +161,14 @@ impl Answer {
                 }
                 self.touched(About::Device(*device));
             }
+            Event::NamesErased { holder: Holder::User(user), .. } => {
+                self.user = Some(*user);
+                self.touched(About::User(*user));
+            }
+            Event::NamesErased { holder: Holder::Device(device), .. } => {
+                self.device = Some(*device);
+                self.touched(About::Device(*device));
+            }
             Event::GroupAdded { group, .. } => {
                 self.group = Some(*group);
                 self.made(About::Group(*group));

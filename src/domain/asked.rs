@@ -67,4 +67,5 @@ pub enum CommandKind {
     RotateLogKey,
     EndSync,
     LinkStoreUnit,
+    Erase,
 }

@@ -198,6 +198,10 @@ pub enum Command {
         pool: PoolRef,
         holder: HolderRef,
     },
+    /// Forget for good what somebody who is gone was called.
+    Erase {
+        holder: HolderRef,
+    },
     SetPolicy {
         pool: PoolRef,
         patch: PolicyPatch,

@@ -176,7 +176,6 @@ pub enum Event {
         drift: DriftId,
         resolution: DriftResolution,
     },
-
     UserAdded {
         user: UserId,
         profile: Personal,
@@ -386,7 +385,6 @@ pub enum Event {
         pool: PoolId,
         holder: Holder,
     },
-
     CommandRefused {
         command: CommandKind,
         pool: Option<PoolId>,
@@ -405,9 +403,7 @@ pub enum Event {
         command: CommandKind,
         about: About,
     },
-
-    /// From here on the history is another log's: a backup was put back, and what the log before it acknowledged later is
-    /// not in this one. Ids are hexadecimal digits.
+    /// From here on the history is another log's: a backup was put back, without what was acknowledged after it.
     LogRestored {
         log_id_before: String,
         log_id: String,
@@ -467,7 +463,6 @@ pub enum Event {
     ReviewCancelled {
         review: ReviewId,
     },
-
     /// Heads over records up to this one were signed with the old key; those that go further are signed with the new one,
     /// and the head that ends here with both. Keys are written as C2SP signed-note writes verifier keys.
     LogKeyRotated {
@@ -496,5 +491,10 @@ pub enum Event {
     PoolsSeen {
         sync: SyncId,
         pools: Vec<PoolId>,
+    },
+    /// What the holder was called is gone: the key of the names, wherever they stand sealed, is destroyed.
+    NamesErased {
+        holder: Holder,
+        subject: super::ids::SubjectId,
     },
 }

@@ -135,6 +135,7 @@ event_types! {
     SyncSeatsCompared => "sync_seats_compared",
     StoreUnitLinked => "store_unit_linked",
     PoolsSeen => "pools_seen",
+    NamesErased => "names_erased",
 }
 
 impl EventType {

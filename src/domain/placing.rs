@@ -124,6 +124,7 @@ impl Chain {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::GroupAdded { .. }
             | Event::MembersAdded { .. }
             | Event::MembersRemoved { .. }

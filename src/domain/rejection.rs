@@ -137,6 +137,9 @@ pub enum Rejection {
     SyncRunning {
         sync: SyncId,
     },
+    UserNotDeparted,
+    DeviceNotRetired,
+    NamesErased,
 }
 
 /// How a door should answer.
@@ -227,6 +230,9 @@ impl Rejection {
             Self::TooManyReviews => (Conflict, "too-many-reviews"),
             Self::ReviewNotOpen => (Conflict, "review-not-open"),
             Self::ReviewSeatGone => (Conflict, "review-seat-gone"),
+            Self::UserNotDeparted => (Conflict, "user-not-departed"),
+            Self::DeviceNotRetired => (Conflict, "device-not-retired"),
+            Self::NamesErased => (Conflict, "names-erased"),
         }
     }
 }

@@ -159,6 +159,7 @@ impl SeatStep {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::GroupAdded { .. }
             | Event::MembersAdded { .. }
             | Event::MembersRemoved { .. }

@@ -114,7 +114,8 @@ fn name_parts(event: &Event, named: &mut Vec<Subject>) {
         | Event::UserChanged { .. }
         | Event::UserDeparted { .. }
         | Event::GraceEnded { .. }
-        | Event::UserReturned { .. } => each_own(event, |holder| name_own(holder, named)),
+        | Event::UserReturned { .. }
+        | Event::NamesErased { .. } => each_own(event, |holder| name_own(holder, named)),
         Event::SeatsKept { user: _, pools } | Event::SeatsOffered { user: _, pools } => {
             each_own(event, |holder| name_own(holder, named));
             named.extend(pools.iter().map(|pool| Subject::Pool(*pool)));
@@ -238,6 +239,9 @@ pub fn each_own(event: &Event, mut each: impl FnMut(Holder)) {
         event
     {
         each((*user).into());
+    }
+    if let Event::NamesErased { holder, .. } = event {
+        each(*holder);
     }
     if let Event::MembersAdded { members, .. } | Event::MembersRemoved { members, .. } = event {
         members.iter().for_each(|member| each(*member));

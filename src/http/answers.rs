@@ -111,6 +111,7 @@ pub(super) fn said(kind: Kind, answer: &Answer) -> Map<String, Value> {
         Kind::PutDevice | Kind::RetireDevice => {
             json!({"device": answer.device, "reserved": answer.reserved, "queued": answer.queued, "released": answer.released})
         }
+        Kind::Erase => json!({"user": answer.user, "device": answer.device}),
         Kind::IssueOfflineLicense => json!({"pool": pool, "holder": holder}),
         Kind::ConfirmSync | Kind::ConfirmHeld => json!({"released": answer.released}),
         Kind::PutInventory | Kind::StartSync => json!({"sync": answer.sync, "released": answer.released, "held": held}),

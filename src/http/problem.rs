@@ -227,7 +227,10 @@ impl Problem {
             | Rejection::EndsInPast
             | Rejection::TooManyReviews
             | Rejection::ReviewNotOpen
-            | Rejection::ReviewSeatGone => {
+            | Rejection::ReviewSeatGone
+            | Rejection::UserNotDeparted
+            | Rejection::DeviceNotRetired
+            | Rejection::NamesErased => {
                 said(problem_pages::find(rejection.name()).map_or("", |page| page.cause).to_owned())
             }
         }

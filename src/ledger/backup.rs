@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What the backup says of itself: its first file.
 pub const ABOUT: &str = "backup.json";
@@ -62,8 +62,8 @@ impl Ledger {
     pub fn backup(&self, out: &mut dyn Write, progress: &dyn Progress) -> Result<About, BackupError> {
         let plan = self.0.writer.reader().backup_files()?;
         // a key is durable before the event that needs it, so after the plan there are enough of them
-        let keys = self.0.vault.durable_keys();
-        write(&plan, keys, None, out, progress)
+        let (mut keys, bytes) = self.0.vault.durable_keys();
+        write(&plan, (&mut keys, bytes), None, out, progress)
     }
 }
 
@@ -78,14 +78,15 @@ pub fn backup_folder(
     progress: &dyn Progress,
 ) -> Result<About, BackupError> {
     let plan = backup_files(dir)?;
-    let keys = dir.join(KEYS_FILE);
-    let bytes = std::fs::metadata(&keys).map_err(BackupError::io(format!("looking at {}", keys.display())))?.len();
-    write(&plan, (keys, bytes), master_key, out, progress)
+    let path = dir.join(KEYS_FILE);
+    let mut keys = File::open(&path).map_err(BackupError::io(format!("opening {}", path.display())))?;
+    let bytes = keys.metadata().map_err(BackupError::io(format!("looking at {}", path.display())))?.len();
+    write(&plan, (&mut keys, bytes), master_key, out, progress)
 }
 
 fn write(
     plan: &BackupPlan,
-    keys: (PathBuf, u64),
+    (keys, keys_bytes): (&mut dyn Read, u64),
     master_key: Option<&Path>,
     out: &mut dyn Write,
     progress: &dyn Progress,
@@ -97,7 +98,7 @@ fn write(
         last_group: plan.last_group,
         is_master_key_inside: master_key.is_some(),
     };
-    let total = plan.segments.iter().map(|segment| segment.bytes).sum::<u64>() + keys.1;
+    let total = plan.segments.iter().map(|segment| segment.bytes).sum::<u64>() + keys_bytes;
     let mut archive = Archive { tar: tar::Builder::new(out), sums: String::new(), done: 0, total, progress };
     archive.add_small(ABOUT, &serde_json::to_vec_pretty(&about).expect("words and numbers can be written as JSON"))?;
     for (name, bytes) in &plan.small {
@@ -106,7 +107,7 @@ fn write(
     for segment in &plan.segments {
         archive.add_file(&segment.name, &segment.path, segment.bytes)?;
     }
-    archive.add_file(KEYS_FILE, &keys.0, keys.1)?;
+    archive.add_large(KEYS_FILE, keys, keys_bytes)?;
     if let Some(path) = master_key {
         let bytes = std::fs::read(path).map_err(BackupError::io(format!("reading {}", path.display())))?;
         archive.add_small(MASTER_KEY_FILE, &zeroize::Zeroizing::new(bytes))?;
@@ -132,8 +133,12 @@ impl Archive<'_> {
     }
 
     fn add_file(&mut self, name: &str, path: &Path, bytes: u64) -> Result<(), BackupError> {
-        let file = File::open(path).map_err(BackupError::io(format!("opening {}", path.display())))?;
-        self.add(name, file.take(bytes), bytes)?;
+        let mut file = File::open(path).map_err(BackupError::io(format!("opening {}", path.display())))?;
+        self.add_large(name, &mut file, bytes)
+    }
+
+    fn add_large(&mut self, name: &str, from: &mut dyn Read, bytes: u64) -> Result<(), BackupError> {
+        self.add(name, from.take(bytes), bytes)?;
         self.done += bytes;
         self.progress.step("writing the backup", self.done, self.total);
         Ok(())

@@ -34,7 +34,13 @@ impl Ledger {
             return None;
         }
         match read(path, tenant) {
-            Ok(view) => view.filter(|view| view.state.next_position == head.next_position),
+            Ok(view) => {
+                let mut view = view.filter(|view| view.state.next_position == head.next_position)?;
+                if self.0.vault.erasures() > 0 {
+                    view.state.names.forget_if(|subject| self.0.vault.is_erased(subject));
+                }
+                Some(view)
+            }
             // it made room for newer ones meanwhile
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {

@@ -35,6 +35,18 @@ impl Ledger {
         read_user(&self.0.vault, personal)
     }
 
+    /// Whether a seal can't be opened because its key was destroyed.
+    #[must_use]
+    pub fn is_erased(&self, personal: &Personal) -> bool {
+        self.0.vault.is_erased(personal.subject)
+    }
+
+    /// Rises with every erasure: what was read of names before it may hold what is gone.
+    #[must_use]
+    pub fn erasures(&self) -> u64 {
+        self.0.vault.erasures()
+    }
+
     #[must_use]
     pub fn device_names(&self, personal: &Personal) -> Option<DeviceNames> {
         read_device(&self.0.vault, personal)

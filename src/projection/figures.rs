@@ -306,6 +306,7 @@ impl PoolFigures {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::GroupAdded { .. }
             | Event::MembersAdded { .. }
             | Event::MembersRemoved { .. }

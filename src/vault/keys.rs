@@ -4,12 +4,13 @@
 //! header  "SLKEYS01" generation:u32 0:u32 master-key-id:16 nonce:24 wrapped index key:48 crc32:4  = 108, padded to 128
 //! slot    status:1 0:3 nonce:24 wrapped key:48 crc32:4                                             = 80
 //! ```
-//! Numbers are big-endian; status is 1 for a key and 2 for an erased one. What is torn at the end was never used by any event.
+//! Numbers are big-endian; status is 1 for a key and 2 for an erased one, whose other bytes are zero. What is torn at the end was never used by any event.
 
 use super::{NONCE_BYTES, OpenSealError, Secret, VaultError, cipher, derived, mac, make_once, truncated};
 use crate::domain::ids::SubjectId;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
@@ -121,9 +122,9 @@ impl KeyFile {
         Ok(KeyFileReport { subjects: slots.len() as u64, erased, torn_bytes })
     }
 
-    /// The file, and how many of its bytes from the beginning are durable.
-    pub(super) fn durable(&self) -> (PathBuf, u64) {
-        (self.path.clone(), (HEADER_BYTES + self.synced * SLOT_BYTES) as u64)
+    /// How many bytes of the file, from the beginning, are durable.
+    pub(super) fn durable_bytes(&self) -> u64 {
+        (HEADER_BYTES + self.synced * SLOT_BYTES) as u64
     }
 
     /// # Panics
@@ -156,10 +157,80 @@ impl KeyFile {
         Ok(())
     }
 
+    /// Destroys keys: what they sealed is lost. Durable when this returns. The status goes first and by itself, one byte that no cut
+    /// can tear, so that whatever a cut leaves of the rest is a key that is going. Says how many keys were there.
+    pub(super) fn erase(&mut self, subjects: &[SubjectId]) -> Result<u64, VaultError> {
+        let io = |error| VaultError::Io { doing: format!("erasing in the key file {}", self.path.display()), error };
+        let place_of = |subject: &SubjectId| usize::try_from(subject.0).ok();
+        let is_whole = |place: &usize| self.slots.get(*place).is_some_and(|slot| *slot != erased_slot());
+        let places: BTreeSet<usize> = subjects.iter().filter_map(place_of).filter(is_whole).collect();
+        if places.is_empty() {
+            return Ok(0);
+        }
+        let at = |place: usize| (HEADER_BYTES + place * SLOT_BYTES) as u64;
+        for part in [&[ERASED][..], &erased_slot()[..]] {
+            for place in &places {
+                self.file.write_all_at(part, at(*place)).map_err(io)?;
+            }
+            self.file.sync_data().map_err(io)?;
+        }
+        let mut erased = 0;
+        for place in places {
+            if let Some(slot) = self.slots.get_mut(place) {
+                erased += u64::from(slot[0] != ERASED);
+                *slot = erased_slot();
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Where a key is neither there nor gone, and nothing said that it was to go.
+    pub(super) fn check_erased(&self) -> Result<(), VaultError> {
+        match self.slots.iter().position(|slot| slot[0] == ERASED && *slot != erased_slot()) {
+            None => Ok(()),
+            Some(subject) => {
+                let what = format!("the key of subject {subject} is neither whole nor erased");
+                Err(VaultError::Damaged { path: self.path.clone(), what })
+            }
+        }
+    }
+
+    /// Of the durable part of the file, from a byte on, as it is in memory: a slot that is being erased is never seen half. At
+    /// most so many bytes.
+    pub(super) fn durable_part(&self, from: u64, max: usize) -> Result<Vec<u8>, VaultError> {
+        let io = |error| VaultError::Io { doing: format!("reading the key file {}", self.path.display()), error };
+        let Some(body) = from.checked_sub(HEADER_BYTES as u64).and_then(|at| usize::try_from(at).ok()) else {
+            let mut header = vec![0; HEADER_BYTES];
+            self.file.read_exact_at(&mut header, 0).map_err(io)?;
+            return Ok(header.get(usize::try_from(from).unwrap_or(HEADER_BYTES)..).unwrap_or_default().to_vec());
+        };
+        let slots = self.slots.get(..self.synced).unwrap_or_default().iter().skip(body / SLOT_BYTES);
+        let mut part: Vec<u8> = slots.take(max / SLOT_BYTES).flatten().copied().collect();
+        part.drain(..(body % SLOT_BYTES).min(part.len()));
+        Ok(part)
+    }
+
+    pub(super) fn is_erased(&self, subject: SubjectId) -> bool {
+        usize::try_from(subject.0).ok().and_then(|place| self.slots.get(place)).is_some_and(|slot| slot[0] == ERASED)
+    }
+
+    pub(super) fn erased(&self) -> u64 {
+        self.slots.iter().filter(|slot| slot[0] == ERASED).count() as u64
+    }
+
     pub(super) fn key(&self, subject: SubjectId) -> Result<Secret, OpenSealError> {
         let index = usize::try_from(subject.0).map_err(|_| OpenSealError::Damaged)?;
         unwrap_slot(self.slots.get(index).ok_or(OpenSealError::Damaged)?, subject, &self.master)
     }
+}
+
+/// Nothing of the key is left.
+fn erased_slot() -> Slot {
+    let mut slot = [0; SLOT_BYTES];
+    slot[0] = ERASED;
+    let crc = crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
+    slot[SLOT_USED..].copy_from_slice(&crc);
+    slot
 }
 
 fn create(path: &Path, master: &Secret) -> Result<(), VaultError> {
@@ -200,7 +271,9 @@ fn read_slots<'b>(path: &Path, bytes: &'b [u8]) -> Result<(&'b [u8; HEADER_BYTES
         return Err(damaged("its header is not what was written".into()));
     }
     let (written, rest) = body.as_chunks::<SLOT_BYTES>();
-    let is_whole = |slot: &&Slot| slot[SLOT_USED..] == crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
+    // a key that is going is whole enough: the next start makes an end of it
+    let is_whole =
+        |slot: &&Slot| slot[0] == ERASED || slot[SLOT_USED..] == crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
     let slots: Vec<Slot> = written.iter().take_while(is_whole).copied().collect();
     let torn = ((written.len() - slots.len()) * SLOT_BYTES + rest.len()) as u64;
     Ok((header, slots, torn))

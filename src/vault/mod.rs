@@ -25,7 +25,9 @@ use hmac::{Hmac, Mac};
 use keys::KeyFile;
 use parking_lot::RwLock;
 use sha2::Sha256;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// A key of 256 bits that is wiped when it goes.
@@ -37,7 +39,7 @@ const NONCE_BYTES: usize = 24;
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     #[error("{doing} failed: {error}")]
-    Io { doing: String, error: std::io::Error },
+    Io { doing: String, error: io::Error },
     #[error(
         "the key file {path} is damaged: {what}. Put back a copy of it; without it the names of people and devices can't be read"
     )]
@@ -62,6 +64,7 @@ pub struct Vault {
     file: RwLock<KeyFile>,
     /// Has taken its key and no name yet: half of the work of a short name.
     index: Hmac<Sha256>,
+    erasures: AtomicU64,
 }
 
 impl Vault {
@@ -71,16 +74,20 @@ impl Vault {
         let is_new = !path.exists();
         let master = source.load(dir, is_new)?;
         let (file, index_key) = KeyFile::open(&path, master)?;
-        Ok(Self { file: RwLock::new(file), index: keyed(&index_key) })
+        Ok(Self::of(file, &index_key))
     }
 
     /// Judges the end of the key file, once the history has said how many subjects it knows: torn keys that no event used
-    /// go. Comes before the first [`Self::create`].
+    /// go, and keys of whom the history says that they were erased. Comes before the first [`Self::create`].
     ///
     /// # Errors
     /// When a key that the history needs is not whole.
-    pub fn settle(&self, subjects_used: u64) -> Result<(), VaultError> {
-        self.file.write().settle(subjects_used)
+    pub fn settle(&self, subjects_used: u64, erased: &[SubjectId]) -> Result<(), VaultError> {
+        let mut file = self.file.write();
+        file.settle(subjects_used)?;
+        let erased = file.erase(erased)?;
+        self.erasures.fetch_add(erased, Ordering::Release);
+        file.check_erased()
     }
 
     /// Walks a key file without changing anything, and names the first bad entry. Whether its torn bytes matter depends on how
@@ -93,7 +100,12 @@ impl Vault {
     pub fn inspect(dir: &Path, source: &MasterKeySource) -> Result<(Self, KeyFileReport), VaultError> {
         let master = source.load(dir, false)?;
         let (file, index_key, report) = KeyFile::inspect(&dir.join(keys::FILE_NAME), master)?;
-        Ok((Self { file: RwLock::new(file), index: keyed(&index_key) }, report))
+        Ok((Self::of(file, &index_key), report))
+    }
+
+    fn of(file: KeyFile, index_key: &Secret) -> Self {
+        let erasures = AtomicU64::new(file.erased());
+        Self { file: RwLock::new(file), index: keyed(index_key), erasures }
     }
 
     /// That the master key can be had and is the one of the key file in a folder.
@@ -106,10 +118,11 @@ impl Vault {
         KeyFile::inspect_wrapped(&dir.join(keys::FILE_NAME))
     }
 
-    /// The key file, and how many bytes of it are durable: what a backup copies while the service goes on.
+    /// The durable part of the key file, and how many bytes that is: what a backup copies while the service goes on.
     #[must_use]
-    pub fn durable_keys(&self) -> (PathBuf, u64) {
-        self.file.read().durable()
+    pub fn durable_keys(&self) -> (DurableKeys<'_>, u64) {
+        let bytes = self.file.read().durable_bytes();
+        (DurableKeys { vault: self, next: 0, end: bytes, part: io::Cursor::default() }, bytes)
     }
 
     /// A key for a new subject. It is durable after the next [`Self::sync`], which must come before the subject's first
@@ -121,6 +134,26 @@ impl Vault {
     /// One write and one sync for every subject created since the last time.
     pub fn sync(&self) -> Result<(), VaultError> {
         self.file.write().sync()
+    }
+
+    /// Destroys the keys of subjects: what was sealed for them can't be opened any more, wherever it stands. Durable when this
+    /// returns.
+    pub fn erase(&self, subjects: &[SubjectId]) -> Result<(), VaultError> {
+        let mut file = self.file.write();
+        let erased = file.erase(subjects)?;
+        self.erasures.fetch_add(erased, Ordering::Release);
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn is_erased(&self, subject: SubjectId) -> bool {
+        self.file.read().is_erased(subject)
+    }
+
+    /// How many keys are destroyed.
+    #[must_use]
+    pub fn erasures(&self) -> u64 {
+        self.erasures.load(Ordering::Acquire)
     }
 
     /// # Panics
@@ -170,6 +203,26 @@ impl Vault {
         const COMMAND: u8 = 4;
         let mask = finished(self.index.clone(), &[&tenant.to_be_bytes(), &[COMMAND], command_id.as_bytes()]);
         content_hash ^ u64::from_be_bytes(truncated(&mask))
+    }
+}
+
+/// Reads the key file beside whoever erases in it.
+pub struct DurableKeys<'v> {
+    vault: &'v Vault,
+    next: u64,
+    end: u64,
+    part: io::Cursor<Vec<u8>>,
+}
+
+impl Read for DurableKeys<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        const PART_BYTES: usize = 64 << 10;
+        if self.part.position() == self.part.get_ref().len() as u64 && self.next < self.end {
+            let part = self.vault.file.read().durable_part(self.next, PART_BYTES).map_err(io::Error::other)?;
+            self.next += part.len() as u64;
+            self.part = io::Cursor::new(part);
+        }
+        self.part.read(into)
     }
 }
 

@@ -96,11 +96,11 @@ fn torn_keys_that_no_event_used_go_and_any_other_bad_one_is_named() {
     let hole = |at: usize| [&whole[..at], &[0; 80][..], &whole[at + 80..]].concat();
     for (torn, used) in [(whole[..whole.len() - 7].to_vec(), 2), (hole(208), 1), (hole(128), 0)] {
         std::fs::write(&path, &torn).unwrap();
-        let error = vault(dir.path()).settle(used + 1).unwrap_err();
+        let error = vault(dir.path()).settle(used + 1, &[]).unwrap_err();
         assert!(error.to_string().contains("the history needs"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), torn, "what is damaged is left as it is");
         let vault = vault(dir.path());
-        vault.settle(used).unwrap();
+        vault.settle(used, &[]).unwrap();
         assert_eq!(vault.create().unwrap(), SubjectId(used));
         vault.sync().unwrap();
         let report = Vault::verify(dir.path(), &MasterKeySource::DataFolder).unwrap();
@@ -117,4 +117,87 @@ fn torn_keys_that_no_event_used_go_and_any_other_bad_one_is_named() {
             Err(error) => assert!(at < 128, "byte {at}: {error}"),
         }
     }
+}
+
+/// A vault of three, with what each was called.
+fn of_three(dir: &Path) -> (Vault, [Vec<u8>; 3]) {
+    let vault = vault(dir);
+    let sealed = ["ada", "bob", "eve"].map(|name| {
+        let subject = vault.create().unwrap();
+        vault.seal(subject, name.as_bytes())
+    });
+    vault.sync().unwrap();
+    (vault, sealed)
+}
+
+#[test]
+fn an_erased_key_opens_nothing_any_more_and_the_others_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let (vault, sealed) = of_three(dir.path());
+    let path = dir.path().join(keys::FILE_NAME);
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(vault.erasures(), 0);
+    vault.erase(&[SubjectId(1), SubjectId(1), SubjectId(77)]).unwrap();
+    vault.erase(&[SubjectId(1)]).unwrap();
+    assert_eq!(vault.erasures(), 1);
+    drop(vault);
+    let after = std::fs::read(&path).unwrap();
+    assert_eq!((&after[..208], &after[288..]), (&before[..208], &before[288..]));
+    assert!(!after.windows(24).any(|part| before[208..288].windows(24).any(|was| was == part && part != [0; 24])));
+    let vault = self::vault(dir.path());
+    vault.settle(3, &[]).unwrap();
+    let opened = [0, 1, 2].map(|at| vault.open_seal(SubjectId(at), &sealed[at as usize]));
+    assert_eq!(opened[1], Err(OpenSealError::Erased));
+    assert!(opened[0].is_ok() && opened[2].is_ok() && vault.erasures() == 1);
+    assert_eq!([0, 1, 2, 3].map(|at| vault.is_erased(SubjectId(at))), [false, true, false, false]);
+    // its number is nobody else's
+    assert_eq!(vault.create().unwrap(), SubjectId(3));
+    vault.sync().unwrap();
+    let report = Vault::verify(dir.path(), &MasterKeySource::DataFolder).unwrap();
+    assert_eq!((report.subjects, report.erased, report.torn_bytes), (4, 1, 0));
+}
+
+#[test]
+fn a_cut_in_an_erasure_leaves_a_key_that_the_next_start_makes_an_end_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let (vault, sealed) = of_three(dir.path());
+    let path = dir.path().join(keys::FILE_NAME);
+    let before = std::fs::read(&path).unwrap();
+    vault.erase(&[SubjectId(1)]).unwrap();
+    drop(vault);
+    let after = std::fs::read(&path).unwrap();
+    // the status is durable before anything else is written; of the rest any part may be
+    let mut cuts = vec![(before.clone(), true)];
+    for at in [209, 220, 256, 284] {
+        let first = [&before[..208], &[2], &after[209..at], &before[at..]].concat();
+        let last = [&before[..208], &[2], &before[209..at], &after[at..]].concat();
+        cuts.extend([(first, false), (last, false)]);
+    }
+    for (cut, is_before) in cuts {
+        std::fs::write(&path, &cut).unwrap();
+        let vault = self::vault(dir.path());
+        assert_eq!(vault.open_seal(SubjectId(1), &sealed[1]).is_ok(), is_before);
+        assert!(vault.open_seal(SubjectId(2), &sealed[2]).is_ok(), "the keys behind it are whole");
+        let unsaid = vault.settle(3, &[]);
+        assert_eq!(unsaid.is_ok(), is_before || cut == after, "{unsaid:?}");
+        vault.settle(3, &[SubjectId(1)]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), after);
+    }
+}
+
+#[test]
+fn a_copy_of_the_durable_keys_is_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(dir.path());
+    // more than one part of it
+    for _ in 0..2000 {
+        vault.create().unwrap();
+    }
+    vault.sync().unwrap();
+    vault.erase(&[SubjectId(0), SubjectId(999), SubjectId(1999)]).unwrap();
+    vault.create().unwrap();
+    let (mut keys, bytes) = vault.durable_keys();
+    let mut copy = Vec::new();
+    keys.read_to_end(&mut copy).unwrap();
+    assert_eq!((copy.len() as u64, &copy), (bytes, &std::fs::read(dir.path().join(keys::FILE_NAME)).unwrap()));
 }

@@ -111,7 +111,7 @@ impl Source<'_> {
     pub(super) fn at_hand(&self) -> Option<Arc<View>> {
         self.pinned.clone().or_else(|| {
             let is_plain = self.is_plain();
-            is_plain.then(|| self.as_of.at_hand(self.tenant, self.position)).flatten()
+            is_plain.then(|| self.as_of.at_hand(self.ledger, self.tenant, self.position)).flatten()
         })
     }
 

@@ -9,7 +9,7 @@ use crate::domain::time::Time;
 use crate::ledger::{Ask, Clock, Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing, SubmitError};
 use std::path::Path;
 
-fn open_at(dir: &Path, now: Time) -> Ledger {
+pub(super) fn open_at(dir: &Path, now: Time) -> Ledger {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let options = LedgerOptions {
         log,
@@ -20,14 +20,14 @@ fn open_at(dir: &Path, now: Time) -> Ledger {
     Ledger::open(options, &NoProgress).unwrap()
 }
 
-fn exported(world: &World) -> String {
+pub(super) fn exported(world: &World) -> String {
     let mut bytes = Vec::new();
     let head = world.ledger.head(world.tenant).unwrap();
     export(&world.ledger, world.tenant, 0, head, Format::Ndjson, true, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
-async fn imported(dir: &Path, text: String) -> (Ledger, Result<Imported, ImportError>) {
+pub(super) async fn imported(dir: &Path, text: String) -> (Ledger, Result<Imported, ImportError>) {
     let ledger = open_at(dir, Time(0));
     let into = ledger.clone();
     let taken = tokio::task::spawn_blocking(move || import(&into, &mut text.as_bytes(), &NoProgress)).await.unwrap();

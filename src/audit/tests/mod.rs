@@ -4,6 +4,7 @@ mod bundles;
 mod certificates;
 #[cfg(feature = "parquet")]
 mod columns;
+mod erasures;
 mod figures;
 mod files;
 mod import;

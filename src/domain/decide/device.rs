@@ -33,6 +33,7 @@ impl Judge<'_> {
         };
         let entry = self.tenant.device(id);
         self.precondition(entry.etag)?;
+        self.must_have_names(id.into())?;
         let stored = self.tenant.names.device_names(id);
         let is_same_name = stored.is_some_and(|stored| stored.personal.sealed == names.sealed);
         let before = stored.and_then(|stored| stored.aliases.iter().find(|alias| alias.kind == AliasKind::DeviceId));

@@ -8,6 +8,7 @@ mod admin;
 mod assign;
 mod details;
 mod device;
+mod erase;
 mod group;
 mod install;
 mod inventory;
@@ -162,6 +163,7 @@ impl<'a> Judge<'a> {
             Command::Grant { pool, holder } => self.grant_by_command(pool, *holder),
             Command::Refund(order) => self.refund(order),
             Command::IssueOfflineLicense { pool, holder } => self.issue_offline_license(pool, *holder),
+            Command::Erase { holder } => self.erase(*holder),
             Command::SetPolicy { pool, patch } => self.set_policy(pool, patch),
             Command::ResolveDeficit { pool } => self.resolve_deficit(pool),
             Command::ConfirmHeld { held } => self.confirm_held(*held),
@@ -383,6 +385,7 @@ pub fn kind_of(intake: &Intake) -> CommandKind {
             Command::Grant { .. } => CommandKind::Grant,
             Command::Refund(_) => CommandKind::Refund,
             Command::IssueOfflineLicense { .. } => CommandKind::IssueOfflineLicense,
+            Command::Erase { .. } => CommandKind::Erase,
             Command::SetPolicy { .. } => CommandKind::SetPolicy,
             Command::ResolveDeficit { .. } => CommandKind::ResolveDeficit,
             Command::ConfirmHeld { .. } => CommandKind::ConfirmHeld,

@@ -33,6 +33,7 @@ impl Judge<'_> {
             return Ok(Verdict::Done);
         };
         self.precondition(self.tenant.user(id).etag)?;
+        self.must_have_names(id.into())?;
         if self.tenant.names.user_profile(id).is_some_and(|stored| stored.personal.sealed == profile.sealed) {
             return Ok(Verdict::Unchanged(About::User(id)));
         }
@@ -122,6 +123,7 @@ impl Judge<'_> {
         let Some(departed) = self.tenant.user(user).departed else {
             return Ok(Verdict::Unchanged(About::User(user)));
         };
+        self.must_have_names(user.into())?;
         let holder = Holder::User(user);
         let is_in_window = self.now <= departed.at.plus_days(self.tenant.settings.return_window_days);
         let reaches = self.reaches(self.pools_around(holder).into_iter().map(|pool| (pool, holder)));

@@ -66,6 +66,13 @@ impl Tenant {
                 entry.incarnation += 1;
                 entry.etag = meta.position;
             }
+            Event::NamesErased { holder, subject: _ } => {
+                match holder {
+                    Holder::User(user) => self.user_mut(*user).etag = meta.position,
+                    Holder::Device(device) => self.device_mut(*device).etag = meta.position,
+                }
+                self.names.erase(*holder);
+            }
             Event::GroupAdded { group, external_id, kind } => {
                 assert_eq!(group.index(), self.groups.len(), "{group} is out of order");
                 assert!(self.group_names.insert(external_id.clone(), *group).is_none(), "two groups of one name");

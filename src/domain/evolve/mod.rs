@@ -110,6 +110,7 @@ impl Tenant {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::GroupAdded { .. }
             | Event::MembersAdded { .. }
             | Event::MembersRemoved { .. }

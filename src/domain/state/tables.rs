@@ -238,6 +238,9 @@ pub struct Names {
     device_names: Vec<Arc<StoredNames>>,
 }
 
+/// Whose key nothing has: of a place that is empty.
+const NOBODY: SubjectId = SubjectId(u64::MAX);
+
 /// A seal with the aliases that were found under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredNames {
@@ -250,11 +253,17 @@ impl StoredNames {
         let bare = Personal { subject: personal.subject, sealed: personal.sealed.clone(), aliases: Vec::new() };
         Arc::new(Self { personal: bare, aliases: personal.aliases.clone() })
     }
+
+    /// A seal is never empty else.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.personal.sealed.is_empty() && self.personal.subject != NOBODY
+    }
 }
 
 impl StoredNames {
     fn of_nobody() -> Arc<Self> {
-        let personal = Personal { subject: SubjectId(u64::MAX), sealed: Vec::new(), aliases: Vec::new() };
+        let personal = Personal { subject: NOBODY, sealed: Vec::new(), aliases: Vec::new() };
         Arc::new(Self { personal, aliases: Vec::new() })
     }
 }
@@ -278,11 +287,6 @@ impl Names {
     #[must_use]
     pub fn user_profile(&self, user: UserId) -> Option<&StoredNames> {
         self.user_profiles.get(user.index()).map(Arc::as_ref)
-    }
-
-    /// Of all users and all devices.
-    pub fn subjects(&self) -> impl Iterator<Item = SubjectId> + '_ {
-        self.user_profiles.iter().chain(&self.device_names).map(|stored| stored.personal.subject)
     }
 
     /// Whose key the user's names are sealed with.
@@ -369,7 +373,8 @@ impl Names {
         }
     }
 
-    pub(in crate::domain) fn learn_device(&mut self, device: DeviceId, names: &Personal) {
+    /// The same of a device.
+    fn forget_device(&mut self, device: DeviceId) {
         let old = self.device_names.get(device.index()).map(|stored| stored.aliases.clone()).unwrap_or_default();
         for alias in old {
             for table in [&mut self.serials, &mut self.device_ids] {
@@ -378,6 +383,59 @@ impl Names {
                 }
             }
         }
+    }
+
+    /// Nobody is found by what the holder was called, and of the sealed text nothing stays but whose key it had.
+    pub(in crate::domain) fn erase(&mut self, holder: Holder) {
+        match holder {
+            Holder::User(user) => self.forget_user(user),
+            Holder::Device(device) => self.forget_device(device),
+        }
+        if let Some(place) = self.place_of(holder) {
+            let personal = Personal { subject: place.personal.subject, sealed: Vec::new(), aliases: Vec::new() };
+            *place = Arc::new(StoredNames { personal, aliases: Vec::new() });
+        }
+    }
+
+    /// Nobody is found by what these subjects were called: in a state from before their erasure.
+    pub fn forget_if(&mut self, is_erased: impl Fn(SubjectId) -> bool) {
+        let is_known = |stored: &StoredNames| !stored.aliases.is_empty() && is_erased(stored.personal.subject);
+        let erased: Vec<Holder> = self.holders().filter(|(_, stored)| is_known(stored)).map(|(who, _)| who).collect();
+        erased.into_iter().for_each(|holder| self.erase(holder));
+    }
+
+    fn place_of(&mut self, holder: Holder) -> Option<&mut Arc<StoredNames>> {
+        match holder {
+            Holder::User(user) => self.user_profiles.get_mut(user.index()),
+            Holder::Device(device) => self.device_names.get_mut(device.index()),
+        }
+    }
+
+    /// Whether a fact says that the holder's names were erased.
+    #[must_use]
+    pub fn is_erased(&self, holder: Holder) -> bool {
+        self.of(holder).is_some_and(StoredNames::is_erased)
+    }
+
+    /// The sealed names of a user or of a device.
+    #[must_use]
+    pub fn of(&self, holder: Holder) -> Option<&StoredNames> {
+        match holder {
+            Holder::User(user) => self.user_profile(user),
+            Holder::Device(device) => self.device_names(device),
+        }
+    }
+
+    /// Everybody who has or had names.
+    pub fn holders(&self) -> impl Iterator<Item = (Holder, &StoredNames)> {
+        let users = self.user_profiles.iter().enumerate().map(|(at, stored)| (Holder::User(UserId::at(at)), &**stored));
+        let devices =
+            self.device_names.iter().enumerate().map(|(at, stored)| (Holder::Device(DeviceId::at(at)), &**stored));
+        users.chain(devices)
+    }
+
+    pub(in crate::domain) fn learn_device(&mut self, device: DeviceId, names: &Personal) {
+        self.forget_device(device);
         for alias in &names.aliases {
             match alias.kind {
                 AliasKind::Serial => self.serials.insert(alias.blind, device),

@@ -68,6 +68,8 @@ pub(in crate::http) struct UserBody {
     external_id: Option<String>,
     display_name: Option<String>,
     emails: Vec<String>,
+    /// Whether the names were erased, whatever instant is asked for
+    erased: bool,
     #[schema(value_type = String, format = DateTime)]
     since: Time,
     departed: Option<DepartedView>,
@@ -110,6 +112,7 @@ impl UserBody {
             external_id: None,
             display_name: None,
             emails: Vec::new(),
+            erased: false,
             since: user.since,
             departed,
             offered: user.offered.iter().copied().collect(),
@@ -123,7 +126,10 @@ impl UserBody {
 
 impl Sealed<UserBody> {
     pub(in crate::http) fn open(self, ledger: &Ledger) -> UserBody {
-        let Some(profile) = self.names.and_then(|names| ledger.user_profile(&names)) else { return self.body };
+        let Some(names) = self.names else { return self.body };
+        let Some(profile) = ledger.user_profile(&names) else {
+            return UserBody { erased: ledger.is_erased(&names), ..self.body };
+        };
         UserBody {
             user_name: Some(profile.user_name),
             external_id: profile.external_id,
@@ -142,6 +148,8 @@ pub(in crate::http) struct DeviceBody {
     id: DeviceId,
     serial: Option<String>,
     device_id: Option<String>,
+    /// Whether the names were erased, whatever instant is asked for
+    erased: bool,
     platform: String,
     #[schema(value_type = words::Join)]
     join: Join,
@@ -167,6 +175,7 @@ impl DeviceBody {
             id: device.id,
             serial: None,
             device_id: None,
+            erased: false,
             platform: device.facts.platform.clone(),
             join: device.facts.join,
             enrolled: device.facts.is_enrolled,
@@ -184,7 +193,10 @@ impl DeviceBody {
 
 impl Sealed<DeviceBody> {
     pub(in crate::http) fn open(self, ledger: &Ledger) -> DeviceBody {
-        let Some(names) = self.names.and_then(|names| ledger.device_names(&names)) else { return self.body };
+        let Some(names) = self.names else { return self.body };
+        let Some(names) = ledger.device_names(&names) else {
+            return DeviceBody { erased: ledger.is_erased(&names), ..self.body };
+        };
         DeviceBody { serial: names.serial, device_id: names.device_id, ..self.body }
     }
 }

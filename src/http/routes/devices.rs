@@ -33,3 +33,16 @@ pub(in crate::http) async fn retire_device(
     let Places((_, device)) = places;
     door.command(Kind::RetireDevice, [("device", device)], body).await
 }
+
+/// Erases what a retired device was called, for good, as of a user.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/devices/{device}/erasure", tag = "devices",
+    params(("tenant" = String, Path), ("device" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
+pub(in crate::http) async fn erase_device(
+    door: Door,
+    places: Places<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Places((_, device)) = places;
+    door.command(Kind::Erase, [("holder", format!("device:{device}"))], body).await
+}

@@ -49,6 +49,22 @@ pub(in crate::http) async fn return_user(
     door.command(Kind::Return, [("user", user)], body).await
 }
 
+/// Erases what a user who has left was called, for good: the key of the names is destroyed, and with it they are gone from the
+/// history, from snapshots, and from every backup that is made from here on. What the user held, and when, stays. Not while a
+/// seat is still to be given back: the store knows its holder by name. A backup from before holds the key until
+/// `seatledger rotate-master-key`.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/users/{user}/erasure", tag = "users",
+    params(("tenant" = String, Path), ("user" = String, Path), CommandHeaders, IfMatchHeader),
+    responses((status = 200, body = CommandAnswer), CommandProblems, IfMatchProblems))]
+pub(in crate::http) async fn erase_user(
+    door: Door,
+    places: Places<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Places((_, user)) = places;
+    door.command(Kind::Erase, [("holder", format!("user:{user}"))], body).await
+}
+
 /// States who is in a group; every assignment that targets it is judged anew.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/groups/{group}", tag = "groups",
     params(("tenant" = String, Path), ("group" = String, Path), CommandHeaders, IfMatchHeader),

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     PutDevice,
     RetireDevice,
     IssueOfflineLicense,
+    Erase,
     PutInventory,
     ChangeSettings,
     LinkStoreAccount,
@@ -65,6 +66,7 @@ pub(crate) enum BulkKind {
     PutDevice,
     RetireDevice,
     IssueOfflineLicense,
+    Erase,
     DecideReview,
 }
 
@@ -81,7 +83,7 @@ impl Kind {
         read(name)
     }
 
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Assign,
         Self::Unassign,
         Self::Install,
@@ -100,6 +102,7 @@ impl Kind {
         Self::PutDevice,
         Self::RetireDevice,
         Self::IssueOfflineLicense,
+        Self::Erase,
         Self::PutInventory,
         Self::ChangeSettings,
         Self::LinkStoreAccount,
@@ -136,6 +139,7 @@ impl Kind {
             Self::PutDevice => "put_device",
             Self::RetireDevice => "retire_device",
             Self::IssueOfflineLicense => "issue_offline_license",
+            Self::Erase => "erase",
             Self::PutInventory => "put_inventory",
             Self::ChangeSettings => "change_settings",
             Self::LinkStoreAccount => "link_store_account",
@@ -176,7 +180,8 @@ impl Kind {
             Self::Depart | Self::Return | Self::PutUser | Self::PutGroup | Self::DeleteGroup | Self::ConfirmHeld => {
                 &[Role::Directory]
             }
-            Self::SetPolicy
+            Self::Erase
+            | Self::SetPolicy
             | Self::ChangeSettings
             | Self::LinkStoreAccount
             | Self::PutTool
@@ -198,6 +203,7 @@ impl Kind {
             | Self::DeleteGroup
             | Self::PutDevice
             | Self::RetireDevice
+            | Self::Erase
             | Self::LinkStoreAccount
             | Self::EndReview
             | Self::CancelReview => true,
@@ -247,6 +253,7 @@ impl Kind {
             | Self::ResolveDeficit
             | Self::DeleteGroup
             | Self::RetireDevice
+            | Self::Erase
             | Self::PutInventory
             | Self::ChangeSettings
             | Self::PutTool
@@ -273,7 +280,7 @@ mod tests {
             schema["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
         };
         let bulk = words(serde_json::to_value(BulkKind::schema()).unwrap());
-        assert_eq!(bulk.len(), 19);
+        assert_eq!(bulk.len(), 20);
         let all = words(serde_json::to_value(Kind::schema()).unwrap());
         assert_eq!(all, Kind::ALL.map(Kind::name));
         assert!((0..).zip(Kind::ALL).all(|(place, kind)| kind as usize == place));

@@ -159,6 +159,11 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
             let amount = money(body.amount)?;
             command(Command::Refund(RefundOrder { pool, order: body.order.0, quantity, ordered_on, amount, explains }))
         }
+        Kind::Erase => {
+            let holder = caller.holder(&taken(f, "holder")?)?;
+            nothing_else(f)?;
+            command(Command::Erase { holder })
+        }
         Kind::Reclaim | Kind::Adopt | Kind::Grant => {
             let (pool, holder) = (refs::pool(&taken(f, "pool")?)?, caller.holder(&taken(f, "holder")?)?);
             nothing_else(f)?;

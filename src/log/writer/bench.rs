@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, FreshReceipts, Judgement};
 use super::judge::{Repeat, Verdict};
-use super::subjects::{known_device, known_user, put_device, with_others};
+use super::subjects::{known_device, known_user, put_device, sealed_device, sealed_user, with_others};
 use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::clock::Clock;
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
@@ -223,14 +223,14 @@ impl Bench {
             Ask::PutUser { user, profile } => {
                 let known = known_user(self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?, user);
                 let subject = self.subject(known)?;
-                let profile = seal_user(&self.vault, tenant.0, subject, &profile);
+                let profile = sealed_user(&self.vault, tenant, subject, &profile);
                 Ok(Intake::Observation(Observation::PutUser { user, profile }))
             }
             Ask::PutDevice { device, names, facts, primary_user } => {
                 let state = self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?;
                 let known = known_device(&self.vault, tenant, state, device, &names);
                 let subject = self.subject(known)?;
-                let names = seal_device(&self.vault, tenant.0, subject, &names);
+                let names = sealed_device(&self.vault, tenant, subject, &names);
                 Ok(put_device(device, names, facts, primary_user))
             }
         }
@@ -272,9 +272,13 @@ impl Bench {
             known.user_subject(*user)
         } else if let Event::DeviceChanged { device, .. } = &event {
             known.device_subject(*device)
+        } else if let Event::NamesErased { holder, subject } = &mut event {
+            *subject = known.of(*holder).map_or(*subject, |stored| stored.personal.subject);
+            return Ok(event);
         } else {
             None
         };
+        let known = known.filter(|subject| !self.vault.is_erased(*subject));
         if let Event::UserAdded { profile: personal, .. }
         | Event::UserChanged { profile: personal, .. }
         | Event::DeviceAdded { names: personal, .. }
@@ -333,6 +337,7 @@ impl Bench {
                 panic!("a fact that decide made does not fit into a record: {error}");
             }
             self.draft.group.push(tenant.0, &self.buffer);
+            self.draft.has_erasures |= matches!(event, Event::NamesErased { .. });
             self.draft.records.push((tenant, Recorded { position, envelope, event }));
             position += 1;
         }

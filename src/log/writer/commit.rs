@@ -6,8 +6,8 @@ use super::draft::Draft;
 use super::queue::News;
 use super::{Audience, Gauges};
 use crate::clock::monotonic;
-use crate::domain::event::Recorded;
-use crate::domain::ids::TenantId;
+use crate::domain::event::{Event, Recorded};
+use crate::domain::ids::{SubjectId, TenantId};
 use crate::log::receipts::Receipts;
 use crate::log::stopped::end_process;
 use crate::log::subjects::Subjects;
@@ -45,6 +45,9 @@ impl<A: Audience> Committer<A> {
         if !draft.group.is_empty() {
             self.append(draft);
         }
+        if draft.has_erasures {
+            self.erase(draft);
+        }
         if draft.commands > 0 {
             let commands = draft.commands as u64;
             self.gauges.commands.fetch_add(commands, Ordering::Relaxed);
@@ -57,6 +60,17 @@ impl<A: Audience> Committer<A> {
         }
         draft.answer();
         draft.clear();
+    }
+
+    /// Behind the record, so that no key goes of which nobody can tell why; a cut between the two is made good at the next start.
+    fn erase(&self, draft: &Draft) {
+        let erased = |(_, recorded): &(TenantId, Recorded)| {
+            if let Event::NamesErased { subject, .. } = recorded.event { Some(subject) } else { None }
+        };
+        let subjects: Vec<SubjectId> = draft.records.iter().filter_map(erased).collect();
+        if let Err(error) = self.vault.erase(&subjects) {
+            self.fail(&format!("the key of an erased subject could not be destroyed: {error}"));
+        }
     }
 
     fn append(&mut self, draft: &Draft) {

@@ -30,6 +30,8 @@ pub(super) struct Draft {
     pub(super) receipts: Arc<FreshReceipts>,
     pub(super) commands: usize,
     pub(super) has_new_subjects: bool,
+    /// One of the records may say whose names are erased.
+    pub(super) has_erasures: bool,
     pub(super) owed: Vec<Owed>,
 }
 
@@ -78,5 +80,6 @@ impl Draft {
         self.receipts = Arc::default();
         self.commands = 0;
         self.has_new_subjects = false;
+        self.has_erasures = false;
     }
 }

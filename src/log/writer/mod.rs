@@ -12,6 +12,7 @@ mod bench;
 mod caches;
 mod commit;
 mod draft;
+mod erased;
 mod judge;
 mod origin;
 mod queue;

@@ -5,13 +5,13 @@ use super::alone::Place;
 use super::bench::Bench;
 use super::caches::{Caches, ENTRIES_IN_MEMORY, Flush};
 use super::commit::{Behind, Committer};
+use super::erased::{note_erased, subjects_in};
 use super::origin::note_restore;
 use super::queue::queue;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
-use crate::domain::state::Tenant;
 use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
@@ -38,6 +38,8 @@ pub enum StartError {
     Caches(std::io::Error),
     #[error("noting in the log that it was restored from a backup failed: {0}")]
     Restored(String),
+    #[error("noting in the log whose names are erased failed: {0}")]
+    Erased(String),
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// Whoever starts it found that the log is not the one that it should be.
@@ -88,11 +90,13 @@ pub fn start<A: Audience + 'static>(
     };
     fold.run(&dir, log.last_group(), &mut audience, progress)?;
     let mut tenants = audience.states();
-    vault.settle(subjects_used(&tenants))?;
+    let (subjects_used, erased) = subjects_in(&tenants);
+    vault.settle(subjects_used, &erased)?;
     if let Some(newest) = tenants.iter().map(|tenant| tenant.last_recorded_at).max() {
         clock.start_after(newest);
     }
-    let noted = note_restore(&dir, &mut log, &mut tenants, clock.now())?;
+    let restored = note_restore(&dir, &mut log, &mut tenants, clock.now())?;
+    let erased = note_erased(&vault, &mut log, &mut tenants, clock.now())?;
     let (jobs, waiting) = queue(QUEUE_JOBS_MAX);
     let gauges = Arc::new(Gauges::default());
     let reader = log.reader();
@@ -104,7 +108,7 @@ pub fn start<A: Audience + 'static>(
         vault: Arc::clone(&vault),
         gauges: Arc::clone(&gauges),
     };
-    if let Some((group, noted)) = noted {
+    for (group, noted) in restored.into_iter().chain(erased) {
         fold.records += noted.len() as u64;
         committer.tell(group, &noted);
     }
@@ -127,11 +131,6 @@ pub fn start<A: Audience + 'static>(
     };
     std::thread::Builder::new().name("writer".into()).spawn(run).map_err(StartError::Thread)?;
     Ok((handle, report))
-}
-
-/// How many subjects, from the first on, the history has given a name.
-fn subjects_used(tenants: &[Tenant]) -> u64 {
-    tenants.iter().flat_map(|tenant| tenant.names.subjects()).map(|subject| subject.0 + 1).max().unwrap_or(0)
 }
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.

@@ -1,9 +1,9 @@
 //! Whose key seals the names of a submission: a known subject's, or that of somebody new. Not here: making keys.
 
 use crate::domain::command::{Command, DeviceRef, Intake, Observation, UserRef};
-use crate::domain::ids::{SubjectId, TenantId};
+use crate::domain::ids::{Holder, SubjectId, TenantId};
 use crate::domain::key::Provider;
-use crate::domain::personal::{AliasKind, DeviceNames, Personal};
+use crate::domain::personal::{AliasKind, DeviceNames, Personal, UserProfile};
 use crate::domain::state::Tenant;
 use crate::log::submission::Ask;
 use crate::vault::{Vault, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody};
@@ -12,10 +12,16 @@ use crate::vault::{Vault, seal_device, seal_device_for_nobody, seal_user, seal_u
 const NOBODY: SubjectId = SubjectId(u64::MAX);
 
 pub(super) fn known_user(state: &Tenant, user: UserRef) -> Option<SubjectId> {
-    match user {
-        UserRef::Id(id) => state.names.user_subject(id),
-        UserRef::Name(name) => state.names.user(name).and_then(|id| state.names.user_subject(id)),
-    }
+    let user = match user {
+        UserRef::Id(id) => Some(id),
+        UserRef::Name(name) => state.names.user(name),
+    };
+    user.and_then(|user| subject_of(state, user.into()))
+}
+
+/// Nobody's where the names were erased: the judge refuses to learn new ones, and no key is made for that.
+fn subject_of(state: &Tenant, holder: Holder) -> Option<SubjectId> {
+    state.names.of(holder).map(|stored| if stored.is_erased() { NOBODY } else { stored.personal.subject })
 }
 
 pub(super) fn known_device(
@@ -34,7 +40,17 @@ pub(super) fn known_device(
         }
     };
     let by_id = || blind(AliasKind::DeviceId, &names.device_id).and_then(|id| state.names.device_by_device_id(id));
-    by_serial.or(by_path).or_else(by_id).and_then(|device| state.names.device_subject(device))
+    by_serial.or(by_path).or_else(by_id).and_then(|device| subject_of(state, device.into()))
+}
+
+pub(super) fn sealed_user(vault: &Vault, tenant: TenantId, subject: SubjectId, profile: &UserProfile) -> Personal {
+    let seal = if subject == NOBODY { seal_user_for_nobody } else { seal_user };
+    seal(vault, tenant.0, subject, profile)
+}
+
+pub(super) fn sealed_device(vault: &Vault, tenant: TenantId, subject: SubjectId, names: &DeviceNames) -> Personal {
+    let seal = if subject == NOBODY { seal_device_for_nobody } else { seal_device };
+    seal(vault, tenant.0, subject, names)
 }
 
 /// What a tool reports of a device, as the judge takes it.
@@ -75,22 +91,16 @@ pub fn trial_intake(
     is_linked_elsewhere: impl Fn(Provider, &str) -> bool,
     ask: Ask,
 ) -> Intake {
-    let with_key = |subject: Option<SubjectId>| subject.filter(|subject| *subject != NOBODY);
     match ask {
         Ask::Intake(Intake::Command(command)) => Intake::Command(told_of_others(command, is_linked_elsewhere)),
         Ask::Intake(observation @ Intake::Observation(_)) => observation,
         Ask::PutUser { user, profile } => {
-            let profile = match with_key(known_user(state, user)) {
-                Some(subject) => seal_user(vault, tenant.0, subject, &profile),
-                None => seal_user_for_nobody(vault, tenant.0, NOBODY, &profile),
-            };
+            let profile = sealed_user(vault, tenant, known_user(state, user).unwrap_or(NOBODY), &profile);
             Intake::Observation(Observation::PutUser { user, profile })
         }
         Ask::PutDevice { device, names, facts, primary_user } => {
-            let names = match with_key(known_device(vault, tenant, state, device, &names)) {
-                Some(subject) => seal_device(vault, tenant.0, subject, &names),
-                None => seal_device_for_nobody(vault, tenant.0, NOBODY, &names),
-            };
+            let subject = known_device(vault, tenant, state, device, &names).unwrap_or(NOBODY);
+            let names = sealed_device(vault, tenant, subject, &names);
             put_device(device, names, facts, primary_user)
         }
     }

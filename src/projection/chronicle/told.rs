@@ -92,6 +92,7 @@ impl<'e> Told<'e> {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::AssignmentMade { .. }
             | Event::AssignmentEnded { .. }
             | Event::MembersSkipped { .. }

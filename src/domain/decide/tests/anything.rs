@@ -99,6 +99,7 @@ fn by_an_administrator() -> impl Strategy<Value = Step> {
         })),
         2 => by_a_reviewer(),
         1 => (0..4_u32).prop_map(|held| Intake::Command(Command::ConfirmHeld { held: HeldId(held) }).into()),
+        1 => person().prop_map(erased),
     ]
 }
 

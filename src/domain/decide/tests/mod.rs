@@ -7,6 +7,7 @@ mod braking;
 mod by_connector;
 mod connector_steps;
 mod covering;
+mod erasing;
 mod every_pair;
 mod giving_back;
 mod installing;

@@ -104,13 +104,16 @@ pub(super) fn the_usual() -> Vec<Step> {
             command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere: false })
         })
         .into();
-    for (place, name) in PEOPLE.iter().enumerate() {
-        let alias = Alias { kind: AliasKind::UserName, blind: blind(0, name) };
-        let profile = personal(place, vec![alias]);
-        steps.push(observed(Observation::PutUser { user: UserRef::Name(alias.blind), profile }));
-    }
+    steps.extend(PEOPLE.iter().map(|name| person_put(UserRef::Name(blind(0, name)), name)));
     steps.extend(DEVICES.iter().map(|(name, ..)| device_put(name, |_| {})));
     steps
+}
+
+/// A person, under this name from now on.
+pub(super) fn person_put(who: UserRef, name: &str) -> Step {
+    let place = PEOPLE.iter().position(|known| *known == name).unwrap_or(PEOPLE.len());
+    let profile = personal(place, vec![Alias { kind: AliasKind::UserName, blind: blind(0, name) }]);
+    observed(Observation::PutUser { user: who, profile })
 }
 
 /// A device as the table has it, but for what is changed here.
@@ -444,6 +447,11 @@ pub(super) fn returned(name: &str) -> Step {
 
 pub(super) fn retired(name: &str) -> Step {
     observed(Observation::RetireDevice { device: DeviceRef::Id(device(name)) })
+}
+
+/// A person's or a device's names, for good.
+pub(super) fn erased(name: &str) -> Step {
+    command(Command::Erase { holder: holder_ref(name) })
 }
 
 /// `who: ""` is all users of the device.

@@ -75,6 +75,7 @@ impl Tenant {
             {
                 self.evolve_directory(event, meta);
             }
+            Event::NamesErased { holder, .. } if is_moved(*holder) => self.evolve_directory(event, meta),
             Event::MembersAdded { group, members } => {
                 self.place_group(*group);
                 for member in members.iter().copied().filter(|member| is_moved(*member)) {
@@ -164,6 +165,7 @@ impl Tenant {
             | Event::DeviceReincarnated { .. }
             | Event::DeviceRetired { .. }
             | Event::DeviceReturned { .. }
+            | Event::NamesErased { .. }
             | Event::SeatGranted { .. }
             | Event::SeatTaken { .. }
             | Event::SeatIdle { .. }
