@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod ledger_machine;
 mod loading;
+mod master_key;
 mod merkle_log;
 mod model;
 mod museum;

@@ -9,7 +9,7 @@ use super::progress::{Progress, Steps};
 use super::stopping::remove_when_stopped;
 use crate::ledger::backup::{About, backup_folder};
 use crate::ledger::restore::check;
-use crate::vault::MASTER_KEY_FILE;
+use crate::vault::master_key_file;
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -28,6 +28,10 @@ The backup is one tar file: the log up to one durable group, the wrapped keys of
 is written aside, read back and compared, and only then gets its name. The root token is never in it, and the master key
 only with --with-master-key: keep a copy of master.key in another place than the backups, for without it no name in them can
 be read.
+
+A backup keeps the keys of people who are erased later. `seatledger rotate-master-key` and the end of the old master key close it:
+from then on it comes back by `restore --keys-from` a newer backup, without those names. With --with-master-key the old master key
+is in it: such a backup is to be destroyed.
 
 A stopped folder is copied as it is; a service can't start on it meanwhile. If a service is running on the folder, it is
 asked for the backup (DIR/service.json says where it listens, DIR/root.token holds its token).
@@ -126,7 +130,7 @@ fn aside(args: &Args) -> Result<NamedTempFile, Failure> {
 
 fn write(dir: &Path, with_master_key: bool, file: &mut NamedTempFile, to: &Path) -> Result<(), Failure> {
     let steps = Steps::default();
-    let master_key = with_master_key.then(|| dir.join(MASTER_KEY_FILE));
+    let master_key = with_master_key.then(|| master_key_file(dir));
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, file.as_file_mut());
     backup_folder(dir, master_key.as_deref(), &mut out, &steps).map_err(|error| Failure::File(error.to_string()))?;
     out.flush().map_err(|error| exit::file(to, "the backup can't be written", error))

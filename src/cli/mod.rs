@@ -28,6 +28,7 @@ mod report;
 mod restore;
 mod review;
 mod rotate;
+mod rotate_master;
 mod serve;
 mod spawned;
 mod stopping;
@@ -129,6 +130,8 @@ enum Command {
     StoreSimulator(store_simulator::Args),
     /// Give a stopped log another key, which the old one vouches for
     RotateLogKey(rotate::Args),
+    /// Give a stopped folder another master key, so that the old one opens nothing but old backups
+    RotateMasterKey(rotate_master::Args),
     /// Print the completions for a shell
     Completions {
         /// The shell to complete for
@@ -211,6 +214,7 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
         Command::Check(args) => check::run(&args),
         Command::StoreSimulator(args) => wait_for(store_simulator::run(args)),
         Command::RotateLogKey(args) => wait_for(rotate::run(args)),
+        Command::RotateMasterKey(args) => rotate_master::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seatledger", &mut text);

@@ -122,7 +122,8 @@ fn text(dir: &Path, found: &Verification) -> String {
     let _ = writeln!(out, "positions of subjects on disk: {}, each in the history", grouped(found.positions));
     if let Some(keys) = found.keys {
         let how = if found.are_seals_opened { "opened, and every seal with its own" } else { "not opened" };
-        let _ = writeln!(out, "keys: {} subjects, {} erased; {how}", grouped(keys.subjects), grouped(keys.erased));
+        let (subjects, erased, generation) = (grouped(keys.subjects), grouped(keys.erased), keys.generation);
+        let _ = writeln!(out, "keys: {subjects} subjects, {erased} erased, generation {generation}; {how}");
     }
     for note in &found.notes {
         let _ = writeln!(out, "note: {note}");
@@ -169,6 +170,7 @@ fn as_json(found: &Verification) -> Value {
         "subject_positions": found.positions,
         "subjects": found.keys.map(|keys| keys.subjects),
         "subjects_erased": found.keys.map(|keys| keys.erased),
+        "keys_generation": found.keys.map(|keys| keys.generation),
         "are_seals_opened": found.are_seals_opened,
         "tenants": tenants,
     })

@@ -43,6 +43,12 @@ pub enum RestoreError {
     /// The backup may be good: who asks has to give another key, or none.
     #[error("whether what the backup holds is whole can't be told: {0}")]
     Key(VaultError),
+    /// That the keys of another backup are this ledger's shows when they open its seals.
+    #[error("keys of another backup are taken only with their master key, which is not in it and was not named")]
+    NoMasterKey,
+    /// What was to give its keys gives none that fit.
+    #[error("the backup that the keys are to come from {0}")]
+    OthersKeys(String),
     #[error("{doing} failed: {error}")]
     Io { doing: String, error: io::Error },
 }
@@ -61,9 +67,17 @@ pub struct Restored {
     /// The id of the new log.
     pub log_id: [u8; 16],
     pub seen: Verification,
+    /// The backup that the keys are from, where they are not from the same one.
+    pub keys_from: Option<About>,
 }
 
 impl Restored {
+    /// Whether the folder has a master key of its own.
+    #[must_use]
+    pub fn is_master_key_inside(&self) -> bool {
+        self.keys_from.as_ref().unwrap_or(&self.about).is_master_key_inside
+    }
+
     /// What opens the restored ledger at this instant, with the tenant that it opens: also what was revoked after the backup.
     pub fn tokens_at(&self, now: Time) -> impl Iterator<Item = (&str, &Token)> {
         let tokens =
@@ -92,21 +106,61 @@ pub fn restore(
     master_key: Option<&MasterKeySource>,
     progress: &dyn Progress,
 ) -> Result<Restored, RestoreError> {
+    restore_with(from, bytes, None, dir, master_key, progress)
+}
+
+/// A later backup of the same ledger, of so many bytes.
+pub struct KeysFrom<'r> {
+    pub from: &'r mut dyn Read,
+    pub bytes: u64,
+}
+
+/// The same, with all keys from another backup if there is one: after a change of the master key that one's can be opened, and who
+/// was erased between the two has no name in it. No key of the older one reaches the folder.
+///
+/// # Errors
+/// See [`RestoreError`]; the folder is as it was then.
+pub fn restore_with(
+    from: &mut dyn Read,
+    bytes: u64,
+    keys_from: Option<KeysFrom<'_>>,
+    dir: &Path,
+    master_key: Option<&MasterKeySource>,
+    progress: &dyn Progress,
+) -> Result<Restored, RestoreError> {
     let mut place = Place::take(dir)?;
     let aside = dir.join(ASIDE);
     std::fs::create_dir_all(aside.join("journal")).map_err(RestoreError::io(format!("making {}", aside.display())))?;
     // one after the other: a log may have more segments than a process may have files open
-    let about = read_archive(from, bytes, progress, &mut |name, content| {
+    let copy = |name: &str, content: &mut dyn Read| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside.join(name))?;
         io::copy(content, &mut file)?;
         file.sync_all()
+    };
+    let skip = |content: &mut dyn Read| io::copy(content, &mut io::sink()).map(|_| ());
+    let is_key = |name: &str| [KEYS_FILE, MASTER_KEY_FILE].contains(&name);
+    let are_keys_elsewhere = keys_from.is_some();
+    let about = read_archive(from, bytes, progress, &mut |name, content| {
+        if are_keys_elsewhere && is_key(name) { skip(content) } else { copy(name, content) }
     })?;
-    let inside = about.is_master_key_inside.then_some(MasterKeySource::DataFolder);
+    let keys_from = keys_from.map(|keys| {
+        let read = read_archive(keys.from, keys.bytes, progress, &mut |name, content| {
+            if is_key(name) { copy(name, content) } else { skip(content) }
+        });
+        judge_keys(read, &about, master_key.is_some())
+    });
+    let keys_from = keys_from.transpose()?;
+    let has_own = keys_from.as_ref().unwrap_or(&about).is_master_key_inside;
+    let inside = has_own.then_some(MasterKeySource::DataFolder);
     let master_key = inside.as_ref().or(master_key);
     check_version(&aside).map_err(RestoreError::OtherVersion)?;
     check_keys(&aside, master_key).map_err(RestoreError::Key)?;
     let seen = verify(&aside, master_key, false, progress);
     if let Some(first) = seen.findings.first() {
+        if are_keys_elsewhere {
+            let what = format!("is no later one of the same ledger, or one of both is damaged; with its keys: {first}");
+            return Err(RestoreError::OthersKeys(what));
+        }
         return Err(RestoreError::NotWhole(Box::new(first.clone())));
     }
     if hex::encode(seen.log.log_id.unwrap_or_default()) != about.log_id || seen.log.last_group != about.last_group {
@@ -115,7 +169,24 @@ pub fn restore(
     let log_id = begin_anew(&aside, &seen).map_err(RestoreError::io("beginning the new log"))?;
     move_up(&aside, dir).map_err(RestoreError::io(format!("moving the files into {}", dir.display())))?;
     place.is_taken = true;
-    Ok(Restored { about, log_id, seen })
+    Ok(Restored { about, log_id, seen, keys_from })
+}
+
+/// Whether another backup's keys may be tried. A restored ledger has an id of its own, so another one is not another ledger.
+fn judge_keys(read: Result<About, RestoreError>, about: &About, is_key_named: bool) -> Result<About, RestoreError> {
+    let keys = match read {
+        Err(RestoreError::Unusable(what)) => return Err(RestoreError::OthersKeys(format!("is not usable: {what}"))),
+        read => read?,
+    };
+    if keys.log_id == about.log_id && keys.last_group < about.last_group {
+        let what =
+            format!("is older: it ends with group {}, and the other one with {}", keys.last_group, about.last_group);
+        return Err(RestoreError::OthersKeys(what));
+    }
+    if !keys.is_master_key_inside && !is_key_named {
+        return Err(RestoreError::NoMasterKey);
+    }
+    Ok(keys)
 }
 
 /// Draws the id of the new log, and notes what its first events have to say.

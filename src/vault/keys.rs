@@ -36,6 +36,8 @@ pub struct KeyFileReport {
     pub subjects: u64,
     pub erased: u64,
     pub torn_bytes: u64,
+    /// How often the master key was changed.
+    pub generation: u32,
 }
 
 pub(super) struct KeyFile {
@@ -90,7 +92,8 @@ impl KeyFile {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         let (index_key, slots, torn_bytes) = read(path, &bytes, &master)?;
-        let mut report = KeyFileReport { subjects: slots.len() as u64, erased: 0, torn_bytes };
+        let (subjects, generation) = (slots.len() as u64, generation(&bytes));
+        let mut report = KeyFileReport { subjects, erased: 0, torn_bytes, generation };
         for (subject, slot) in (0_u64..).zip(&slots) {
             match unwrap_slot(slot, SubjectId(subject), &master) {
                 Ok(_) => {}
@@ -119,7 +122,32 @@ impl KeyFile {
             .map_err(|error| VaultError::Io { doing: format!("reading the key file {}", path.display()), error })?;
         let (_, slots, torn_bytes) = read_slots(path, &bytes)?;
         let erased = slots.iter().filter(|slot| slot[0] == ERASED).count() as u64;
-        Ok(KeyFileReport { subjects: slots.len() as u64, erased, torn_bytes })
+        Ok(KeyFileReport { subjects: slots.len() as u64, erased, torn_bytes, generation: generation(&bytes) })
+    }
+
+    /// What the file is to hold under another master key; every key in it is opened for that. Erased slots stay as they are; one
+    /// that is erased in part counts as torn, since the history alone says whether it was to be.
+    pub(super) fn rewrapped(
+        path: &Path,
+        master: Secret,
+        next: &Secret,
+    ) -> Result<(Vec<u8>, KeyFileReport), VaultError> {
+        let (file, index_key, mut report) = Self::inspect(path, master)?;
+        report.generation = report.generation.saturating_add(1);
+        let mut bytes = header(next, &index_key, report.generation)?.to_vec();
+        for (subject, slot) in (0..).map(SubjectId).zip(&file.slots) {
+            match unwrap_slot(slot, subject, &file.master) {
+                Ok(key) => bytes.extend(live_slot(next, &key, subject)?),
+                // none is damaged: each was opened by the look above
+                Err(OpenSealError::Erased | OpenSealError::Damaged) => {
+                    if slot[SLOT_USED..] != crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes() {
+                        report.torn_bytes += SLOT_BYTES as u64;
+                    }
+                    bytes.extend(slot);
+                }
+            }
+        }
+        Ok((bytes, report))
     }
 
     /// How many bytes of the file, from the beginning, are durable.
@@ -132,15 +160,7 @@ impl KeyFile {
     pub(super) fn create(&mut self) -> Result<SubjectId, VaultError> {
         assert_eq!(self.torn_bytes, 0, "keys are made behind whole ones");
         let subject = SubjectId(self.slots.len() as u64);
-        let key = random::<32>()?;
-        let nonce = *random::<NONCE_BYTES>()?;
-        let wrapped = wrap(&self.master, &key, &nonce, &subject.0.to_be_bytes());
-        let mut slot = [0; SLOT_BYTES];
-        slot[0] = LIVE;
-        slot[4..28].copy_from_slice(&nonce);
-        slot[28..SLOT_USED].copy_from_slice(&wrapped);
-        let crc = crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
-        slot[SLOT_USED..].copy_from_slice(&crc);
+        let slot = live_slot(&self.master, &random()?, subject)?;
         self.slots.push(slot);
         Ok(subject)
     }
@@ -235,16 +255,31 @@ fn erased_slot() -> Slot {
 
 fn create(path: &Path, master: &Secret) -> Result<(), VaultError> {
     let io = |error| VaultError::Io { doing: format!("making the key file {}", path.display()), error };
-    let index_key = random::<32>()?;
+    make_once(path, &header(master, &random::<32>()?, 0)?).map_err(io)
+}
+
+fn header(master: &Secret, index_key: &Secret, generation: u32) -> Result<[u8; HEADER_BYTES], VaultError> {
     let nonce = *random::<NONCE_BYTES>()?;
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&generation.to_be_bytes());
     header[16..32].copy_from_slice(&master_id(master));
     header[32..56].copy_from_slice(&nonce);
-    header[56..HEADER_USED].copy_from_slice(&wrap(master, &index_key, &nonce, MAGIC));
+    header[56..HEADER_USED].copy_from_slice(&wrap(master, index_key, &nonce, MAGIC));
     let crc = crc32fast::hash(&header[..HEADER_USED]).to_be_bytes();
     header[HEADER_USED..HEADER_USED + 4].copy_from_slice(&crc);
-    make_once(path, &header).map_err(io)
+    Ok(header)
+}
+
+fn live_slot(master: &Secret, key: &Secret, subject: SubjectId) -> Result<Slot, VaultError> {
+    let nonce = *random::<NONCE_BYTES>()?;
+    let mut slot = [0; SLOT_BYTES];
+    slot[0] = LIVE;
+    slot[4..28].copy_from_slice(&nonce);
+    slot[28..SLOT_USED].copy_from_slice(&wrap(master, key, &nonce, &subject.0.to_be_bytes()));
+    let crc = crc32fast::hash(&slot[..SLOT_USED]).to_be_bytes();
+    slot[SLOT_USED..].copy_from_slice(&crc);
+    Ok(slot)
 }
 
 fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>, u64), VaultError> {
@@ -256,6 +291,11 @@ fn read(path: &Path, bytes: &[u8], master: &Secret) -> Result<(Secret, Vec<Slot>
     let index_key = unwrap(master, &header[56..HEADER_USED], &nonce, MAGIC)
         .ok_or_else(|| VaultError::Damaged { path: path.to_owned(), what: "the index key does not open".into() })?;
     Ok((index_key, slots, torn))
+}
+
+/// Of a file whose header was read.
+fn generation(bytes: &[u8]) -> u32 {
+    bytes.get(8..12).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
 /// The header, the slots, and how many bytes behind them are torn: everything that shows without a master key.

@@ -46,9 +46,19 @@ impl MasterKeySource {
             Self::Command(argv) => from_command(argv),
         }
     }
+
+    /// The file that it is in, behind links: what takes its place must not take a link's.
+    pub(super) fn file(&self, dir: &Path) -> Option<PathBuf> {
+        let path = match self {
+            Self::DataFolder => dir.join(FILE_NAME),
+            Self::File(path) => path.clone(),
+            Self::Text(_) | Self::Command(_) => return None,
+        };
+        Some(path.canonicalize().unwrap_or(path))
+    }
 }
 
-fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
+pub(super) fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
     let shown = format!("in {}", path.display());
     match File::open(path) {
         Ok(file) => {
@@ -68,11 +78,21 @@ fn from_file(path: &Path, may_create: bool) -> Result<Secret, VaultError> {
 
 fn create(path: &Path) -> Result<(), VaultError> {
     let io = |error| VaultError::Io { doing: format!("making the master key {}", path.display()), error };
+    make_once(path, text(&draw()?).as_bytes()).map_err(io)
+}
+
+pub(super) fn draw() -> Result<Secret, VaultError> {
     let mut key: Secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut key[..])
         .map_err(|error| VaultError::MasterKey { what: format!("could not be drawn: {error}") })?;
-    let text = Zeroizing::new(format!("{}\n", hex::encode(&key[..])));
-    make_once(path, text.as_bytes()).map_err(io)
+    Ok(key)
+}
+
+/// As it stands in a file.
+pub(super) fn text(key: &Secret) -> Zeroizing<String> {
+    let mut line = Zeroizing::new(hex::encode(&key[..]));
+    line.push('\n');
+    line
 }
 
 fn from_command(argv: &[String]) -> Result<Secret, VaultError> {

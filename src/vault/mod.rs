@@ -8,6 +8,7 @@ mod keys;
 mod master;
 mod names;
 mod once;
+mod rotation;
 
 pub use keys::{FILE_NAME as KEYS_FILE, KeyFileReport};
 pub use master::{FILE_NAME as MASTER_KEY_FILE, MasterKeySource};
@@ -16,6 +17,7 @@ pub use names::{
     user_name_blind,
 };
 pub(crate) use once::make_once;
+pub use rotation::{Rotated, RotationError, master_key_file, rotate_master_key};
 
 use crate::domain::ids::SubjectId;
 use crate::domain::personal::{AliasKind, Blind};
@@ -71,8 +73,7 @@ impl Vault {
     /// Opens the vault in a data folder that the caller has locked, or makes it there.
     pub fn open(dir: &Path, source: &MasterKeySource) -> Result<Self, VaultError> {
         let path = dir.join(keys::FILE_NAME);
-        let is_new = !path.exists();
-        let master = source.load(dir, is_new)?;
+        let master = if path.exists() { rotation::settled(dir, source)? } else { source.load(dir, true)? };
         let (file, index_key) = KeyFile::open(&path, master)?;
         Ok(Self::of(file, &index_key))
     }
@@ -98,7 +99,7 @@ impl Vault {
 
     /// The same, with a vault that opens seals and never changes the file.
     pub fn inspect(dir: &Path, source: &MasterKeySource) -> Result<(Self, KeyFileReport), VaultError> {
-        let master = source.load(dir, false)?;
+        let (master, _) = rotation::in_force(dir, source)?;
         let (file, index_key, report) = KeyFile::inspect(&dir.join(keys::FILE_NAME), master)?;
         Ok((Self::of(file, &index_key), report))
     }
@@ -110,7 +111,7 @@ impl Vault {
 
     /// That the master key can be had and is the one of the key file in a folder.
     pub fn check_master_key(dir: &Path, source: &MasterKeySource) -> Result<(), VaultError> {
-        KeyFile::check_master(&dir.join(keys::FILE_NAME), &source.load(dir, false)?)
+        KeyFile::check_master(&dir.join(keys::FILE_NAME), &rotation::in_force(dir, source)?.0)
     }
 
     /// What shows of a key file without its master key: the checksums of its slots.

@@ -4,12 +4,13 @@ use super::*;
 use crate::domain::command::{Actor, Command, Door, Intake};
 use crate::domain::event::Event;
 use crate::domain::facts::Role;
-use crate::domain::ids::{TenantId, TokenId, UserId};
+use crate::domain::ids::{SubjectId, TenantId, TokenId, UserId};
 use crate::domain::time::Time;
 use crate::ledger::backup::{BackupError, backup_folder};
 use crate::ledger::replay::{ReplayOptions, replay};
 use crate::ledger::tests::{inventory, lived_in, open, submission, user};
 use crate::ledger::{Ask, Ledger, NoProgress};
+use crate::vault::{OpenSealError, Vault, rotate_master_key};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn backup(dir: &Path, master_key: Option<&Path>) -> Result<Vec<u8>, BackupError> {
@@ -306,4 +307,110 @@ fn an_archive_with_foreign_names_is_refused() {
     builder.append(&header, io::empty()).unwrap();
     assert!(put_back(&builder.into_inner().unwrap(), &to.path().join("new")).is_err());
     assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 0);
+}
+
+/// Strikes the key of a subject, as an erasure does, and gives the folder another master key.
+fn erase_and_rotate(dir: &Path, subject: usize) {
+    let path = dir.join(KEYS_FILE);
+    let mut keys = std::fs::read(&path).unwrap();
+    let slot = &mut keys[128 + subject * 80..][..80];
+    slot.fill(0);
+    slot[0] = 2;
+    let sum = crc32fast::hash(&slot[..76]).to_be_bytes();
+    slot[76..].copy_from_slice(&sum);
+    std::fs::write(&path, keys).unwrap();
+    rotate_master_key(dir, &MasterKeySource::DataFolder, None).unwrap();
+}
+
+fn put_back_with_keys(
+    bytes: &[u8],
+    keys: &[u8],
+    dir: &Path,
+    master_key: Option<&Path>,
+) -> Result<Restored, RestoreError> {
+    let master_key = master_key.map(|path| MasterKeySource::File(path.to_owned()));
+    let keys_from = KeysFrom { from: &mut &keys[..], bytes: keys.len() as u64 };
+    restore_with(&mut &bytes[..], bytes.len() as u64, Some(keys_from), dir, master_key.as_ref(), &NoProgress)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_backup_comes_back_with_the_keys_of_a_newer_one_and_without_who_was_erased() {
+    let (dir, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = lived_in(dir.path()).await;
+    let master = dir.path().join(MASTER_KEY_FILE);
+    let old_master = std::fs::read(&master).unwrap();
+    let old = backup(dir.path(), Some(&master)).unwrap();
+    let old_without = backup(dir.path(), None).unwrap();
+    erase_and_rotate(dir.path(), 7);
+    let ledger = open(dir.path());
+    ledger.submit(TenantId(0), submission(None, user(&ledger, TenantId(0), "newcomer"))).await.unwrap();
+    ledger.stop().await;
+    let new = backup(dir.path(), None).unwrap();
+    let new_with = backup(dir.path(), Some(&master)).unwrap();
+    let to = parent.path().join("new");
+    let source = MasterKeySource::File(master.clone());
+    let alone = restore(&mut &old_without[..], old_without.len() as u64, &to, Some(&source), &NoProgress);
+    assert!(matches!(alone, Err(RestoreError::Key(VaultError::WrongMasterKey { .. }))));
+    for (old, new, named) in [(&old, &new, Some(&*master)), (&old_without, &new_with, None), (&old, &new_with, None)] {
+        let restored = put_back_with_keys(old, new, &to, named).unwrap();
+        assert!(restored.seen.are_seals_opened);
+        assert_eq!(restored.seen.keys.map(|keys| (keys.erased, keys.generation)), Some((1, 1)));
+        assert_eq!(restored.is_master_key_inside(), named.is_none());
+        assert!(restored.keys_from.unwrap().last_group > restored.about.last_group);
+        assert_eq!(told(&to), expected);
+        let inside = std::fs::read(to.join(MASTER_KEY_FILE)).ok();
+        assert_eq!(inside, named.is_none().then(|| std::fs::read(&master).unwrap()), "never the old one");
+        assert_ne!(inside.as_ref(), Some(&old_master));
+        std::fs::remove_dir_all(&to).unwrap();
+    }
+    put_back_with_keys(&old, &new_with, &to, None).unwrap();
+    let (vault, _) = Vault::inspect(&to, &MasterKeySource::DataFolder).unwrap();
+    for subject in [6, 7] {
+        let opened = vault.open_seal(SubjectId(subject), &[0; 64]).unwrap_err();
+        assert_eq!(opened == OpenSealError::Erased, subject == 7);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_do_not_fit_a_backup_restore_nothing() {
+    let (dir, other, parent) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = open(dir.path());
+    ledger.create_tenant(Actor::Root, Door::Http, "early", "Early").await.unwrap();
+    ledger.stop().await;
+    let master = dir.path().join(MASTER_KEY_FILE);
+    let early = backup(dir.path(), None).unwrap();
+    lived_in(dir.path()).await;
+    let old = backup(dir.path(), Some(&master)).unwrap();
+    let old_master = parent.path().join("old.key");
+    std::fs::copy(&master, &old_master).unwrap();
+    lived_in(other.path()).await;
+    let foreign = backup(other.path(), Some(&other.path().join(MASTER_KEY_FILE))).unwrap();
+    let to = parent.path().join("new");
+    let refused = |keys: &[u8], named: Option<&Path>| {
+        let error = put_back_with_keys(&old, keys, &to, named).unwrap_err();
+        assert!(!to.exists(), "{error}");
+        error
+    };
+    let says = |error: RestoreError, words: &str| {
+        assert!(matches!(&error, RestoreError::OthersKeys(what) if what.contains(words)), "{error}");
+    };
+    says(refused(&foreign, None), "does not open with its key");
+    says(refused(&early, Some(&*master)), "is older");
+    says(refused(b"no tar at all", Some(&*master)), "not usable");
+    erase_and_rotate(dir.path(), 3);
+    let new = backup(dir.path(), None).unwrap();
+    says(refused(&new[..new.len() - 2000], Some(&*master)), "not usable");
+    assert!(matches!(refused(&new, None), RestoreError::NoMasterKey));
+    let wrong = other.path().join(MASTER_KEY_FILE);
+    assert!(matches!(refused(&new, Some(&*wrong)), RestoreError::Key(VaultError::WrongMasterKey { .. })));
+    let nowhere = dir.path().join("nowhere");
+    assert!(matches!(refused(&new, Some(&*nowhere)), RestoreError::Key(VaultError::Io { .. })));
+    // a log of another id and with fewer keys, as a restored backup's is
+    let restored = parent.path().join("early");
+    put_back(&early, &restored).unwrap();
+    let fewer = backup(&restored, None).unwrap();
+    std::fs::remove_dir_all(&restored).unwrap();
+    says(refused(&fewer, Some(&*old_master)), "the history needs");
+    put_back_with_keys(&old, &new, &to, Some(&*master)).unwrap();
 }

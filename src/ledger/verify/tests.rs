@@ -45,7 +45,7 @@ async fn a_whole_folder_is_found_whole_and_left_as_it_is() {
     assert_eq!(seen, told);
     assert_eq!((found.receipts, found.snapshots), (33, 1));
     assert!(found.positions > 2 * told.iter().map(|(_, head, _)| head).sum::<u64>(), "an actor and a type an event");
-    assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0 }));
+    assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0, generation: 0 }));
     assert!(found.are_seals_opened && found.log.sled_frames_equal > 0);
     let without_key = verify(dir.path(), None, false, &NoProgress);
     assert_eq!((without_key.findings, without_key.are_seals_opened), (vec![], false));
@@ -74,7 +74,7 @@ async fn a_master_key_that_does_not_fit_is_no_damage_unless_it_is_the_folders_ow
         let found = look(dir.path());
         assert_eq!(found.findings.len(), 1, "{:?}", found.findings);
         assert_eq!(found.findings[0].file, master.display().to_string());
-        assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0 }));
+        assert_eq!(found.keys, Some(KeyFileReport { subjects: 33, erased: 0, torn_bytes: 0, generation: 0 }));
     }
     std::fs::write(&master, &right).unwrap();
     // a file that can't be opened, as by another account
