@@ -694,7 +694,8 @@ CONFLICTS = set("""tenant_exists user_name_taken device_name_taken group_kind_fi
     store_account_not_linked sync_disabled connector_not_running nothing_held pool_removed pool_suspended user_departed
     device_retired assignment_exists device_not_eligible not_assigned seat_not_revocable order_already_refunded
     refund_window_closed drift_already_resolved seats_still_held refund_exceeds_free_seats not_enough_seats no_seat_available
-    too_many_reviews review_not_open review_seat_gone sync_running""".split())
+    too_many_reviews review_not_open review_seat_gone sync_running
+    user_not_departed device_not_retired names_erased""".split())
 HEAD = {"size", "root", "recorded_at"}
 SCOPE = {"log", "from", "to", "consistency", "checkpoint", "pool", "pools", "times_over"}
 POOL = ("pool", "key", "held_max", "held_max_position", "owned_min", "grants", "grants_above_cap", "refusals", "times_over")

@@ -1,5 +1,7 @@
 //! The whole way down and back on real files: submit, restart, ask again.
 
+mod erased;
+
 use super::*;
 use crate::domain::answer::Status;
 use crate::domain::command::{Command, Inventory, InventoryItem, Observation, PoolRef, TargetRef};

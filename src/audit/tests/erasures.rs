@@ -12,7 +12,6 @@ use crate::domain::ids::{Holder, UserId};
 use crate::domain::personal::UserProfile;
 use crate::ledger::replay::{ReplayOptions, replay};
 use crate::ledger::{Ask, Ledger, NoProgress};
-use crate::vault::KEYS_FILE;
 
 const NAME: &str = "grace.hopper@acme.example";
 
@@ -35,8 +34,8 @@ fn erase(user: UserId) -> Ask {
     Ask::Intake(Intake::Command(Command::Erase { holder: HolderRef::User(UserRef::Id(user)) }))
 }
 
-/// A life in which somebody came, went and was erased, with more of it behind; the keys as they were before the erasure.
-async fn with_an_erasure() -> (World, UserId, u64, Vec<u8>) {
+/// A life in which somebody came and went: who, and where they came.
+async fn with_a_leaver() -> (World, UserId, u64) {
     let world = life(41, 200).await;
     let ledger = world.ledger.clone();
     let user = done(&ledger, &world, put(&ledger, &world)).await.expect("somebody new");
@@ -44,9 +43,7 @@ async fn with_an_erasure() -> (World, UserId, u64, Vec<u8>) {
     let depart =
         Observation::Depart { user: UserRef::Id(user), cause: DepartureCause::Deactivated, retire_devices: false };
     done(&ledger, &world, Ask::Intake(Intake::Observation(depart))).await;
-    // a view of before it, kept at hand
-    let keys = std::fs::read(world.dir.path().join(KEYS_FILE)).unwrap();
-    (world, user, came, keys)
+    (world, user, came)
 }
 
 fn found(ledger: &Ledger, world: &World, as_of: &AsOf, position: u64) -> Option<UserId> {
@@ -63,7 +60,7 @@ fn profiles(ledger: &Ledger, world: &World, user: UserId) -> Vec<serde_json::Val
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erased_name_is_nowhere_and_the_state_is_what_it_was() {
-    let (world, user, came, _) = with_an_erasure().await;
+    let (world, user, came) = with_a_leaver().await;
     let (ledger, as_of) = (world.ledger.clone(), AsOf::new());
     assert_eq!(found(&ledger, &world, &as_of, came), Some(user), "a view that is kept at hand");
     assert_eq!(profiles(&ledger, &world, user)[0]["user_name"], NAME);
@@ -96,45 +93,8 @@ async fn an_erased_name_is_nowhere_and_the_state_is_what_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_a_cut_left_goes_at_the_next_start_and_one_that_is_gone_is_told_of() {
-    let (world, user, _, keys) = with_an_erasure().await;
-    let path = world.dir.path().join(KEYS_FILE);
-    done(&world.ledger, &world, erase(user)).await;
-    world.ledger.stop().await;
-    let struck = std::fs::read(&path).unwrap();
-    assert_ne!(struck, keys);
-    // killed between the record and the key
-    std::fs::write(&path, &keys).unwrap();
-    let ledger = super::life::open(world.dir.path());
-    assert_eq!(std::fs::read(&path).unwrap(), struck);
-    assert_eq!(profiles(&ledger, &world, user), [serde_json::Value::Null]);
-    ledger.stop().await;
-
-    // an older log beside newer keys, as a restore puts them together
-    let (world, user, came, _) = with_an_erasure().await;
-    let ledger = world.ledger.clone();
-    let head = ledger.head(world.tenant).unwrap();
-    let digest = ledger.digest(world.tenant).unwrap();
-    let stored = ledger.read(world.tenant, |view| view.state.names.of(user.into()).unwrap().personal.subject).unwrap();
-    ledger.stop().await;
-    let vault = crate::vault::Vault::open(world.dir.path(), &Default::default()).unwrap();
-    vault.erase(&[stored]).unwrap();
-    drop(vault);
-    for start in 0..2 {
-        let ledger = super::life::open(world.dir.path());
-        let told = ledger.events(world.tenant, head + 1, 10).unwrap();
-        let [told] = &told[..] else { panic!("told once, at the first start ({start}): {told:?}") };
-        assert_eq!(told.event, Event::NamesErased { holder: user.into(), subject: stored });
-        assert_eq!(found(&ledger, &world, &AsOf::new(), came), None);
-        assert_eq!(profiles(&ledger, &world, user), [serde_json::Value::Null]);
-        assert_ne!(ledger.digest(world.tenant).unwrap(), digest, "the ETag of the user has changed");
-        ledger.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_export_says_nothing_of_it_and_is_taken_back_as_it_is() {
-    let (world, user, _, _) = with_an_erasure().await;
+    let (world, user, _) = with_a_leaver().await;
     done(&world.ledger, &world, erase(user)).await;
     let text = exported(&world);
     assert!(!text.contains("grace.hopper") && text.contains("seatledger.names_erased"));
