@@ -464,6 +464,12 @@ fn paths_and_methods_that_are_none_are_told() {
     u.bad(u.tenant.delete("/pools"), "method-not-allowed");
     u.bad(u.tenant.post("/livez", json!({})), "not-found");
     u.bad(root.get("/v1/tenants/nobody/pools"), "tenant-not-found");
+    for (path, named) in
+        [(format!("/v1/tenants/{}/users/%ff", u.tenant.name), "user"), ("/v1/tenants/%ff".into(), "tenant")]
+    {
+        let problem = u.bad(root.get(&path), "unreadable-request");
+        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(&format!("`{named}`"))), "{path}: {problem}");
+    }
 }
 
 #[test]

@@ -163,10 +163,9 @@ impl FromRequestParts<Arc<Service>> for Caller {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let known = known(authorization(parts), peer(parts), service)?;
         let params = RawPathParams::from_request_parts(parts, service).await;
-        let slug = params
-            .ok()
-            .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned()))
-            .ok_or_else(|| Problem::unreadable("the path names no tenant that can be read"))?;
+        let params = params.map_err(|error| Problem::unreadable(format!("the path: {}", error.body_text())))?;
+        let slug = params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned());
+        let slug = slug.ok_or_else(|| Problem::unreadable("the path names no tenant"))?;
         let caller = Self::in_tenant(service, known, &slug)?;
         parameters::check(parts)?;
         Ok(caller)
