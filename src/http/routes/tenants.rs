@@ -6,7 +6,7 @@ use crate::domain::command::{Actor, Command, Door as Through, Intake};
 use crate::domain::facts::Role;
 use crate::domain::ids::TokenId;
 use crate::domain::time::Time;
-use crate::http::answers::fields_of;
+use crate::http::answers::{self, fields_of};
 use crate::http::auth::{self, Caller, Root};
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
 use crate::http::door::{Door, answered, without_condition};
@@ -212,6 +212,9 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
         ask: Ask::Intake(Intake::Command(ask)),
     };
     let outcome = caller.service.ledger.submit(caller.tenant, submission).await?;
+    if let Some(rejection) = &outcome.answer.rejection {
+        return Err(answers::refused(rejection, outcome.position, &[]));
+    }
     if outcome.answer.token != Some(TokenId::at(next)) {
         return Err(Problem::internal(&"two tokens were made at once"));
     }
