@@ -396,6 +396,11 @@ fn an_idempotency_key_has_its_shape_and_one_content() {
         .json(&json!({"name": "x", "role": "auditor"}))
         .send()
         .problem("idempotency-key-invalid");
+    t.call(Method::PUT, "").key("k").json(&json!({"name": "Another name"})).send().problem("idempotency-key-invalid");
+    for (path, body) in [("/v1/clock", json!({"advance_seconds": 1})), ("/v1/clock/confirm", json!({}))] {
+        let call = t.service().root().call(Method::POST, path).key("k").json(&body);
+        call.send().problem("idempotency-key-invalid");
+    }
     assert_eq!(t.head(), head);
     // another tenant's keys are its own
     let other = t.neighbour();

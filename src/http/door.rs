@@ -72,6 +72,15 @@ pub(super) fn without_condition(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::IF_MATCH) { Err(no_etag()) } else { Ok(()) }
 }
 
+/// For the calls whose answer can't be given a second time: a key would promise it.
+pub(super) fn without_key(headers: &HeaderMap, why: &str) -> Result<(), Problem> {
+    if headers.contains_key(KEY) {
+        let detail = format!("{why}, so this call takes no idempotency key");
+        return Err(Problem::new("idempotency-key-invalid", detail));
+    }
+    Ok(())
+}
+
 impl Door {
     pub(super) fn of(caller: Caller, said: &Said<'_>) -> Result<Self, Problem> {
         let key = said.key.map(|value| said::text(value).unwrap_or("")).map(checked_key).transpose()?;

@@ -21,7 +21,7 @@ const fn page(name: &'static str, status: u16, title: &'static str, cause: &'sta
 #[rustfmt::skip]
 pub(crate) const PAGES: &[Page] = &[
     page("idempotency-key-invalid", 400, "The idempotency key can't be used",
-        "A key is 1 to 64 printable ASCII characters; calls that make a secret take none.",
+        "A key is 1 to 64 printable ASCII characters; calls that make a token or a tenant, or set the clock, take none.",
         "Send another key, or none."),
     page("invalid-cursor", 400, "The cursor is not one of this list",
         "The cursor was changed, belongs to another list, or to the same list with other filters.",

@@ -9,7 +9,7 @@ use crate::domain::time::Time;
 use crate::http::answers::{self, fields_of};
 use crate::http::auth::{self, Caller, Root};
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
-use crate::http::door::{Door, answered, without_condition};
+use crate::http::door::{Door, answered, without_condition, without_key};
 use crate::http::inputs::{Asked, Body, Places, shaped};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, Place, ReadQuery, Reading};
@@ -24,6 +24,8 @@ use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// Of what is not judged in a tenant's history.
+const NO_RECEIPT: &str = "nothing keeps its answer";
 const SLUG_CHARS_MAX: usize = 63;
 /// A clock that was advanced behind this, the year 9000, is advanced no further.
 const LATEST_MICROS: i64 = 221_845_392_000_000_000;
@@ -69,6 +71,7 @@ pub(in crate::http) async fn put_tenant(
     body: Body,
 ) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let TenantBody { name } = shaped(body.fields()?)?;
     if !is_slug(&slug) {
         return Err(Problem::meaningless(
@@ -189,12 +192,7 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
     let fields = body.fields()?;
     caller.must_be(&[])?;
     without_condition(&headers)?;
-    if headers.contains_key("idempotency-key") {
-        return Err(Problem::new(
-            "idempotency-key-invalid",
-            "a token is shown once, so this call takes no idempotency key",
-        ));
-    }
+    without_key(&headers, "a token is shown once")?;
     let TokenBody { name, role, expires_at } = shaped(fields)?;
     // the number in the token is a guess at its id: whoever else makes one in this moment is told to try again
     let _turn = caller.service.tokens.lock().await;
@@ -290,6 +288,7 @@ pub(in crate::http) async fn advance_clock(
     body: Body,
 ) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let ClockBody { advance_seconds } = shaped(body.fields()?)?;
     if advance_seconds > 315_360_000 {
         return Err(Problem::meaningless("a clock is advanced by at most ten years at once"));
@@ -310,6 +309,7 @@ pub(in crate::http) async fn advance_clock(
 #[utoipa::path(post, path = "/v1/clock/confirm", tag = "clock", responses((status = 200, body = ClockView), CommandProblems))]
 pub(in crate::http) async fn confirm_clock(Root { service }: Root, headers: HeaderMap) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let clock = service.ledger.clock();
     let confirmed = clock.confirm();
     tracing::warn!(confirmed, "the clock was confirmed");
