@@ -2,6 +2,7 @@
 //! that should not be. Not here: refusals by a rule (`seed.rs`, `museum.rs`), connections that misbehave (`hostile.rs`).
 
 mod access;
+mod conditions;
 mod evidence;
 
 use crate::harness::{Answer, Service, Tenant, encode};
@@ -407,57 +408,6 @@ fn an_idempotency_key_has_its_shape_and_one_content() {
     other.owns("office", 5);
     let user = other.call(Method::PUT, "/users/ada").key("a key").json(&json!({"user_name": "ada"}));
     user.send().created();
-}
-
-#[test]
-fn a_precondition_that_does_not_hold_changes_nothing() {
-    let u = Untouched::new();
-    let t = &u.tenant;
-    let put = |tag: &str| {
-        t.call(Method::PUT, "/groups/sales")
-            .header("if-match", tag)
-            .json(&json!({"kind": "users", "members": []}))
-            .send()
-    };
-    u.bad(put("\"1\""), "precondition-failed");
-    u.bad(put("\"18446744073709551615\""), "precondition-failed");
-    for tag in ["1", "W/\"1\"", "\"one\"", "\"-1\"", "\"18446744073709551616\"", "\"1\", \"2\""] {
-        u.bad(put(tag), "unreadable-request");
-    }
-}
-
-#[test]
-fn a_precondition_on_what_is_not_there_or_has_no_tag_is_never_taken_for_met() {
-    let u = Untouched::new();
-    let asked = |method: Method, path: &str, tag: &str, body: &Value| {
-        u.tenant.call(method, path).header("if-match", tag).json(body).send()
-    };
-    let user = json!({"user_name": "new@example.org"});
-    let device = json!({"platform": "windows", "join": "entra", "enrolled": true, "serial": "new"});
-    let account = json!({"account_id": format!("of-{}", u.tenant.name)});
-    for tag in ["*", "\"0\"", "\"77777\""] {
-        u.bad(asked(Method::PUT, "/users/new@example.org", tag, &user), "precondition-failed");
-        u.bad(asked(Method::PUT, "/groups/new", tag, &json!({"kind": "users"})), "precondition-failed");
-        u.bad(asked(Method::PUT, "/devices/new", tag, &device), "precondition-failed");
-        u.bad(asked(Method::PUT, "/store-accounts/apple-business", tag, &account), "precondition-failed");
-        let assignment =
-            json!({"pool": "declared:office", "target": {"user": "ada@example.org"}, "intent": "required"});
-        for (method, path, body) in [
-            (Method::PATCH, "/settings", json!({"language": "de-DE"})),
-            (Method::POST, "/assignments", assignment),
-            (Method::POST, "/inventory", json!({"items": []})),
-            (Method::PUT, "/tools/new", json!({"name": "New"})),
-            (Method::POST, "/tokens", json!({"name": "new", "role": "auditor"})),
-            (Method::PUT, "", json!({"name": "Another name"})),
-            (Method::POST, "/commands", json!([])),
-        ] {
-            let problem = u.bad(asked(method, path, tag, &body), "unreadable-request");
-            assert_eq!(problem["header"], "If-Match", "{path}");
-        }
-    }
-    let gone = json!({"cause": "deleted"});
-    u.bad(asked(Method::POST, "/users/ada@example.org/departure", "\"77777\"", &gone), "precondition-failed");
-    u.bad(asked(Method::POST, "/devices/laptop/retirement", "\"77777\"", &json!({})), "precondition-failed");
 }
 
 #[test]
