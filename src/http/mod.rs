@@ -1,6 +1,7 @@
 //! The HTTP contract: every route, who may call it, how problems are said. Handlers parse, submit to the ledger and
 //! render; nothing is decided here.
 
+mod accept;
 mod alarm;
 mod answers;
 mod arrival;

@@ -9,7 +9,6 @@ use crate::domain::facts::Role;
 use crate::domain::ids::{Holder, PoolId, ReviewId};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::state::{ReadKey, Review, Tenant};
-use crate::http::answers;
 use crate::http::auth::Caller;
 use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
 use crate::http::contract::{
@@ -25,6 +24,7 @@ use crate::http::sheet;
 use crate::http::traces;
 use crate::http::wire::bodies::{DecisionsBody, ReviewBody as NewReviewBody};
 use crate::http::wire::kind::Kind;
+use crate::http::{accept, answers};
 use crate::ledger::SubmitError;
 use crate::projection::View;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -306,15 +306,8 @@ fn is_csv(asked: Option<&str>, headers: &HeaderMap) -> Result<bool, Problem> {
         Some(_) => return Err(unknown()),
         None => {}
     }
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(false) };
-    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let mut ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.find_map(|range| match range {
-        "application/json" | "application/*" | "*/*" | "" => Some(false),
-        "text/csv" | "text/*" => Some(true),
-        _ => None,
-    });
-    known.ok_or_else(unknown)
+    let forms: &[(bool, &[&str])] = &[(false, &["application/json"]), (true, &["text/csv"])];
+    accept::accepted(headers, forms).first().copied().ok_or_else(unknown)
 }
 
 /// What became of one decision

@@ -7,7 +7,6 @@ use crate::audit::columns::{ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
 use crate::domain::time::Time;
-use crate::http::Service;
 use crate::http::auth::{Caller, Root};
 use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
@@ -15,6 +14,7 @@ use crate::http::history::{EventsQuery, range};
 use crate::http::inputs::Asked;
 use crate::http::problem::Problem;
 use crate::http::reading::{ReadQuery, Reading};
+use crate::http::{Service, accept};
 use crate::ledger::{EventQuery, NoProgress};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -337,6 +337,13 @@ impl From<GatherError> for Problem {
     }
 }
 
+/// With the media types that ask for each.
+const FORMS: &[(Format, &[&str])] = &[
+    (Format::Ndjson, &["application/x-ndjson", "application/ndjson", "application/jsonl"]),
+    (Format::Csv, &["text/csv"]),
+    (Format::Parquet, &[MEDIA_TYPE]),
+];
+
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     let unknown = || {
         Problem::new(
@@ -347,19 +354,8 @@ fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     if let Some(word) = asked {
         return built(word.parse().map_err(|_| unknown())?);
     }
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Ndjson) };
-    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.filter_map(|range| match range {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/*" | "*/*" | "" => {
-            Some(Format::Ndjson)
-        }
-        "text/csv" | "text/*" => Some(Format::Csv),
-        MEDIA_TYPE => Some(Format::Parquet),
-        _ => None,
-    });
     // what this program can't write gives way to what else is accepted
-    let mut known = known.map(built);
+    let mut known = accept::accepted(headers, FORMS).into_iter().map(built);
     let first = known.next().unwrap_or_else(|| Err(unknown()));
     first.or_else(|why| known.find_map(Result::ok).ok_or(why))
 }
