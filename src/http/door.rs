@@ -150,6 +150,7 @@ impl Door {
         if if_match.is_some() && !kind.has_etag() {
             return Err(no_etag());
         }
+        caller.must_be_good()?;
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;

@@ -363,7 +363,15 @@ pub(in crate::http) async fn decide_review(
     let (mut results, mut tally) = (Vec::with_capacity(rows.len()), Tally::default());
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        let part: Vec<Row> = rows.by_ref().take(RUN_DECISIONS_MAX).collect();
+        let mut part: Vec<Row> = rows.by_ref().take(RUN_DECISIONS_MAX).collect();
+        if let Err(problem) = caller.must_be_good() {
+            // nothing was judged yet
+            if results.is_empty() {
+                return Err(problem);
+            }
+            let decisions = part.iter_mut().filter(|row| matches!(row.read, Ok(Some(_))));
+            decisions.for_each(|row| row.read = Err(problem.clone()));
+        }
         judge(&caller, part, &mut results, &mut tally).await?;
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;

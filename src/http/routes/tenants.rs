@@ -196,6 +196,7 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
     let TokenBody { name, role, expires_at } = shaped(fields)?;
     // the number in the token is a guess at its id: whoever else makes one in this moment is told to try again
     let _turn = caller.service.tokens.lock().await;
+    caller.must_be_good()?;
     let next = caller.service.ledger.read(caller.tenant, |view| view.state.tokens.len())?;
     let token = auth::new_token(caller.tenant, TokenId::at(next))?;
     let ask = Command::IssueToken { name: name.0, role, hash: auth::hash_of(&token), expires_at };
