@@ -146,7 +146,7 @@ fn an_erased_key_opens_nothing_any_more_and_the_others_do() {
     assert!(!after.windows(24).any(|part| before[208..288].windows(24).any(|was| was == part && part != [0; 24])));
     let vault = self::vault(dir.path());
     vault.settle(3, &[]).unwrap();
-    let opened = [0, 1, 2].map(|at| vault.open_seal(SubjectId(at), &sealed[at as usize]));
+    let opened = [0, 1, 2].map(|at| vault.open_seal(SubjectId(at as u64), &sealed[at]));
     assert_eq!(opened[1], Err(OpenSealError::Erased));
     assert!(opened[0].is_ok() && opened[2].is_ok() && vault.erasures() == 1);
     assert_eq!([0, 1, 2, 3].map(|at| vault.is_erased(SubjectId(at))), [false, true, false, false]);
