@@ -4,6 +4,7 @@
 mod access;
 mod conditions;
 mod evidence;
+mod streams;
 
 use crate::harness::{Answer, Service, Tenant, encode};
 use reqwest::Method;

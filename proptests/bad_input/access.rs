@@ -78,7 +78,7 @@ fn revoked_and_expired_tokens_open_nothing() {
 }
 
 /// The service's time so many seconds from now, as it writes times.
-fn service_time_after(service: &Service, seconds: i64) -> String {
+pub(super) fn service_time_after(service: &Service, seconds: i64) -> String {
     let now = service.root().post("/v1/clock", json!({"advance_seconds": 0})).body["now"]
         .as_str()
         .expect("the time")

@@ -2,37 +2,26 @@
 //! Not here: what is written.
 
 use super::Service;
-use super::problem::Problem;
+use super::places::OnePlace;
 use axum::body::{Body, Bytes};
 use futures::stream;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
-/// Event streams at once.
-pub(super) const STREAMS_MAX: usize = 256;
-/// Exports and backups at once: each has a thread.
-pub(super) const EXPORTS_MAX: usize = 8;
 const BLOCK_BYTES: usize = 64 << 10;
 /// Blocks that wait for the reader.
 const BLOCKS_MAX: usize = 4;
 /// A reader that takes nothing for so long loses the rest.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
-/// One of the places for what goes on long.
-pub(super) fn place(places: &Arc<Semaphore>, of: &str) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(places)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new("overloaded", format!("as many {of} as may be are under way")).retry_after(5))
-}
-
 /// A body that `write` writes on a thread of its own. What fails in the middle cuts the body off, so that nobody takes it
 /// for a whole one.
 pub(super) fn written(
     service: &Arc<Service>,
-    place: OwnedSemaphorePermit,
+    place: OnePlace,
     write: impl FnOnce(&mut Sink) -> Result<(), String> + Send + 'static,
 ) -> Body {
     let (blocks, taken) = mpsc::channel(BLOCKS_MAX);

@@ -193,7 +193,7 @@ async fn listed(
 
 fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format: Format) -> Result<Response, Problem> {
     let LookedUp { asked, position, .. } = looked_up;
-    let place = files::place(&caller.service.exports, "exports")?;
+    let place = caller.service.exports.take(Some(caller.tenant))?;
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let (ending, media_type) = match format {
         Format::Json | Format::Csv => ("csv", "text/csv; charset=utf-8"),

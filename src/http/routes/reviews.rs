@@ -243,7 +243,7 @@ fn a_part(review: ReviewId, after: Option<(PoolId, Holder)>) -> Wanted {
 }
 
 async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let look = move || {
         let caller = reading.caller.clone();
         let is_past = reading.is_past();

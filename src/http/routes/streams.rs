@@ -12,6 +12,7 @@ use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
 use crate::http::history::{EventsQuery, range};
 use crate::http::inputs::Asked;
+use crate::http::places::OnePlace;
 use crate::http::problem::Problem;
 use crate::http::reading::{ReadQuery, Reading};
 use crate::http::{Service, accept};
@@ -24,7 +25,7 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use utoipa::IntoParams;
 
 /// So often a stream that has nothing to say says so. That a client is gone is noticed by the second time.
@@ -70,7 +71,7 @@ pub(in crate::http) async fn stream_events(
         position.ok_or_else(|| Problem::new("invalid-query", "Last-Event-ID is a position"))
     });
     let resumed = resumed.transpose()?;
-    let place = files::place(&caller.service.streams, "event streams")?;
+    let place = caller.service.streams.take(Some(caller.tenant))?;
     let head = caller.service.ledger.follow(caller.tenant)?;
     let (asked, until) = {
         let caller = caller.clone();
@@ -111,7 +112,7 @@ struct Follower {
     query: EventQuery,
     /// The time at which the stream ends, until an event behind it says where that is.
     until: Option<Time>,
-    _place: OwnedSemaphorePermit,
+    _place: OnePlace,
 }
 
 impl Follower {
@@ -123,13 +124,21 @@ impl Follower {
                 return None;
             }
             let next = self.query.from;
-            tokio::select! {
-                reached = self.head.wait_for(|head| *head >= next) => { reached.ok()?; }
+            let has_more = tokio::select! {
+                reached = self.head.wait_for(|head| *head >= next) => {
+                    reached.ok()?;
+                    true
+                }
+                // nothing happens when a token expires
+                () = tokio::time::sleep(KEEP_ALIVE) => false,
                 () = self.caller.service.stopping.cancelled() => return None,
-            }
+            };
             // what was good at the beginning may have been revoked since
             if !self.caller.is_good() {
                 return None;
+            }
+            if !has_more {
+                continue;
             }
             let head = *self.head.borrow();
             if let Some(until) = self.until {
@@ -229,7 +238,7 @@ pub(in crate::http) async fn export_events(
         return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
     }
     let format = format(query.format.as_deref(), &headers)?;
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let goes_on = query.from.as_deref().is_some_and(|from| matches!(from.parse(), Ok(At::Position(1..))));
     let is_framed = match format {
         Format::Ndjson => query.end == Some(true),
@@ -299,7 +308,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         let why = format!("{name}: a bundle has one form, the oldest events first");
         return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
     }
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let find = move || {
         let then = reading.asked_moment()?.map(|moment| moment.position);
         let last = then.map_or_else(|| reading.caller.service.ledger.head(reading.caller.tenant), Ok)?;
@@ -376,7 +385,7 @@ fn built(format: Format) -> Result<Format, Problem> {
     responses((status = 200, body = Binary, content_type = "application/x-tar"), ReadProblems))]
 pub(in crate::http) async fn backup(root: Root) -> Result<Response, Problem> {
     let service: Arc<Service> = root.service;
-    let place = files::place(&service.exports, "exports")?;
+    let place = service.exports.take(None)?;
     let ledger = service.ledger.clone();
     let body = files::written(&service, place, move |sink: &mut Sink| {
         ledger.backup(sink, &NoProgress).map(|_about| ()).map_err(|error| error.to_string())
