@@ -201,7 +201,7 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format
     };
     let name = format!("{slug}-{}-{position}.{ending}", report.name);
     let reader = caller.clone();
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         if format == Format::Parquet {
             return columns::report(report, &looked_up.source(&reader), &asked, sink)
                 .map_err(|error| error.to_string());

@@ -265,7 +265,7 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
         tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))??;
     let name = format!("{}-{id}-{position}.csv", view.state.slug);
     let reader = caller.clone();
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         sheet::write_header(sink).map_err(|error| error.to_string())?;
         let (mut view, mut after) = (view, None);
         loop {

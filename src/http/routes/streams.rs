@@ -259,7 +259,7 @@ pub(in crate::http) async fn export_events(
     let caller = reading.caller.clone();
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-events-{from}-{to}.{}", format.name());
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, is_framed, sink)
             .map(|_next| ())
             .map_err(|error| error.to_string())
@@ -331,7 +331,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         (header::VARY, "accept".to_owned()),
     ];
     let service = Arc::clone(&caller.service);
-    let body = files::written(&service, place, move |sink: &mut Sink| {
+    let body = files::written(&service, Some(caller.clone()), place, move |sink: &mut Sink| {
         gathered.write(&caller.service.ledger, sink).map_err(|error| error.to_string())
     });
     Ok((headers, body).into_response())
@@ -387,7 +387,7 @@ pub(in crate::http) async fn backup(root: Root) -> Result<Response, Problem> {
     let service: Arc<Service> = root.service;
     let place = service.exports.take(None)?;
     let ledger = service.ledger.clone();
-    let body = files::written(&service, place, move |sink: &mut Sink| {
+    let body = files::written(&service, None, place, move |sink: &mut Sink| {
         ledger.backup(sink, &NoProgress).map(|_about| ()).map_err(|error| error.to_string())
     });
     let headers = [
