@@ -2,7 +2,9 @@
 //! that should not be. Not here: refusals by a rule (`seed.rs`, `museum.rs`), connections that misbehave (`hostile.rs`).
 
 mod access;
+mod conditions;
 mod evidence;
+mod streams;
 
 use crate::harness::{Answer, Service, Tenant, encode};
 use reqwest::Method;
@@ -396,63 +398,17 @@ fn an_idempotency_key_has_its_shape_and_one_content() {
         .json(&json!({"name": "x", "role": "auditor"}))
         .send()
         .problem("idempotency-key-invalid");
+    t.call(Method::PUT, "").key("k").json(&json!({"name": "Another name"})).send().problem("idempotency-key-invalid");
+    for (path, body) in [("/v1/clock", json!({"advance_seconds": 1})), ("/v1/clock/confirm", json!({}))] {
+        let call = t.service().root().call(Method::POST, path).key("k").json(&body);
+        call.send().problem("idempotency-key-invalid");
+    }
     assert_eq!(t.head(), head);
     // another tenant's keys are its own
     let other = t.neighbour();
     other.owns("office", 5);
     let user = other.call(Method::PUT, "/users/ada").key("a key").json(&json!({"user_name": "ada"}));
     user.send().created();
-}
-
-#[test]
-fn a_precondition_that_does_not_hold_changes_nothing() {
-    let u = Untouched::new();
-    let t = &u.tenant;
-    let put = |tag: &str| {
-        t.call(Method::PUT, "/groups/sales")
-            .header("if-match", tag)
-            .json(&json!({"kind": "users", "members": []}))
-            .send()
-    };
-    u.bad(put("\"1\""), "precondition-failed");
-    u.bad(put("\"18446744073709551615\""), "precondition-failed");
-    for tag in ["1", "W/\"1\"", "\"one\"", "\"-1\"", "\"18446744073709551616\"", "\"1\", \"2\""] {
-        u.bad(put(tag), "unreadable-request");
-    }
-}
-
-#[test]
-fn a_precondition_on_what_is_not_there_or_has_no_tag_is_never_taken_for_met() {
-    let u = Untouched::new();
-    let asked = |method: Method, path: &str, tag: &str, body: &Value| {
-        u.tenant.call(method, path).header("if-match", tag).json(body).send()
-    };
-    let user = json!({"user_name": "new@example.org"});
-    let device = json!({"platform": "windows", "join": "entra", "enrolled": true, "serial": "new"});
-    let account = json!({"account_id": format!("of-{}", u.tenant.name)});
-    for tag in ["*", "\"0\"", "\"77777\""] {
-        u.bad(asked(Method::PUT, "/users/new@example.org", tag, &user), "precondition-failed");
-        u.bad(asked(Method::PUT, "/groups/new", tag, &json!({"kind": "users"})), "precondition-failed");
-        u.bad(asked(Method::PUT, "/devices/new", tag, &device), "precondition-failed");
-        u.bad(asked(Method::PUT, "/store-accounts/apple-business", tag, &account), "precondition-failed");
-        let assignment =
-            json!({"pool": "declared:office", "target": {"user": "ada@example.org"}, "intent": "required"});
-        for (method, path, body) in [
-            (Method::PATCH, "/settings", json!({"language": "de-DE"})),
-            (Method::POST, "/assignments", assignment),
-            (Method::POST, "/inventory", json!({"items": []})),
-            (Method::PUT, "/tools/new", json!({"name": "New"})),
-            (Method::POST, "/tokens", json!({"name": "new", "role": "auditor"})),
-            (Method::PUT, "", json!({"name": "Another name"})),
-            (Method::POST, "/commands", json!([])),
-        ] {
-            let problem = u.bad(asked(method, path, tag, &body), "unreadable-request");
-            assert_eq!(problem["header"], "If-Match", "{path}");
-        }
-    }
-    let gone = json!({"cause": "deleted"});
-    u.bad(asked(Method::POST, "/users/ada@example.org/departure", "\"77777\"", &gone), "precondition-failed");
-    u.bad(asked(Method::POST, "/devices/laptop/retirement", "\"77777\"", &json!({})), "precondition-failed");
 }
 
 #[test]
@@ -464,6 +420,12 @@ fn paths_and_methods_that_are_none_are_told() {
     u.bad(u.tenant.delete("/pools"), "method-not-allowed");
     u.bad(u.tenant.post("/livez", json!({})), "not-found");
     u.bad(root.get("/v1/tenants/nobody/pools"), "tenant-not-found");
+    for (path, named) in
+        [(format!("/v1/tenants/{}/users/%ff", u.tenant.name), "user"), ("/v1/tenants/%ff".into(), "tenant")]
+    {
+        let problem = u.bad(root.get(&path), "unreadable-request");
+        assert!(problem["detail"].as_str().is_some_and(|why| why.contains(&format!("`{named}`"))), "{path}: {problem}");
+    }
 }
 
 #[test]

@@ -176,6 +176,22 @@ fn a_list_stands_still_while_it_is_paged() {
 }
 
 #[test]
+fn the_list_of_tenants_is_of_no_position() {
+    let service = Service::start();
+    let names: Vec<String> = (0..3).map(|_| service.tenant().name.clone()).collect();
+    let (mut path, mut seen) = ("/v1/tenants?limit=2".to_owned(), vec![]);
+    for has_more in [true, false] {
+        let page = service.root().get(&path);
+        assert_eq!((page.header("seatledger-position"), page.header("link").is_some()), (None, has_more));
+        let page = page.ok();
+        assert!(page.get("position").is_none(), "{page}");
+        seen.extend(page["items"].as_array().unwrap().iter().map(|one| one["tenant"].as_str().unwrap().to_owned()));
+        path = format!("/v1/tenants?cursor={}", page["next_cursor"].as_str().unwrap_or_default());
+    }
+    assert_eq!(seen, names);
+}
+
+#[test]
 fn a_read_of_the_past_shows_the_past() {
     let t = Tenant::shared();
     t.owns("office", 3);

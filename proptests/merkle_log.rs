@@ -39,6 +39,7 @@ pub(crate) fn service() -> Service {
 pub(crate) fn key(t: &Client) -> VerifierKey {
     let answer = t.get("/log/key");
     assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.header("seatledger-position").is_some(), "{}", answer.text);
     answer.text.trim_end().parse().expect("a verifier key")
 }
 

@@ -111,7 +111,9 @@ fn a_head_is_cosigned_by_enough_or_by_nobody_and_whoever_checks_sees_it() {
     service.start_again();
     // all of them
     let note = cosigned(&t);
-    let policy = t.get("/log/policy").text;
+    let policy = t.get("/log/policy");
+    assert_eq!(policy.header("seatledger-position"), Some(t.head().to_string().as_str()));
+    let policy = policy.text;
     let strict = Policy::text(&[key(&t)], &keys, 3);
     check(place.path(), &note, &policy, true);
     check(place.path(), &head_by_nobody(&note), &policy, false);

@@ -248,6 +248,18 @@ fn refunds_and_drift_are_told_with_their_proof() {
     assert_eq!(said(&report(&t, &format!("drift?as_of={then}")), &["days"]), ["2", "1"]);
 }
 
+#[test]
+fn a_form_that_weighs_nothing_is_not_given() {
+    let t = Tenant::shared();
+    for (path, other) in [("/export/events", "application/x-ndjson"), ("/reports/refunds", "application/json")] {
+        let accepts = |accept: &str| t.call(reqwest::Method::GET, path).header("accept", accept).send();
+        assert_eq!(accepts(&format!("text/csv;q=0, {other}")).header("content-type"), Some(other), "{path}");
+        let csv = accepts(&format!("{other};q=0.1, text/csv;q=0.9"));
+        assert!(csv.header("content-type").is_some_and(|kind| kind.starts_with("text/csv")), "{path}");
+        accepts("text/csv;q=0").problem("not-acceptable");
+    }
+}
+
 fn csv(answer: Answer) -> Vec<csv::StringRecord> {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));

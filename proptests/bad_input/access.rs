@@ -58,6 +58,11 @@ fn revoked_and_expired_tokens_open_nothing() {
             json!({"name": "for an hour", "role": "auditor", "expires_at": service_time_after(&service, 3600)}),
         )
         .created();
+    for past in [soon.as_str(), "1926-11-28T00:00:00Z"] {
+        let mistyped = json!({"name": "for no time", "role": "auditor", "expires_at": past});
+        t.post("/tokens", mistyped).problem("ends-in-past");
+    }
+    assert_eq!(t.list("/tokens").len(), 1);
     let guest = t.with_token(made["token"].as_str().unwrap());
     guest.get("/pools").ok();
     service.advance_seconds(3599);
@@ -73,7 +78,7 @@ fn revoked_and_expired_tokens_open_nothing() {
 }
 
 /// The service's time so many seconds from now, as it writes times.
-fn service_time_after(service: &Service, seconds: i64) -> String {
+pub(super) fn service_time_after(service: &Service, seconds: i64) -> String {
     let now = service.root().post("/v1/clock", json!({"advance_seconds": 0})).body["now"]
         .as_str()
         .expect("the time")

@@ -46,7 +46,7 @@ impl Caller {
 }
 
 impl Caller {
-    /// Whether the token is still good: for what goes on longer than a call.
+    /// Whether the token is still good: for what goes on after it was found.
     pub(super) fn is_good(&self) -> bool {
         let Actor::Token(token) = self.actor else { return true };
         let now = self.service.ledger.clock().now();
@@ -55,6 +55,16 @@ impl Caller {
             .read(self.tenant, |view| view.state.tokens.get(token.index()).is_some_and(|token| token.is_good_at(now)))
             .unwrap_or(false)
     }
+
+    /// # Errors
+    /// When it is not: a body may have been coming for a minute since it was asked.
+    pub(super) fn must_be_good(&self) -> Result<(), Problem> {
+        if self.is_good() { Ok(()) } else { Err(no_good_token()) }
+    }
+}
+
+fn no_good_token() -> Problem {
+    Problem::new("unauthorized", "the token is not known, not of this tenant, revoked or expired")
 }
 
 pub(super) fn role_name(role: Role) -> &'static str {
@@ -149,12 +159,10 @@ fn known(authorization: Option<&[u8]>, peer: IpAddr, service: &Service) -> Resul
     };
     take_turn(service, counted)?;
     known.ok_or_else(|| {
-        let detail = if authorization.is_some() {
-            "the token is not known, not of this tenant, revoked or expired"
-        } else {
-            "no token was sent"
-        };
-        Problem::new("unauthorized", detail)
+        if authorization.is_some() {
+            return no_good_token();
+        }
+        Problem::new("unauthorized", "no token was sent")
     })
 }
 
@@ -163,10 +171,9 @@ impl FromRequestParts<Arc<Service>> for Caller {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let known = known(authorization(parts), peer(parts), service)?;
         let params = RawPathParams::from_request_parts(parts, service).await;
-        let slug = params
-            .ok()
-            .and_then(|params| params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned()))
-            .ok_or_else(|| Problem::unreadable("the path names no tenant that can be read"))?;
+        let params = params.map_err(|error| Problem::unreadable(format!("the path: {}", error.body_text())))?;
+        let slug = params.iter().find(|(name, _)| *name == "tenant").map(|(_, slug)| slug.to_owned());
+        let slug = slug.ok_or_else(|| Problem::unreadable("the path names no tenant"))?;
         let caller = Self::in_tenant(service, known, &slug)?;
         parameters::check(parts)?;
         Ok(caller)
@@ -193,12 +200,7 @@ impl Caller {
                 (tenant, Actor::Token(token), Some(role))
             }
             // whether another tenant exists is none of this caller's business
-            (Known::Token { .. }, _) => {
-                return Err(Problem::new(
-                    "unauthorized",
-                    "the token is not known, not of this tenant, revoked or expired",
-                ));
-            }
+            (Known::Token { .. }, _) => return Err(no_good_token()),
         };
         Ok(Self { service: Arc::clone(service), tenant, actor, role })
     }

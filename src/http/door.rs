@@ -67,14 +67,35 @@ fn no_etag() -> Problem {
     Problem::unreadable(detail).with("header", "If-Match")
 }
 
+/// It would have to hold for a change to be made, and no change is judged by it.
+fn none_match() -> Problem {
+    let detail = "If-None-Match: nothing is changed under this condition; If-Match is one where there is an ETag";
+    Problem::unreadable(detail).with("header", "If-None-Match")
+}
+
 /// For the calls that change something and are no command of a tenant's door.
 pub(super) fn without_condition(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(none_match());
+    }
     if headers.contains_key(header::IF_MATCH) { Err(no_etag()) } else { Ok(()) }
+}
+
+/// For the calls whose answer can't be given a second time: a key would promise it.
+pub(super) fn without_key(headers: &HeaderMap, why: &str) -> Result<(), Problem> {
+    if headers.contains_key(KEY) {
+        let detail = format!("{why}, so this call takes no idempotency key");
+        return Err(Problem::new("idempotency-key-invalid", detail));
+    }
+    Ok(())
 }
 
 impl Door {
     pub(super) fn of(caller: Caller, said: &Said<'_>) -> Result<Self, Problem> {
         let key = said.key.map(|value| said::text(value).unwrap_or("")).map(checked_key).transpose()?;
+        if said.if_none_match.is_some() {
+            return Err(none_match());
+        }
         let if_match = if_match(said)?;
         Ok(Self { caller, key, if_match })
     }
@@ -129,6 +150,7 @@ impl Door {
         if if_match.is_some() && !kind.has_etag() {
             return Err(no_etag());
         }
+        caller.must_be_good()?;
         let members = wire.members.clone();
         let submission = submission(&caller, wire, key, if_match, Through::Http);
         let judged = caller.service.ledger.submit(caller.tenant, submission).await;

@@ -84,6 +84,7 @@ pub(super) fn asked() -> Vec<Asked> {
         ("POST", "/v1/tenants/acme/assignments", &[("authorization", "Bearer no"), json], assign),
         ("POST", "/v1/tenants/none/assignments", &[root, json], assign),
         ("POST", "/v1/tenants/acme/assignments", &[root, json, ("if-match", "x")], assign),
+        ("POST", "/v1/tenants/acme/assignments", &[root, json, ("if-none-match", "*")], assign),
         ("POST", "/v1/tenants/acme/assignments", &[root, json, ("idempotency-key", "ä")], assign),
         ("POST", "/v1/tenants/acme/assignments", &[root, ("content-type", "text/plain")], assign),
         ("POST", "/v1/tenants/acme/assignments", &[root, json], &large),

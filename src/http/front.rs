@@ -277,6 +277,17 @@ mod tests {
         Request::from_parts(parts, body::Body::from_stream(sent))
     }
 
+    /// The id of a new token, and how its holder names it.
+    async fn issued(front: &Front, role: &str) -> (String, String) {
+        let headers = [("authorization", "Bearer root"), ("content-type", "application/json")];
+        let asked = format!(r#"{{"name":"x","role":"{role}"}}"#);
+        let asked = request("POST", "/v1/tenants/acme/tokens", &headers, &asked);
+        let Ok(answer) = front.clone().framed(asked, connection(1)).await;
+        let body = body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        (told["token_id"].as_str().unwrap().to_owned(), format!("Bearer {}", told["token"].as_str().unwrap()))
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn who_announces_many_commands_and_sends_none_takes_no_room_from_others() {
         let dir = tempfile::tempdir().unwrap();
@@ -288,11 +299,7 @@ mod tests {
         };
         let headers = [("authorization", "Bearer root"), ("content-type", "application/json")];
         ask(request("PUT", "/v1/tenants/acme", &headers, r#"{"name":"Acme"}"#)).await;
-        let issued = r#"{"name":"eyes","role":"auditor"}"#;
-        let issued = ask(request("POST", "/v1/tenants/acme/tokens", &headers, issued)).await;
-        let issued = body::to_bytes(issued.into_body(), 1 << 20).await.unwrap();
-        let issued: serde_json::Value = serde_json::from_slice(&issued).unwrap();
-        let auditor = format!("Bearer {}", issued["token"].as_str().unwrap());
+        let (_, auditor) = issued(&front, "auditor").await;
         let (wait, mut waited) = mpsc::channel(200);
         let refused = ask(stalled("/v1/tenants/acme/commands", &auditor, &wait)).await;
         assert_eq!(refused.status().as_u16(), 403, "asked before the body");
@@ -307,6 +314,83 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let answer = ask(request("POST", "/v1/tenants/acme/commands", &headers, "[]")).await;
         assert_eq!(answer.status().as_u16(), 200);
+    }
+
+    /// A service with a tenant, and what root asks of it.
+    async fn acme(dir: &std::path::Path) -> (Front, impl AsyncFn(&str, &str) -> u16) {
+        let front = front(dir);
+        let asking = front.clone();
+        let asked = async move |method: &str, below: &str| {
+            let headers = [("authorization", "Bearer root"), ("content-type", "application/json")];
+            let body = if method == "PUT" { r#"{"name":"Acme"}"# } else { "" };
+            let asked = request(method, &format!("/v1/tenants/acme{below}"), &headers, body);
+            let Ok(answer) = asking.clone().framed(asked, connection(1)).await;
+            answer.status().as_u16()
+        };
+        assert_eq!(asked("PUT", "").await, 201);
+        (front, asked)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_that_is_revoked_while_a_body_comes_is_good_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (front, asked) = acme(dir.path()).await;
+        let ledger = front.0.service.ledger.clone();
+        let tenant = ledger.tenant("acme").unwrap();
+        let list = r#"[{"type":"put_user","user":"ada","user_name":"ada"}]"#;
+        for (method, path, whole) in [
+            ("POST", "assignments", r#"{"pool":"declared:office","target":{"user":"ada"},"intent":"required"}"#),
+            ("PUT", "users/ada", r#"{"user_name":"ada"}"#),
+            ("POST", "inventory", r#"{"complete":false,"items":[]}"#),
+            ("POST", "tokens", r#"{"name":"y","role":"admin"}"#),
+            ("POST", "commands", list),
+            ("POST", "simulations", list),
+        ] {
+            let (id, token) = issued(&front, "admin").await;
+            let (send, mut pieces) = mpsc::channel::<Result<Bytes, Infallible>>(1);
+            let (begin, mut begun) = mpsc::channel(1);
+            let sent = stream::poll_fn(move |context| {
+                begin.try_send(()).ok();
+                pieces.poll_recv(context)
+            });
+            let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+            let (parts, _) = request(method, &format!("/v1/tenants/acme/{path}"), &headers, "").into_parts();
+            let slow = Request::from_parts(parts, body::Body::from_stream(sent));
+            let answer = tokio::spawn(front.clone().framed(slow, connection(2)));
+            begun.recv().await.unwrap();
+            assert_eq!(asked("DELETE", &format!("/tokens/{id}")).await, 200);
+            let head = ledger.head(tenant).unwrap();
+            send.send(Ok(Bytes::from_static(whole.as_bytes()))).await.unwrap();
+            drop(send);
+            let Ok(answer) = answer.await.unwrap();
+            assert_eq!((answer.status().as_u16(), ledger.head(tenant).unwrap()), (401, head), "{path}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_that_is_revoked_leaves_the_rest_of_its_commands_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (front, asked) = acme(dir.path()).await;
+        let ledger = front.0.service.ledger.clone();
+        let tenant = ledger.tenant("acme").unwrap();
+        let (id, token) = issued(&front, "admin").await;
+        let line = |n: u32| format!(r#"{{"type":"put_user","user":"u{n}","user_name":"u{n}"}}"#);
+        let lines = format!("[{}]", (0..10_000).map(line).collect::<Vec<_>>().join(","));
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        let many = request("POST", "/v1/tenants/acme/commands", &headers, &lines);
+        let head = ledger.head(tenant).unwrap();
+        let answer = tokio::spawn(front.clone().framed(many, connection(2)));
+        while ledger.head(tenant).unwrap() == head {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(asked("DELETE", &format!("/tokens/{id}")).await, 200);
+        let Ok(answer) = answer.await.unwrap();
+        let told = body::to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+        let results = told["results"].as_array().unwrap();
+        let done = results.iter().take_while(|result| result["status"] == "done").count();
+        assert!((1..10_000).contains(&done) && results.len() == 10_000, "{done}");
+        assert!(results.iter().skip(done).all(|result| result["problem"]["type"] == "/problems/unauthorized"));
     }
 
     #[tokio::test]

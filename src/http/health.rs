@@ -16,8 +16,6 @@ use utoipa::ToSchema;
 
 /// Pools whose figures are exported; beyond that a tenant's sums alone.
 const POOLS_EXPORTED_MAX: usize = 1000;
-/// Units of store accounts that readiness names; how many more there are it counts.
-const UNITS_NAMED_MAX: usize = 10;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Live {
@@ -106,7 +104,7 @@ fn witnesses(service: &Service, reasons: &mut Vec<String>) {
     }
 }
 
-/// Strangers read it: no tenant is named.
+/// Strangers read it: no tenant is named, and nothing is said in a store's words or of its credentials.
 fn stores(service: &Service, reasons: &mut Vec<String>) {
     let accounts = service.stores.all();
     let shut = accounts.iter().filter(|(_, _, seen)| seen.standing.is_shut()).count();
@@ -115,17 +113,17 @@ fn stores(service: &Service, reasons: &mut Vec<String>) {
             "{shut} store accounts can't be written to, and grants of their pools are refused: GET /store-accounts of a tenant says why"
         ));
     }
-    let units: Vec<_> = accounts.iter().flat_map(|(_, _, seen)| shut_units(seen)).collect();
-    for (unit, why) in units.iter().take(UNITS_NAMED_MAX) {
-        reasons.push(format!("the unit {unit} of a store account can't be written to: {why}"));
+    let units: usize = accounts.iter().map(|(_, _, seen)| shut_units(seen).count()).sum();
+    if units > 0 {
+        reasons.push(format!(
+            "{units} units of store accounts can't be written to, and grants of their pools are refused: GET /store-accounts of a tenant says why"
+        ));
     }
-    if units.len() > UNITS_NAMED_MAX {
-        reasons.push(format!("and {} more units", units.len() - UNITS_NAMED_MAX));
-    }
-    let resting: Vec<_> = accounts.iter().filter_map(|(_, _, seen)| seen.rests.as_deref()).collect();
-    if let Some(why) = resting.first() {
-        reasons
-            .push(format!("the connectors of {} store accounts rest, and go on by themselves: {why}", resting.len()));
+    let resting = accounts.iter().filter(|(_, _, seen)| seen.rests.is_some()).count();
+    if resting > 0 {
+        reasons.push(format!(
+            "the connectors of {resting} store accounts rest, and go on by themselves: GET /store-accounts of a tenant says why"
+        ));
     }
     let idle = accounts.iter().filter(|(_, _, seen)| !seen.is_connected && seen.rests.is_none()).count();
     if idle > 0 {

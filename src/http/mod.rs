@@ -1,6 +1,7 @@
 //! The HTTP contract: every route, who may call it, how problems are said. Handlers parse, submit to the ledger and
 //! render; nothing is decided here.
 
+mod accept;
 mod alarm;
 mod answers;
 mod arrival;
@@ -24,6 +25,7 @@ mod lanes;
 mod lines;
 mod listener;
 mod parameters;
+mod places;
 mod problem;
 mod problem_pages;
 mod rate;
@@ -60,7 +62,6 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -92,8 +93,8 @@ pub struct Service {
     tokens: tokio::sync::Mutex<()>,
     is_stopping: AtomicBool,
     /// Places for event streams, and for exports and backups.
-    streams: Arc<Semaphore>,
-    exports: Arc<Semaphore>,
+    streams: Arc<places::Places>,
+    exports: Arc<places::Places>,
     /// For bodies of many commands.
     bulk_room: room::Room,
     /// Ends what would go on for ever, as an event stream.
@@ -122,8 +123,8 @@ impl Service {
             metrics,
             tokens: tokio::sync::Mutex::new(()),
             is_stopping: AtomicBool::new(false),
-            streams: Arc::new(Semaphore::new(files::STREAMS_MAX)),
-            exports: Arc::new(Semaphore::new(files::EXPORTS_MAX)),
+            streams: places::Places::new(places::STREAMS),
+            exports: places::Places::new(places::EXPORTS),
             bulk_room: room::Room::new(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })

@@ -21,7 +21,7 @@ const fn page(name: &'static str, status: u16, title: &'static str, cause: &'sta
 #[rustfmt::skip]
 pub(crate) const PAGES: &[Page] = &[
     page("idempotency-key-invalid", 400, "The idempotency key can't be used",
-        "A key is 1 to 64 printable ASCII characters; calls that make a secret take none.",
+        "A key is 1 to 64 printable ASCII characters; calls that make a token or a tenant, or set the clock, take none.",
         "Send another key, or none."),
     page("invalid-cursor", 400, "The cursor is not one of this list",
         "The cursor was changed, belongs to another list, or to the same list with other filters.",
@@ -247,8 +247,8 @@ pub(crate) const PAGES: &[Page] = &[
         "explains names a drift of a pool that this refund is not for.",
         "Name a drift of this pool."),
     page("ends-in-past", 422, "The end lies in the past",
-        "ends_at is not after now.",
-        "Send a later time, or none: then POST /reviews/{review}/end ends it."),
+        "ends_at of a review, or expires_at of a token, is not after now.",
+        "Send a later time, or none: then POST /reviews/{review}/end ends the review, and DELETE /tokens/{token_id} the token."),
     page("holder-kind-not-allowed", 422, "This pool is not held by such a holder",
         "The pool's seats are for users.",
         "Name a user."),
@@ -304,7 +304,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A write or a sync failed, or the service is stopping; the command may or may not have been recorded.",
         "Send the command again under the same id once the service is back: it then gives its first answer."),
     page("overloaded", 503, "Too many requests are under way",
-        "The bound on requests at once is reached.",
+        "The bound on requests at once is reached, or one tenant has its share of the event streams or exports under way.",
         "Try again after Retry-After."),
     page("queue-full", 503, "Too many commands wait",
         "The queue of the writer is full; nothing of this command was recorded.",

@@ -11,8 +11,8 @@ use crate::audit::part::Wanted;
 use crate::domain::time::Time;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -383,18 +383,22 @@ impl Place {
         moment: Moment,
         beside: Map<String, Value>,
     ) -> Result<Response, Problem> {
-        let Self { path, filter, limit, .. } = self;
-        let next_cursor = next.map(|after| Cursor { moment, after }.write(&self.list));
-        let and = if filter.is_empty() { "" } else { "&" };
-        let link = next_cursor
-            .as_deref()
-            .map(|cursor| format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\""));
+        let (next_cursor, headers) = self.onward(next, moment);
         let position = moment.position;
         let mut response = shown(position, &Beside { list: Listed { items, next_cursor, position }, beside })?;
-        if let Some(link) = link.and_then(|link| link.parse().ok()) {
-            response.headers_mut().insert(header::LINK, link);
-        }
+        response.headers_mut().extend(headers);
         Ok(response)
+    }
+
+    /// The cursor of the next page, where there is one, and the headers that tell of it.
+    pub(super) fn onward(&self, next: Option<String>, moment: Moment) -> (Option<String>, HeaderMap) {
+        let Self { path, filter, limit, .. } = self;
+        let cursor = next.map(|after| Cursor { moment, after }.write(&self.list));
+        let and = if filter.is_empty() { "" } else { "&" };
+        let link = cursor.as_deref().and_then(|cursor| {
+            format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\"").parse().ok()
+        });
+        (cursor, link.map(|link| (header::LINK, link)).into_iter().collect())
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) struct Said<'r> {
     pub(super) content_type: Option<&'r [u8]>,
     pub(super) key: Option<&'r [u8]>,
     pub(super) if_match: Option<&'r [u8]>,
+    pub(super) if_none_match: Option<&'r [u8]>,
     pub(super) request_id: Option<&'r [u8]>,
 }
 
@@ -24,6 +25,7 @@ impl<'r> Said<'r> {
             content_type: said(header::CONTENT_TYPE),
             key: said(KEY),
             if_match: said(header::IF_MATCH),
+            if_none_match: said(header::IF_NONE_MATCH),
             request_id: said(request_id::HEADER),
         }
     }

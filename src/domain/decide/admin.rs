@@ -36,10 +36,13 @@ impl Judge<'_> {
         Verdict::Done
     }
 
-    pub(super) fn issue_token(&mut self, name: &str, role: Role, hash: [u8; 32], expires_at: Option<Time>) -> Verdict {
+    pub(super) fn issue_token(&mut self, name: &str, role: Role, hash: [u8; 32], expires_at: Option<Time>) -> Ruling {
+        if expires_at.is_some_and(|end| end <= self.now) {
+            return Err(Rejection::EndsInPast);
+        }
         let token = TokenId::at(self.tenant.tokens.len());
         self.emit(Event::TokenIssued { token, name: name.to_owned(), role, hash, expires_at });
-        Verdict::Done
+        Ok(Verdict::Done)
     }
 
     /// Taken from any role: reading changes nothing and leaves a trace. The same read by the same actor within an hour is one.

@@ -136,9 +136,7 @@ impl<'a> Judge<'a> {
         match command {
             Command::RenameTenant { name } => Ok(self.rename_tenant(name)),
             Command::ChangeSettings { patch } => Ok(self.change_settings(patch)),
-            Command::IssueToken { name, role, hash, expires_at } => {
-                Ok(self.issue_token(name, *role, *hash, *expires_at))
-            }
+            Command::IssueToken { name, role, hash, expires_at } => self.issue_token(name, *role, *hash, *expires_at),
             Command::RevokeToken { token } => self.revoke_token(*token),
             Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere } => {
                 self.link_store_account(*provider, account_id, settings, *is_linked_elsewhere)

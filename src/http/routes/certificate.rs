@@ -9,7 +9,7 @@ use crate::http::contract::ReadProblems;
 use crate::http::inputs::Asked;
 use crate::http::problem::Problem;
 use crate::http::reading::Reading;
-use crate::http::{files, traces};
+use crate::http::traces;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(in crate::http) async fn certificate(
     let query = ReportQuery { from, to, pool, ..ReportQuery::default() };
     // it is asked as the list of the same figures is
     let asked_as = Report::find(ReportName::Cap).ok_or_else(|| Problem::internal(&"a report is not in the table"))?;
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let look_up = move || {
         let looked_up = LookedUp::of(&reading, asked_as, &query, None)?;
         Ok::<_, Problem>((reading.caller, looked_up))

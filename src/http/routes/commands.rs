@@ -50,10 +50,19 @@ pub(in crate::http) async fn commands(
     if is_hopeless {
         read.runs.clear();
     }
+    // why lines that no run reaches are not judged
+    let mut unreached: Problem = if is_hopeless { SubmitError::BatchRefused } else { SubmitError::Stopped }.into();
     let (mut results, mut tally) = (Results::new(form), Tally::default());
     let mut lines = read.lines.into_iter();
     let mut is_first = true;
     for run in read.runs {
+        if let Err(problem) = caller.must_be_good() {
+            if is_first {
+                return Err(problem);
+            }
+            unreached = problem;
+            break;
+        }
         let count = run.len();
         let judged = match caller.service.ledger.submit_all(caller.tenant, run, query.atomic).await {
             Ok(judged) => judged,
@@ -67,8 +76,7 @@ pub(in crate::http) async fn commands(
         tokio::task::yield_now().await;
     }
     for Line { id, read } in lines {
-        let unjudged = || if is_hopeless { SubmitError::BatchRefused } else { SubmitError::Stopped };
-        results.refused(id, &read.err().unwrap_or_else(|| unjudged().into()));
+        results.refused(id, read.as_ref().err().unwrap_or(&unreached));
     }
     let head = caller.service.ledger.head(caller.tenant)?;
     tally.say(head);
@@ -111,6 +119,7 @@ pub(in crate::http) async fn simulate(caller: Caller, lines: UnreadLines) -> Res
         let read = move || lines.read(&caller, usize::MAX, |_| Ok(()));
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))??
     };
+    caller.must_be_good()?;
     let commands = read.runs.pop().unwrap_or_default();
     let simulation = simulate::simulate(&caller.service.ledger, caller.tenant, commands).await?;
     let mut results = Results::new(Form::Array);

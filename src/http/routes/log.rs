@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 const POSITION: HeaderName = HeaderName::from_static("seatledger-position");
 /// What was once in a tile stays as it is; but it is a tenant's, and nothing for a cache that others share.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
@@ -47,8 +47,7 @@ pub(in crate::http) async fn log_checkpoint(
             Some(position) => ledger.signed_over(caller.tenant, position.saturating_add(1))?,
             None => ledger.signed_head(caller.tenant)?,
         };
-        let headers = [(header::CONTENT_TYPE, TEXT.to_owned()), (POSITION, (head.size - 1).to_string())];
-        Ok((headers, head.note.clone()).into_response())
+        Ok(text(head.size - 1, head.note.clone()))
     })
     .await
 }
@@ -69,8 +68,10 @@ fn cosigned(caller: &Caller, position: u64) -> Result<Arc<SignedHead>, Problem> 
     params(("tenant" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
 pub(in crate::http) async fn log_key(caller: Caller) -> Result<Response, Problem> {
-    let key = caller.service.ledger.verifier_key(caller.tenant)?;
-    Ok(([(header::CONTENT_TYPE, TEXT)], format!("{key}\n")).into_response())
+    let ledger = &caller.service.ledger;
+    let position = ledger.head(caller.tenant)?;
+    let key = ledger.verifier_key(caller.tenant)?;
+    Ok(text(position, format!("{key}\n")))
 }
 
 /// A key and the heads that it signs
@@ -243,6 +244,11 @@ pub(in crate::http) async fn log_consistency(
         shown(position, &body)
     })
     .await
+}
+
+/// A text that speaks of a position.
+pub(super) fn text(position: u64, text: String) -> Response {
+    ([(header::CONTENT_TYPE, TEXT.to_owned()), (POSITION, position.to_string())], text).into_response()
 }
 
 pub(super) async fn blocking(

@@ -17,7 +17,7 @@ use crate::http::history::{filter_of, reversed};
 use crate::http::inputs::{self, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, PageQuery, Place, ReadQuery, Reading, point, shown};
-use crate::http::{refs, traces};
+use crate::http::{accept, refs, traces};
 use crate::projection::View;
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -193,7 +193,7 @@ async fn listed(
 
 fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format: Format) -> Result<Response, Problem> {
     let LookedUp { asked, position, .. } = looked_up;
-    let place = files::place(&caller.service.exports, "exports")?;
+    let place = caller.service.exports.take(Some(caller.tenant))?;
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let (ending, media_type) = match format {
         Format::Json | Format::Csv => ("csv", "text/csv; charset=utf-8"),
@@ -201,7 +201,7 @@ fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format
     };
     let name = format!("{slug}-{}-{position}.{ending}", report.name);
     let reader = caller.clone();
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         if format == Format::Parquet {
             return columns::report(report, &looked_up.source(&reader), &asked, sink)
                 .map_err(|error| error.to_string());
@@ -429,6 +429,10 @@ fn pool(caller: &Caller, text: &str, position: u64) -> Result<PoolId, Problem> {
     })?
 }
 
+/// With the media type that asks for each.
+const FORMS: &[(Format, &[&str])] =
+    &[(Format::Json, &["application/json"]), (Format::Csv, &["text/csv"]), (Format::Parquet, &[MEDIA_TYPE])];
+
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     let unknown = || {
         Problem::new(
@@ -444,17 +448,8 @@ fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
             _ => Err(unknown()),
         };
     }
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Json) };
-    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.filter_map(|range| match range {
-        "application/json" | "application/*" | "*/*" | "" => Some(Format::Json),
-        "text/csv" | "text/*" => Some(Format::Csv),
-        MEDIA_TYPE => Some(Format::Parquet),
-        _ => None,
-    });
     // what this program can't write gives way to what else is accepted
-    let mut known = known.map(built);
+    let mut known = accept::accepted(headers, FORMS).into_iter().map(built);
     let first = known.next().unwrap_or_else(|| Err(unknown()));
     first.or_else(|why| known.find_map(Result::ok).ok_or(why))
 }

@@ -9,7 +9,6 @@ use crate::domain::facts::Role;
 use crate::domain::ids::{Holder, PoolId, ReviewId};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::state::{ReadKey, Review, Tenant};
-use crate::http::answers;
 use crate::http::auth::Caller;
 use crate::http::bodies::reviews::{ReviewBody, ReviewSeatBody, SealedSeat};
 use crate::http::contract::{
@@ -25,6 +24,7 @@ use crate::http::sheet;
 use crate::http::traces;
 use crate::http::wire::bodies::{DecisionsBody, ReviewBody as NewReviewBody};
 use crate::http::wire::kind::Kind;
+use crate::http::{accept, answers};
 use crate::ledger::SubmitError;
 use crate::projection::View;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -243,7 +243,7 @@ fn a_part(review: ReviewId, after: Option<(PoolId, Holder)>) -> Wanted {
 }
 
 async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let look = move || {
         let caller = reading.caller.clone();
         let is_past = reading.is_past();
@@ -265,7 +265,7 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
         tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))??;
     let name = format!("{}-{id}-{position}.csv", view.state.slug);
     let reader = caller.clone();
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         sheet::write_header(sink).map_err(|error| error.to_string())?;
         let (mut view, mut after) = (view, None);
         loop {
@@ -306,15 +306,8 @@ fn is_csv(asked: Option<&str>, headers: &HeaderMap) -> Result<bool, Problem> {
         Some(_) => return Err(unknown()),
         None => {}
     }
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(false) };
-    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let mut ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.find_map(|range| match range {
-        "application/json" | "application/*" | "*/*" | "" => Some(false),
-        "text/csv" | "text/*" => Some(true),
-        _ => None,
-    });
-    known.ok_or_else(unknown)
+    let forms: &[(bool, &[&str])] = &[(false, &["application/json"]), (true, &["text/csv"])];
+    accept::accepted(headers, forms).first().copied().ok_or_else(unknown)
 }
 
 /// What became of one decision
@@ -370,7 +363,15 @@ pub(in crate::http) async fn decide_review(
     let (mut results, mut tally) = (Vec::with_capacity(rows.len()), Tally::default());
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        let part: Vec<Row> = rows.by_ref().take(RUN_DECISIONS_MAX).collect();
+        let mut part: Vec<Row> = rows.by_ref().take(RUN_DECISIONS_MAX).collect();
+        if let Err(problem) = caller.must_be_good() {
+            // nothing was judged yet
+            if results.is_empty() {
+                return Err(problem);
+            }
+            let decisions = part.iter_mut().filter(|row| matches!(row.read, Ok(Some(_))));
+            decisions.for_each(|row| row.read = Err(problem.clone()));
+        }
         judge(&caller, part, &mut results, &mut tally).await?;
         // others that this thread serves have waited for the rendering
         tokio::task::yield_now().await;

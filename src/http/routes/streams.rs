@@ -7,14 +7,15 @@ use crate::audit::columns::{ARE_BUILT_IN, MEDIA_TYPE, NOT_BUILT_IN};
 use crate::audit::events::EventView;
 use crate::audit::export::{self, Format};
 use crate::domain::time::Time;
-use crate::http::Service;
 use crate::http::auth::{Caller, Root};
 use crate::http::contract::{Binary, ReadProblems};
 use crate::http::files::{self, Sink};
 use crate::http::history::{EventsQuery, range};
 use crate::http::inputs::Asked;
+use crate::http::places::OnePlace;
 use crate::http::problem::Problem;
 use crate::http::reading::{ReadQuery, Reading};
+use crate::http::{Service, accept};
 use crate::ledger::{EventQuery, NoProgress};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -24,7 +25,7 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use utoipa::IntoParams;
 
 /// So often a stream that has nothing to say says so. That a client is gone is noticed by the second time.
@@ -70,7 +71,7 @@ pub(in crate::http) async fn stream_events(
         position.ok_or_else(|| Problem::new("invalid-query", "Last-Event-ID is a position"))
     });
     let resumed = resumed.transpose()?;
-    let place = files::place(&caller.service.streams, "event streams")?;
+    let place = caller.service.streams.take(Some(caller.tenant))?;
     let head = caller.service.ledger.follow(caller.tenant)?;
     let (asked, until) = {
         let caller = caller.clone();
@@ -111,7 +112,7 @@ struct Follower {
     query: EventQuery,
     /// The time at which the stream ends, until an event behind it says where that is.
     until: Option<Time>,
-    _place: OwnedSemaphorePermit,
+    _place: OnePlace,
 }
 
 impl Follower {
@@ -123,13 +124,21 @@ impl Follower {
                 return None;
             }
             let next = self.query.from;
-            tokio::select! {
-                reached = self.head.wait_for(|head| *head >= next) => { reached.ok()?; }
+            let has_more = tokio::select! {
+                reached = self.head.wait_for(|head| *head >= next) => {
+                    reached.ok()?;
+                    true
+                }
+                // nothing happens when a token expires
+                () = tokio::time::sleep(KEEP_ALIVE) => false,
                 () = self.caller.service.stopping.cancelled() => return None,
-            }
+            };
             // what was good at the beginning may have been revoked since
             if !self.caller.is_good() {
                 return None;
+            }
+            if !has_more {
+                continue;
             }
             let head = *self.head.borrow();
             if let Some(until) = self.until {
@@ -229,7 +238,7 @@ pub(in crate::http) async fn export_events(
         return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
     }
     let format = format(query.format.as_deref(), &headers)?;
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let goes_on = query.from.as_deref().is_some_and(|from| matches!(from.parse(), Ok(At::Position(1..))));
     let is_framed = match format {
         Format::Ndjson => query.end == Some(true),
@@ -250,7 +259,7 @@ pub(in crate::http) async fn export_events(
     let caller = reading.caller.clone();
     let slug = caller.service.ledger.read(caller.tenant, |view| view.state.slug.clone())?;
     let name = format!("{slug}-events-{from}-{to}.{}", format.name());
-    let body = files::written(&caller.service, place, move |sink: &mut Sink| {
+    let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {
         export::export(&reading.caller.service.ledger, reading.caller.tenant, from, to, format, is_framed, sink)
             .map(|_next| ())
             .map_err(|error| error.to_string())
@@ -299,7 +308,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         let why = format!("{name}: a bundle has one form, the oldest events first");
         return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
     }
-    let place = files::place(&reading.caller.service.exports, "exports")?;
+    let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
     let find = move || {
         let then = reading.asked_moment()?.map(|moment| moment.position);
         let last = then.map_or_else(|| reading.caller.service.ledger.head(reading.caller.tenant), Ok)?;
@@ -322,7 +331,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         (header::VARY, "accept".to_owned()),
     ];
     let service = Arc::clone(&caller.service);
-    let body = files::written(&service, place, move |sink: &mut Sink| {
+    let body = files::written(&service, Some(caller.clone()), place, move |sink: &mut Sink| {
         gathered.write(&caller.service.ledger, sink).map_err(|error| error.to_string())
     });
     Ok((headers, body).into_response())
@@ -337,6 +346,13 @@ impl From<GatherError> for Problem {
     }
 }
 
+/// With the media types that ask for each.
+const FORMS: &[(Format, &[&str])] = &[
+    (Format::Ndjson, &["application/x-ndjson", "application/ndjson", "application/jsonl"]),
+    (Format::Csv, &["text/csv"]),
+    (Format::Parquet, &[MEDIA_TYPE]),
+];
+
 fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     let unknown = || {
         Problem::new(
@@ -347,19 +363,8 @@ fn format(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     if let Some(word) = asked {
         return built(word.parse().map_err(|_| unknown())?);
     }
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(Format::Ndjson) };
-    let accepted = accept.to_str().map_err(|_| unknown())?.to_ascii_lowercase();
-    let ranges = accepted.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let known = ranges.filter_map(|range| match range {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/*" | "*/*" | "" => {
-            Some(Format::Ndjson)
-        }
-        "text/csv" | "text/*" => Some(Format::Csv),
-        MEDIA_TYPE => Some(Format::Parquet),
-        _ => None,
-    });
     // what this program can't write gives way to what else is accepted
-    let mut known = known.map(built);
+    let mut known = accept::accepted(headers, FORMS).into_iter().map(built);
     let first = known.next().unwrap_or_else(|| Err(unknown()));
     first.or_else(|why| known.find_map(Result::ok).ok_or(why))
 }
@@ -380,9 +385,9 @@ fn built(format: Format) -> Result<Format, Problem> {
     responses((status = 200, body = Binary, content_type = "application/x-tar"), ReadProblems))]
 pub(in crate::http) async fn backup(root: Root) -> Result<Response, Problem> {
     let service: Arc<Service> = root.service;
-    let place = files::place(&service.exports, "exports")?;
+    let place = service.exports.take(None)?;
     let ledger = service.ledger.clone();
-    let body = files::written(&service, place, move |sink: &mut Sink| {
+    let body = files::written(&service, None, place, move |sink: &mut Sink| {
         ledger.backup(sink, &NoProgress).map(|_about| ()).map_err(|error| error.to_string())
     });
     let headers = [

@@ -6,10 +6,10 @@ use crate::domain::command::{Actor, Command, Door as Through, Intake};
 use crate::domain::facts::Role;
 use crate::domain::ids::TokenId;
 use crate::domain::time::Time;
-use crate::http::answers::fields_of;
+use crate::http::answers::{self, fields_of};
 use crate::http::auth::{self, Caller, Root};
 use crate::http::contract::{CommandAnswer, CommandHeaders, CommandProblems, ReadProblems};
-use crate::http::door::{Door, answered, without_condition};
+use crate::http::door::{Door, answered, without_condition, without_key};
 use crate::http::inputs::{Asked, Body, Places, shaped};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, Place, ReadQuery, Reading};
@@ -24,6 +24,8 @@ use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// Of what is not judged in a tenant's history.
+const NO_RECEIPT: &str = "nothing keeps its answer";
 const SLUG_CHARS_MAX: usize = 63;
 /// A clock that was advanced behind this, the year 9000, is advanced no further.
 const LATEST_MICROS: i64 = 221_845_392_000_000_000;
@@ -37,6 +39,16 @@ pub(in crate::http) struct TenantView {
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
     position: u64,
+}
+
+/// A page of the tenants. It is of no tenant's history, and so of no position
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tenants)]
+pub(in crate::http) struct TenantsBody {
+    items: Vec<TenantView>,
+    /// For the next page; null at the end
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// Small letters, digits and hyphens: it stands in every path.
@@ -59,6 +71,7 @@ pub(in crate::http) async fn put_tenant(
     body: Body,
 ) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let TenantBody { name } = shaped(body.fields()?)?;
     if !is_slug(&slug) {
         return Err(Problem::meaningless(
@@ -74,7 +87,7 @@ pub(in crate::http) async fn put_tenant(
 
 /// The tenants, in the order in which they were created.
 #[utoipa::path(get, path = "/v1/tenants", tag = "tenants", params(PageQuery),
-    responses((status = 200, body = Listed<TenantView>), ReadProblems))]
+    responses((status = 200, body = TenantsBody), ReadProblems))]
 pub(in crate::http) async fn tenants(
     Root { service }: Root,
     Asked(page): Asked<PageQuery>,
@@ -97,7 +110,9 @@ pub(in crate::http) async fn tenants(
         },
     );
     let items = page.items.into_iter().collect::<Result<Vec<_>, _>>()?;
-    place.listed(items, page.next, Moment::at(all.len() as u64))
+    // they are in one order for good, so that a cursor is of no moment
+    let (next_cursor, headers) = place.onward(page.next, Moment::at(0));
+    Ok((headers, axum::Json(TenantsBody { items, next_cursor })).into_response())
 }
 
 /// One tenant.
@@ -177,15 +192,11 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
     let fields = body.fields()?;
     caller.must_be(&[])?;
     without_condition(&headers)?;
-    if headers.contains_key("idempotency-key") {
-        return Err(Problem::new(
-            "idempotency-key-invalid",
-            "a token is shown once, so this call takes no idempotency key",
-        ));
-    }
+    without_key(&headers, "a token is shown once")?;
     let TokenBody { name, role, expires_at } = shaped(fields)?;
     // the number in the token is a guess at its id: whoever else makes one in this moment is told to try again
     let _turn = caller.service.tokens.lock().await;
+    caller.must_be_good()?;
     let next = caller.service.ledger.read(caller.tenant, |view| view.state.tokens.len())?;
     let token = auth::new_token(caller.tenant, TokenId::at(next))?;
     let ask = Command::IssueToken { name: name.0, role, hash: auth::hash_of(&token), expires_at };
@@ -200,6 +211,9 @@ pub(in crate::http) async fn issue_token(caller: Caller, headers: HeaderMap, bod
         ask: Ask::Intake(Intake::Command(ask)),
     };
     let outcome = caller.service.ledger.submit(caller.tenant, submission).await?;
+    if let Some(rejection) = &outcome.answer.rejection {
+        return Err(answers::refused(rejection, outcome.position, &[]));
+    }
     if outcome.answer.token != Some(TokenId::at(next)) {
         return Err(Problem::internal(&"two tokens were made at once"));
     }
@@ -275,6 +289,7 @@ pub(in crate::http) async fn advance_clock(
     body: Body,
 ) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let ClockBody { advance_seconds } = shaped(body.fields()?)?;
     if advance_seconds > 315_360_000 {
         return Err(Problem::meaningless("a clock is advanced by at most ten years at once"));
@@ -295,6 +310,7 @@ pub(in crate::http) async fn advance_clock(
 #[utoipa::path(post, path = "/v1/clock/confirm", tag = "clock", responses((status = 200, body = ClockView), CommandProblems))]
 pub(in crate::http) async fn confirm_clock(Root { service }: Root, headers: HeaderMap) -> Result<Response, Problem> {
     without_condition(&headers)?;
+    without_key(&headers, NO_RECEIPT)?;
     let clock = service.ledger.clock();
     let confirmed = clock.confirm();
     tracing::warn!(confirmed, "the clock was confirmed");

@@ -1,13 +1,12 @@
 //! Who cosigns the tenant's heads, how many of them must, and how they are. Not here: asking them (`cli::cosign`).
 
-use super::log::{TEXT, blocking};
+use super::log::{blocking, text};
 use crate::http::auth::Caller;
 use crate::http::contract::ReadProblems;
 use crate::http::problem::Problem;
 use crate::http::reading::shown;
 use crate::ledger::evidence::WitnessTrouble;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,8 +61,9 @@ pub(in crate::http) async fn log_witnesses(caller: Caller) -> Result<Response, P
     responses((status = 200, body = String, content_type = "text/plain"), ReadProblems))]
 pub(in crate::http) async fn log_policy(caller: Caller) -> Result<Response, Problem> {
     blocking(move || {
-        let policy = caller.service.ledger.witness_policy(caller.tenant)?;
-        Ok(([(header::CONTENT_TYPE, TEXT)], policy).into_response())
+        let ledger = &caller.service.ledger;
+        let position = ledger.head(caller.tenant)?;
+        Ok(text(position, ledger.witness_policy(caller.tenant)?))
     })
     .await
 }

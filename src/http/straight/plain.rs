@@ -125,6 +125,7 @@ fn said<'r>(headers: &[Header<'r>]) -> Option<(Said<'r>, Option<usize>)> {
             8 if is("if-match") => &mut said.if_match,
             12 if is("content-type") => &mut said.content_type,
             12 if is("x-request-id") => &mut said.request_id,
+            13 if is("if-none-match") => &mut said.if_none_match,
             13 if is("authorization") => &mut said.authorization,
             15 if is("idempotency-key") => &mut said.key,
             _ => continue,

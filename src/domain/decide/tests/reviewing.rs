@@ -390,7 +390,16 @@ fn a_review_names_what_is_there() {
         = office: 3 of 3, 3 reserved, waiting: dee
     "#]],
     );
-    let token = |role| command(Command::IssueToken { name: "t".into(), role, hash: [0; 32], expires_at: None });
+    let until = |role, expires_at| command(Command::IssueToken { name: "t".into(), role, hash: [0; 32], expires_at });
+    check(
+        &given,
+        until(Role::Auditor, Some(Time(1))),
+        expect![[r#"
+        command_refused issue_token ends_in_past
+        = office: 3 of 3, 3 reserved, waiting: dee
+    "#]],
+    );
+    let token = |role| until(role, None);
     let given = and(given, &[token(Role::Connector)]);
     check(
         &given,

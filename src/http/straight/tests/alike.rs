@@ -167,7 +167,9 @@ async fn where_a_request_is_cut_into_pieces_makes_no_difference() {
             && asked.path.starts_with("/v1/tenants/acme/")
             && (asked.body.is_empty() || ["assignments", "installs"].iter().any(|call| asked.path.ends_with(call)))
             && asked.body.len() < 1000
-            && headers.iter().all(|(name, value)| !["content-length", "if-match"].contains(name) && value != "ä")
+            && headers
+                .iter()
+                .all(|(name, value)| !["content-length", "if-match"].contains(name) && value != "ä" && value != "*")
     };
     let all = asked();
     for asked in all.iter().skip(4).filter(reads) {
