@@ -2,6 +2,7 @@
 //! that should not be. Not here: refusals by a rule (`seed.rs`, `museum.rs`), connections that misbehave (`hostile.rs`).
 
 mod access;
+mod doubtful;
 mod evidence;
 
 use crate::harness::{Answer, Service, Tenant, encode};

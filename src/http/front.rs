@@ -166,8 +166,8 @@ pub(super) enum Call<'u> {
 /// Which of them is asked for, and of which tenant.
 pub(super) fn call<'u>(method: &Method, path: &'u str, has_query: bool) -> Option<(Call<'u>, &'u str)> {
     let (tenant, rest) = path.strip_prefix("/v1/tenants/")?.split_once('/')?;
-    // what is escaped is for the router to read
-    if tenant.is_empty() || path.contains('%') {
+    // what is escaped, and what is asked besides, is for the router to read
+    if has_query || tenant.is_empty() || path.contains('%') {
         return None;
     }
     let call = if *method == Method::POST {
@@ -177,7 +177,7 @@ pub(super) fn call<'u>(method: &Method, path: &'u str, has_query: bool) -> Optio
             "uninstalls" => Kind::Uninstall,
             _ => return None,
         })
-    } else if *method == Method::GET && !has_query {
+    } else if *method == Method::GET {
         Call::Pool(rest.strip_prefix("pools/").filter(|pool| !pool.is_empty() && !pool.contains('/'))?)
     } else {
         return None;
@@ -363,7 +363,8 @@ mod tests {
             found.map(|(call, tenant)| format!("{call:?} {tenant}"))
         };
         let straight = |text: &str| Some(text.to_owned());
-        assert_eq!(found(Method::POST, "/v1/tenants/a/assignments?b"), straight("Command(Assign) a"));
+        assert_eq!(found(Method::POST, "/v1/tenants/a/assignments"), straight("Command(Assign) a"));
+        assert_eq!(found(Method::POST, "/v1/tenants/a/assignments?b"), None, "it may be no parameter of the call");
         assert_eq!(found(Method::POST, "/v1/tenants/a/uninstalls"), straight("Command(Uninstall) a"));
         assert_eq!(found(Method::POST, "/v1/tenants/b.c/installs"), straight("Command(Install) b.c"));
         assert_eq!(found(Method::GET, "/v1/tenants/a/pools/declared:b"), straight("Pool(\"declared:b\") a"));
