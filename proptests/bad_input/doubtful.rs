@@ -25,3 +25,29 @@ fn a_trial_and_a_batch_that_are_asked_for_in_other_words_are_refused_and_not_car
         assert_eq!(u.bad(answer, "invalid-query")["parameter"], name, "{path}");
     }
 }
+
+#[test]
+fn a_field_that_stands_twice_is_refused_by_its_name() {
+    let u = Untouched::new();
+    let (t, root) = (&u.tenant, u.tenant.service().root());
+    let call = |method: Method, path: &str, media_type: &str, body: &str| {
+        let call = root.call(method, &format!("/v1/tenants/{}{path}", t.name));
+        call.body(media_type, body.to_owned()).send()
+    };
+    let assign = r#"{"pool":"declared:office","target":{"user":"ada@example.org"},"intent":"required"#;
+    for (method, path, body, name) in [
+        (Method::PUT, "/users/eve", r#"{"user_name":"eve","user_name":"eva"}"#.to_owned(), "user_name"),
+        (Method::POST, "/assignments", format!(r#"{assign}","intent":"available"}}"#), "intent"),
+        (Method::PATCH, "/settings", r#"{"brake":{"share":100,"at_least":1000000,"share":1}}"#.to_owned(), "share"),
+        (Method::POST, "/inventory", r#"{"items":[],"complete":false,"complete":true}"#.to_owned(), "complete"),
+    ] {
+        let problem = u.bad(call(method, path, "application/json", &body), "unreadable-request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("the field `{name}` stands there twice")), "{path}: {detail}");
+    }
+    let line = format!(r#"{{"type":"assign",{}","pool":"declared:other"}}"#, &assign[1..]);
+    for (media_type, body) in [("application/json", format!("[{line}]")), ("application/x-ndjson", line.clone())] {
+        let told = call(Method::POST, "/commands", media_type, &body);
+        assert!(told.text.contains("the field `pool` stands there twice"), "{}", told.text);
+    }
+}

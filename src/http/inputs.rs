@@ -2,6 +2,7 @@
 //! it means.
 
 use super::Service;
+use super::plainly;
 use super::problem::Problem;
 use super::room::Taken;
 use super::said::{self, Said};
@@ -108,10 +109,15 @@ pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice::<Value>(body) {
+    object(body, "body")
+}
+
+/// The fields of an object that stands somewhere.
+pub(super) fn object(text: &[u8], what: &str) -> Result<Map<String, Value>, Problem> {
+    match plainly::value(text) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
-        Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
+        Ok(_) => Err(Problem::unreadable(format!("the {what} is JSON, but no object"))),
+        Err(why) => Err(Problem::unreadable(format!("the {what} can't be read: {why}"))),
     }
 }
 

@@ -199,11 +199,7 @@ impl Lines {
             let detail = format!("the command is larger than {} bytes", self.line_bytes_max);
             return Err(Problem::new("too-large", detail).with("bytes_max", self.line_bytes_max));
         }
-        match serde_json::from_slice(text) {
-            Ok(Value::Object(fields)) => Ok(fields),
-            Ok(_) => Err(Problem::unreadable("the command is JSON, but no object")),
-            Err(error) => Err(Problem::unreadable(format!("the command is no JSON: {error}"))),
-        }
+        inputs::object(text, "command")
     }
 }
 

@@ -24,6 +24,7 @@ mod lanes;
 mod lines;
 mod listener;
 mod parameters;
+mod plainly;
 mod problem;
 mod problem_pages;
 mod rate;

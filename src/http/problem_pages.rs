@@ -30,7 +30,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A parameter has a value that it can't have, is given twice, or is none that this call knows: a mistyped name would be answered as if it had not been asked.",
         "Change what the detail names."),
     page("unreadable-request", 400, "The request can't be read",
-        "The body is no JSON, has the wrong shape, or names a field that this call does not know; or the request has no Host, or says twice what may be said once.",
+        "The body is no JSON, has the wrong shape, names a field twice or one that this call does not know; or the request has no Host, or says twice what may be said once.",
         "Send what the contract at /openapi.json says; the detail names the place."),
     page("unauthorized", 401, "Nobody is known by this token",
         "There is no token, or none that is good for this tenant, or it was revoked, or it has expired.",

@@ -279,6 +279,7 @@ mod tests {
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u\u0041"},"intent":"required"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","mode":null}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","intent":"required"}"#),
+            (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1","user":"u2"},"intent":"required"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","device":"d"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","id":"1"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required"} x"#),
