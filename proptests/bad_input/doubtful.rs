@@ -3,7 +3,7 @@
 
 use super::Untouched;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_trial_and_a_batch_that_are_asked_for_in_other_words_are_refused_and_not_carried_out() {
@@ -49,5 +49,30 @@ fn a_field_that_stands_twice_is_refused_by_its_name() {
     for (media_type, body) in [("application/json", format!("[{line}]")), ("application/x-ndjson", line.clone())] {
         let told = call(Method::POST, "/commands", media_type, &body);
         assert!(told.text.contains("the field `pool` stands there twice"), "{}", told.text);
+    }
+}
+
+#[test]
+fn a_list_is_no_object_and_an_object_is_no_word() {
+    let u = Untouched::new();
+    let t = &u.tenant;
+    let assign = |target: Value, intent: Value| json!({"pool": "declared:office", "target": target, "intent": intent});
+    let ada = json!({"user": "ada@example.org"});
+    let refund = json!({"order": "A", "quantity": 1, "ordered_on": "2026-01-01", "amount": ["EUR", 5]});
+    let item = json!(["office", "offline", "Office", null, 1, "restricted"]);
+    for (answer, place) in [
+        (t.patch("/settings", json!({"brake": [100, 7]})), "brake"),
+        (t.post("/pools/declared:office/refunds", refund), "amount"),
+        (t.post("/assignments", assign(json!(["ada@example.org", null, null, null]), json!("required"))), "target"),
+        (t.post("/assignments", assign(ada, json!({"required": null}))), "intent"),
+        (t.put("/groups/sales", json!({"kind": {"users": null}})), "kind"),
+        (t.post("/inventory", json!({"items": [item]})), "items[0]"),
+        (
+            t.put("/store-accounts/microsoft-store", json!({"account_id": "a", "credentials": ["secret"]})),
+            "credentials",
+        ),
+    ] {
+        let name = if place == "credentials" { "meaningless-request" } else { "unreadable-request" };
+        assert_eq!(u.bad(answer, name)["field"], place);
     }
 }

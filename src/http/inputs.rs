@@ -2,7 +2,7 @@
 //! it means.
 
 use super::Service;
-use super::plainly;
+use super::plainly::{self, Plainly};
 use super::problem::Problem;
 use super::room::Taken;
 use super::said::{self, Said};
@@ -215,7 +215,7 @@ fn media_type_of(kind: &[u8]) -> Option<String> {
 
 /// Fields into the shape that a call reads; an error names the place.
 pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+    serde_path_to_error::deserialize(Plainly(Value::Object(fields))).map_err(|error| {
         let place = error.path().to_string();
         let what = error.into_inner().to_string();
         if place == "." {

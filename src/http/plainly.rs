@@ -1,7 +1,9 @@
-//! JSON from outside, read so that there is one reading of it: no field stands twice. Not here: what the fields mean.
+//! JSON from outside, read so that there is one reading of it: no field stands twice, an object is no list of its fields in their
+//! order, and a word is a text. serde by itself takes all of these. Not here: what the fields mean.
 
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Error, Map, Value};
 use std::fmt;
 
@@ -80,6 +82,71 @@ impl<'de> Deserialize<'de> for Once {
     }
 }
 
+/// A value whose objects are read from objects alone, and whose words from texts alone, however deep they stand.
+pub(super) struct Plainly(pub(super) Value);
+
+impl<'de> IntoDeserializer<'de, Error> for Plainly {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Plainly {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Self))),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Self(value)));
+                visitor.visit_map(MapDeserializer::new(fields))
+            }
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                plain.deserialize_any(visitor)
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.is_array() {
+            return Err(Error::invalid_type(Unexpected::Seq, &visitor));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.is_object() {
+            return Err(Error::invalid_type(Unexpected::Map, &"a word"));
+        }
+        self.0.deserialize_enum(name, words, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +164,43 @@ mod tests {
             assert!(why.contains(&format!("the field {name} stands there twice")), "{text}: {why}");
         }
         assert!(value(b"{").unwrap_err().starts_with("no JSON: "));
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_an_object_is_no_word() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            Red,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Deep(Option<Inner>);
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Inner {
+            kinds: Vec<Kind>,
+            #[serde(default)]
+            deep: Vec<Deep>,
+            #[serde(default)]
+            more: Map<String, Value>,
+        }
+        let read = |value: Value| Inner::deserialize(Plainly(value)).map_err(|error| error.to_string());
+        for good in [
+            json!({"kinds": ["red"], "deep": [{"kinds": []}, null], "more": {"a": [{"b": []}], "c": {"d": 1}}}),
+            json!({"kinds": []}),
+        ] {
+            assert_eq!(read(good.clone()).unwrap(), serde_json::from_value(good).unwrap());
+        }
+        for bad in [
+            json!([["red"], [], {}]),
+            json!({"kinds": [{"red": null}]}),
+            json!({"kinds": [], "deep": [[[]]]}),
+            json!({"kinds": [], "deep": [{"kinds": [], "deep": [[["red"]]]}]}),
+            json!({"kinds": [], "more": []}),
+            json!({"kinds": {}}),
+        ] {
+            let why = read(bad.clone()).unwrap_err();
+            assert!(why.starts_with("invalid type: "), "{bad}: {why}");
+        }
     }
 
     #[test]
