@@ -2,6 +2,7 @@
 //! place of an object; and what can be read in one way alone is.
 
 use super::Untouched;
+use crate::harness::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -75,4 +76,27 @@ fn a_list_is_no_object_and_an_object_is_no_word() {
         let name = if place == "credentials" { "meaningless-request" } else { "unreadable-request" };
         assert_eq!(u.bad(answer, name)["field"], place);
     }
+}
+
+#[test]
+fn a_mark_in_front_of_a_body_is_no_part_of_it() {
+    let t = Tenant::shared();
+    let root = t.service().root();
+    let call = |method: Method, path: &str, media_type: &str, body: &str| {
+        root.call(method, &format!("/v1/tenants/{}{path}", t.name)).body(media_type, body.to_owned()).send()
+    };
+    let json = "application/json";
+    call(Method::PUT, "/users/ada", json, "\u{feff}{\"user_name\":\"ada\"}").created();
+    let line = r#"{"type":"put_user","user":"bob","user_name":"bob"}"#;
+    for (media_type, body) in [
+        ("application/x-ndjson", format!("\u{feff}{line}\n")),
+        (json, format!("\u{feff}[{line}]")),
+        (json, format!("\u{feff}{{\"commands\":[{line}]}}")),
+    ] {
+        let told = call(Method::POST, "/commands", media_type, &body);
+        assert!(told.status == 200 && !told.text.contains("refused"), "{body}: {}", told.text);
+    }
+    // there is one
+    let twice = call(Method::PUT, "/users/ada", json, "\u{feff}\u{feff}{\"user_name\":\"ada\"}");
+    twice.problem("unreadable-request");
 }

@@ -89,7 +89,7 @@ impl Decisions {
     /// made.
     pub(super) fn read(self, caller: &Caller, review: ReviewId) -> Result<(Vec<Row>, Taken), Problem> {
         let rows: Vec<Fields> = match self.form {
-            Form::Json => json(&self.bytes)?,
+            Form::Json => json(inputs::unmarked(&self.bytes))?,
             Form::Csv => sheet::read(&self.bytes)?.into_iter().map(|row| row.map(|row| row.fields())).collect(),
         };
         let leaves_blanks = self.form == Form::Csv;

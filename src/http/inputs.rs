@@ -106,10 +106,16 @@ pub(super) fn said_to_be_json<B: AsRef<[u8]>>(said: &Said<'_>, body: B) -> Resul
 
 /// The fields of a body: it is one object; nothing at all counts as an empty one.
 pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let body = unmarked(body);
     if body.is_empty() {
         return Ok(Map::new());
     }
     object(body, "body")
+}
+
+/// A body without the mark that some editors put in front of UTF-8.
+pub(super) fn unmarked(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// The fields of an object that stands somewhere.

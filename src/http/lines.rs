@@ -115,9 +115,9 @@ impl Lines {
         may: impl Fn(Kind) -> Result<(), Problem>,
     ) -> Result<Read, Problem> {
         let texts: Vec<&[u8]> = match self.form {
-            Form::Array => array(&self.bytes)?,
+            Form::Array => array(inputs::unmarked(&self.bytes))?,
             Form::Ndjson => {
-                let lines = self.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                let lines = inputs::unmarked(&self.bytes).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 lines.filter(|line| !line.is_empty()).take(COMMANDS_MAX + 1).collect()
             }
         };
