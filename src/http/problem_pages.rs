@@ -352,6 +352,14 @@ impl Page {
     }
 }
 
+/// A page loads nothing and stands in no frame; its style is in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// A page as it is sent.
+pub(super) fn sent(page: String) -> Response {
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response()
+}
+
 /// A page with the house's few lines of style.
 pub(super) fn document(title: &str, body: &str) -> String {
     format!(
@@ -372,7 +380,7 @@ pub(super) fn escaped(text: &str) -> String {
     responses((status = 200, body = String, content_type = "text/html"), super::contract::ReadProblems))]
 pub(super) async fn show(super::inputs::Places(name): super::inputs::Places<String>) -> Response {
     match find(&name) {
-        Some(page) => Html(page.html()).into_response(),
+        Some(page) => sent(page.html()),
         None => super::problem::Problem::new("problem-not-found", "no problem has this name").into_response(),
     }
 }
@@ -388,7 +396,7 @@ pub(super) async fn list() -> Response {
         })
         .collect();
     let body = document("Problems", &format!("<h1>Problems</h1><table>{rows}</table>"));
-    ([(header::CACHE_CONTROL, "max-age=3600")], Html(body)).into_response()
+    ([(header::CACHE_CONTROL, "max-age=3600")], sent(body)).into_response()
 }
 
 #[cfg(test)]
