@@ -2,7 +2,9 @@
 //! place of an object; and what can be read in one way alone is.
 
 use super::Untouched;
-use crate::harness::Tenant;
+use crate::harness::{Tenant, encode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -99,4 +101,79 @@ fn a_mark_in_front_of_a_body_is_no_part_of_it() {
     // there is one
     let twice = call(Method::PUT, "/users/ada", json, "\u{feff}\u{feff}{\"user_name\":\"ada\"}");
     twice.problem("unreadable-request");
+}
+
+/// The same cursor with another number in it: at 8 stands the position, at 17 the one that is known.
+fn bent(cursor: &Value, at: usize, number: u64) -> String {
+    let mut bytes = URL_SAFE_NO_PAD.decode(cursor.as_str().expect("a second page")).expect("as it was written");
+    bytes[at..at + 8].copy_from_slice(&number.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A tenant whose lists have more than one item.
+fn with_lists() -> Tenant {
+    let t = Tenant::shared();
+    t.owns("office", 1);
+    t.owns("visio", 1);
+    for name in ["ada", "bob", "eve"] {
+        t.user(name);
+        let target = json!({"user": format!("{name}@example.org")});
+        t.post("/assignments", json!({"pool": "declared:office", "target": target, "intent": "required"}));
+    }
+    t
+}
+
+#[test]
+fn a_cursor_leads_no_further_than_the_history() {
+    let t = with_lists();
+    let head = t.head();
+    for list in ["/users", "/events", "/refusals", "/reports/license-position"] {
+        let now = t.get(&format!("{list}?limit=1")).ok();
+        let position = now["position"].as_u64().expect("a position");
+        t.get(&format!("{list}?cursor={}", bent(&now["next_cursor"], 8, position))).ok();
+        for beyond in [t.head() + 1, u64::MAX - 1, u64::MAX] {
+            let cursor = bent(&now["next_cursor"], 8, beyond);
+            t.get(&format!("{list}?cursor={cursor}")).problem("position-not-reached");
+        }
+    }
+    let known = t.get(&format!("/users?limit=1&as_of={head}&as_known_at={head}")).ok();
+    t.get(&format!("/users?cursor={}", bent(&known["next_cursor"], 17, u64::MAX))).problem("position-not-reached");
+}
+
+#[test]
+fn a_page_goes_on_at_the_moment_of_the_first_and_at_no_other() {
+    let t = with_lists();
+    let then = t.head();
+    let time = encode(t.get(&format!("/events/{then}")).ok()["recorded_at"].as_str().expect("a time"));
+    t.user("zoe");
+    let now = t.head();
+    for list in ["/users", "/events", "/reports/license-position"] {
+        let page = |asked: &str| t.get(&format!("{list}?limit=1&{asked}"));
+        let first = page(&format!("as_of={then}")).ok();
+        let cursor = first["next_cursor"].as_str().expect("a second page");
+        let more = |asked: &str| page(&format!("cursor={cursor}&{asked}"));
+        let second = more("").ok();
+        assert_eq!(second["position"], then, "{list}");
+        for same in [format!("as_of={then}"), format!("as_of={time}")] {
+            assert_eq!(more(&same).ok()["items"], second["items"], "{list} {same}");
+        }
+        for (other, name) in [
+            ("as_of=garbage".to_owned(), "as_of"),
+            (format!("as_of={}", then - 1), "as_of"),
+            (format!("as_of={now}"), "as_of"),
+            ("as_known_at=garbage".to_owned(), "as_known_at"),
+            (format!("as_known_at={then}"), "as_known_at"),
+            (format!("as_of={then}&as_known_at={now}"), "as_known_at"),
+        ] {
+            assert_eq!(more(&other).problem("invalid-query")["parameter"], name, "{list} {other}");
+        }
+    }
+    // what is known of an instant goes on as it was asked for
+    let asked = format!("as_of={now}&as_known_at={then}");
+    let first = t.get(&format!("/users?limit=1&{asked}")).ok();
+    let cursor = first["next_cursor"].as_str().expect("a second page");
+    let second = t.get(&format!("/users?limit=1&cursor={cursor}&{asked}")).ok();
+    assert_eq!(second, t.get(&format!("/users?limit=1&cursor={cursor}")).ok());
+    let other = t.get(&format!("/users?limit=1&cursor={cursor}&as_of={now}&as_known_at={now}"));
+    assert_eq!(other.problem("invalid-query")["parameter"], "as_known_at");
 }

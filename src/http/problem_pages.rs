@@ -72,7 +72,7 @@ pub(crate) const PAGES: &[Page] = &[
         "No pool has this id or key.",
         "GET /pools lists them."),
     page("position-not-reached", 404, "The ledger has not reached this position",
-        "?as_of= or a range names a position or time that is not there yet.",
+        "?as_of=, a range or a cursor names a position or time that is not there yet.",
         "Ask for a position up to the head; every answer names it."),
     page("problem-not-found", 404, "No such problem",
         "No problem has this name.",
