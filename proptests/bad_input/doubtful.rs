@@ -177,3 +177,50 @@ fn a_page_goes_on_at_the_moment_of_the_first_and_at_no_other() {
     let other = t.get(&format!("/users?limit=1&cursor={cursor}&as_of={now}&as_known_at={now}"));
     assert_eq!(other.problem("invalid-query")["parameter"], "as_known_at");
 }
+
+#[test]
+fn blanks_around_a_name_make_no_other_thing() {
+    let t = Tenant::shared();
+    t.owns("other", 3);
+    let complete = t.inventory(true, &[json!({"sku": " other ", "owned": 3})]).ok();
+    assert!(complete["position"].is_u64(), "{complete}");
+    let pools = t.list("/pools");
+    assert_eq!((pools.len(), pools[0]["state"].as_str()), (1, Some("active")), "{pools:?}");
+    for path in ["/pools/%20declared:other", "/pools/declared:%20other%20", "/pools/name:%20declared:other"] {
+        assert_eq!(t.get(path).ok()["id"], pools[0]["id"], "{path}");
+    }
+    let twice = [json!({"sku": "new", "owned": 1}), json!({"sku": "new\u{a0}", "owned": 1})];
+    t.inventory(false, &twice).problem("inventory-repeats-key");
+
+    t.refund("other", json!({"order": "A-1"})).created();
+    t.refund("other", json!({"order": "A-1 "})).problem("order-already-refunded");
+
+    let device = t.device("D1");
+    assert_eq!(t.device(" D1 "), device);
+    let facts = json!({"platform": "windows", "join": "entra", "enrolled": true, "os_build": 19_045, "serial": "D1 "});
+    t.put("/devices/name:%20D1", facts).unchanged();
+    for path in ["/devices/D1%20".to_owned(), "/devices/name:%20D1".to_owned(), format!("/devices/%20{device}")] {
+        assert_eq!(t.get(&path).ok()["id"], device.as_str(), "{path}");
+    }
+    t.get("/devices/d1").problem("device-not-found");
+    assert_eq!(t.list("/devices").len(), 1);
+
+    t.group("sales", "users", &[]);
+    t.put("/groups/%20sales%20", json!({"kind": "users"})).ok();
+    assert_eq!(t.list("/groups").len(), 1);
+
+    let head = t.head();
+    for path in [
+        "/users/%20",
+        "/devices/name:%20",
+        "/groups/name:",
+        "/pools/%20/seats/user:%20",
+        "/pools/declared:other/seats/user:%20",
+    ] {
+        t.get(path).problem("meaningless-request");
+    }
+    t.get("/pools/declared:%20").problem("pool-not-found");
+    t.refund("other", json!({"order": " "})).problem("unreadable-request");
+    t.put("/groups/name:%20", json!({"kind": "users"})).problem("meaningless-request");
+    assert_eq!(t.head(), head);
+}
