@@ -3,6 +3,7 @@
 
 mod access;
 mod conditions;
+mod doubtful;
 mod evidence;
 mod streams;
 

@@ -485,3 +485,18 @@ fn the_digest_is_of_the_history_and_nothing_else() {
     service.start_again();
     assert_eq!(t.get("/digest").ok(), now);
 }
+
+#[test]
+fn pages_load_nothing_and_stand_in_no_frame() {
+    let root = Service::shared().root().without_token();
+    for path in ["/docs", "/problems", "/problems/not-found"] {
+        let page = root.get(path);
+        assert!(page.status == 200 && page.text.starts_with("<!doctype html>"), "{path}");
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        assert_eq!(page.header("content-security-policy"), Some(policy), "{path}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{path}");
+        for word in ["<script", "src=", "style=\"", "<link", "<img"] {
+            assert!(!page.text.contains(word), "{path}: the policy forbids {word}");
+        }
+    }
+}

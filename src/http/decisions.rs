@@ -89,7 +89,7 @@ impl Decisions {
     /// made.
     pub(super) fn read(self, caller: &Caller, review: ReviewId) -> Result<(Vec<Row>, Taken), Problem> {
         let rows: Vec<Fields> = match self.form {
-            Form::Json => json(&self.bytes)?,
+            Form::Json => json(inputs::unmarked(&self.bytes))?,
             Form::Csv => sheet::read(&self.bytes)?.into_iter().map(|row| row.map(|row| row.fields())).collect(),
         };
         let leaves_blanks = self.form == Form::Csv;
@@ -137,10 +137,5 @@ fn json(bytes: &[u8]) -> Result<Vec<Fields>, Problem> {
         let detail = format!("a call has at most {COMMANDS_MAX} decisions; a CSV may have {}", sheet::ROWS_MAX);
         return Err(Problem::new("too-large", detail).with("rows_max", COMMANDS_MAX));
     }
-    let row = |text: &serde_json::value::RawValue| match serde_json::from_str(text.get()) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Problem::unreadable("the decision is JSON, but no object")),
-        Err(error) => Err(Problem::unreadable(format!("the decision is no JSON: {error}"))),
-    };
-    Ok(texts.into_iter().map(row).collect())
+    Ok(texts.into_iter().map(|text| inputs::object(text.get().as_bytes(), "decision")).collect())
 }

@@ -2,10 +2,9 @@
 //! from elsewhere, so that it can be read on a machine that reaches nothing.
 
 use super::Service;
-use super::problem_pages::{document, escaped};
+use super::problem_pages::{document, escaped, sent};
 use axum::Router;
 use axum::http::header;
-use axum::response::Html;
 use axum::routing::get;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ pub(super) fn router(contract: &utoipa::openapi::OpenApi) -> Router<Arc<Service>
             "/docs",
             get(move || {
                 let page = page.to_string();
-                async move { Html(page) }
+                async move { sent(page) }
             }),
         )
 }

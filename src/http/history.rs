@@ -196,7 +196,7 @@ impl Reading {
         filter: String,
         read: impl FnOnce(&Self, LogPlace) -> Result<(Page<T>, Map<String, Value>), Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let place = Place::of(&self, page, &filter)?;
+        let place = Place::of(&self, page, &filter).await?;
         let blocking = move || {
             let (asked, after) = match place.cursor() {
                 Some((moment, after)) => (Some(moment), Some(after.to_owned())),

@@ -2,6 +2,7 @@
 //! it means.
 
 use super::Service;
+use super::plainly::{self, Plainly};
 use super::problem::Problem;
 use super::room::Taken;
 use super::said::{self, Said};
@@ -105,13 +106,24 @@ pub(super) fn said_to_be_json<B: AsRef<[u8]>>(said: &Said<'_>, body: B) -> Resul
 
 /// The fields of a body: it is one object; nothing at all counts as an empty one.
 pub(super) fn fields(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let body = unmarked(body);
     if body.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice::<Value>(body) {
+    object(body, "body")
+}
+
+/// A body without the mark that some editors put in front of UTF-8.
+pub(super) fn unmarked(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// The fields of an object that stands somewhere.
+pub(super) fn object(text: &[u8], what: &str) -> Result<Map<String, Value>, Problem> {
+    match plainly::value(text) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Problem::unreadable("the body is JSON, but no object")),
-        Err(error) => Err(Problem::unreadable(format!("the body is no JSON: {error}"))),
+        Ok(_) => Err(Problem::unreadable(format!("the {what} is JSON, but no object"))),
+        Err(why) => Err(Problem::unreadable(format!("the {what} can't be read: {why}"))),
     }
 }
 
@@ -209,7 +221,7 @@ fn media_type_of(kind: &[u8]) -> Option<String> {
 
 /// Fields into the shape that a call reads; an error names the place.
 pub(super) fn shaped<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+    serde_path_to_error::deserialize(Plainly(Value::Object(fields))).map_err(|error| {
         let place = error.path().to_string();
         let what = error.into_inner().to_string();
         if place == "." {

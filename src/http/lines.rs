@@ -115,9 +115,9 @@ impl Lines {
         may: impl Fn(Kind) -> Result<(), Problem>,
     ) -> Result<Read, Problem> {
         let texts: Vec<&[u8]> = match self.form {
-            Form::Array => array(&self.bytes)?,
+            Form::Array => array(inputs::unmarked(&self.bytes))?,
             Form::Ndjson => {
-                let lines = self.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                let lines = inputs::unmarked(&self.bytes).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 lines.filter(|line| !line.is_empty()).take(COMMANDS_MAX + 1).collect()
             }
         };
@@ -199,11 +199,7 @@ impl Lines {
             let detail = format!("the command is larger than {} bytes", self.line_bytes_max);
             return Err(Problem::new("too-large", detail).with("bytes_max", self.line_bytes_max));
         }
-        match serde_json::from_slice(text) {
-            Ok(Value::Object(fields)) => Ok(fields),
-            Ok(_) => Err(Problem::unreadable("the command is JSON, but no object")),
-            Err(error) => Err(Problem::unreadable(format!("the command is no JSON: {error}"))),
-        }
+        inputs::object(text, "command")
     }
 }
 

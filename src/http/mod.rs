@@ -26,6 +26,7 @@ mod lines;
 mod listener;
 mod parameters;
 mod places;
+mod plainly;
 mod problem;
 mod problem_pages;
 mod rate;

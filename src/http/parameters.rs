@@ -1,5 +1,6 @@
-//! Which query parameters each read knows, from the contract itself. Another name is refused, and so is one that is given twice: a
-//! mistyped `as_of` would get today's figures for an answer about the past. Not here: what a parameter means.
+//! Which query parameters each call knows, from the contract itself. Another name is refused, and so is one that is given twice: a
+//! mistyped `as_of` would get today's figures for an answer about the past, a mistyped `atomic` would do half of what is to be done
+//! whole. Not here: what a parameter means.
 
 use super::problem::Problem;
 use axum::extract::{MatchedPath, Query};
@@ -7,10 +8,10 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
-/// A client that reads lists may send these everywhere: what is no list is one page, and nobody takes it for something else.
+/// A client that reads lists may send these with every read: what is no list is one page, and nobody takes it for something else.
 const OF_LISTS: [&str; 2] = ["limit", "cursor"];
 
 /// By method and path, as the contract writes them.
@@ -20,12 +21,16 @@ impl Parameters {
     pub(super) fn of(contract: &OpenApi) -> Self {
         let mut known = BTreeMap::new();
         for (path, item) in &contract.paths.paths {
-            if let Some(read) = &item.get {
-                known.insert(key(&Method::GET, path), names_of(read));
-            }
-            // a read in the clothes of a command
-            if let Some(names) = item.post.as_ref().map(names_of).filter(|names| names.iter().any(|it| it == "as_of")) {
-                known.insert(key(&Method::POST, path), names);
+            let PathItem { get, put, post, delete, patch, .. } = item;
+            let calls = [
+                (Method::GET, get),
+                (Method::PUT, put),
+                (Method::POST, post),
+                (Method::DELETE, delete),
+                (Method::PATCH, patch),
+            ];
+            for (method, operation) in calls {
+                known.extend(operation.as_ref().map(|operation| (key(&method, path), names_of(operation))));
             }
         }
         Self(known)
@@ -34,10 +39,12 @@ impl Parameters {
     fn check(&self, method: &Method, path: &str, given: &[(String, String)]) -> Result<(), Problem> {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let Some(known) = self.0.get(&key(method, path)) else { return Ok(()) };
+        let may_be_of_lists = *method == Method::GET;
         let mut seen = BTreeSet::new();
         for (name, _) in given {
             let refused = |why: String| Problem::new("invalid-query", why).with("parameter", name.as_str());
-            if !known.contains(name) && !OF_LISTS.contains(&name.as_str()) {
+            let is_known = known.contains(name) || (may_be_of_lists && OF_LISTS.contains(&name.as_str()));
+            if !is_known {
                 let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
                 return Err(refused(format!("{name}: the call is not asked with it; it takes {takes}")));
             }
@@ -82,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_read_knows_what_the_contract_says_and_a_command_is_not_looked_at() {
+    fn a_call_knows_what_the_contract_says_and_nothing_else() {
         let parameters = Parameters::of(&crate::http::openapi());
         let told = |method: &Method, path: &str, given: &[&str]| {
             let given: Vec<_> = given.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect();
@@ -101,6 +108,18 @@ mod tests {
         assert_eq!(twice, "limit: it is given more than once");
         assert!(told(&Method::POST, "/pools/{pool}/deficit/plan", &["asof"]).is_some());
         assert!(told(&Method::GET, "/events/stream", &["order"]).is_some(), "events come as they happen");
-        assert_eq!(told(&Method::POST, "/assignments", &["x", "x"]), None);
+        assert_eq!(told(&Method::POST, "/commands", &["atomic"]), None);
+        let why = told(&Method::POST, "/commands", &["Atomic"]).unwrap();
+        assert_eq!(why, "Atomic: the call is not asked with it; it takes atomic");
+        for (method, path, name) in [
+            (Method::POST, "/inventory", "dry_run"),
+            (Method::POST, "/assignments", "limit"),
+            (Method::PUT, "/users/{user}", "x"),
+            (Method::PATCH, "/settings", "x"),
+            (Method::DELETE, "/groups/{group}", "cursor"),
+        ] {
+            let why = told(&method, path, &[name]).unwrap();
+            assert_eq!(why, format!("{name}: the call is not asked with it; it takes no parameters"), "{path}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A parameter has a value that it can't have, is given twice, or is none that this call knows: a mistyped name would be answered as if it had not been asked.",
         "Change what the detail names."),
     page("unreadable-request", 400, "The request can't be read",
-        "The body is no JSON, has the wrong shape, or names a field that this call does not know; or the request has no Host, or says twice what may be said once.",
+        "The body is no JSON, has the wrong shape, names a field twice or one that this call does not know; or the request has no Host, or says twice what may be said once.",
         "Send what the contract at /openapi.json says; the detail names the place."),
     page("unauthorized", 401, "Nobody is known by this token",
         "There is no token, or none that is good for this tenant, or it was revoked, or it has expired.",
@@ -72,7 +72,7 @@ pub(crate) const PAGES: &[Page] = &[
         "No pool has this id or key.",
         "GET /pools lists them."),
     page("position-not-reached", 404, "The ledger has not reached this position",
-        "?as_of= or a range names a position or time that is not there yet.",
+        "?as_of=, a range or a cursor names a position or time that is not there yet.",
         "Ask for a position up to the head; every answer names it."),
     page("problem-not-found", 404, "No such problem",
         "No problem has this name.",
@@ -352,6 +352,14 @@ impl Page {
     }
 }
 
+/// A page loads nothing and stands in no frame; its style is in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// A page as it is sent.
+pub(super) fn sent(page: String) -> Response {
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response()
+}
+
 /// A page with the house's few lines of style.
 pub(super) fn document(title: &str, body: &str) -> String {
     format!(
@@ -372,7 +380,7 @@ pub(super) fn escaped(text: &str) -> String {
     responses((status = 200, body = String, content_type = "text/html"), super::contract::ReadProblems))]
 pub(super) async fn show(super::inputs::Places(name): super::inputs::Places<String>) -> Response {
     match find(&name) {
-        Some(page) => Html(page.html()).into_response(),
+        Some(page) => sent(page.html()),
         None => super::problem::Problem::new("problem-not-found", "no problem has this name").into_response(),
     }
 }
@@ -388,7 +396,7 @@ pub(super) async fn list() -> Response {
         })
         .collect();
     let body = document("Problems", &format!("<h1>Problems</h1><table>{rows}</table>"));
-    ([(header::CACHE_CONTROL, "max-age=3600")], Html(body)).into_response()
+    ([(header::CACHE_CONTROL, "max-age=3600")], sent(body)).into_response()
 }
 
 #[cfg(test)]

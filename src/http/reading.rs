@@ -1,24 +1,24 @@
 //! The way of a read through HTTP: what is shown, at which position, and how a list is paged. Not here: what a thing looks
 //! like.
 
+mod place;
+
 use super::Service;
 use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
 use crate::audit::as_of::At;
-use crate::audit::hindsight::{Known, Moment};
+use crate::audit::hindsight::Moment;
 use crate::audit::part::Wanted;
 use crate::domain::time::Time;
 use crate::projection::View;
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use place::Cursor;
+pub(super) use place::Place;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
@@ -65,14 +65,6 @@ pub(super) struct Listed<T> {
     #[schema(required)]
     pub(super) next_cursor: Option<String>,
     pub(super) position: u64,
-}
-
-#[derive(Serialize)]
-struct Beside<T> {
-    #[serde(flatten)]
-    list: Listed<T>,
-    #[serde(flatten)]
-    beside: Map<String, Value>,
 }
 
 /// Items of a page, and after which key the next one goes on.
@@ -280,7 +272,7 @@ impl Reading {
         filter: &str,
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<T>, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let place = Place::of(&self, page, filter)?;
+        let place = Place::of(&self, page, filter).await?;
         let (Page { items, next }, moment) = self.page(&place, look).await?;
         place.listed(items, next, moment)
     }
@@ -293,7 +285,7 @@ impl Reading {
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<I>, Problem> + Send + 'static,
         show: impl Fn(&Caller, I) -> Result<T, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let place = Place::of(&self, page, filter)?;
+        let place = Place::of(&self, page, filter).await?;
         let (Page { items, next }, moment) = self.page(&place, look).await?;
         let caller = self.caller;
         let shown = move || items.into_iter().map(|item| show(&caller, item)).collect::<Result<Vec<T>, Problem>>();
@@ -333,75 +325,6 @@ impl Reading {
     }
 }
 
-/// Which page of which list is asked for.
-pub(super) struct Place {
-    path: String,
-    filter: String,
-    list: String,
-    limit: usize,
-    cursor: Option<Cursor>,
-}
-
-impl Place {
-    pub(super) fn of(reading: &Reading, page: PageQuery, filter: &str) -> Result<Self, Problem> {
-        Self::at(&reading.path, page, filter)
-    }
-
-    pub(super) fn at(path: &str, page: PageQuery, filter: &str) -> Result<Self, Problem> {
-        let limit = page.limit.unwrap_or(LIMIT_DEFAULT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Problem::new("invalid-query", format!("limit is from 1 to {LIMIT_MAX}")));
-        }
-        let list = format!("{path}\0{filter}");
-        let cursor = page.cursor.as_deref().map(|text| Cursor::read(text, &list)).transpose()?;
-        Ok(Self { path: path.to_owned(), filter: filter.to_owned(), list, limit, cursor })
-    }
-
-    pub(super) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// The moment of the first page, and the key behind which this one begins.
-    pub(super) fn cursor(&self) -> Option<(Moment, &str)> {
-        self.cursor.as_ref().map(|cursor| (cursor.moment, cursor.after.as_str()))
-    }
-
-    pub(super) fn listed<T: Serialize>(
-        &self,
-        items: Vec<T>,
-        next: Option<String>,
-        moment: Moment,
-    ) -> Result<Response, Problem> {
-        self.listed_beside(items, next, moment, Map::new())
-    }
-
-    /// The same with more fields in the body.
-    pub(super) fn listed_beside<T: Serialize>(
-        &self,
-        items: Vec<T>,
-        next: Option<String>,
-        moment: Moment,
-        beside: Map<String, Value>,
-    ) -> Result<Response, Problem> {
-        let (next_cursor, headers) = self.onward(next, moment);
-        let position = moment.position;
-        let mut response = shown(position, &Beside { list: Listed { items, next_cursor, position }, beside })?;
-        response.headers_mut().extend(headers);
-        Ok(response)
-    }
-
-    /// The cursor of the next page, where there is one, and the headers that tell of it.
-    pub(super) fn onward(&self, next: Option<String>, moment: Moment) -> (Option<String>, HeaderMap) {
-        let Self { path, filter, limit, .. } = self;
-        let cursor = next.map(|after| Cursor { moment, after }.write(&self.list));
-        let and = if filter.is_empty() { "" } else { "&" };
-        let link = cursor.as_deref().and_then(|cursor| {
-            format!("<{path}?{filter}{and}limit={limit}&cursor={cursor}>; rel=\"next\"").parse().ok()
-        });
-        (cursor, link.map(|link| (header::LINK, link)).into_iter().collect())
-    }
-}
-
 /// Looks at what is so now; what is wrong is said with the position.
 pub(super) fn seen<R>(view: &View, look: impl FnOnce(&View) -> Result<R, Problem>) -> Result<(R, u64), Problem> {
     let position = view.state.next_position.saturating_sub(1);
@@ -426,55 +349,4 @@ pub(super) fn shown(position: u64, body: &impl Serialize) -> Result<Response, Pr
     }
     let headers = [("seatledger-position", position.to_string()), ("content-type", "application/json".to_owned())];
     Ok((headers, body.to_string()).into_response())
-}
-
-/// Where a list goes on. Opaque outside; inside: which list, at which moment, behind which key.
-pub(super) struct Cursor {
-    pub(super) moment: Moment,
-    pub(super) after: String,
-}
-
-impl Cursor {
-    pub(super) fn write(&self, list: &str) -> String {
-        let mut bytes = mark(list).to_vec();
-        bytes.extend_from_slice(&self.moment.position.to_be_bytes());
-        bytes.push(u8::from(self.moment.known.is_some()));
-        if let Some(Known { position, before }) = self.moment.known {
-            bytes.extend_from_slice(&position.to_be_bytes());
-            bytes.extend_from_slice(&before.0.to_be_bytes());
-        }
-        bytes.extend_from_slice(self.after.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    pub(super) fn read(text: &str, list: &str) -> Result<Self, Problem> {
-        let wrong = || Problem::new("invalid-cursor", "the cursor is not one that this list gave");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-        let (found, rest) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        if *found != mark(list) {
-            return Err(wrong());
-        }
-        let (position, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
-        let position = u64::from_be_bytes(*position);
-        let (known, after) = match rest.split_first().ok_or_else(wrong)? {
-            (0, after) => (None, after),
-            (1, rest) => {
-                let (known, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
-                let (before, after) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
-                let (known, before) = (u64::from_be_bytes(*known), Time(i64::from_be_bytes(*before)));
-                if known < position {
-                    return Err(wrong());
-                }
-                (Some(Known { position: known, before }), after)
-            }
-            _ => return Err(wrong()),
-        };
-        let after = String::from_utf8(after.to_vec()).map_err(|_| wrong())?;
-        Ok(Self { moment: Moment { position, known }, after })
-    }
-}
-
-fn mark(list: &str) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(list.as_bytes()).into();
-    [a, b, c, d, e, f, g, h]
 }

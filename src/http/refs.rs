@@ -13,29 +13,47 @@ use crate::projection::View;
 
 /// Longer references name nothing.
 pub(super) const REF_BYTES_MAX: usize = 1024;
+/// In front of a name that could be taken for an id.
+const FORCED: &str = "name:";
 
-fn bounded(field: &str, text: &str) -> Result<(), Problem> {
-    match text.len() {
-        0 => Err(Problem::meaningless(format!("{field} is empty")).with("field", field)),
-        1..=REF_BYTES_MAX => Ok(()),
-        _ => Err(Problem::meaningless(format!("{field} is longer than {REF_BYTES_MAX} bytes")).with("field", field)),
+/// What a reference says: blanks around it, and behind `name:`, are no part of it.
+fn bounded<'t>(field: &str, text: &'t str) -> Result<&'t str, Problem> {
+    let text = text.trim();
+    let wrong = |what: String| Err(Problem::meaningless(format!("{field} is {what}")).with("field", field));
+    if text.is_empty() || text == FORCED {
+        return wrong("empty".to_owned());
+    }
+    if text.len() <= REF_BYTES_MAX { Ok(text) } else { wrong(format!("longer than {REF_BYTES_MAX} bytes")) }
+}
+
+/// The name that a reference forces.
+fn forced(text: &str) -> Option<&str> {
+    text.strip_prefix(FORCED).map(str::trim_start)
+}
+
+/// What is no key is the key of no pool.
+fn key(text: &str) -> Option<PoolKey> {
+    match text.strip_prefix("declared:").map(str::trim_start) {
+        Some("") => None,
+        Some(sku) => Some(PoolKey::Declared { sku: sku.to_owned() }),
+        None => text.parse().ok(),
     }
 }
 
 impl Caller {
     pub(super) fn user(&self, text: &str) -> Result<UserRef, Problem> {
-        bounded("user", text)?;
+        let text = bounded("user", text)?;
         Ok(self.service.ledger.user_ref(self.tenant, text))
     }
 
     pub(super) fn device(&self, text: &str) -> Result<DeviceRef, Problem> {
-        bounded("device", text)?;
+        let text = bounded("device", text)?;
         Ok(self.service.ledger.device_ref(self.tenant, text))
     }
 
     /// `user:<ref>` or `device:<ref>`; the ledger's own ids need no prefix.
     pub(super) fn holder(&self, text: &str) -> Result<HolderRef, Problem> {
-        bounded("holder", text)?;
+        let text = bounded("holder", text)?;
         if let Some(user) = text.strip_prefix("user:") {
             return self.user(user).map(HolderRef::User);
         }
@@ -94,19 +112,18 @@ impl Caller {
 }
 
 pub(super) fn group(text: &str) -> Result<GroupRef, Problem> {
-    bounded("group", text)?;
-    Ok(match (text.strip_prefix("name:"), text.parse()) {
+    let text = bounded("group", text)?;
+    Ok(match (forced(text), text.parse()) {
         (None, Ok(id)) => GroupRef::Id(id),
         (forced, _) => GroupRef::Name(forced.unwrap_or(text).to_owned()),
     })
 }
 
 pub(super) fn pool(text: &str) -> Result<PoolRef, Problem> {
-    bounded("pool", text)?;
-    Ok(match (text.strip_prefix("name:"), text.parse()) {
+    let text = bounded("pool", text)?;
+    Ok(match (forced(text), text.parse()) {
         (None, Ok(id)) => PoolRef::Id(id),
-        // what is no key is the key of no pool
-        (forced, _) => forced.unwrap_or(text).parse::<PoolKey>().map_or(PoolRef::Id(PoolId(u32::MAX)), PoolRef::Key),
+        (forced, _) => key(forced.unwrap_or(text)).map_or(PoolRef::Id(PoolId(u32::MAX)), PoolRef::Key),
     })
 }
 

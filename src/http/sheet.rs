@@ -2,6 +2,7 @@
 //! spreadsheet would take for a formula is text in it, and comes back as it was. Not here: what becomes of a decision.
 
 use super::bodies::reviews::ReviewSeatBody;
+use super::inputs::unmarked;
 use super::problem::Problem;
 use crate::audit::reports::csv_record;
 use serde::Serialize;
@@ -91,7 +92,7 @@ pub(super) struct SheetRow {
 /// Reads a file back: as it was written, or with `pool`, `holder`, `decision` and `comment` alone, in any order, parted by
 /// commas, semicolons or tabs. What is wrong with a row is that row's; what is wrong with the columns is the file's.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Result<SheetRow, Problem>>, Problem> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = unmarked(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(bytes)).from_reader(bytes);
     let broken = |error: csv::Error| Problem::unreadable(format!("the body is no CSV: {error}"));
     let places = Places::of(reader.byte_headers().map_err(broken)?)?;

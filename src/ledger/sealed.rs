@@ -16,13 +16,14 @@ impl Ledger {
         }
     }
 
-    /// `device_7` is the ledger's id, anything else a serial number or device id; `name:` in front forces a name.
+    /// `device_7` is the ledger's id, anything else a serial number or device id; `name:` in front forces a name. Blanks around
+    /// it are no part of it.
     #[must_use]
     pub fn device_ref(&self, tenant: TenantId, text: &str) -> DeviceRef {
         match (text.strip_prefix("name:"), text.parse::<DeviceId>()) {
             (None, Ok(id)) => DeviceRef::Id(id),
             (forced, _) => {
-                let name = forced.unwrap_or(text);
+                let name = forced.unwrap_or(text).trim();
                 let blind = |kind| self.0.vault.blind(tenant.0, kind, name);
                 DeviceRef::Name { serial: blind(AliasKind::Serial), device_id: blind(AliasKind::DeviceId) }
             }

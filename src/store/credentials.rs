@@ -73,13 +73,16 @@ impl Credentials {
             Provider::AppleBusiness => r#"{"content_tokens": ["..."]}"#,
             Provider::Declared => return Err("a declared inventory needs no credentials".into()),
         };
+        // serde reads a list as the fields of an object in their order
+        let is_object = json.trim_ascii_start().starts_with(b"{");
         let parsed = match provider {
             Provider::MicrosoftStore => serde_json::from_slice(json).map(Self::Microsoft).ok(),
             Provider::AppleBusiness => serde_json::from_slice(json).map(Self::Apple).ok(),
             Provider::Declared => None,
         };
-        let credentials =
-            parsed.ok_or_else(|| format!("credentials of {} are written as {wanted}", provider.name()))?;
+        let credentials = parsed
+            .filter(|_| is_object)
+            .ok_or_else(|| format!("credentials of {} are written as {wanted}", provider.name()))?;
         let secrets = credentials.secrets();
         if secrets.is_empty() || secrets.len() > TOKENS_MAX {
             return Err(format!("between 1 and {TOKENS_MAX} content tokens are given"));

@@ -116,7 +116,7 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
 }
 
 fn receipt(line: Line, taken: Option<&Taken>, before: &BTreeMap<String, String>) -> Receipt {
-    let key = format!("declared:{}", line.sku);
+    let key = format!("declared:{}", line.sku.trim());
     let (outcome, why) = match (line.item, taken) {
         (Err(why), _) => ("refused", Some(why)),
         (Ok(_), None) => ("not sent", Some("another row was refused".to_owned())),

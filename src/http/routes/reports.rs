@@ -150,7 +150,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let format = format(query.format.as_deref(), headers)?;
     check_names(report, given, format)?;
-    let place = Place::of(&reading, page, &filter_of(raw))?;
+    let place = Place::of(&reading, page, &filter_of(raw)).await?;
     let look_up = move || {
         let looked_up = LookedUp::of(&reading, report, &query, place.cursor())?;
         Ok::<_, Problem>((reading, place, looked_up))

@@ -140,7 +140,7 @@ pub(in crate::http) async fn review_seats(
     let id = review_id(&to);
     reading.knows_positions_alone("the seats of a review are those at the position where it was opened")?;
     let is_csv = is_csv(query.format.as_deref(), &headers)?;
-    let place = Place::of(&reading, page, "")?;
+    let place = Place::of(&reading, page, "").await?;
     let begun_at = place.cursor().map(|(moment, _)| moment.position);
     let (reading, traced) = {
         let look = move || traced(&reading, id, begun_at).map(|traced| (reading, traced));

@@ -350,7 +350,7 @@ fn put_device(caller: &Caller, mut fields: Map<String, Value>) -> Result<Ask, Pr
     if names.serial.is_none() && names.device_id.is_none() {
         // a device is known by something: by the name that the path calls it
         match path.strip_prefix("name:") {
-            Some(name) => names.device_id = Some(name.to_owned()),
+            Some(name) => names.device_id = Some(name.trim_start().to_owned()),
             None if path.parse::<crate::domain::ids::DeviceId>().is_err() => names.device_id = Some(path.clone()),
             None => return Err(Problem::meaningless("a device has a serial or a device_id")),
         }

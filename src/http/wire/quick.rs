@@ -106,8 +106,7 @@ impl Wire {
             ask: Ask::Intake(Intake::Command(command(caller, kind, fields)?)),
             occurred_at: fields.occurred_at.map(|at| at.parse().ok()).map_or(Some(None), |at| at.map(Some))?,
             reason: match fields.reason {
-                Some(reason) if Word::takes(reason) => Some(reason.to_owned()),
-                Some(_) => return None,
+                Some(reason) => Some(Word::of(reason)?.to_owned()),
                 None => None,
             },
             content_hash: if is_repeatable { hash_of(kind, fields) } else { 0 },
@@ -116,15 +115,11 @@ impl Wire {
     }
 }
 
-fn reference(text: &str) -> Option<&str> {
-    Reference::takes(text).then_some(text)
-}
-
 fn command(caller: &Caller, kind: Kind, fields: &Fields<'_>) -> Option<Command> {
     if !may_be(kind) {
         return None;
     }
-    let pool = refs::pool(reference(fields.pool?)?).ok()?;
+    let pool = refs::pool(Reference::of(fields.pool?)?).ok()?;
     if kind == Kind::Assign {
         let is_of_an_install =
             fields.device.is_some() || fields.user.is_some() || fields.all_users.is_some() || fields.report.is_some();
@@ -134,9 +129,9 @@ fn command(caller: &Caller, kind: Kind, fields: &Fields<'_>) -> Option<Command> 
     }
     let is_of_an_assignment =
         fields.target.is_some() || fields.intent.is_some() || fields.mode.is_some() || fields.licensing.is_some();
-    let device = caller.device(reference(fields.device.filter(|_| !is_of_an_assignment)?)?).ok()?;
+    let device = caller.device(Reference::of(fields.device.filter(|_| !is_of_an_assignment)?)?).ok()?;
     let user = match (fields.user, fields.all_users.unwrap_or(false)) {
-        (Some(user), false) => Some(caller.user(reference(user)?).ok()?),
+        (Some(user), false) => Some(caller.user(Reference::of(user)?).ok()?),
         (None, true) => None,
         (Some(_), true) | (None, false) => return None,
     };
@@ -151,17 +146,17 @@ fn command(caller: &Caller, kind: Kind, fields: &Fields<'_>) -> Option<Command> 
 fn target(caller: &Caller, target: &Target<'_>) -> Option<TargetRef> {
     match target {
         Target { user: Some(user), device: None, group: None, exclude: None } => {
-            Some(TargetRef::User(caller.user(reference(user)?).ok()?))
+            Some(TargetRef::User(caller.user(Reference::of(user)?).ok()?))
         }
         Target { user: None, device: Some(device), group: None, exclude: None } => {
-            Some(TargetRef::Device(caller.device(reference(device)?).ok()?))
+            Some(TargetRef::Device(caller.device(Reference::of(device)?).ok()?))
         }
         Target { user: None, device: None, group: Some(group), exclude } => {
             let exclude = match exclude {
-                Some(exclude) => Some(refs::group(reference(exclude)?).ok()?),
+                Some(exclude) => Some(refs::group(Reference::of(exclude)?).ok()?),
                 None => None,
             };
-            Some(TargetRef::Group { group: refs::group(reference(group)?).ok()?, exclude })
+            Some(TargetRef::Group { group: refs::group(Reference::of(group)?).ok()?, exclude })
         }
         Target { .. } => None,
     }
@@ -202,6 +197,10 @@ mod tests {
             "name:user_3",
             "device_2",
             "declared:app",
+            " declared: app ",
+            "\u{a0}u1 ",
+            "name: u1",
+            " device_2",
             "pool_1",
             "required",
             "uninstall",
@@ -275,10 +274,18 @@ mod tests {
         ] {
             assert!(both(&caller, kind, text).is_some(), "{text}");
         }
+        let assigned = |pool: &str, user: &str, reason: &str| {
+            let text = json!({"pool": pool, "target": {"user": user}, "intent": "required", "reason": reason});
+            let wire = Wire::of_bytes(&caller, Kind::Assign, text.to_string().as_bytes(), false).unwrap();
+            both(&caller, Kind::Assign, &text.to_string());
+            format!("{:?} {:?}", wire.ask, wire.reason)
+        };
+        assert_eq!(assigned(" declared: app1\u{2003}", " u1 ", "new "), assigned("declared:app1", "u1", "new"));
         for (kind, text) in [
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u\u0041"},"intent":"required"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","mode":null}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","intent":"required"}"#),
+            (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1","user":"u2"},"intent":"required"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","device":"d"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required","id":"1"}"#),
             (Kind::Assign, r#"{"pool":"pool_1","target":{"user":"u1"},"intent":"required"} x"#),

@@ -1,5 +1,5 @@
 //! Text and counts from outside, bounded by their types: what is too long, empty or full of control characters never
-//! becomes a value.
+//! becomes a value. Blanks around a text are no part of it, so that nothing has two names that look alike.
 
 use crate::domain::facts::Owned;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -80,7 +80,8 @@ impl<'de> Deserialize<'de> for Comment {
 fn checked(text: String, chars_max: usize) -> Result<String, String> {
     match fault(&text, chars_max) {
         Some(fault) => Err(fault),
-        None => Ok(text),
+        None if text.trim().len() == text.len() => Ok(text),
+        None => Ok(text.trim().to_owned()),
     }
 }
 
@@ -101,16 +102,16 @@ fn fault(text: &str, chars_max: usize) -> Option<String> {
 }
 
 impl Reference {
-    /// Whether a text would be read as one.
-    pub(crate) fn takes(text: &str) -> bool {
-        fault(text, 512).is_none()
+    /// What a text is as one, if it is.
+    pub(crate) fn of(text: &str) -> Option<&str> {
+        fault(text, 512).is_none().then(|| text.trim())
     }
 }
 
 impl Word {
-    /// Whether a text would be read as one.
-    pub(crate) fn takes(text: &str) -> bool {
-        fault(text, 512).is_none()
+    /// What a text is as one, if it is.
+    pub(crate) fn of(text: &str) -> Option<&str> {
+        fault(text, 512).is_none().then(|| text.trim())
     }
 }
 
@@ -151,12 +152,29 @@ mod tests {
     fn a_text_is_bounded_and_speaks() {
         let name = |text: &str| serde_json::from_value::<Name>(text.into()).map(|name| name.0);
         assert_eq!(name("Ada Lovelace").unwrap(), "Ada Lovelace");
+        assert_eq!(name(" Ada  Lovelace\u{a0}").unwrap(), "Ada  Lovelace");
+        let label = |text: &str| serde_json::from_value::<Label>(text.into()).unwrap().text();
+        assert_eq!((label(" suite "), label("  ")), (Some("suite".to_owned()), None));
         for bad in ["", "  ", "a\0b", "a\nb", &"x".repeat(257)] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
-        for text in ["u1", "", " ", "a b", "ä\u{85}", "a\nb", &"x".repeat(512), &"x".repeat(513), &"ä".repeat(512)] {
-            assert_eq!(Reference::takes(text), serde_json::from_value::<Reference>(text.into()).is_ok(), "{text:?}");
-            assert_eq!(Word::takes(text), serde_json::from_value::<Word>(text.into()).is_ok(), "{text:?}");
+        for text in [
+            "u1",
+            "",
+            " ",
+            "a b",
+            "ä\u{85}",
+            "a\nb",
+            " u1 ",
+            "\u{2003}ä",
+            &"x".repeat(512),
+            &"x".repeat(513),
+            &"ä".repeat(512),
+        ] {
+            let reference = serde_json::from_value::<Reference>(text.into()).ok().map(|read| read.0);
+            assert_eq!(Reference::of(text), reference.as_deref(), "{text:?}");
+            let word = serde_json::from_value::<Word>(text.into()).ok().map(|read| read.0);
+            assert_eq!(Word::of(text), word.as_deref(), "{text:?}");
         }
     }
 
