@@ -469,3 +469,14 @@ fn the_digest_is_of_the_history_and_nothing_else() {
     service.start_again();
     assert_eq!(t.get("/digest").ok(), now);
 }
+
+/// As many systems write what has no end.
+#[test]
+fn the_last_day_that_there_is_ends_an_entitlement_as_any_other() {
+    let t = Tenant::shared();
+    t.inventory(true, &[json!({"sku": "office", "owned": 5, "ends_on": "9999-12-31"}), json!({"sku": "mail"})]).ok();
+    assert_eq!(t.pool("office")["ends_on"], "9999-12-31");
+    assert_eq!(t.figures("office"), "owned 5: free 5");
+    let beyond = t.inventory(true, &[json!({"sku": "office", "owned": 5, "ends_on": "10000-01-01"})]);
+    assert_eq!(beyond.status, 400);
+}
