@@ -29,7 +29,7 @@ use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
-use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber, log_id_in};
+use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber, log_id_in, refuse_half_restored};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, Vault, reveal};
 use evidence::{Evidence, HeadsError};
@@ -119,7 +119,9 @@ impl Ledger {
         // whoever has not got the folder makes nothing in it, least of all keys
         let lock = FolderLock::take(&dir).map_err(StartError::Log)?;
         // keys are made before a log is. New ones beside an old log open nothing, and would be taken for the right ones
-        if log_id_in(&dir).map_err(StartError::Log)?.is_some() && !dir.join(KEYS_FILE).exists() {
+        if log_id_in(&dir).map_err(StartError::Log)?.is_none() {
+            refuse_half_restored(&dir).map_err(StartError::Log)?;
+        } else if !dir.join(KEYS_FILE).exists() {
             let what = "it is missing, and the folder holds a log".into();
             return Err(VaultError::Damaged { path: dir.join(KEYS_FILE), what }.into());
         }

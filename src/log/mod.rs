@@ -78,7 +78,7 @@ pub use recovery::{OpenReport, TornEnd};
 pub use replay::{
     Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
 };
-pub use restored::RestoredMark;
+pub use restored::{RESTORING, RestoredMark, refuse_half_restored};
 pub use scrub::{Scrubbed, Scrubber};
 pub use stopped::say_last_words_by;
 pub use trees::Tree;
