@@ -90,6 +90,10 @@ pub struct Health {
     /// Since the start; more than none means that sled is damaged.
     pub reads_from_journal: u64,
     pub scrubbed: Scrubbed,
+    /// The thread that signs heads panicked.
+    pub is_signing_fallen: bool,
+    /// The thread that walks the whole log now and then did.
+    pub is_scrub_fallen: bool,
 }
 
 /// Cheap to clone; all clones are one ledger.
@@ -433,6 +437,8 @@ impl Ledger {
             receipts: gauges.receipts.load(Ordering::Relaxed),
             reads_from_journal: self.0.writer.reader().reads_from_journal(),
             scrubbed: self.0.writer.reader().scrubbed(),
+            is_signing_fallen: self.0.evidence.is_signing_fallen(),
+            is_scrub_fallen: self.0.scrubber.lock().as_ref().is_some_and(Scrubber::is_fallen),
         }
     }
 
