@@ -446,11 +446,13 @@ impl Ledger {
     pub async fn stop(&self) {
         let begun = monotonic();
         let scrubber = self.0.scrubber.lock().take();
-        let _ended = tokio::task::spawn_blocking(move || scrubber.map(Scrubber::close)).await;
+        if let Some(scrubber) = scrubber {
+            aside(move || scrubber.close()).await;
+        }
         if let Some(done) = self.ask_to_stop().await {
             let _gone = done.await;
             let ledger = self.clone();
-            let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.close()).await;
+            aside(move || ledger.0.evidence.close()).await;
         }
         tracing::info!(
             elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -468,6 +470,20 @@ impl Ledger {
                 Err(_) => return None,
             }
         }
+    }
+}
+
+/// Does what blocks on a thread of its own: those of the runtime may all be taken, and a stop does not wait for one.
+async fn aside(work: impl FnOnce() + Send + 'static) {
+    let (reply, done) = oneshot::channel();
+    let run = move || {
+        work();
+        let _gone = reply.send(());
+    };
+    match std::thread::Builder::new().name("closing".into()).spawn(run) {
+        // one that panicked has ended, too
+        Ok(_) => drop(done.await),
+        Err(error) => tracing::warn!(%error, "no thread to close a part of the log; the next start finds it as it is"),
     }
 }
 

@@ -24,6 +24,7 @@ mod lanes;
 mod lines;
 mod listener;
 mod parameters;
+mod past;
 mod problem;
 mod problem_pages;
 mod rate;
@@ -94,6 +95,8 @@ pub struct Service {
     /// Places for event streams, and for exports and backups.
     streams: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    /// And for what looks back.
+    past: past::Past,
     /// For bodies of many commands.
     bulk_room: room::Room,
     /// Ends what would go on for ever, as an event stream.
@@ -124,6 +127,7 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(files::STREAMS_MAX)),
             exports: Arc::new(Semaphore::new(files::EXPORTS_MAX)),
+            past: past::Past::new(),
             bulk_room: room::Room::new(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })
