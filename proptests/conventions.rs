@@ -500,3 +500,14 @@ fn pages_load_nothing_and_stand_in_no_frame() {
         }
     }
 }
+
+/// As many systems write what has no end.
+#[test]
+fn the_last_day_that_there_is_ends_an_entitlement_as_any_other() {
+    let t = Tenant::shared();
+    t.inventory(true, &[json!({"sku": "office", "owned": 5, "ends_on": "9999-12-31"}), json!({"sku": "mail"})]).ok();
+    assert_eq!(t.pool("office")["ends_on"], "9999-12-31");
+    assert_eq!(t.figures("office"), "owned 5: free 5");
+    let beyond = t.inventory(true, &[json!({"sku": "office", "owned": 5, "ends_on": "10000-01-01"})]);
+    assert_eq!(beyond.status, 400);
+}

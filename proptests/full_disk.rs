@@ -5,6 +5,9 @@
 
 use reqwest::Method;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::{Options, Service, verify};
@@ -125,6 +128,85 @@ fn while_the_disk_is_low_people_depart_and_nothing_else_is_taken() {
     wait_until_ready(&service, true);
     t.user("eve");
     assert_eq!(t.figures("office"), "owned 2: reserved 1, free 1");
+    service.stop();
+    let (is_whole, words) = verify(&service.data());
+    assert!(is_whole, "{words}");
+}
+
+fn free_bytes(service: &Service) -> u64 {
+    let metrics = service.root().get("/metrics").text;
+    let mut figures = metrics.lines().filter_map(|line| line.strip_prefix("seatledger_disk_free_bytes ")?.parse().ok());
+    figures.next().expect("the figure is there")
+}
+
+fn sizes(folder: &Path) -> BTreeMap<String, u64> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    entries
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.metadata().expect("a size").len()))
+        .collect()
+}
+
+/// What lies below the floor is the journal's: a cache does not take it.
+#[test]
+fn a_snapshot_for_which_there_is_no_room_above_the_floor_is_not_written() {
+    let Some(disk) = PowerDisk::mounted() else { return };
+    let floor: u64 = 8 << 20;
+    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", floor.to_string())];
+    let options = Options { environment, data: Some(disk.data()), ..Options::default() };
+    let mut service = Service::start_with(options);
+    let t = service.tenant();
+    let users = |n: u32| json!({"type": "put_user", "user": format!("user{n}"), "user_name": format!("user{n}")});
+    t.post("/commands", json!((0..3000).map(users).collect::<Vec<_>>())).ok();
+    service.stop();
+    let folder = service.data().join("snapshots");
+    let before = sizes(&folder);
+    assert_eq!(before.len(), 1, "{before:?}");
+    let bytes = *before.values().next().expect("one");
+
+    service.start_again();
+    t.user("eve");
+    disk.limit(disk.used_bytes() + floor + bytes / 2);
+    for tries in 0.. {
+        if free_bytes(&service) < floor + bytes {
+            break;
+        }
+        assert!(tries < 600, "it did not notice the disk");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    service.stop();
+    service.log_with("no room for a snapshot");
+    assert_eq!(sizes(&folder), before);
+    // what is missing of it is folded
+    service.start_again();
+    assert_eq!(t.list("/users").len(), 3001);
+    disk.limit(u64::MAX);
+    wait_until_ready(&service, true);
+    service.stop();
+    assert!(sizes(&folder).keys().all(|name| name.ends_with(".snapshot")));
+}
+
+#[test]
+fn the_half_of_a_snapshot_that_fills_the_disk_does_not_keep_it_from_opening() {
+    let Some(disk) = PowerDisk::mounted() else { return };
+    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", "0".to_owned())];
+    let mut service = Service::start_with(Options { environment, data: Some(disk.data()), ..Options::default() });
+    let t = service.tenant();
+    t.user("ada");
+    service.kill();
+    let folder = service.data().join("snapshots");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    disk.limit(disk.used_bytes() + (16 << 20));
+    let half = folder.join("00000000000000000099.new");
+    let mut file = std::fs::File::create(&half).expect("a file");
+    let mut written = 0;
+    while file.write_all(&[7; 4096]).is_ok() {
+        written += 4096;
+    }
+    assert!(written > 8 << 20, "{written}");
+    drop(file);
+    service.start_again();
+    assert!(!half.exists());
+    t.user("bob");
     service.stop();
     let (is_whole, words) = verify(&service.data());
     assert!(is_whole, "{words}");

@@ -255,3 +255,35 @@ fn strangers_who_say_nothing_leave_the_log_its_file_descriptors() {
     drop(strangers);
     service.stop();
 }
+
+/// Whoever asks about the past and hangs up leaves a few folds behind, and no wait for its turn on a thread each.
+#[test]
+fn reads_of_the_past_that_nobody_waits_for_stop_nobody_else() {
+    let mut service = Service::start();
+    let (t, other) = (service.tenant(), service.tenant());
+    let user = |n: u64| json!({"type": "put_user", "user": format!("user{n}"), "user_name": format!("user{n}")});
+    for thousands in 0..5 {
+        let lines: Vec<_> = (thousands * 4000..(thousands + 1) * 4000).map(user).collect();
+        t.post("/commands", json!(lines)).ok();
+    }
+    let head = t.head();
+    let (url, root) = (service.root().url(""), ROOT_TOKEN);
+    let place = t.url("/digest").strip_prefix(&url).expect("below the service").to_owned();
+    for n in 0..1500 {
+        // from anywhere: no state at hand is near
+        let position = head / 2 + n * 7919 % (head / 2);
+        let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");
+        let asked = format!("GET {place}?as_of={position} HTTP/1.1\r\nhost: s\r\nauthorization: Bearer {root}\r\n\r\n");
+        stream.write_all(asked.as_bytes()).expect("the call is taken");
+    }
+    let patience = Duration::from_secs(10);
+    for n in 0..5 {
+        let users = other.call(Method::GET, "/users").within(patience).send().ok();
+        assert_eq!(users["items"].as_array().map(Vec::len), Some(n));
+        let bulk = other.call(Method::POST, "/commands").json(&json!([user(n as u64)]));
+        assert_eq!(bulk.within(patience).send().ok()["results"][0]["status"], "done");
+    }
+    t.call(Method::GET, "/users").within(patience).send().ok();
+    // and those that are still waiting do not hold up its end
+    service.stop();
+}

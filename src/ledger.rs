@@ -29,7 +29,7 @@ use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
 use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
-use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber, log_id_in};
+use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber, log_id_in, refuse_half_restored};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, Vault, reveal};
 use evidence::{Evidence, HeadsError};
@@ -90,6 +90,10 @@ pub struct Health {
     /// Since the start; more than none means that sled is damaged.
     pub reads_from_journal: u64,
     pub scrubbed: Scrubbed,
+    /// The thread that signs heads panicked.
+    pub is_signing_fallen: bool,
+    /// The thread that walks the whole log now and then did.
+    pub is_scrub_fallen: bool,
 }
 
 /// Cheap to clone; all clones are one ledger.
@@ -119,7 +123,9 @@ impl Ledger {
         // whoever has not got the folder makes nothing in it, least of all keys
         let lock = FolderLock::take(&dir).map_err(StartError::Log)?;
         // keys are made before a log is. New ones beside an old log open nothing, and would be taken for the right ones
-        if log_id_in(&dir).map_err(StartError::Log)?.is_some() && !dir.join(KEYS_FILE).exists() {
+        if log_id_in(&dir).map_err(StartError::Log)?.is_none() {
+            refuse_half_restored(&dir).map_err(StartError::Log)?;
+        } else if !dir.join(KEYS_FILE).exists() {
             let what = "it is missing, and the folder holds a log".into();
             return Err(VaultError::Damaged { path: dir.join(KEYS_FILE), what }.into());
         }
@@ -431,6 +437,8 @@ impl Ledger {
             receipts: gauges.receipts.load(Ordering::Relaxed),
             reads_from_journal: self.0.writer.reader().reads_from_journal(),
             scrubbed: self.0.writer.reader().scrubbed(),
+            is_signing_fallen: self.0.evidence.is_signing_fallen(),
+            is_scrub_fallen: self.0.scrubber.lock().as_ref().is_some_and(Scrubber::is_fallen),
         }
     }
 
@@ -438,11 +446,13 @@ impl Ledger {
     pub async fn stop(&self) {
         let begun = monotonic();
         let scrubber = self.0.scrubber.lock().take();
-        let _ended = tokio::task::spawn_blocking(move || scrubber.map(Scrubber::close)).await;
+        if let Some(scrubber) = scrubber {
+            aside(move || scrubber.close()).await;
+        }
         if let Some(done) = self.ask_to_stop().await {
             let _gone = done.await;
             let ledger = self.clone();
-            let _signed = tokio::task::spawn_blocking(move || ledger.0.evidence.close()).await;
+            aside(move || ledger.0.evidence.close()).await;
         }
         tracing::info!(
             elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -460,6 +470,20 @@ impl Ledger {
                 Err(_) => return None,
             }
         }
+    }
+}
+
+/// Does what blocks on a thread of its own: those of the runtime may all be taken, and a stop does not wait for one.
+async fn aside(work: impl FnOnce() + Send + 'static) {
+    let (reply, done) = oneshot::channel();
+    let run = move || {
+        work();
+        let _gone = reply.send(());
+    };
+    match std::thread::Builder::new().name("closing".into()).spawn(run) {
+        // one that panicked has ended, too
+        Ok(_) => drop(done.await),
+        Err(error) => tracing::warn!(%error, "no thread to close a part of the log; the next start finds it as it is"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The ledger through one power cut after the other: each data folder lives through ten, at any change of the disk, also
 //! while it is made or opened. After each, everything acknowledged is there. Not here: the disk, the process.
 
+use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -136,4 +138,21 @@ pub(crate) fn last_boot(disk: &PowerDisk, known: &mut Known, label: &str) {
     assert!(walked.is_whole(), "{label}: {walked:?}");
     let keys = Vault::verify(&disk.data(), &MasterKeySource::DataFolder);
     assert!(keys.as_ref().is_ok_and(|keys| keys.torn_bytes == 0), "{label}: {keys:?}");
+}
+
+/// Who has read it once uses it from then on.
+#[test]
+fn the_root_token_that_a_first_start_wrote_is_there_after_a_cut() {
+    let Some(mut disk) = PowerDisk::mounted() else { return };
+    let path = disk.data().join("root.token");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
+    program.env_clear().arg("serve").arg("--data").arg(disk.data()).args(["--listen", "127.0.0.1:0"]);
+    let mut child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program runs");
+    let mut line = String::new();
+    let told = BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line);
+    let token = std::fs::read_to_string(&path);
+    child.kill().and_then(|()| child.wait()).expect("a child of ours");
+    assert!(told.is_ok() && line.starts_with("listening on "), "{line}");
+    disk.cut(0, 7);
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), token.expect("it was there"));
 }

@@ -49,6 +49,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Failure, Finished};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -224,10 +225,17 @@ fn dispatch(command: Command) -> Result<Finished, Failure> {
     }
 }
 
+/// So long threads of the runtime are waited for when all is done.
+const ENDING_MAX: Duration = Duration::from_secs(2);
+
 /// Runs what talks to a service until it is through.
 fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::File(format!("no runtime can be made: {error}")))?.block_on(work)
+    let runtime = runtime.map_err(|error| Failure::File(format!("no runtime can be made: {error}")))?;
+    let ended = runtime.block_on(work);
+    // whoever looks something up that nobody waits for any more does not hold up the end
+    runtime.shutdown_timeout(ENDING_MAX);
+    ended
 }
 
 #[cfg(test)]

@@ -367,12 +367,14 @@ fn root_token(config: &Config) -> Result<String, Failure> {
     Ok(token)
 }
 
+/// Writes a file of the data folder, whole or not at all, so that it is still there after a cut of power.
 fn write_aside(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&aside, path)
+    std::fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 /// Where the service can be reached, for commands on the same machine; gone once it stops.

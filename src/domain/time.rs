@@ -60,6 +60,9 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// Where days are counted from.
+const EPOCH: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
+
 /// A calendar day in UTC, as days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);
@@ -80,8 +83,10 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.start().to_string();
-        f.write_str(text.split('T').next().unwrap_or(&text))
+        match EPOCH.checked_add(jiff::SignedDuration::from_hours(24 * i64::from(self.0))) {
+            Ok(date) => write!(f, "{date}"),
+            Err(_) => write!(f, "{} days since 1970", self.0),
+        }
     }
 }
 
@@ -89,8 +94,9 @@ impl std::str::FromStr for Day {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let date: jiff::civil::Date = text.parse().map_err(|e| format!("{text:?} is not a date: {e}"))?;
-        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|e| format!("{text:?} is out of range: {e}"))?;
-        Ok(Time(zoned.timestamp().as_microsecond()).day())
+        // counted as a date: its instants would have to leave room for every time zone, and the last day has none
+        let days = date.duration_since(EPOCH).as_hours() / 24;
+        i32::try_from(days).map(Self).map_err(|e| format!("{text:?} is out of range: {e}"))
     }
 }
 
@@ -107,5 +113,38 @@ impl<'de> Deserialize<'de> for Day {
         } else {
             i32::deserialize(d).map(Self)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_read_and_written_up_to_the_last_one() {
+        for (text, days) in [
+            ("1969-12-31", -1),
+            ("1970-01-01", 0),
+            ("2000-02-29", 11_016),
+            ("9999-12-30", 2_932_895),
+            ("9999-12-31", 2_932_896),
+            ("-009999-01-01", -4_371_587),
+        ] {
+            let day: Day = text.parse().unwrap();
+            assert_eq!((day, day.to_string().as_str()), (Day(days), text));
+            assert_eq!((day.start().day(), day.end().day()), (day, Day(days + 1)));
+        }
+        assert!("10000-01-01".parse::<Day>().is_err() && "2027-02-29".parse::<Day>().is_err());
+        assert_eq!(Day(i32::MAX).to_string(), "2147483647 days since 1970");
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_day_saturates() {
+        let end = Day(2_932_896).end();
+        assert_eq!(end.plus_days(1), Time(end.0 + DAY_MICROS));
+        assert_eq!(
+            (Time(i64::MAX - 1).plus_days(u32::MAX), Day(i32::MAX).end().plus_days(u32::MAX) > end),
+            (Time(i64::MAX), true)
+        );
     }
 }

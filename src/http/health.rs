@@ -67,6 +67,14 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
             health.scrubbed.damages
         ));
     }
+    if health.is_signing_fallen {
+        reasons.push("the thread that signs heads panicked: none is signed by itself until the next start".to_owned());
+    }
+    if health.is_scrub_fallen {
+        reasons.push(
+            "the thread that walks the whole log panicked: damage is not looked for until the next start".to_owned(),
+        );
+    }
     if let Some(jump) = health.jump {
         reasons.push(format!(
             "the clock jumped from {} to {}: timers are stopped until POST /v1/clock/confirm",
@@ -279,4 +287,25 @@ fn pools(service: &Service, text: &mut String) -> std::fmt::Result {
     }
     writeln!(text, "# HELP seatledger_conservation_broken Pools whose figures contradict their seats: 0, always.")?;
     writeln!(text, "# TYPE seatledger_conservation_broken gauge\nseatledger_conservation_broken {broken}")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::fixture;
+    use axum::extract::State;
+    use axum::http::StatusCode;
+
+    #[tokio::test]
+    async fn a_thread_that_panicked_is_a_reason_and_commands_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = fixture::service(dir.path(), 2000);
+        for is_fallen in [false, true] {
+            let answer = super::readyz(State(service.clone())).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            assert_eq!(text.contains("the thread that signs heads panicked"), is_fallen, "{text}");
+            service.ledger.let_signing_fall();
+        }
+    }
 }

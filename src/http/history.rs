@@ -197,6 +197,7 @@ impl Reading {
         read: impl FnOnce(&Self, LogPlace) -> Result<(Page<T>, Map<String, Value>), Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, &filter).await?;
+        let (caller, looks_back) = (self.caller.clone(), self.looks_back(&place));
         let blocking = move || {
             let (asked, after) = match place.cursor() {
                 Some((moment, after)) => (Some(moment), Some(after.to_owned())),
@@ -208,6 +209,9 @@ impl Reading {
             let (page, beside) = read(&self, place_in_log)?;
             place.listed_beside(page.items, page.next, moment, beside)
         };
+        if looks_back {
+            return caller.look_back(blocking).await;
+        }
         tokio::task::spawn_blocking(blocking).await.map_err(|error| Problem::internal(&error))?
     }
 }

@@ -25,6 +25,7 @@ mod lanes;
 mod lines;
 mod listener;
 mod parameters;
+mod past;
 mod places;
 mod plainly;
 mod problem;
@@ -96,6 +97,8 @@ pub struct Service {
     /// Places for event streams, and for exports and backups.
     streams: Arc<places::Places>,
     exports: Arc<places::Places>,
+    /// And for what looks back.
+    past: past::Past,
     /// For bodies of many commands.
     bulk_room: room::Room,
     /// Ends what would go on for ever, as an event stream.
@@ -126,6 +129,7 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             streams: places::Places::new(places::STREAMS),
             exports: places::Places::new(places::EXPORTS),
+            past: past::Past::new(),
             bulk_room: room::Room::new(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })

@@ -104,6 +104,8 @@ pub(super) struct Reading {
     query_text: Option<String>,
     /// What of the past it looks at.
     wanted: Wanted,
+    /// It walks much of the log, also where it looks at now.
+    is_long: bool,
 }
 
 impl FromRequestParts<Arc<Service>> for Reading {
@@ -115,7 +117,7 @@ impl FromRequestParts<Arc<Service>> for Reading {
             caller.reach(position).await?;
         }
         let (path, query_text) = (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
-        Ok(Self { caller, query, path, query_text, wanted: Wanted::default() })
+        Ok(Self { caller, query, path, query_text, wanted: Wanted::default(), is_long: false })
     }
 }
 
@@ -174,6 +176,16 @@ impl Reading {
     /// Says what of the past the question looks at, so that nothing else is made.
     pub(super) fn wanting(self, wanted: Wanted) -> Self {
         Self { wanted, ..self }
+    }
+
+    /// Says that much of the log is walked whatever point is asked for.
+    pub(super) fn walking(self) -> Self {
+        Self { is_long: true, ..self }
+    }
+
+    /// Whether a page of a list that is made from the log needs a place among those who look back.
+    pub(super) fn looks_back(&self, place: &Place) -> bool {
+        self.is_long || self.is_past() || place.cursor().is_some()
     }
 
     /// The position or time that the caller asks for: what is known up to a point is, by itself, asked for of that point.
@@ -245,7 +257,7 @@ impl Reading {
             let moment = moment.map_or_else(|| this.moment(), Ok)?;
             Ok((moment, this.caller.view_of(moment, &wanted)?))
         };
-        tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
+        self.caller.look_back(read).await
     }
 
     /// Where another thing of this kind is, asked for in the same way.

@@ -6,7 +6,9 @@ use super::backup::{ABOUT, About, FORMAT, Hashing, SUMS};
 use super::verify::{Verification, check_keys, verify};
 use crate::domain::state::Token;
 use crate::domain::time::Time;
-use crate::log::{Damage, OpenError, Progress, RestoredMark, check_version, is_in_backups, start_new_origin};
+use crate::log::{
+    Damage, OpenError, Progress, RESTORING, RestoredMark, check_version, is_in_backups, start_new_origin,
+};
 use crate::vault::{KEYS_FILE, MASTER_KEY_FILE, MasterKeySource, VaultError};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -15,10 +17,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// The folder in which the files stand until all of them are checked.
-const ASIDE: &str = "restoring";
 /// What may stand in a folder that is called empty: our lock, what a cut restore left, and what a file system makes.
-const NOTHING: &[&str] = &["LOCK", ASIDE, "lost+found"];
+const NOTHING: &[&str] = &["LOCK", RESTORING, "lost+found"];
 /// `backup.json` and the sums are read into memory: a sum takes about a hundred bytes a segment.
 const SMALL_BYTES_MAX: u64 = 16 << 20;
 
@@ -129,7 +129,7 @@ pub fn restore_with(
     progress: &dyn Progress,
 ) -> Result<Restored, RestoreError> {
     let mut place = Place::take(dir)?;
-    let aside = dir.join(ASIDE);
+    let aside = dir.join(RESTORING);
     std::fs::create_dir_all(aside.join("journal")).map_err(RestoreError::io(format!("making {}", aside.display())))?;
     // one after the other: a log may have more segments than a process may have files open
     let copy = |name: &str, content: &mut dyn Read| {
@@ -243,7 +243,7 @@ impl Place {
         let io = || RestoreError::io(format!("making {}", dir.display()));
         std::fs::create_dir_all(dir).map_err(io())?;
         // between a restore's first rename and its last one
-        let is_half = dir.join(ASIDE).is_dir() && !dir.join("READY").exists();
+        let is_half = dir.join(RESTORING).is_dir() && !dir.join("READY").exists();
         for entry in std::fs::read_dir(dir).map_err(io())? {
             let name = entry.map_err(io())?.file_name();
             let is_ours = is_half && name.to_str().is_some_and(is_of_a_log);

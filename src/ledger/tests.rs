@@ -18,7 +18,7 @@ pub(super) fn open(dir: &std::path::Path) -> Ledger {
     try_open(dir).unwrap()
 }
 
-fn try_open(dir: &std::path::Path) -> Result<Ledger, OpenLedgerError> {
+pub(super) fn try_open(dir: &std::path::Path) -> Result<Ledger, OpenLedgerError> {
     let log = LogOptions { disk_floor_bytes: 0, ..LogOptions::new(dir) };
     let clock = Clock::manual(Time(1_790_000_000_000_000));
     Ledger::open(

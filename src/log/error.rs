@@ -34,6 +34,13 @@ pub enum OpenError {
     )]
     NoAnchor { file: String, what: String },
 
+    /// Nothing of the backup is served yet, so nothing is lost.
+    #[error(
+        "a restore into {dir} did not end: it left {found}, and the folder is not ready. Nothing was changed. Run `seatledger \
+         restore` again, into this folder or an empty one"
+    )]
+    HalfRestored { dir: String, found: String },
+
     /// Whoever restores a backup instead loses what was acknowledged since.
     #[error(
         "{file} was written by another version of seatledger ({version}; this one reads {reads}). Nothing is damaged, and \

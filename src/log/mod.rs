@@ -10,6 +10,7 @@
 //! bytes. **Absent on purpose:** what a record says (`record.rs` alone knows), any clock, any retry after a failed write.
 
 mod anchor;
+mod aside;
 mod backup;
 mod bytes;
 mod checkpoint;
@@ -78,7 +79,7 @@ pub use recovery::{OpenReport, TornEnd};
 pub use replay::{
     Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
 };
-pub use restored::RestoredMark;
+pub use restored::{RESTORING, RestoredMark, refuse_half_restored};
 pub use scrub::{Scrubbed, Scrubber};
 pub use stopped::say_last_words_by;
 pub use trees::Tree;

@@ -1,9 +1,10 @@
 //! Panics that are expected, because something is asked about bytes that may be damaged: caught, kept off the screen, and
-//! turned into a sentence. Not here: what follows from one.
+//! turned into a sentence. And threads that nobody waits for: that one ended by a panic is told. Not here: what follows from it.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
@@ -41,4 +42,54 @@ fn silence_expected() {
             }
         }));
     });
+}
+
+/// Whether a thread ended by a panic. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Fallen(Arc<AtomicBool>);
+
+/// Held by the thread while it works.
+pub struct Standing {
+    thread: &'static str,
+    fallen: Fallen,
+}
+
+impl Fallen {
+    /// For a thread, by what it does.
+    #[must_use]
+    pub fn standing(&self, thread: &'static str) -> Standing {
+        Standing { thread, fallen: self.clone() }
+    }
+
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fallen.0.store(true, Ordering::Relaxed);
+            tracing::error!("the thread that {} panicked; it is gone until the next start", self.thread);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_told_of_and_one_that_ends_is_not() {
+        for panics in [false, true] {
+            let fallen = Fallen::default();
+            let standing = fallen.standing("does something");
+            let ended = std::thread::spawn(move || {
+                let _standing = standing;
+                assert!(!panics, "as a test wants it");
+            });
+            assert_eq!((ended.join().is_err(), fallen.is_so()), (panics, panics));
+        }
+    }
 }

@@ -325,6 +325,11 @@ impl LogReader {
         self.shared.free_bytes()
     }
 
+    /// So much may be written before the disk is low, as of the last look.
+    pub fn bytes_above_floor(&self) -> u64 {
+        self.shared.bytes_above_floor()
+    }
+
     pub fn is_disk_low(&self) -> bool {
         self.room() != Room::Ample
     }

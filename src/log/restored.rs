@@ -1,6 +1,7 @@
 //! The file `restored.json`: a restore leaves it, and the next start records what it says in the first event of every
-//! tenant, then removes it. Not here: the event.
+//! tenant, then removes it. And what a restore leaves that did not end. Not here: the event.
 
+use super::error::OpenError;
 use super::medium::{FileMedium, Medium, TOP, read_file, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::io;
 use std::path::Path;
 
 const NAME: &str = "restored.json";
+/// The folder in which a restore has its files until all of them are checked.
+pub const RESTORING: &str = "restoring";
 
 /// A log that goes on from a copy of another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,5 +45,16 @@ impl RestoredMark {
         let medium = FileMedium::new(dir);
         medium.remove(NAME)?;
         medium.sync_folder(TOP)
+    }
+}
+
+/// That no restore left a folder half made. One that is not ready would be made anew beside what was restored, and be empty.
+///
+/// # Errors
+/// When one did.
+pub fn refuse_half_restored(dir: &Path) -> Result<(), OpenError> {
+    match [RESTORING, NAME].iter().find(|name| dir.join(name).exists()) {
+        Some(found) => Err(OpenError::HalfRestored { dir: dir.display().to_string(), found: (*found).to_owned() }),
+        None => Ok(()),
     }
 }

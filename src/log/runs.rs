@@ -8,6 +8,7 @@
 //! ```
 //! Numbers are big-endian. Runs are caches: one that is missing or not what was written costs a fold of the log.
 
+use super::aside::{Aside, HALF};
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -58,6 +59,10 @@ impl RunFile {
 
     pub(super) fn damaged(&self, what: &str) -> io::Error {
         damaged(&self.path, what)
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.blocks as u64 + 1) * BLOCK_BYTES as u64
     }
 
     fn remove(&self) -> io::Result<()> {
@@ -116,6 +121,7 @@ pub(super) struct RunWriter {
     folder: PathBuf,
     magic: [u8; 8],
     path: PathBuf,
+    aside: Aside,
     out: BufWriter<File>,
     first_group: u64,
     last_group: u64,
@@ -125,11 +131,11 @@ pub(super) struct RunWriter {
 impl RunWriter {
     pub(super) fn create(folder: &Path, magic: &[u8; 8], first_group: u64, last_group: u64) -> io::Result<Self> {
         let path = folder.join(format!("{first_group:020}-{last_group:020}.run"));
-        let aside = path.with_extension("new");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(aside)?;
+        let aside = Aside::of(&path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(aside.path())?;
         let mut out = BufWriter::with_capacity(1 << 16, file);
         out.write_all(&[0; BLOCK_BYTES])?;
-        Ok(Self { folder: folder.to_owned(), magic: *magic, path, out, first_group, last_group, blocks: 0 })
+        Ok(Self { folder: folder.to_owned(), magic: *magic, path, aside, out, first_group, last_group, blocks: 0 })
     }
 
     /// Writes what the buffer holds as a block, and empties it.
@@ -144,7 +150,7 @@ impl RunWriter {
     }
 
     pub(super) fn finish(self, entries: u64, tail: &[u8]) -> io::Result<RunFile> {
-        let Self { folder, magic, path, mut out, first_group, last_group, blocks } = self;
+        let Self { folder, magic, path, aside, mut out, first_group, last_group, blocks } = self;
         out.write_all(tail)?;
         out.write_all(&crc32fast::hash(tail).to_be_bytes())?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -156,7 +162,7 @@ impl RunWriter {
         head.extend_from_slice(&crc);
         file.write_all_at(&head, 0)?;
         file.sync_all()?;
-        std::fs::rename(path.with_extension("new"), &path)?;
+        aside.rename(&path)?;
         File::open(folder)?.sync_all()?;
         Ok(RunFile { path, file, first_group, last_group, entries, blocks })
     }
@@ -184,7 +190,7 @@ fn open_all<R: Run>(folder: &Path) -> io::Result<Option<Vec<R>>> {
         let path = found?.path();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("run") => paths.push(path),
-            Some("new") => std::fs::remove_file(&path)?,
+            Some(HALF) => std::fs::remove_file(&path)?,
             Some("damaged") => return Ok(None),
             Some(_) | None => {}
         }
@@ -241,6 +247,14 @@ pub(super) fn grown<R: Run>(folder: &Path, runs: &[Arc<R>], fresh: R) -> Vec<Arc
         }
     }
     runs
+}
+
+/// About how much of the disk is written when a run of so many bytes comes behind these: with it, the neighbours that become one.
+pub(super) fn bytes_to_write<R: Run>(runs: &[Arc<R>], fresh: u64) -> u64 {
+    let sizes: Vec<u64> = runs.iter().map(|run| run.file().bytes()).chain([fresh]).collect();
+    let is_merged = sizes.len() > RUNS_MAX;
+    let merged = sizes.windows(2).map(|pair| pair.iter().sum::<u64>()).min().filter(|_| is_merged);
+    fresh + merged.unwrap_or(0)
 }
 
 /// All entries of two runs in their order; errors come as soon as they stand first.

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::NoProgress;
 use super::bytes::wide;
 use super::error::Damage;
+use super::panics::Fallen;
 use super::reader::LogReader;
 use super::walk::WalkReport;
 use crate::clock::monotonic;
@@ -37,6 +38,7 @@ pub struct Scrubbed {
 pub struct Scrubber {
     stop: Sender<()>,
     thread: JoinHandle<()>,
+    fallen: Fallen,
 }
 
 impl Scrubber {
@@ -49,8 +51,10 @@ impl Scrubber {
             return Ok(None);
         }
         let (stop, stopped) = bounded(1);
-        let reader = reader.clone();
+        let (reader, fallen) = (reader.clone(), Fallen::default());
+        let standing = fallen.standing("walks the whole log");
         let run = move || {
+            let _standing = standing;
             let mut wait = every.min(FIRST_AFTER);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                 scrub(&reader, &stopped);
@@ -58,7 +62,13 @@ impl Scrubber {
             }
         };
         let thread = Builder::new().name("log-scrub".into()).spawn(run)?;
-        Ok(Some(Scrubber { stop, thread }))
+        Ok(Some(Scrubber { stop, thread, fallen }))
+    }
+
+    /// Whether it panicked.
+    #[must_use]
+    pub fn is_fallen(&self) -> bool {
+        self.fallen.is_so()
     }
 
     /// Ends a walk that is under way. Blocking.

@@ -151,6 +151,10 @@ impl Shared {
         self.free_bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn bytes_above_floor(&self) -> u64 {
+        self.free_bytes().saturating_sub(self.disk_floor_bytes)
+    }
+
     pub(crate) fn room(&self) -> Room {
         match self.free_bytes() {
             free if free < self.disk_floor_bytes / 4 => Room::None,

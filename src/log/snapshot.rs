@@ -7,6 +7,7 @@
 //! Numbers are big-endian; the hash covers everything before it.
 
 use super::Head;
+use super::aside::{Aside, HALF};
 use super::panics::caught;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +17,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"SLSNAP01";
-const FOLDER: &str = "snapshots";
+pub(super) const FOLDER: &str = "snapshots";
 
 /// Where in the log a snapshot was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct SnapshotMeta {
 /// Writes a snapshot, and removes of the older ones what `retained.rs` says. Blocking.
 ///
 /// # Errors
-/// When the disk says no; older snapshots stand then.
+/// When the disk says no; older snapshots stand then, and nothing of this one.
 pub fn write(
     dir: &Path,
     meta: &SnapshotMeta,
@@ -38,8 +39,8 @@ pub fn write(
     let folder = dir.join(FOLDER);
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{:020}.snapshot", meta.group));
-    let aside = path.with_extension("new");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&aside)?;
+    let aside = Aside::of(&path);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(aside.path())?;
     let mut out = Hashing { out: BufWriter::new(&file), hash: Sha256::new() };
     out.write_all(MAGIC)?;
     out.write_all(&meta.schema.to_be_bytes())?;
@@ -56,7 +57,7 @@ pub fn write(
     out.flush()?;
     drop(out);
     file.sync_all()?;
-    std::fs::rename(&aside, &path)?;
+    aside.rename(&path)?;
     File::open(&folder)?.sync_all()?;
     super::retained::thin(dir, meta.schema)?;
     Ok(path)
@@ -68,7 +69,7 @@ pub fn write(
 /// When the folder can't be read.
 pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = entries(dir)?;
-    for half in paths.extract_if(.., |path| path.extension().is_some_and(|extension| extension == "new")) {
+    for half in paths.extract_if(.., |path| path.extension().is_some_and(|extension| extension == HALF)) {
         std::fs::remove_file(half)?;
     }
     Ok(only_whole(paths))
@@ -80,6 +81,13 @@ pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 /// When the folder can't be read.
 pub fn look(dir: &Path) -> io::Result<Vec<PathBuf>> {
     entries(dir).map(only_whole)
+}
+
+/// What the newest one takes of the disk; nothing where there is none, or it can't be told.
+#[must_use]
+pub fn newest_bytes(dir: &Path) -> u64 {
+    let newest = look(dir).ok().and_then(|mut paths| paths.pop());
+    newest.and_then(|path| std::fs::metadata(path).ok()).map_or(0, |about| about.len())
 }
 
 fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {

@@ -46,8 +46,8 @@ impl Place {
         }
         if reading.is_past() {
             let reading = reading.clone();
-            let compared = tokio::task::spawn_blocking(move || reading.must_be_at(moment));
-            compared.await.map_err(|error| Problem::internal(&error))??;
+            let caller = reading.caller.clone();
+            caller.look_back(move || reading.must_be_at(moment)).await?;
         }
         Ok(place)
     }

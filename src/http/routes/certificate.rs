@@ -48,12 +48,10 @@ pub(in crate::http) async fn certificate(
     // it is asked as the list of the same figures is
     let asked_as = Report::find(ReportName::Cap).ok_or_else(|| Problem::internal(&"a report is not in the table"))?;
     let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
-    let look_up = move || {
-        let looked_up = LookedUp::of(&reading, asked_as, &query, None)?;
-        Ok::<_, Problem>((reading.caller, looked_up))
-    };
-    let (caller, looked_up) = blocking(look_up).await?;
+    let caller = reading.caller.clone();
+    let looked_up = caller.look_back(move || LookedUp::of(&reading, asked_as, &query, None)).await?;
     traces::report_read(&caller, ReportName::Certificate, looked_up.traced, looked_up.position).await?;
+    let asking = caller.clone();
     let sign = move || {
         let _place = place;
         let looked_up = looked_up.settled(&caller, asked_as)?;
@@ -68,11 +66,7 @@ pub(in crate::http) async fn certificate(
         ];
         Ok((headers, note.to_string()).into_response())
     };
-    blocking(sign).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+    asking.look_back(sign).await
 }
 
 impl From<CertificateError> for Problem {

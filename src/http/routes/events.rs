@@ -117,6 +117,7 @@ pub(in crate::http) async fn refusals(
     responses((status = 200, body = DigestBody), ReadProblems))]
 pub(in crate::http) async fn digest(reading: Reading) -> Result<Response, Problem> {
     reading.knows_positions_alone("a digest is of the state at a position")?;
+    let caller = reading.caller.clone();
     let find = move || {
         let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
         let (position, digest) = match reading.asked_moment()? {
@@ -125,5 +126,5 @@ pub(in crate::http) async fn digest(reading: Reading) -> Result<Response, Proble
         };
         shown(position, &DigestBody { digest: hex::encode(digest), position })
     };
-    tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+    caller.look_back(find).await
 }

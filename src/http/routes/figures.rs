@@ -61,6 +61,7 @@ pub(in crate::http) async fn explain(
         query.figure.parse().map_err(|error| Problem::new("invalid-query", format!("figure: {error}")))?;
     let pool = pool_of(&reading, places)?;
     reading
+        .walking()
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
             let found = explain::explain(ledger, tenant, pool, figure, place.moment, place.after()?, place.limit)?;
@@ -109,6 +110,7 @@ pub(in crate::http) async fn timeline(
 ) -> Result<Response, Problem> {
     let pool = pool_of(&reading, places)?;
     reading
+        .walking()
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
             let (to, limit) = (place.position, place.limit);

@@ -151,19 +151,18 @@ async fn answer(
     let format = format(query.format.as_deref(), headers)?;
     check_names(report, given, format)?;
     let place = Place::of(&reading, page, &filter_of(raw)).await?;
+    let caller = reading.caller.clone();
     let look_up = move || {
         let looked_up = LookedUp::of(&reading, report, &query, place.cursor())?;
         Ok::<_, Problem>((reading, place, looked_up))
     };
-    let (reading, place, looked_up) =
-        tokio::task::spawn_blocking(look_up).await.map_err(|error| Problem::internal(&error))??;
-    traces::report_read(&reading.caller, report.name, looked_up.traced, looked_up.position).await?;
-    let caller = reading.caller.clone();
-    let settle = move || looked_up.settled(&caller, report);
-    let looked_up = tokio::task::spawn_blocking(settle).await.map_err(|error| Problem::internal(&error))??;
+    let (reading, place, looked_up) = caller.look_back(look_up).await?;
+    traces::report_read(&caller, report.name, looked_up.traced, looked_up.position).await?;
+    let settle = move || looked_up.settled(&reading.caller, report);
+    let looked_up = caller.look_back(settle).await?;
     match format {
-        Format::Json => listed(reading.caller, report, place, looked_up).await,
-        Format::Csv | Format::Parquet => written(&reading.caller, report, looked_up, format),
+        Format::Json => listed(caller, report, place, looked_up).await,
+        Format::Csv | Format::Parquet => written(&caller, report, looked_up, format),
     }
 }
 
@@ -173,6 +172,7 @@ async fn listed(
     place: Place,
     looked_up: LookedUp,
 ) -> Result<Response, Problem> {
+    let reader = caller.clone();
     let read = move || {
         let LookedUp { asked, moment, after, .. } = looked_up;
         let mut items: Vec<Value> = Vec::new();
@@ -182,13 +182,13 @@ async fn listed(
         };
         let mut out = Output::page(after, place.limit(), &mut sink);
         let until = looked_up.until;
-        report.read(&looked_up.source(&caller), &asked, &mut out)?;
+        report.read(&looked_up.source(&reader), &asked, &mut out)?;
         let next = out.next_after().map(|key| format!("{key}@{}", until.0));
         let beside = [("report", Value::from(report.name.name())), ("until", Value::from(until.to_string()))];
         let beside = beside.into_iter().map(|(name, value)| (name.to_owned(), value));
         place.listed_beside(items, next, moment, Map::from_iter(beside))
     };
-    tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?
+    caller.look_back(read).await
 }
 
 fn written(caller: &Caller, report: &'static Report, looked_up: LookedUp, format: Format) -> Result<Response, Problem> {

@@ -152,13 +152,14 @@ pub(in crate::http) async fn review_seats(
     if is_csv {
         return written(reading, id).await;
     }
+    let caller = reading.caller.clone();
     let listed = move || {
         let (page, position) = rows(&reading, &place, id)?;
         let ledger = &reading.caller.service.ledger;
         let items: Vec<ReviewSeatBody> = page.items.into_iter().map(|seat| seat.opened(ledger)).collect();
         place.listed(items, page.next, Moment::at(position))
     };
-    tokio::task::spawn_blocking(listed).await.map_err(|error| Problem::internal(&error))?
+    caller.look_back(listed).await
 }
 
 /// How a reading of a review's seats is told, and of which position: the review by the position where it was opened. `None` for
@@ -244,6 +245,7 @@ fn a_part(review: ReviewId, after: Option<(PoolId, Holder)>) -> Wanted {
 
 async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
     let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
+    let asking = reading.caller.clone();
     let look = move || {
         let caller = reading.caller.clone();
         let is_past = reading.is_past();
@@ -261,8 +263,7 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
         found(&view.state, id).map_err(|problem| problem.at(position))?;
         Ok::<_, Problem>((caller, view, position, false))
     };
-    let (caller, view, position, is_now) =
-        tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))??;
+    let (caller, view, position, is_now) = asking.look_back(look).await?;
     let name = format!("{}-{id}-{position}.csv", view.state.slug);
     let reader = caller.clone();
     let body = files::written(&caller.service, Some(caller.clone()), place, move |sink: &mut Sink| {

@@ -29,6 +29,7 @@ pub(in crate::http) async fn seat_story(
     let pool =
         reading.caller.service.ledger.read(reading.caller.tenant, |view| refs::pool_in(&view.state, &pool))??;
     reading
+        .walking()
         .list_of_log(page, filter_of(raw.as_deref()), move |reading, place| {
             let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
             let holder = reading.caller.holder_at(place.then, holder)?;
@@ -60,6 +61,7 @@ pub(in crate::http) async fn seat_story(
     responses((status = 200, body = WhyNotBody), ReadProblems))]
 pub(in crate::http) async fn why_not(reading: Reading, places: Places<(String, u64)>) -> Result<Response, Problem> {
     let Places((_, asked)) = places;
+    let caller = reading.caller.clone();
     let find = move || {
         let (ledger, tenant) = (&reading.caller.service.ledger, reading.caller.tenant);
         let head = reading.moment()?.position;
@@ -72,5 +74,5 @@ pub(in crate::http) async fn why_not(reading: Reading, places: Places<(String, u
         let none = || Problem::new("not-a-refusal", format!("the event at {asked} is no refusal")).at(head);
         shown(head, &body.ok_or_else(none)?)
     };
-    tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))?
+    caller.look_back(find).await
 }

@@ -309,6 +309,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         return Err(Problem::new("invalid-query", why).with("parameter", name.as_str()));
     }
     let place = reading.caller.service.exports.take(Some(reading.caller.tenant))?;
+    let asking = reading.caller.clone();
     let find = move || {
         let then = reading.asked_moment()?.map(|moment| moment.position);
         let last = then.map_or_else(|| reading.caller.service.ledger.head(reading.caller.tenant), Ok)?;
@@ -322,8 +323,7 @@ async fn bundle(reading: Reading, chosen: EventsQuery, given: &[(String, String)
         let gathered = gather(&caller.service.ledger, caller.tenant, query)?;
         Ok::<_, Problem>((caller, slug, gathered))
     };
-    let (caller, slug, gathered) =
-        tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??;
+    let (caller, slug, gathered) = asking.look_back(find).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar".to_owned()),
         (HeaderName::from_static("seatledger-position"), (gathered.size() - 1).to_string()),

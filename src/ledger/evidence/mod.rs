@@ -26,11 +26,12 @@ pub use timestamp::{Authorities, Due, RESPONSE_BYTES_MAX, Stamp, TimestampError,
 use super::{Ledger, ReadError, Shelf};
 use crate::clock::monotonic;
 use crate::domain::ids::TenantId;
+use crate::log::panics::Fallen;
 use crate::log::writer::WriterHandle;
 use crate::log::{FolderLock, LogReader};
 use crate::merkle::{Signature, check_consistency, check_inclusion, consistency, inclusion, leaf, root_at};
 use cosigned::Cosigned;
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use heads::Heads;
 use key::NextKey;
 use parking_lot::Mutex;
@@ -136,6 +137,8 @@ pub(super) struct Evidence {
     timestamps: Timestamps,
     shelf: Arc<Shelf>,
     every: Duration,
+    /// Whether the thread that signs is.
+    fallen: Fallen,
     /// Until it is closed.
     at_work: Mutex<Option<AtWork>>,
 }
@@ -163,22 +166,20 @@ impl Evidence {
             Timestamps::open(dir).map_err(|error| HeadsError::Io { doing: "listing timestamps".into(), error })?;
         let heads = Arc::new(heads);
         let (stop, stopped) = bounded::<()>(1);
-        let mut thread = None;
+        let (mut thread, fallen) = (None, Fallen::default());
         if every > Duration::ZERO {
             let (heads, shelf, held) = (Arc::clone(&heads), Arc::clone(&shelf), Arc::clone(&lock));
-            let run = move || {
-                let _held = held;
-                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
-                    sign_all(&heads, &shelf);
-                }
+            let sign = move || {
+                let _held = &held;
+                sign_all(&heads, &shelf);
             };
-            let started = std::thread::Builder::new().name("log-heads".into()).spawn(run);
+            let started = sign_every(every, stopped, &fallen, sign);
             let started =
                 started.map_err(|error| HeadsError::Io { doing: "starting the thread that signs".into(), error });
             thread = Some(started?);
         }
         let at_work = Mutex::new(Some(AtWork { stop, thread, lock }));
-        Ok(Self { heads, cosigned, timestamps, shelf, every, at_work })
+        Ok(Self { heads, cosigned, timestamps, shelf, every, fallen, at_work })
     }
 
     /// Signs what came since the last heads, once more at the end, and lets go of the folder. Blocking.
@@ -189,10 +190,16 @@ impl Evidence {
             // one that panicked has ended, too
             let _ended = thread.join();
         }
-        if self.every > Duration::ZERO {
+        // it would panic again
+        if self.every > Duration::ZERO && !self.fallen.is_so() {
             sign_all(&self.heads, &self.shelf);
         }
         drop(lock);
+    }
+
+    /// Whether nothing is signed by itself any more, though it should be.
+    pub(super) fn is_signing_fallen(&self) -> bool {
+        self.fallen.is_so()
     }
 
     /// What is held while something is written below the folder: no other seatledger has it meanwhile.
@@ -200,6 +207,23 @@ impl Evidence {
         let at_work = self.at_work.lock();
         at_work.as_ref().map(|at_work| Arc::clone(&at_work.lock)).ok_or_else(|| io::Error::other("the log is closed"))
     }
+}
+
+/// A thread that does it again and again until it is stopped.
+fn sign_every(
+    every: Duration,
+    stopped: Receiver<()>,
+    fallen: &Fallen,
+    mut sign: impl FnMut() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let standing = fallen.standing("signs heads");
+    let run = move || {
+        let _standing = standing;
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
+            sign();
+        }
+    };
+    std::thread::Builder::new().name("log-heads".into()).spawn(run)
 }
 
 fn sign_all(heads: &Heads, shelf: &Shelf) {
@@ -235,6 +259,15 @@ impl Shelf {
 }
 
 impl Ledger {
+    /// As if the thread that signs had panicked.
+    #[cfg(test)]
+    pub(crate) fn let_signing_fall(&self) {
+        let (_stop, stopped) = bounded(1);
+        let panics = || panic!("as a test wants it");
+        let thread = sign_every(Duration::from_millis(1), stopped, &self.0.evidence.fallen, panics).unwrap();
+        assert!(thread.join().is_err());
+    }
+
     /// The key under which the log signs as a whole, for people: each tenant's has the tenant's name in it.
     #[must_use]
     pub fn log_key(&self) -> VerifierKey {

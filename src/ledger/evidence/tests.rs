@@ -208,3 +208,14 @@ async fn a_key_that_is_gone_is_missed_whatever_is_left_of_what_it_signed() {
     // where nothing tells of a head, none was signed
     open(&with("elsewhere")).stop().await;
 }
+
+#[tokio::test]
+async fn that_the_thread_that_signs_has_panicked_is_told_and_the_folder_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    assert!(!ledger.health().is_signing_fallen);
+    ledger.let_signing_fall();
+    assert!(ledger.health().is_signing_fallen);
+    ledger.stop().await;
+    open(dir.path()).stop().await;
+}

@@ -8,7 +8,7 @@ use crate::domain::ids::{SubjectId, TenantId, TokenId, UserId};
 use crate::domain::time::Time;
 use crate::ledger::backup::{BackupError, backup_folder};
 use crate::ledger::replay::{ReplayOptions, replay};
-use crate::ledger::tests::{inventory, lived_in, open, submission, user};
+use crate::ledger::tests::{inventory, lived_in, open, submission, try_open, user};
 use crate::ledger::{Ask, Ledger, NoProgress};
 use crate::vault::{OpenSealError, Vault, rotate_master_key};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,7 @@ async fn a_restored_backup_is_a_new_log_with_the_same_history() {
     let mark = RestoredMark::read(&to).unwrap().unwrap();
     assert_eq!((mark.log_id, &hex::encode(mark.log_id_before)), (restored.log_id, &restored.about.log_id));
     assert_eq!(mark.heads, [(0, expected[0].1 + 1), (1, expected[1].1 + 1)].into());
-    assert!(!to.join(MASTER_KEY_FILE).exists() && !to.join(ASIDE).exists());
+    assert!(!to.join(MASTER_KEY_FILE).exists() && !to.join(RESTORING).exists());
     // with the master key, which is kept apart, the names are there again
     std::fs::copy(dir.path().join(MASTER_KEY_FILE), to.join(MASTER_KEY_FILE)).unwrap();
     let ledger = open(&to);
@@ -237,7 +237,7 @@ async fn a_file_that_was_restored_is_not_kept_open() {
     let bytes = backup(dir.path(), None).unwrap();
     let to = parent.path().canonicalize().unwrap().join("new");
     let (files_read, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let open = Open { below: to.join(ASIDE), files_read, most };
+    let open = Open { below: to.join(RESTORING), files_read, most };
     restore(&mut &bytes[..], bytes.len() as u64, &to, None, &open).unwrap();
     // the anchor, its manifest, READY, a segment, the keys, and what tells of the backup
     assert!(open.files_read.into_inner() >= 6);
@@ -254,7 +254,7 @@ async fn a_folder_with_something_in_it_is_left_alone() {
     assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 1);
     std::fs::remove_file(to.path().join("letter")).unwrap();
     // what a cut restore left is no content
-    std::fs::create_dir_all(to.path().join(ASIDE).join("journal")).unwrap();
+    std::fs::create_dir_all(to.path().join(RESTORING).join("journal")).unwrap();
     put_back(&bytes, to.path()).unwrap();
     assert!(matches!(put_back(&bytes, to.path()), Err(RestoreError::NotEmpty { .. })));
 }
@@ -266,9 +266,13 @@ async fn a_restore_that_was_killed_between_its_renames_is_begun_again() {
     let bytes = backup(dir.path(), None).unwrap();
     put_back(&bytes, to.path()).unwrap();
     // as it was before the last rename
-    let aside = to.path().join(ASIDE);
+    let aside = to.path().join(RESTORING);
     std::fs::create_dir(&aside).unwrap();
     std::fs::rename(to.path().join("READY"), aside.join("READY")).unwrap();
+    // nobody serves an empty ledger in its place, or makes keys in it
+    let refused = try_open(to.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("did not end") && refused.contains("it left restoring"), "{refused}");
+    assert!(!to.path().join(MASTER_KEY_FILE).exists() && !to.path().join("READY").exists());
     put_back(&bytes, to.path()).unwrap();
     assert!(!aside.exists());
     assert_eq!(told(to.path()), expected);
@@ -279,6 +283,23 @@ async fn a_restore_that_was_killed_between_its_renames_is_begun_again() {
     let refused = put_back(&bytes, to.path());
     assert!(matches!(refused, Err(RestoreError::NotEmpty { found, .. }) if found == MASTER_KEY_FILE));
     assert!(to.path().join(MASTER_KEY_FILE).exists() && to.path().join("journal").exists());
+}
+
+/// Killed while it still reads the backup, it leaves nothing but its own folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_killed_before_its_renames_is_no_empty_ledger() {
+    let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = lived_in(dir.path()).await;
+    let bytes = backup(dir.path(), None).unwrap();
+    std::fs::create_dir_all(to.path().join(RESTORING).join("journal")).unwrap();
+    let refused = try_open(to.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("did not end"), "{refused}");
+    put_back(&bytes, to.path()).unwrap();
+    assert_eq!(told(to.path()), expected);
+    // without the folder it can't be told what is missing
+    std::fs::remove_file(to.path().join("READY")).unwrap();
+    let refused = try_open(to.path()).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("it left restored.json"), "{refused}");
 }
 
 #[test]

@@ -37,7 +37,9 @@ pub type Table = HashMap<ReceiptKey, Receipt, foldhash::quality::RandomState>;
 pub struct NotWhole;
 
 /// The folder of the runs, within the data folder.
-const FOLDER: &str = "receipts";
+pub(super) const FOLDER: &str = "receipts";
+/// What one takes in a run, with its share of what finds it.
+const ENTRY_BYTES_GUESS: u64 = 48;
 
 /// Clones are one index: the writer's, and those of who reads beside it.
 #[derive(Clone)]
@@ -139,6 +141,13 @@ impl Receipts {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.held.read().is_whole
+    }
+
+    /// About how much a flush would write.
+    #[must_use]
+    pub fn flush_bytes(&self) -> u64 {
+        let held = self.held.read();
+        runs::bytes_to_write(&held.runs, held.fresh.len() as u64 * ENTRY_BYTES_GUESS)
     }
 
     /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.

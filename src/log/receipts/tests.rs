@@ -84,3 +84,33 @@ fn a_kill_between_a_merge_and_its_clean_up_loses_nothing() {
     assert_eq!((receipts.len(), receipts.covered_group(), receipts.held.read().runs.len()), (2, 2, 1));
     assert_eq!(receipts.get(key(2)).unwrap(), Some(receipt(2)));
 }
+
+#[test]
+fn a_run_that_could_not_be_written_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    Receipts::open(dir.path(), 100).unwrap();
+    let folder = dir.path().join(FOLDER);
+    let sorted =
+        (0..5000).map(|n| if n < 4000 { Ok((key(n), receipt(n))) } else { Err(io::Error::other("the disk is full")) });
+    assert!(run::write(&folder, 1, 2, 5000, sorted).is_err());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    let written = run::write(&folder, 1, 2, 0, std::iter::empty()).unwrap();
+    assert_eq!((written.file().last_group, std::fs::read_dir(&folder).unwrap().count()), (2, 1));
+}
+
+#[test]
+fn what_a_flush_writes_is_told_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let receipts = Receipts::open(dir.path(), 100).unwrap();
+    let on_disk = || -> u64 {
+        let found = std::fs::read_dir(dir.path().join(FOLDER)).unwrap();
+        found.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    for group in 1..=12 {
+        receipts.insert((0..20_000).map(|n| (key(group * 100_000 + n), receipt(n))));
+        let (told, before) = (receipts.flush_bytes(), on_disk());
+        flush(&receipts, group);
+        assert!(told >= on_disk() - before, "{told} for {} at {group}", on_disk() - before);
+        assert!(told < 6 * 20_000 * 48, "{told} at {group}");
+    }
+}

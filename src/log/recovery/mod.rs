@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::anchor::{ANCHOR, Anchor, Slot};
+use super::aside::HALF;
 use super::bytes::wide;
 use super::checkpoint::{CheckpointError, Checkpointer};
 use super::doubt::{self, DOUBT};
@@ -24,7 +25,7 @@ use super::ready::{self, READY};
 use super::scan::{self, Extent, JournalEnd, Links, Segment, read_groups};
 use super::segment::JOURNAL;
 use super::trees::Trees;
-use super::{LogOptions, Progress};
+use super::{LogOptions, Progress, receipts, snapshot, subjects};
 use sha2::{Digest, Sha256};
 
 /// What opening found and did, for the start's log line and for metrics.
@@ -162,6 +163,13 @@ fn remove_leftovers(medium: &dyn Medium) -> std::io::Result<()> {
             if is_ours {
                 medium.remove(&if folder.is_empty() { file.clone() } else { format!("{folder}/{file}") })?;
             }
+        }
+    }
+    // what they take may be all that there was of the disk, and opening needs some
+    for folder in [snapshot::FOLDER, receipts::FOLDER, subjects::FOLDER] {
+        for file in medium.list(folder)?.iter().filter(|file| file.rsplit_once('.').is_some_and(|(_, end)| end == HALF))
+        {
+            medium.remove(&format!("{folder}/{file}"))?;
         }
     }
     Ok(())

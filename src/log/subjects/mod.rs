@@ -35,7 +35,9 @@ pub struct NotWhole;
 type Key = (u32, u64);
 
 /// The folder of the runs, within the data folder.
-const FOLDER: &str = "subjects";
+pub(super) const FOLDER: &str = "subjects";
+/// What a subject and a position of it take in a run, with their share of what finds them.
+const ENTRY_BYTES_GUESS: u64 = 32;
 
 /// What is done to a seat at a position.
 pub type Step = (u64, SeatStep);
@@ -349,6 +351,13 @@ impl Subjects {
         held.is_whole = false;
         held.fresh = Table::default();
         held.fresh_entries = 0;
+    }
+
+    /// About how much a flush would write.
+    #[must_use]
+    pub fn flush_bytes(&self) -> u64 {
+        let held = self.held.read();
+        runs::bytes_to_write(&held.runs, held.fresh_entries as u64 * ENTRY_BYTES_GUESS)
     }
 
     /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.

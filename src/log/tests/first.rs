@@ -87,3 +87,22 @@ fn segments_change_when_they_are_full_and_keep_the_order() {
     assert_eq!(report.last_group, 60);
     assert_holds(&log.reader(), 1, 59 * 40 + 2_000);
 }
+
+#[test]
+fn halves_of_caches_that_a_kill_left_are_gone_before_a_log_is_made_or_opened() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        for folder in ["snapshots", "receipts", "subjects"] {
+            std::fs::create_dir_all(dir.path().join(folder)).expect("a folder");
+            for file in ["1.new", "1.whole"] {
+                std::fs::write(dir.path().join(folder).join(file), "half").expect("a file");
+            }
+        }
+        let (log, _) = Log::open(options(dir.path()), &NoProgress).expect("it opens");
+        for folder in ["snapshots", "receipts", "subjects"] {
+            let is_there = |file: &str| dir.path().join(folder).join(file).exists();
+            assert_eq!((is_there("1.new"), is_there("1.whole")), (false, true), "{folder}");
+        }
+        log.close().expect("closed");
+    }
+}

@@ -1,5 +1,6 @@
 //! Snapshots and the runs of the indexes, written beside the writer from copies that it hands over between two groups. They are
-//! caches: what goes wrong with them is said, and costs time at the next start, nothing else.
+//! caches: what goes wrong with them is said, and costs time at the next start, nothing else. So they take of the disk only what
+//! lies above its floor: what is below is the journal's.
 
 use crate::clock::monotonic;
 use crate::log::receipts::{self, Receipts};
@@ -8,8 +9,9 @@ use crate::log::snapshot::{self, SnapshotMeta};
 use crate::log::subjects::{self, Subjects};
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use serde::Serialize;
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
 pub const SCHEMA: u32 = 19;
@@ -24,6 +26,8 @@ const REST_ROUNDS: u32 = 10;
 pub(super) const ENTRIES_IN_MEMORY: usize = 500_000;
 /// But never at once again, when a round failed.
 const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
+/// A round for which there is no room is tried again after so long.
+const NO_ROOM_REST: Duration = Duration::from_secs(60);
 
 /// What a round writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +112,30 @@ impl Caches {
         is_full.then_some(Round::Indexes)
     }
 
+    /// Whether a round leaves the disk's floor alone, as far as it can be told: the next snapshot is about as large as the last one,
+    /// and the indexes write so much. A round that does not is put off.
+    pub(super) fn has_room(&mut self, round: Round, index_bytes: u64, bytes_above_floor: u64) -> bool {
+        let last = match round {
+            Round::All => snapshot::newest_bytes(&self.dir),
+            Round::Indexes => 0,
+        };
+        let needed = last.saturating_add(last / 2).saturating_add(index_bytes);
+        if needed <= bytes_above_floor {
+            return true;
+        }
+        tracing::warn!(needed, bytes_above_floor, "no room for a snapshot and indexes above the floor of the disk");
+        self.records_since_any = 0;
+        self.rests_until = monotonic() + NO_ROOM_REST;
+        false
+    }
+
     pub(super) fn has_news(&self) -> bool {
         self.records_since > 0
     }
 
     /// Starts a round, in which something is also dropped that takes long to; its outcome is asked for with
-    /// [`Self::finished`].
-    pub(super) fn begin<C, D>(&mut self, flush: Flush, snapshot: Option<(SnapshotMeta, C)>, dropped: D)
+    /// [`Self::finished`]. Whatever a snapshot turns out to be, it has at most `bytes_max`.
+    pub(super) fn begin<C, D>(&mut self, flush: Flush, snapshot: Option<(SnapshotMeta, C)>, bytes_max: u64, dropped: D)
     where
         C: Serialize + Send + 'static,
         D: Send + 'static,
@@ -130,7 +151,7 @@ impl Caches {
             drop(dropped);
             let flushed = flush.run();
             if let Some((meta, copy)) = snapshot {
-                write(&dir, &meta, &copy);
+                write(&dir, &meta, &copy, bytes_max);
             }
             // The writer may have stopped waiting.
             let _gone = done.send(flushed);
@@ -158,10 +179,29 @@ impl Caches {
     }
 }
 
-fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C) {
-    match snapshot::write(dir, meta, &mut |out| record::encode_cache(copy, out)) {
+fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, bytes_max: u64) {
+    match snapshot::write(dir, meta, &mut |out| record::encode_cache(copy, &mut Within { out, left: bytes_max })) {
         Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
         Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
+    }
+}
+
+/// Takes no more than there is room for.
+struct Within<'w> {
+    out: &'w mut dyn Write,
+    left: u64,
+}
+
+impl Write for Within<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left =
+            left.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "it would go below the disk's floor"))?;
+        self.out.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -181,16 +221,43 @@ mod tests {
         caches.count(20);
         assert_eq!((caches.due(ENTRIES_IN_MEMORY - 1), caches.due(ENTRIES_IN_MEMORY)), (None, Some(Round::Indexes)));
         caches.count(900);
-        caches.begin::<(), ()>(nothing(), None, ());
+        caches.begin::<(), ()>(nothing(), None, 0, ());
         assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "one round at a time");
         assert!(caches.finished(true).is_some());
         assert_eq!((snapshots(), caches.due(ENTRIES_IN_MEMORY)), (0, None));
         caches.count(40);
         assert_eq!(caches.due(0), Some(Round::All), "1,000 records since the last snapshot");
         let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
-        caches.begin(nothing(), Some((meta, ())), ());
+        caches.begin(nothing(), Some((meta, ())), u64::MAX, ());
         assert!(caches.finished(true).is_some());
         assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
+    }
+
+    #[test]
+    fn a_round_that_would_go_below_the_floor_is_put_off_and_what_does_not_fit_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::new(dir.path().to_owned(), 1000);
+        let meta = |group| SnapshotMeta { schema: SCHEMA, group, heads: BTreeMap::new() };
+        let files = || std::fs::read_dir(dir.path().join("snapshots")).unwrap().count();
+        let nothing = || Flush { receipts: None, subjects: None };
+        let copy = vec!["of everything".to_owned(); 20_000];
+        assert!(caches.has_room(Round::All, 0, 0), "nobody knows how large the first one is");
+        caches.begin(nothing(), Some((meta(7), copy.clone())), 100_000, ());
+        assert!(caches.finished(true).is_some());
+        assert_eq!(files(), 0, "neither the snapshot nor a half of it");
+        caches.begin(nothing(), Some((meta(7), copy)), u64::MAX, ());
+        assert!(caches.finished(true).is_some());
+        assert_eq!(files(), 1);
+        let bytes = snapshot::newest_bytes(dir.path());
+        assert!(bytes > 200_000, "{bytes}");
+        caches.rests_until = monotonic();
+        caches.count(1000);
+        assert_eq!(caches.due(0), Some(Round::All));
+        assert!(caches.has_room(Round::All, 1000, bytes + bytes / 2 + 1000));
+        assert!(caches.has_room(Round::Indexes, 1000, 1000));
+        assert!(!caches.has_room(Round::All, 1000, bytes + bytes / 2 + 999));
+        assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "not at once again");
+        assert!(caches.has_news());
     }
 
     #[test]
@@ -203,7 +270,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let mut caches = Caches::new(dir.path().to_owned(), 0);
-        caches.begin::<(), _>(Flush { receipts: None, subjects: None }, None, Panics);
+        caches.begin::<(), _>(Flush { receipts: None, subjects: None }, None, 0, Panics);
         let end = monotonic() + std::time::Duration::from_secs(60);
         while caches.finished(false).is_none() {
             assert!(monotonic() < end, "it is heard of");

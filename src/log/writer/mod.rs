@@ -357,24 +357,33 @@ impl<A: Audience> Writer<A> {
         if let Some(flushed) = self.caches.finished(false) {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
-        if let Some(round) = self.caches.due(self.subjects.fresh()) {
+        if let Some(round) = self.caches.due(self.subjects.fresh())
+            && self.has_room_for_caches(round)
+        {
             self.settle();
             self.begin_caches(round);
         }
+    }
+
+    fn has_room_for_caches(&mut self, round: Round) -> bool {
+        let index_bytes = self.bench.receipts().flush_bytes().saturating_add(self.subjects.flush_bytes());
+        self.caches.has_room(round, index_bytes, self.reader.bytes_above_floor())
     }
 
     /// Nothing is on its way, or about to be.
     fn begin_caches(&mut self, round: Round) {
         let committer = self.behind.committer();
         let group = committer.log.last_group();
+        let above_floor = self.reader.bytes_above_floor();
+        let bytes_max = above_floor.saturating_sub(self.bench.receipts().flush_bytes() + self.subjects.flush_bytes());
         let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, group);
         match round {
-            Round::Indexes => self.caches.begin::<A::Copy, ()>(flush, None, ()),
+            Round::Indexes => self.caches.begin::<A::Copy, ()>(flush, None, bytes_max, ()),
             Round::All => {
                 // the same as its own, and no second time in memory
                 let own = self.bench.adopt(committer.audience.states());
                 let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads: committer.log.heads() };
-                self.caches.begin(flush, Some((meta, committer.audience.copy())), own);
+                self.caches.begin(flush, Some((meta, committer.audience.copy())), bytes_max, own);
             }
         }
     }
@@ -385,7 +394,7 @@ impl<A: Audience> Writer<A> {
         if let Some(flushed) = self.caches.finished(true) {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
-        if self.caches.has_news() {
+        if self.caches.has_news() && self.has_room_for_caches(Round::All) {
             self.begin_caches(Round::All);
             let _at_the_end = self.caches.finished(true);
         }
