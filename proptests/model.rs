@@ -162,8 +162,10 @@ pub(crate) struct Model {
     brake: (u64, u64),
     /// For each seat that a directory ended: when, and how many were held just before.
     ended: Vec<(u64, u64)>,
-    /// What waits, oldest first.
+    /// What waits, oldest first, also what has come to nothing since.
     held: Vec<Vec<Ending>>,
+    /// Whether something waited before what is done now, or waits since.
+    is_holding: bool,
 }
 
 impl Model {
@@ -173,9 +175,26 @@ impl Model {
         Self { pools: vec![pool; pools], groups: vec![vec![]; groups], brake, ..Self::default() }
     }
 
-    /// How many seats wait in each of the brake's bundles.
+    /// How many seats wait in each of the brake's bundles in which some do.
     pub(crate) fn waiting(&self) -> Vec<usize> {
-        self.held.iter().map(Vec::len).collect()
+        let counts = self.held.iter().map(|held| held.iter().filter(|ending| self.still_ends(**ending)).count());
+        counts.filter(|count| *count > 0).collect()
+    }
+
+    fn is_waiting(&self, held: &[Ending]) -> bool {
+        held.iter().any(|ending| self.still_ends(*ending))
+    }
+
+    fn still_ends(&self, (pool, holder, cause): Ending) -> bool {
+        let Some((in_use, grant)) = self.pools[pool].seats.get(&holder) else { return false };
+        match cause {
+            Cause::Gone => self.gone.contains(&holder) && !self.is_in_grace(holder),
+            Cause::Unassigned | Cause::Returned | Cause::Uncovered => {
+                !self.covers(pool, holder) && !self.is_in_grace(holder)
+            }
+            Cause::Retired(of) => !in_use && *grant == of && !self.is_kept_unused(pool, holder),
+            Cause::Moot => false,
+        }
     }
 
     fn members(&self, target: Target) -> Vec<Holder> {
@@ -246,8 +265,8 @@ impl Model {
         let is_held = match (cause, holder) {
             (Cause::Unassigned | Cause::Returned, _) => false,
             // one person's departure alone never is
-            (Cause::Gone, Holder::User(_)) => !self.held.is_empty() || (crosses && !recent.is_empty()),
-            (Cause::Uncovered | Cause::Gone | Cause::Retired(_) | Cause::Moot, _) => !self.held.is_empty() || crosses,
+            (Cause::Gone, Holder::User(_)) => self.is_holding || (crosses && !recent.is_empty()),
+            (Cause::Uncovered | Cause::Gone | Cause::Retired(_) | Cause::Moot, _) => self.is_holding || crosses,
         };
         if !is_held {
             return self.carry_out(&endings);
@@ -258,6 +277,7 @@ impl Model {
             one.seats.entry(*holder).and_modify(|(in_use, _)| *in_use = has_install);
         }
         self.held.push(endings);
+        self.is_holding = true;
     }
 
     fn carry_out(&mut self, endings: &[Ending]) {
@@ -285,6 +305,7 @@ impl Model {
     /// The clock was advanced, or a restart has set it.
     pub(crate) fn is_now(&mut self, now: u64) {
         self.now = now;
+        self.is_holding = self.held.iter().any(|held| self.is_waiting(held));
         while let Some((until, user)) = self.graces.first().copied().filter(|(until, _)| *until <= now) {
             self.graces.remove(&(until, user));
             self.end(self.all_of(user));
@@ -292,6 +313,7 @@ impl Model {
     }
 
     pub(crate) fn take(&mut self, act: &Act) {
+        self.is_holding = self.held.iter().any(|held| self.is_waiting(held));
         match act.clone() {
             Act::Assign(pool, target, intent) => self.assign(pool, target, intent),
             Act::Unassign(pool, target) => self.change(&self.members(target), Cause::Unassigned, |model| {
@@ -331,7 +353,6 @@ impl Model {
             Act::Reclaim(..) | Act::Grant(..) => {}
             Act::ResolveDeficit(pool) => self.resolve(pool),
             Act::GraceDays(days) => self.grace_days = days,
-            Act::Confirm if self.held.is_empty() => {}
             Act::Confirm => self.confirm(),
         }
     }
@@ -459,18 +480,12 @@ impl Model {
     }
 
     fn confirm(&mut self) {
-        let mut endings = self.held.remove(0);
-        endings.retain(|(pool, holder, cause)| match cause {
-            Cause::Gone => self.gone.contains(holder) && !self.is_in_grace(*holder),
-            Cause::Unassigned | Cause::Returned | Cause::Uncovered => {
-                !self.covers(*pool, *holder) && !self.is_in_grace(*holder)
-            }
-            Cause::Retired(grant) => {
-                self.pools[*pool].seats.get(holder) == Some(&(false, *grant)) && !self.is_kept_unused(*pool, *holder)
-            }
-            Cause::Moot => false,
-        });
+        let Some(first) = self.held.iter().position(|held| self.is_waiting(held)) else { return };
+        let mut endings = self.held.remove(first);
+        endings.retain(|ending| self.still_ends(*ending));
         self.carry_out(&endings);
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().filter(|held| self.is_waiting(held)).collect();
         if self.held.is_empty() {
             self.ended.clear();
         }

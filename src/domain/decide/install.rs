@@ -5,7 +5,7 @@ use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::{DeviceRef, PoolRef, UserRef};
 use crate::domain::event::Event;
-use crate::domain::facts::{GrantCause, KeepOrRelease, PoolState, ReleaseCause};
+use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{InstallKey, Seat, SeatState};
@@ -153,7 +153,7 @@ impl Judge<'_> {
         let on_last = self.tenant.pool(pool).policy.on_uninstall;
         let reaches = self.reaches(user.map(|user| (pool, Holder::User(user))));
         match self.take_off(pool, key) {
-            Some(holder) if self.outlives_installs(pool, holder, on_last) => {
+            Some(holder) if self.tenant.outlives_installs(pool, holder, on_last) => {
                 self.emit(Event::SeatIdle { pool, holder })
             }
             Some(holder) => {
@@ -173,17 +173,5 @@ impl Judge<'_> {
         let seat = self.tenant.pool(pool).installs.get(&key).and_then(|install| install.seat);
         self.emit(Event::Uninstalled { pool, device, user });
         seat.filter(|holder| self.tenant.pool(pool).seats.get(holder).is_some_and(Seat::is_unused))
-    }
-
-    /// Whether a seat stays with its holder when its last install goes.
-    pub(super) fn outlives_installs(&self, pool: PoolId, holder: Holder, on_last: KeepOrRelease) -> bool {
-        let entry = self.tenant.pool(pool);
-        if entry.seats.get(&holder).is_none_or(|seat| !entry.is_revocable(seat)) {
-            return true;
-        }
-        match on_last {
-            KeepOrRelease::Release => false,
-            KeepOrRelease::Keep => self.tenant.coverage(pool, holder).is_covered() || self.is_in_grace(holder),
-        }
     }
 }

@@ -10,6 +10,7 @@ mod covering;
 mod erasing;
 mod every_pair;
 mod giving_back;
+mod holding;
 mod installing;
 mod leaving;
 mod refunding;
