@@ -80,9 +80,7 @@ impl Judge<'_> {
         match entry.seats.get(&holder) {
             Some(seat) if !seat.is_release_sent => Ok(License::TakenBack(holder)),
             None if entry.has_free_seat() && entry.is_serving() => Ok(License::Granted(holder)),
-            Some(_) | None => {
-                Err(Rejection::NoSeatAvailable { figures: entry.figures(), remedies: self.remedies(pool, 1) })
-            }
+            Some(_) | None => Err(self.no_seat_for(pool, holder)),
         }
     }
 

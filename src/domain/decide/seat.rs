@@ -94,7 +94,7 @@ impl Judge<'_> {
             PoolState::Removed => return Err(Rejection::PoolRemoved),
         }
         if !entry.has_free_seat() || !entry.is_serving() {
-            return Err(Rejection::NoSeatAvailable { figures: entry.figures(), remedies: self.remedies(pool, 1) });
+            return Err(self.no_seat_for(pool, holder));
         }
         self.grant(pool, holder, GrantCause::Command);
         Ok(Verdict::Done)

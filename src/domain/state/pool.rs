@@ -205,6 +205,16 @@ impl Pool {
         self.state == PoolState::Active && !self.is_serving_paused
     }
 
+    /// How many would be served before a holder, who waits already or would come last.
+    #[must_use]
+    pub fn waiting_before(&self, holder: Holder) -> u64 {
+        if !self.is_serving() {
+            return 0;
+        }
+        let before = self.queued.get(&holder).map(|place| self.queue.range(..*place).count());
+        before.unwrap_or(self.queued.len()) as u64
+    }
+
     #[must_use]
     pub fn is_user_only(&self) -> bool {
         self.details.held_by == HeldBy::User

@@ -21,3 +21,4 @@ mod scenario;
 mod steps;
 mod syncing;
 mod transitions;
+mod ways_out;
