@@ -1,8 +1,11 @@
 //! What the ledger must come to for people, devices and groups of both in declared pools, in counts and sets: the rules'
 //! chapter 4 without a log or a name, and the brake on what a directory ends. Not here: providers, timers of pools.
 
+mod pool;
+
+use pool::Pool;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
@@ -51,67 +54,6 @@ pub(crate) enum Act {
     GraceDays(u64),
     /// A person's word on what the brake has held longest.
     Confirm,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Pool {
-    pub(crate) owned: u64,
-    is_kept_on_uninstall: bool,
-    /// By holder: whether it is in use, and the how-manieth grant it was.
-    pub(crate) seats: BTreeMap<Holder, (bool, u64)>,
-    pub(crate) queue: Vec<Holder>,
-    lapsed: BTreeSet<Holder>,
-    /// Whose seat licenses it.
-    pub(crate) installs: BTreeMap<Install, Option<Holder>>,
-    assignments: BTreeMap<Target, Intent>,
-    grants: u64,
-}
-
-impl Pool {
-    fn free(&self) -> u64 {
-        self.owned.saturating_sub(self.seats.len() as u64)
-    }
-
-    fn grant(&mut self, holder: Holder, by_install: bool) {
-        self.queue.retain(|waiting| *waiting != holder);
-        self.lapsed.remove(&holder);
-        let mut in_use = by_install;
-        for ((device, user), seat) in self.installs.iter_mut().filter(|(_, seat)| seat.is_none()) {
-            if holder == Holder::Device(*device) || Some(holder) == user.map(Holder::User) {
-                (*seat, in_use) = (Some(holder), true);
-            }
-        }
-        self.grants += 1;
-        assert!(self.seats.insert(holder, (in_use, self.grants)).is_none(), "one seat a holder");
-    }
-
-    fn serve(&mut self) {
-        while self.free() > 0 && !self.queue.is_empty() {
-            self.grant(self.queue[0], false);
-        }
-    }
-
-    fn provide(&mut self, holder: Holder) {
-        if self.seats.contains_key(&holder) || self.lapsed.contains(&holder) {
-        } else if self.free() > 0 {
-            self.grant(holder, false);
-        } else if !self.queue.contains(&holder) {
-            self.queue.push(holder);
-        }
-    }
-
-    fn release(&mut self, holder: Holder, lapses: bool) {
-        self.seats.remove(&holder);
-        self.installs.values_mut().filter(|seat| **seat == Some(holder)).for_each(|seat| *seat = None);
-        if lapses {
-            self.lapsed.insert(holder);
-        }
-    }
-
-    fn take_back(&mut self, holder: Holder, lapses: bool) {
-        self.release(holder, lapses);
-        self.serve();
-    }
 }
 
 /// What reaches a holder in a pool.
@@ -326,6 +268,9 @@ impl Model {
                 let is_user = matches!(holder, Holder::User(_));
                 self.change(&[holder], if is_user { Cause::Returned } else { Cause::Uncovered }, |model| {
                     model.gone.remove(&holder);
+                    if let Holder::Device(device) = holder {
+                        model.pools.iter_mut().for_each(|pool| drop(pool.retired.remove(&device)));
+                    }
                     model.graces.retain(|(_, user)| *user != holder);
                 });
             }
@@ -452,6 +397,7 @@ impl Model {
                 }
             }
             Holder::Device(device) => {
+                self.pools.iter_mut().for_each(|pool| drop(pool.retired.insert(device)));
                 let mut endings = self.all_of(holder);
                 for pool in 0..self.pools.len() {
                     let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();

@@ -113,7 +113,9 @@ impl Judge<'_> {
         match license {
             License::Held(_) => match self.tenant.pool(pool).seats.get(&holder).map(|seat| seat.state) {
                 Some(SeatState::Reserved) => self.emit(Event::SeatTaken { pool, holder }),
-                Some(SeatState::Foreign) => self.emit(Event::ForeignSeatAdopted { pool, holder, in_use: true }),
+                Some(SeatState::Foreign) => {
+                    self.bring(pool, holder, true, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
+                }
                 Some(SeatState::InUse | SeatState::Releasing) | None => {}
             },
             License::TakenBack(_) => {

@@ -12,6 +12,7 @@ mod erase;
 mod group;
 mod install;
 mod inventory;
+mod license;
 mod provider;
 mod refund;
 mod review;

@@ -67,8 +67,7 @@ impl Judge<'_> {
         let was_queued = self.tenant.pool(pool).queued.contains_key(&holder);
         self.emit(Event::ForeignSeatSeen { pool, holder });
         if was_queued {
-            let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
-            self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+            self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
         }
         // a sync that runs shows many: they are judged together at its end
         let provider = self.tenant.pool(pool).key.provider();

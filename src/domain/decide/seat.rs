@@ -63,8 +63,7 @@ impl Judge<'_> {
         if seat.state != SeatState::Foreign {
             return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
         }
-        let in_use = entry.has_unlicensed_install_of(holder);
-        self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+        self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
         Ok(Verdict::Done)
     }
 

@@ -144,8 +144,7 @@ impl Judge<'_> {
         match state {
             SeatState::Reserved | SeatState::InUse => {}
             SeatState::Foreign => {
-                let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
-                self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+                self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
             }
             SeatState::Releasing if !is_sent => self.emit(Event::SeatTakenBack { pool, holder }),
             SeatState::Releasing if !is_flagged => self.emit(Event::RegrantFlagged { pool, holder }),
@@ -155,9 +154,9 @@ impl Judge<'_> {
 
     /// Law 1: the only place where a seat is granted. Guards ask `has_free_seat` first; `evolve` asserts it again.
     pub(super) fn grant(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
-        let in_use = cause == GrantCause::Install || self.tenant.pool(pool).has_unlicensed_install_of(holder);
         self.touch(pool);
-        self.emit(Event::SeatGranted { pool, holder, cause, in_use });
+        let is_asked_for = cause == GrantCause::Install;
+        self.bring(pool, holder, is_asked_for, |in_use| Event::SeatGranted { pool, holder, cause, in_use });
     }
 
     /// Gives waiting holders what is free, in their order.

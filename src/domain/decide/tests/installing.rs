@@ -299,3 +299,58 @@ fn what_is_unknown_is_not_found_and_leaves_no_refusal() {
         assert_eq!((judged.events.len(), scenario.tenant.pool(PoolId(0)).refused), (1, 0), "{rule}");
     }
 }
+
+#[test]
+fn no_seat_licenses_what_no_install_may_be() {
+    // On a device that is retired, by whichever seat, alone or beside another.
+    let given = [listed(Kind::Declared, 2), retired("laptop"), reported_installed("laptop", "ada")];
+    check(
+        &given,
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
+    let beside = [&given[..], &[reported_installed("desk", "ada")]].concat();
+    check(
+        &beside,
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        seat_taken ada
+        install_licensed ada desk ada
+        = office: 1 of 2, 1 in use, 1 unlicensed
+    "#]],
+    );
+    check(
+        &[&given[..], &[available("ada")]].concat(),
+        installed("desk", "ada"),
+        expect![[r#"
+        seat_granted ada install
+        seat_taken ada
+        installed ada desk ada
+        = office: 1 of 2, 1 in use, 1 unlicensed
+    "#]],
+    );
+    // Or that may not carry the app.
+    check(
+        &[listed(Kind::Offline, 2), reported_installed("old", "ada")],
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
+    check(
+        &[listed(Kind::Online, 2), reported_installed("old", "ada"), seen("ada")],
+        adopted("ada"),
+        expect![[r#"
+        foreign_seat_adopted ada
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
+}
