@@ -232,7 +232,30 @@ impl Model {
                 self.pools[*pool].release(*holder, lapses);
             }
         }
+        endings.iter().for_each(|(pool, holder, _)| self.license_by_people(*pool, *holder));
         endings.iter().for_each(|(pool, ..)| self.pools[*pool].serve());
+    }
+
+    fn take_back(&mut self, pool: usize, holder: Holder) {
+        let covered = self.covers(pool, holder);
+        self.pools[pool].release(holder, covered);
+        self.license_by_people(pool, holder);
+        self.pools[pool].serve();
+    }
+
+    fn license_by_people(&mut self, pool: usize, holder: Holder) {
+        for user in self.pools[pool].license_by_people(holder) {
+            self.is_used_again(pool, user);
+        }
+    }
+
+    /// A seat that was to end with its last install does not.
+    fn is_used_again(&mut self, pool: usize, holder: Holder) {
+        for (at, of, cause) in self.held.iter_mut().flatten().filter(|(_, _, c)| matches!(c, Cause::Retired(_))) {
+            if (*at, *of) == (pool, holder) {
+                *cause = Cause::Moot;
+            }
+        }
     }
 
     fn seats_held(&self) -> u64 {
@@ -269,7 +292,9 @@ impl Model {
                 self.change(&[holder], if is_user { Cause::Returned } else { Cause::Uncovered }, |model| {
                     model.gone.remove(&holder);
                     if let Holder::Device(device) = holder {
-                        model.pools.iter_mut().for_each(|pool| drop(pool.retired.remove(&device)));
+                        for pool in &mut model.pools {
+                            pool.retired.remove(&device);
+                        }
                     }
                     model.graces.retain(|(_, user)| *user != holder);
                 });
@@ -288,8 +313,7 @@ impl Model {
             }
             Act::KeepOnUninstall(pool, is_kept) => self.pools[pool].is_kept_on_uninstall = is_kept,
             Act::Reclaim(pool, holder) if self.pools[pool].seats.contains_key(&holder) => {
-                let covered = self.covers(pool, holder);
-                self.pools[pool].take_back(holder, covered);
+                self.take_back(pool, holder);
             }
             Act::Grant(pool, holder) if self.covers(pool, holder) && self.pools[pool].free() > 0 => {
                 self.pools[pool].lapsed.remove(&holder);
@@ -340,12 +364,7 @@ impl Model {
                 }
                 one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = true);
                 one.installs.insert(install, Some(holder));
-                for (at, of, cause) in self.held.iter_mut().flatten().filter(|(_, _, c)| matches!(c, Cause::Retired(_)))
-                {
-                    if (*at, *of) == (pool, holder) {
-                        *cause = Cause::Moot;
-                    }
-                }
+                self.is_used_again(pool, holder);
             }
             (None, None) if is_report => drop(one.installs.insert(install, None)),
             (None, None) | (Some(_), _) => {}
@@ -354,8 +373,7 @@ impl Model {
 
     fn uninstall(&mut self, pool: usize, install: Install) {
         if let Some(holder) = self.unused_without(pool, install) {
-            let covered = self.covers(pool, holder);
-            self.pools[pool].take_back(holder, covered);
+            self.take_back(pool, holder);
         }
     }
 
@@ -397,7 +415,9 @@ impl Model {
                 }
             }
             Holder::Device(device) => {
-                self.pools.iter_mut().for_each(|pool| drop(pool.retired.insert(device)));
+                for pool in &mut self.pools {
+                    pool.retired.insert(device);
+                }
                 let mut endings = self.all_of(holder);
                 for pool in 0..self.pools.len() {
                     let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();
@@ -422,7 +442,9 @@ impl Model {
         });
         let mut plan: Vec<_> = ranked.collect();
         plan.sort();
-        plan.into_iter().take(over).for_each(|(_, covered, _, _, holder)| self.pools[pool].release(holder, covered));
+        plan.truncate(over);
+        plan.iter().for_each(|(_, covered, _, _, holder)| self.pools[pool].release(*holder, *covered));
+        plan.iter().for_each(|(.., holder)| self.license_by_people(pool, *holder));
     }
 
     fn confirm(&mut self) {

@@ -16,7 +16,7 @@ pub(crate) struct Pool {
     pub(super) assignments: BTreeMap<Target, Intent>,
     /// Devices on which nothing is licensed.
     pub(super) retired: BTreeSet<u32>,
-    grants: u64,
+    pub(super) grants: u64,
 }
 
 impl Pool {
@@ -61,8 +61,16 @@ impl Pool {
         }
     }
 
-    pub(super) fn take_back(&mut self, holder: Holder, lapses: bool) {
-        self.release(holder, lapses);
-        self.serve();
+    /// Who holds a seat that licenses now what a device's seat has left behind.
+    pub(super) fn license_by_people(&mut self, holder: Holder) -> Vec<Holder> {
+        let mut users = vec![];
+        for ((device, user), seat) in self.installs.iter_mut().filter(|(_, seat)| seat.is_none()) {
+            let Some(user) = user.map(Holder::User).filter(|_| holder == Holder::Device(*device)) else { continue };
+            if let Some((in_use, _)) = self.seats.get_mut(&user).filter(|_| !self.retired.contains(device)) {
+                (*seat, *in_use) = (Some(user), true);
+                users.push(user);
+            }
+        }
+        users
     }
 }

@@ -158,6 +158,7 @@ impl Judge<'_> {
             }
             Some(holder) => {
                 self.release(pool, holder, ReleaseCause::Uninstalled);
+                self.license_by_people(pool, holder);
                 self.serve_queue(pool);
             }
             None => {}

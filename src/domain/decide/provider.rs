@@ -90,6 +90,7 @@ impl Judge<'_> {
             self.emit(Event::ServingPaused { pool });
         }
         self.emit(Event::SeatReleased { pool, holder, cause, lapsed: is_covered && !not_enough });
+        self.license_by_people(pool, holder);
         let is_listed = self.tenant.pool(pool).state != PoolState::Removed;
         if not_enough && is_listed && self.tenant.coverage(pool, holder).is_required {
             self.requeue(pool, holder, place);
@@ -157,6 +158,7 @@ impl Judge<'_> {
             {
                 let lapsed = self.tenant.coverage(pool, holder).is_covered();
                 self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Lost, lapsed });
+                self.license_by_people(pool, holder);
             }
             SeatState::Releasing => return self.release_confirmed(pool, holder),
             SeatState::Reserved | SeatState::InUse => {}

@@ -53,6 +53,7 @@ impl Judge<'_> {
             return Ok(false);
         }
         self.release(pool, holder, cause);
+        self.license_by_people(pool, holder);
         Ok(true)
     }
 
@@ -225,17 +226,20 @@ impl Judge<'_> {
                 self.delist(*pool, CapacityCause::Delisted);
             }
         }
-        let mut served = BTreeSet::new();
+        let mut ended: Vec<(PoolId, Holder)> = Vec::new();
         // a plan last: it takes only what the others leave owing
         let is_planned = |(_, _, cause): &&(PoolId, Holder, ReleaseCause)| *cause == ReleaseCause::DeficitPlan;
         let others = held.seats.iter().filter(|seat| !is_planned(seat));
         for (pool, holder, cause) in others.chain(held.seats.iter().filter(is_planned)).copied() {
             if self.tenant.still_ends(held, pool, holder, cause) {
                 self.release(pool, holder, cause);
-                served.insert(pool);
+                ended.push((pool, holder));
             }
         }
-        for pool in served {
+        for (pool, holder) in ended.iter().copied() {
+            self.license_by_people(pool, holder);
+        }
+        for pool in ended.into_iter().map(|(pool, _)| pool).collect::<BTreeSet<_>>() {
             self.serve_queue(pool);
         }
         // Last, so that what a person has confirmed does not count against the next hour.

@@ -187,6 +187,9 @@ impl Judge<'_> {
         for ending in endings {
             self.release(ending.pool, ending.holder, ending.cause);
         }
+        for ending in endings {
+            self.license_by_people(ending.pool, ending.holder);
+        }
         let pools: BTreeSet<PoolId> = endings.iter().map(|ending| ending.pool).collect();
         for pool in pools {
             self.serve_queue(pool);
