@@ -132,7 +132,9 @@ impl History {
                 pool.queue.remove(&holder());
                 let before = pool.seats.insert(holder(), data["in_use"] == true);
                 assert_eq!(before, None, "one seat a holder: {event}");
-                pool.attach(&holder());
+                if data["in_use"] == true {
+                    pool.attach(&holder());
+                }
                 self.grants += 1;
             }
             "seat_taken" => assert_eq!(pool.seats.insert(holder(), true), Some(false), "{event}"),
@@ -163,7 +165,9 @@ impl History {
             "foreign_seat_adopted" => {
                 pool.queue.remove(&holder());
                 assert!(pool.seats.insert(holder(), data["in_use"] == true).is_some(), "{event}");
-                pool.attach(&holder());
+                if data["in_use"] == true {
+                    pool.attach(&holder());
+                }
             }
             "serving_paused" => drop(pool.unserved.insert("paused")),
             "serving_resumed" => drop(pool.unserved.remove("paused")),

@@ -1,8 +1,11 @@
 //! What the ledger must come to for people, devices and groups of both in declared pools, in counts and sets: the rules'
 //! chapter 4 without a log or a name, and the brake on what a directory ends. Not here: providers, timers of pools.
 
+mod pool;
+
+use pool::Pool;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
@@ -53,67 +56,6 @@ pub(crate) enum Act {
     Confirm,
 }
 
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Pool {
-    pub(crate) owned: u64,
-    is_kept_on_uninstall: bool,
-    /// By holder: whether it is in use, and the how-manieth grant it was.
-    pub(crate) seats: BTreeMap<Holder, (bool, u64)>,
-    pub(crate) queue: Vec<Holder>,
-    lapsed: BTreeSet<Holder>,
-    /// Whose seat licenses it.
-    pub(crate) installs: BTreeMap<Install, Option<Holder>>,
-    assignments: BTreeMap<Target, Intent>,
-    grants: u64,
-}
-
-impl Pool {
-    fn free(&self) -> u64 {
-        self.owned.saturating_sub(self.seats.len() as u64)
-    }
-
-    fn grant(&mut self, holder: Holder, by_install: bool) {
-        self.queue.retain(|waiting| *waiting != holder);
-        self.lapsed.remove(&holder);
-        let mut in_use = by_install;
-        for ((device, user), seat) in self.installs.iter_mut().filter(|(_, seat)| seat.is_none()) {
-            if holder == Holder::Device(*device) || Some(holder) == user.map(Holder::User) {
-                (*seat, in_use) = (Some(holder), true);
-            }
-        }
-        self.grants += 1;
-        assert!(self.seats.insert(holder, (in_use, self.grants)).is_none(), "one seat a holder");
-    }
-
-    fn serve(&mut self) {
-        while self.free() > 0 && !self.queue.is_empty() {
-            self.grant(self.queue[0], false);
-        }
-    }
-
-    fn provide(&mut self, holder: Holder) {
-        if self.seats.contains_key(&holder) || self.lapsed.contains(&holder) {
-        } else if self.free() > 0 {
-            self.grant(holder, false);
-        } else if !self.queue.contains(&holder) {
-            self.queue.push(holder);
-        }
-    }
-
-    fn release(&mut self, holder: Holder, lapses: bool) {
-        self.seats.remove(&holder);
-        self.installs.values_mut().filter(|seat| **seat == Some(holder)).for_each(|seat| *seat = None);
-        if lapses {
-            self.lapsed.insert(holder);
-        }
-    }
-
-    fn take_back(&mut self, holder: Holder, lapses: bool) {
-        self.release(holder, lapses);
-        self.serve();
-    }
-}
-
 /// What reaches a holder in a pool.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reach {
@@ -162,8 +104,10 @@ pub(crate) struct Model {
     brake: (u64, u64),
     /// For each seat that a directory ended: when, and how many were held just before.
     ended: Vec<(u64, u64)>,
-    /// What waits, oldest first.
+    /// What waits, oldest first, also what has come to nothing since.
     held: Vec<Vec<Ending>>,
+    /// Whether something waited before what is done now, or waits since.
+    is_holding: bool,
 }
 
 impl Model {
@@ -173,9 +117,26 @@ impl Model {
         Self { pools: vec![pool; pools], groups: vec![vec![]; groups], brake, ..Self::default() }
     }
 
-    /// How many seats wait in each of the brake's bundles.
+    /// How many seats wait in each of the brake's bundles in which some do.
     pub(crate) fn waiting(&self) -> Vec<usize> {
-        self.held.iter().map(Vec::len).collect()
+        let counts = self.held.iter().map(|held| held.iter().filter(|ending| self.still_ends(**ending)).count());
+        counts.filter(|count| *count > 0).collect()
+    }
+
+    fn is_waiting(&self, held: &[Ending]) -> bool {
+        held.iter().any(|ending| self.still_ends(*ending))
+    }
+
+    fn still_ends(&self, (pool, holder, cause): Ending) -> bool {
+        let Some((in_use, grant)) = self.pools[pool].seats.get(&holder) else { return false };
+        match cause {
+            Cause::Gone => self.gone.contains(&holder) && !self.is_in_grace(holder),
+            Cause::Unassigned | Cause::Returned | Cause::Uncovered => {
+                !self.covers(pool, holder) && !self.is_in_grace(holder)
+            }
+            Cause::Retired(of) => !in_use && *grant == of && !self.is_kept_unused(pool, holder),
+            Cause::Moot => false,
+        }
     }
 
     fn members(&self, target: Target) -> Vec<Holder> {
@@ -246,8 +207,8 @@ impl Model {
         let is_held = match (cause, holder) {
             (Cause::Unassigned | Cause::Returned, _) => false,
             // one person's departure alone never is
-            (Cause::Gone, Holder::User(_)) => !self.held.is_empty() || (crosses && !recent.is_empty()),
-            (Cause::Uncovered | Cause::Gone | Cause::Retired(_) | Cause::Moot, _) => !self.held.is_empty() || crosses,
+            (Cause::Gone, Holder::User(_)) => self.is_holding || (crosses && !recent.is_empty()),
+            (Cause::Uncovered | Cause::Gone | Cause::Retired(_) | Cause::Moot, _) => self.is_holding || crosses,
         };
         if !is_held {
             return self.carry_out(&endings);
@@ -258,6 +219,7 @@ impl Model {
             one.seats.entry(*holder).and_modify(|(in_use, _)| *in_use = has_install);
         }
         self.held.push(endings);
+        self.is_holding = true;
     }
 
     fn carry_out(&mut self, endings: &[Ending]) {
@@ -270,7 +232,30 @@ impl Model {
                 self.pools[*pool].release(*holder, lapses);
             }
         }
+        endings.iter().for_each(|(pool, holder, _)| self.license_by_people(*pool, *holder));
         endings.iter().for_each(|(pool, ..)| self.pools[*pool].serve());
+    }
+
+    fn take_back(&mut self, pool: usize, holder: Holder) {
+        let covered = self.covers(pool, holder);
+        self.pools[pool].release(holder, covered);
+        self.license_by_people(pool, holder);
+        self.pools[pool].serve();
+    }
+
+    fn license_by_people(&mut self, pool: usize, holder: Holder) {
+        for user in self.pools[pool].license_by_people(holder) {
+            self.is_used_again(pool, user);
+        }
+    }
+
+    /// A seat that was to end with its last install does not.
+    fn is_used_again(&mut self, pool: usize, holder: Holder) {
+        for (at, of, cause) in self.held.iter_mut().flatten().filter(|(_, _, c)| matches!(c, Cause::Retired(_))) {
+            if (*at, *of) == (pool, holder) {
+                *cause = Cause::Moot;
+            }
+        }
     }
 
     fn seats_held(&self) -> u64 {
@@ -285,6 +270,7 @@ impl Model {
     /// The clock was advanced, or a restart has set it.
     pub(crate) fn is_now(&mut self, now: u64) {
         self.now = now;
+        self.is_holding = self.held.iter().any(|held| self.is_waiting(held));
         while let Some((until, user)) = self.graces.first().copied().filter(|(until, _)| *until <= now) {
             self.graces.remove(&(until, user));
             self.end(self.all_of(user));
@@ -292,6 +278,7 @@ impl Model {
     }
 
     pub(crate) fn take(&mut self, act: &Act) {
+        self.is_holding = self.held.iter().any(|held| self.is_waiting(held));
         match act.clone() {
             Act::Assign(pool, target, intent) => self.assign(pool, target, intent),
             Act::Unassign(pool, target) => self.change(&self.members(target), Cause::Unassigned, |model| {
@@ -304,6 +291,11 @@ impl Model {
                 let is_user = matches!(holder, Holder::User(_));
                 self.change(&[holder], if is_user { Cause::Returned } else { Cause::Uncovered }, |model| {
                     model.gone.remove(&holder);
+                    if let Holder::Device(device) = holder {
+                        for pool in &mut model.pools {
+                            pool.retired.remove(&device);
+                        }
+                    }
                     model.graces.retain(|(_, user)| *user != holder);
                 });
             }
@@ -321,8 +313,7 @@ impl Model {
             }
             Act::KeepOnUninstall(pool, is_kept) => self.pools[pool].is_kept_on_uninstall = is_kept,
             Act::Reclaim(pool, holder) if self.pools[pool].seats.contains_key(&holder) => {
-                let covered = self.covers(pool, holder);
-                self.pools[pool].take_back(holder, covered);
+                self.take_back(pool, holder);
             }
             Act::Grant(pool, holder) if self.covers(pool, holder) && self.pools[pool].free() > 0 => {
                 self.pools[pool].lapsed.remove(&holder);
@@ -331,7 +322,6 @@ impl Model {
             Act::Reclaim(..) | Act::Grant(..) => {}
             Act::ResolveDeficit(pool) => self.resolve(pool),
             Act::GraceDays(days) => self.grace_days = days,
-            Act::Confirm if self.held.is_empty() => {}
             Act::Confirm => self.confirm(),
         }
     }
@@ -374,12 +364,7 @@ impl Model {
                 }
                 one.seats.entry(holder).and_modify(|(in_use, _)| *in_use = true);
                 one.installs.insert(install, Some(holder));
-                for (at, of, cause) in self.held.iter_mut().flatten().filter(|(_, _, c)| matches!(c, Cause::Retired(_)))
-                {
-                    if (*at, *of) == (pool, holder) {
-                        *cause = Cause::Moot;
-                    }
-                }
+                self.is_used_again(pool, holder);
             }
             (None, None) if is_report => drop(one.installs.insert(install, None)),
             (None, None) | (Some(_), _) => {}
@@ -388,8 +373,7 @@ impl Model {
 
     fn uninstall(&mut self, pool: usize, install: Install) {
         if let Some(holder) = self.unused_without(pool, install) {
-            let covered = self.covers(pool, holder);
-            self.pools[pool].take_back(holder, covered);
+            self.take_back(pool, holder);
         }
     }
 
@@ -431,6 +415,9 @@ impl Model {
                 }
             }
             Holder::Device(device) => {
+                for pool in &mut self.pools {
+                    pool.retired.insert(device);
+                }
                 let mut endings = self.all_of(holder);
                 for pool in 0..self.pools.len() {
                     let installs: Vec<_> = self.pools[pool].installs.keys().copied().collect();
@@ -455,22 +442,18 @@ impl Model {
         });
         let mut plan: Vec<_> = ranked.collect();
         plan.sort();
-        plan.into_iter().take(over).for_each(|(_, covered, _, _, holder)| self.pools[pool].release(holder, covered));
+        plan.truncate(over);
+        plan.iter().for_each(|(_, covered, _, _, holder)| self.pools[pool].release(*holder, *covered));
+        plan.iter().for_each(|(.., holder)| self.license_by_people(pool, *holder));
     }
 
     fn confirm(&mut self) {
-        let mut endings = self.held.remove(0);
-        endings.retain(|(pool, holder, cause)| match cause {
-            Cause::Gone => self.gone.contains(holder) && !self.is_in_grace(*holder),
-            Cause::Unassigned | Cause::Returned | Cause::Uncovered => {
-                !self.covers(*pool, *holder) && !self.is_in_grace(*holder)
-            }
-            Cause::Retired(grant) => {
-                self.pools[*pool].seats.get(holder) == Some(&(false, *grant)) && !self.is_kept_unused(*pool, *holder)
-            }
-            Cause::Moot => false,
-        });
+        let Some(first) = self.held.iter().position(|held| self.is_waiting(held)) else { return };
+        let mut endings = self.held.remove(first);
+        endings.retain(|ending| self.still_ends(*ending));
         self.carry_out(&endings);
+        let held = std::mem::take(&mut self.held);
+        self.held = held.into_iter().filter(|held| self.is_waiting(held)).collect();
         if self.held.is_empty() {
             self.ended.clear();
         }

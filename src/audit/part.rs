@@ -31,8 +31,10 @@ pub enum Wanted {
     Everything,
     /// What the tenant is called, its settings, tokens, store accounts and tools.
     Tenant,
-    /// Syncs, drift, and what is held back.
+    /// Syncs, drift, and what was held back.
     Syncs,
+    /// Syncs, and what is held back as far as it would still end.
+    Held,
     /// Reviews, without what was decided seat by seat.
     Reviews,
     /// Some of the seats of a review that is under way: those behind one, and one more than so many.
@@ -98,6 +100,7 @@ impl Wanted {
             Self::Everything
             | Self::Tenant
             | Self::Syncs
+            | Self::Held
             | Self::Reviews
             | Self::ReviewSeats { .. }
             | Self::Assignments
@@ -129,6 +132,7 @@ impl Wanted {
             Self::Everything
             | Self::Tenant
             | Self::Syncs
+            | Self::Held
             | Self::Reviews
             | Self::ReviewSeats { .. }
             | Self::Assignments
@@ -156,6 +160,7 @@ impl Wanted {
             | Self::Groups { .. }
             | Self::Group(_) => false,
             Self::Everything
+            | Self::Held
             | Self::Apps { .. }
             | Self::App(_)
             | Self::Pool(_)
@@ -189,6 +194,8 @@ pub(super) fn part(
         Wanted::Everything => Ok(None),
         Wanted::Tenant => small::tenant(ledger, tenant, position).map(Some),
         Wanted::Syncs => small::syncs(ledger, tenant, position).map(Some),
+        // whether a seat would still end hangs on everything
+        Wanted::Held => Ok(Some(small::syncs(ledger, tenant, position)?).filter(|view| view.state.held.is_empty())),
         Wanted::Reviews => small::reviews(ledger, tenant, position).map(Some),
         Wanted::ReviewSeats { review, after, limit } => {
             reviews::seats(ledger, tenant, position, *review, (*after, *limit))

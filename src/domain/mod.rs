@@ -19,6 +19,7 @@ pub mod event;
 pub mod event_type;
 pub mod evolve;
 pub mod facts;
+pub mod holding;
 pub mod ids;
 pub mod key;
 pub mod laws;

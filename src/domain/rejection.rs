@@ -23,14 +23,15 @@ impl Figures {
     }
 }
 
-/// The ways out of a shortage, each with what it would free now.
+/// The ways out of a shortage, each with what it would free now for whoever was refused: those who wait ahead, and what the pool
+/// is above its cap, come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remedies {
     /// Uninstalling where an app is installed: seats in use that an uninstall would release.
     pub uninstall_would_free: u64,
     /// Narrowing the targets of this pool's assignments: seats that would lose their coverage and go.
     pub narrow_would_free: u64,
-    /// Buying: seats missing.
+    /// Buying: seats missing, with those that would go to others first.
     pub buy_would_free: u64,
 }
 

@@ -143,12 +143,12 @@ impl Problem {
         let said = |detail: String| Self::new(rejection.name(), detail).at(position);
         match rejection {
             Rejection::NotEnoughSeats { short_by, figures, remedies } => {
-                let detail = format!("{short_by} more seats are needed than are free: {}", in_words(figures));
+                let detail = format!("{short_by} more seats are needed: {}", with_queue(figures));
                 said(detail).with("short_by", *short_by).figures(figures).remedies(remedies)
             }
             Rejection::NoSeatAvailable { figures, remedies } => {
-                let detail = format!("no seat is free: {}, {} wait in the queue", in_words(figures), figures.queued);
-                said(detail).with("short_by", 1).figures(figures).remedies(remedies)
+                let detail = format!("no seat is free: {}", with_queue(figures));
+                said(detail).with("short_by", remedies.buy_would_free).figures(figures).remedies(remedies)
             }
             Rejection::RefundExceedsFreeSeats { quantity, figures } => {
                 let detail = format!("{quantity} seats are to go back: {}", in_words(figures));
@@ -276,6 +276,10 @@ fn in_words(figures: &Figures) -> String {
         Owned::Unlimited => "unlimited".into(),
     };
     format!("{} owned, {} held, {} free", count(figures.owned), figures.held, count(figures.free()))
+}
+
+fn with_queue(figures: &Figures) -> String {
+    format!("{}, {} wait in the queue", in_words(figures), figures.queued)
 }
 
 impl IntoResponse for Problem {

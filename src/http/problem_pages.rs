@@ -120,7 +120,7 @@ pub(crate) const PAGES: &[Page] = &[
         "The body did not come in time.",
         "Send it faster, or in smaller pieces."),
     page("assignment-exists", 409, "The target has this app assigned in another way",
-        "The same pool and target are assigned with another intent, mode or licensing.",
+        "The same pool and target are assigned with another intent, mode, licensing or exclusion group.",
         "End that assignment first."),
     page("batch-refused", 409, "Another command of the batch was refused",
         "With ?atomic=true a batch is done as a whole or not at all.",

@@ -35,6 +35,7 @@ pub(in crate::audit) fn part_in_hindsight(
         Wanted::Everything | Wanted::ReviewSeats { .. } => return Ok(None),
         Wanted::Tenant
         | Wanted::Syncs
+        | Wanted::Held
         | Wanted::Reviews
         | Wanted::Assignments
         | Wanted::Assignment(_)
@@ -102,6 +103,7 @@ fn counted(
         Wanted::Everything
         | Wanted::Tenant
         | Wanted::Syncs
+        | Wanted::Held
         | Wanted::Reviews
         | Wanted::ReviewSeats { .. }
         | Wanted::Assignments

@@ -200,13 +200,31 @@ impl Judge<'_> {
         if needed <= free {
             return Ok(());
         }
-        let (short_by, figures) = (needed - free, entry.figures());
-        Err(Rejection::NotEnoughSeats { short_by, figures, remedies: self.remedies(pool, short_by) })
+        let queued_of_these =
+            candidates.holders.iter().filter(|holder| entry.queued.contains_key(holder)).count() as u64;
+        let waiting = if entry.is_serving() { entry.queued.len() as u64 } else { 0 };
+        let (ahead, figures) = (entry.over_by() + waiting, entry.figures());
+        let ahead = match (made.intent, made.mode) {
+            // who waits already is among those who need a seat
+            (Intent::Required, Mode::AllOrNothing) if waiting > 0 => ahead - queued_of_these,
+            (Intent::Required | Intent::Available | Intent::Uninstall, _) => ahead,
+        };
+        let remedies = self.remedies(pool, needed - free, ahead);
+        let short_by = if made.intent == Intent::Available { needed } else { remedies.buy_would_free };
+        Err(Rejection::NotEnoughSeats { short_by, figures, remedies })
     }
 
-    /// The ways out of a shortage, honest also where one would free nothing. Counted anew only when pool or directory
-    /// have changed: a pool that is sold out is asked for again and again.
-    pub(super) fn remedies(&mut self, pool: PoolId, short_by: u64) -> Remedies {
+    /// No seat is free for a holder who needs one.
+    pub(super) fn no_seat_for(&mut self, pool: PoolId, holder: Holder) -> Rejection {
+        let entry = self.tenant.pool(pool);
+        let (ahead, figures) = (entry.over_by() + entry.waiting_before(holder), entry.figures());
+        Rejection::NoSeatAvailable { figures, remedies: self.remedies(pool, 1, ahead) }
+    }
+
+    /// The ways out of a shortage, honest also where one would free nothing: what comes free goes first to what the pool is
+    /// above its cap and to those who wait `ahead`. Counted anew only when pool or directory have changed: a pool that is sold
+    /// out is asked for again and again.
+    fn remedies(&mut self, pool: PoolId, needed: u64, ahead: u64) -> Remedies {
         let changed = (self.tenant.pool(pool).changed, self.tenant.directory_changed);
         let counted = match self.tenant.remedies_counted.get(&pool) {
             Some((at, directory_at, counted)) if (*at, *directory_at) == changed => *counted,
@@ -216,9 +234,14 @@ impl Judge<'_> {
                 counted
             }
         };
-        Remedies { buy_would_free: short_by, ..counted }
+        Remedies {
+            uninstall_would_free: counted.uninstall_would_free.saturating_sub(ahead),
+            narrow_would_free: counted.narrow_would_free.saturating_sub(ahead),
+            buy_would_free: needed + ahead,
+        }
     }
 
+    /// What each would give back, whoever gets it.
     fn count_remedies(&self, pool: PoolId) -> Remedies {
         let entry = self.tenant.pool(pool);
         let uninstalls = entry.policy.on_uninstall == KeepOrRelease::Release;
@@ -232,7 +255,8 @@ impl Judge<'_> {
                 SeatState::InUse if uninstalls && !narrows => remedies.uninstall_would_free += 1,
                 SeatState::InUse => {
                     let is_covered = is_covered();
-                    remedies.uninstall_would_free += u64::from(uninstalls || !is_covered);
+                    let outlives = self.tenant.outlives_installs(pool, *holder, entry.policy.on_uninstall);
+                    remedies.uninstall_would_free += u64::from(!outlives);
                     remedies.narrow_would_free += u64::from(narrows && is_covered);
                 }
                 SeatState::Releasing | SeatState::Foreign => {}

@@ -60,12 +60,8 @@ impl Judge<'_> {
         };
         let is_of_provider = |id: SyncId| of_sync(id).is_some_and(|sync| sync.provider == provider);
         let held = self.tenant.held.values().filter(|held| held.sync.is_some_and(is_of_provider));
-        let uncovered = held.flat_map(|held| {
-            let still = held.seats.iter().copied().filter(|(pool, holder, cause)| {
-                *cause == ReleaseCause::Ineligible && self.still_ends(held, *pool, *holder, *cause)
-            });
-            still.map(|(pool, holder, cause)| Ending { pool, holder, cause })
-        });
-        uncovered.collect()
+        let endings = held.flat_map(|held| self.tenant.seats_held_by(held));
+        let uncovered = endings.filter(|(_, _, cause)| *cause == ReleaseCause::Ineligible);
+        uncovered.map(|(pool, holder, cause)| Ending { pool, holder, cause }).collect()
     }
 }

@@ -143,7 +143,7 @@ impl Judge<'_> {
         for (pool, key) in self.installs_on(device) {
             let on_last = self.tenant.pool(pool).on_device_retirement();
             match self.take_off(pool, key) {
-                Some(holder) if self.outlives_installs(pool, holder, on_last) => {
+                Some(holder) if self.tenant.outlives_installs(pool, holder, on_last) => {
                     self.emit(Event::SeatIdle { pool, holder });
                 }
                 Some(holder) => endings.push(Ending { pool, holder, cause }),

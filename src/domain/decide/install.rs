@@ -5,7 +5,7 @@ use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::{DeviceRef, PoolRef, UserRef};
 use crate::domain::event::Event;
-use crate::domain::facts::{GrantCause, KeepOrRelease, PoolState, ReleaseCause};
+use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{InstallKey, Seat, SeatState};
@@ -80,9 +80,7 @@ impl Judge<'_> {
         match entry.seats.get(&holder) {
             Some(seat) if !seat.is_release_sent => Ok(License::TakenBack(holder)),
             None if entry.has_free_seat() && entry.is_serving() => Ok(License::Granted(holder)),
-            Some(_) | None => {
-                Err(Rejection::NoSeatAvailable { figures: entry.figures(), remedies: self.remedies(pool, 1) })
-            }
+            Some(_) | None => Err(self.no_seat_for(pool, holder)),
         }
     }
 
@@ -115,7 +113,9 @@ impl Judge<'_> {
         match license {
             License::Held(_) => match self.tenant.pool(pool).seats.get(&holder).map(|seat| seat.state) {
                 Some(SeatState::Reserved) => self.emit(Event::SeatTaken { pool, holder }),
-                Some(SeatState::Foreign) => self.emit(Event::ForeignSeatAdopted { pool, holder, in_use: true }),
+                Some(SeatState::Foreign) => {
+                    self.bring(pool, holder, true, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
+                }
                 Some(SeatState::InUse | SeatState::Releasing) | None => {}
             },
             License::TakenBack(_) => {
@@ -153,11 +153,12 @@ impl Judge<'_> {
         let on_last = self.tenant.pool(pool).policy.on_uninstall;
         let reaches = self.reaches(user.map(|user| (pool, Holder::User(user))));
         match self.take_off(pool, key) {
-            Some(holder) if self.outlives_installs(pool, holder, on_last) => {
+            Some(holder) if self.tenant.outlives_installs(pool, holder, on_last) => {
                 self.emit(Event::SeatIdle { pool, holder })
             }
             Some(holder) => {
                 self.release(pool, holder, ReleaseCause::Uninstalled);
+                self.license_by_people(pool, holder);
                 self.serve_queue(pool);
             }
             None => {}
@@ -173,17 +174,5 @@ impl Judge<'_> {
         let seat = self.tenant.pool(pool).installs.get(&key).and_then(|install| install.seat);
         self.emit(Event::Uninstalled { pool, device, user });
         seat.filter(|holder| self.tenant.pool(pool).seats.get(holder).is_some_and(Seat::is_unused))
-    }
-
-    /// Whether a seat stays with its holder when its last install goes.
-    pub(super) fn outlives_installs(&self, pool: PoolId, holder: Holder, on_last: KeepOrRelease) -> bool {
-        let entry = self.tenant.pool(pool);
-        if entry.seats.get(&holder).is_none_or(|seat| !entry.is_revocable(seat)) {
-            return true;
-        }
-        match on_last {
-            KeepOrRelease::Release => false,
-            KeepOrRelease::Keep => self.tenant.coverage(pool, holder).is_covered() || self.is_in_grace(holder),
-        }
     }
 }

@@ -339,13 +339,13 @@ impl Judge<'_> {
         }
     }
 
-    /// A store that does not show a refund yet is not believed until two complete syncs in a row state the same.
+    /// A store that may not show a refund yet is not believed in a rise until two complete syncs in a row state the same.
     fn lags_behind_refund(&mut self, pool: PoolId, stated: Owned, is_complete: bool) -> bool {
         let entry = self.tenant.pool(pool);
-        let Some(lag) = entry.refund_lag.filter(|lag| lag.is_denied_by(entry.owned, stated)) else {
+        if !entry.may_lag_behind_refund(stated) {
             return false;
-        };
-        if is_complete && lag.seen == Some(stated) {
+        }
+        if is_complete && entry.refund_lag.is_some_and(|lag| lag.seen == Some(stated)) {
             return false;
         }
         if is_complete {

@@ -12,6 +12,7 @@ mod erase;
 mod group;
 mod install;
 mod inventory;
+mod license;
 mod provider;
 mod refund;
 mod review;
@@ -86,6 +87,11 @@ type Ruling = Result<Verdict, Rejection>;
 /// When a rule refuses after it emitted a fact, or a fact breaks a law.
 pub fn decide(tenant: &mut Tenant, intake: &Intake, envelope: &Envelope, if_match: Option<IfMatch>) -> Judged {
     let mut judge = Judge::new(tenant, envelope, if_match);
+    judge.is_directory_held = match intake {
+        // no command asks
+        Intake::Command(_) => false,
+        Intake::Observation(_) => judge.waits_for_a_word_on_the_directory(),
+    };
     let ruling = judge.rule(intake);
     judge.finish(kind_of(intake), ruling)
 }
@@ -101,6 +107,9 @@ struct Judge<'a> {
     /// Pools whose queue may have to be looked at before the command ends; some more than once.
     touched: Vec<PoolId>,
     about: RefusedAbout,
+    /// Something of the directory waits for a person's word: what waited before the first fact, and what was held since. A fact may
+    /// uncover again who was held long ago and has come back: that is judged on its own account.
+    is_directory_held: bool,
 }
 
 /// What a refusal will name.
@@ -121,6 +130,7 @@ impl<'a> Judge<'a> {
             facts: Vec::with_capacity(FACTS_MOST_OFTEN),
             touched: Vec::new(),
             about: RefusedAbout::default(),
+            is_directory_held: false,
             tenant,
         }
     }

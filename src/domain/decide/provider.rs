@@ -67,8 +67,7 @@ impl Judge<'_> {
         let was_queued = self.tenant.pool(pool).queued.contains_key(&holder);
         self.emit(Event::ForeignSeatSeen { pool, holder });
         if was_queued {
-            let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
-            self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+            self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
         }
         // a sync that runs shows many: they are judged together at its end
         let provider = self.tenant.pool(pool).key.provider();
@@ -91,6 +90,7 @@ impl Judge<'_> {
             self.emit(Event::ServingPaused { pool });
         }
         self.emit(Event::SeatReleased { pool, holder, cause, lapsed: is_covered && !not_enough });
+        self.license_by_people(pool, holder);
         let is_listed = self.tenant.pool(pool).state != PoolState::Removed;
         if not_enough && is_listed && self.tenant.coverage(pool, holder).is_required {
             self.requeue(pool, holder, place);
@@ -158,6 +158,7 @@ impl Judge<'_> {
             {
                 let lapsed = self.tenant.coverage(pool, holder).is_covered();
                 self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::Lost, lapsed });
+                self.license_by_people(pool, holder);
             }
             SeatState::Releasing => return self.release_confirmed(pool, holder),
             SeatState::Reserved | SeatState::InUse => {}

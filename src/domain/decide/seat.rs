@@ -10,7 +10,7 @@ use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::LicenseType;
 use crate::domain::plan::DeficitPlan;
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{HeldEndings, Seat, SeatState};
+use crate::domain::state::{HeldEndings, SeatState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seats that are to go anyway, of whole pools or one by one.
@@ -53,6 +53,7 @@ impl Judge<'_> {
             return Ok(false);
         }
         self.release(pool, holder, cause);
+        self.license_by_people(pool, holder);
         Ok(true)
     }
 
@@ -63,8 +64,7 @@ impl Judge<'_> {
         if seat.state != SeatState::Foreign {
             return Ok(Verdict::Unchanged(About::Seat { pool, holder }));
         }
-        let in_use = entry.has_unlicensed_install_of(holder);
-        self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+        self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
         Ok(Verdict::Done)
     }
 
@@ -94,7 +94,7 @@ impl Judge<'_> {
             PoolState::Removed => return Err(Rejection::PoolRemoved),
         }
         if !entry.has_free_seat() || !entry.is_serving() {
-            return Err(Rejection::NoSeatAvailable { figures: entry.figures(), remedies: self.remedies(pool, 1) });
+            return Err(self.no_seat_for(pool, holder));
         }
         self.grant(pool, holder, GrantCause::Command);
         Ok(Verdict::Done)
@@ -164,10 +164,8 @@ impl Judge<'_> {
         let mut going = Going::default();
         for held in self.tenant.held.values().filter(waits) {
             going.pools.extend(&held.removals);
-            for (pool, holder, cause) in held.seats.iter().copied() {
-                if self.still_ends(held, pool, holder, cause) {
-                    going.add(pool, holder);
-                }
+            for (pool, holder, _) in self.tenant.seats_held_by(held) {
+                going.add(pool, holder);
             }
         }
         going
@@ -228,61 +226,36 @@ impl Judge<'_> {
                 self.delist(*pool, CapacityCause::Delisted);
             }
         }
-        let mut served = BTreeSet::new();
+        let mut ended: Vec<(PoolId, Holder)> = Vec::new();
         // a plan last: it takes only what the others leave owing
         let is_planned = |(_, _, cause): &&(PoolId, Holder, ReleaseCause)| *cause == ReleaseCause::DeficitPlan;
         let others = held.seats.iter().filter(|seat| !is_planned(seat));
         for (pool, holder, cause) in others.chain(held.seats.iter().filter(is_planned)).copied() {
-            if self.still_ends(held, pool, holder, cause) {
+            if self.tenant.still_ends(held, pool, holder, cause) {
                 self.release(pool, holder, cause);
-                served.insert(pool);
+                ended.push((pool, holder));
             }
         }
-        for pool in served {
+        for (pool, holder) in ended.iter().copied() {
+            self.license_by_people(pool, holder);
+        }
+        for pool in ended.into_iter().map(|(pool, _)| pool).collect::<BTreeSet<_>>() {
             self.serve_queue(pool);
         }
         // Last, so that what a person has confirmed does not count against the next hour.
+        self.lay_aside_beside(held);
         self.emit(Event::EndingsConfirmed { held: held.id });
     }
 
-    pub(super) fn still_ends(&self, held: &HeldEndings, pool: PoolId, holder: Holder, cause: ReleaseCause) -> bool {
-        if matches!(cause, ReleaseCause::Lost | ReleaseCause::EndedAtStore) {
-            return self.lost_endings(&[(pool, holder)], held.position).iter().any(|ending| ending.cause == cause);
+    /// Of the directory, also what holds nothing back any more.
+    fn lay_aside_beside(&mut self, confirmed: &HeldEndings) {
+        if !confirmed.is_of_the_directory() {
+            return;
         }
-        let entry = self.tenant.pool(pool);
-        let is_ours =
-            |seat: &&Seat| entry.is_revocable(seat) && matches!(seat.state, SeatState::Reserved | SeatState::InUse);
-        let Some(seat) = entry.seats.get(&holder).filter(is_ours) else {
-            return false;
-        };
-        match cause {
-            ReleaseCause::Departed => match holder {
-                Holder::User(user) => {
-                    self.tenant.user(user).departed.is_some_and(|departed| departed.grace_until.is_none())
-                }
-                Holder::Device(_) => false,
-            },
-            ReleaseCause::DeficitPlan => entry.over_by() > entry.releasing,
-            ReleaseCause::Uncovered | ReleaseCause::Ineligible | ReleaseCause::Unassigned => {
-                !self.is_in_grace(holder) && !self.tenant.coverage(pool, holder).is_covered()
-            }
-            ReleaseCause::DeviceRetired => match holder {
-                // idle ever since, and not by another grant
-                Holder::User(_) => {
-                    seat.state == SeatState::Reserved
-                        && seat.since_position < held.position
-                        && !self.outlives_installs(pool, holder, entry.on_device_retirement())
-                }
-                Holder::Device(device) => self.tenant.device(device).is_retired,
-            },
-            ReleaseCause::Uninstalled
-            | ReleaseCause::TimedOut
-            | ReleaseCause::Reclaimed
-            | ReleaseCause::RefusedByProvider
-            | ReleaseCause::NotEnoughAtProvider
-            | ReleaseCause::Lost
-            | ReleaseCause::EndedAtStore
-            | ReleaseCause::Reviewed => true,
+        let others = self.tenant.held.values().filter(|held| held.is_of_the_directory() && held.id != confirmed.id);
+        let is_over: Vec<HeldId> = others.filter(|held| !self.tenant.still_waits(held)).map(|held| held.id).collect();
+        for held in is_over {
+            self.emit(Event::EndingsConfirmed { held });
         }
     }
 }

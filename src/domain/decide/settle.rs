@@ -6,7 +6,7 @@ use crate::domain::coverage::Coverage;
 use crate::domain::event::Event;
 use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
-use crate::domain::state::{HeldEndings, Seat, SeatState, Tenant};
+use crate::domain::state::{Seat, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ impl Judge<'_> {
         let Some(seat) = entry.seats.get(&holder).filter(|seat| entry.is_revocable(seat)) else {
             return false;
         };
-        if self.is_in_grace(holder) {
+        if self.tenant.is_in_grace(holder) {
             return false;
         }
         let has_ended = before.is_covered() && !after.is_covered();
@@ -114,13 +114,6 @@ impl Judge<'_> {
             SeatState::Reserved => has_ended || (after.is_to_be_uninstalled() && !before.is_to_be_uninstalled()),
             SeatState::InUse => has_ended && entry.policy.untargeted == KeepOrRelease::Release,
             SeatState::Releasing | SeatState::Foreign => false,
-        }
-    }
-
-    pub(super) fn is_in_grace(&self, holder: Holder) -> bool {
-        match holder {
-            Holder::User(user) => self.tenant.user(user).is_in_grace(),
-            Holder::Device(_) => false,
         }
     }
 
@@ -151,8 +144,7 @@ impl Judge<'_> {
         match state {
             SeatState::Reserved | SeatState::InUse => {}
             SeatState::Foreign => {
-                let in_use = self.tenant.pool(pool).has_unlicensed_install_of(holder);
-                self.emit(Event::ForeignSeatAdopted { pool, holder, in_use });
+                self.bring(pool, holder, false, |in_use| Event::ForeignSeatAdopted { pool, holder, in_use });
             }
             SeatState::Releasing if !is_sent => self.emit(Event::SeatTakenBack { pool, holder }),
             SeatState::Releasing if !is_flagged => self.emit(Event::RegrantFlagged { pool, holder }),
@@ -162,9 +154,9 @@ impl Judge<'_> {
 
     /// Law 1: the only place where a seat is granted. Guards ask `has_free_seat` first; `evolve` asserts it again.
     pub(super) fn grant(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
-        let in_use = cause == GrantCause::Install || self.tenant.pool(pool).has_unlicensed_install_of(holder);
         self.touch(pool);
-        self.emit(Event::SeatGranted { pool, holder, cause, in_use });
+        let is_asked_for = cause == GrantCause::Install;
+        self.bring(pool, holder, is_asked_for, |in_use| Event::SeatGranted { pool, holder, cause, in_use });
     }
 
     /// Gives waiting holders what is free, in their order.
@@ -194,6 +186,9 @@ impl Judge<'_> {
         }
         for ending in endings {
             self.release(ending.pool, ending.holder, ending.cause);
+        }
+        for ending in endings {
+            self.license_by_people(ending.pool, ending.holder);
         }
         let pools: BTreeSet<PoolId> = endings.iter().map(|ending| ending.pool).collect();
         for pool in pools {
@@ -250,7 +245,7 @@ impl Judge<'_> {
             }
             Brake::Automatic { sync: _, seats_held } => (0, seats_held),
             Brake::Directory | Brake::Departure => {
-                if self.tenant.held.values().any(HeldEndings::is_of_the_directory) {
+                if self.is_directory_held {
                     return true;
                 }
                 let hour_ago = self.now.0 - HOUR_MICROS;
@@ -266,6 +261,10 @@ impl Judge<'_> {
         self.crosses(seats_ended + seats, seats_held)
     }
 
+    pub(super) fn waits_for_a_word_on_the_directory(&self) -> bool {
+        self.tenant.held.values().any(|held| held.is_of_the_directory() && self.tenant.still_waits(held))
+    }
+
     /// More than the share and at least the number that the tenant has set.
     pub(super) fn crosses(&self, seats_ending: u64, seats_held: u64) -> bool {
         let limit = self.tenant.settings.brake;
@@ -278,6 +277,7 @@ impl Judge<'_> {
             Brake::Automatic { sync, .. } => sync,
             Brake::Off | Brake::Directory | Brake::Departure => None,
         };
+        self.is_directory_held |= matches!(brake, Brake::Directory | Brake::Departure);
         self.hold_as(HeldId(self.tenant.held_next), sync, endings.iter());
     }
 

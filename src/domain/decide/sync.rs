@@ -6,11 +6,10 @@ use super::{Judge, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::SyncEnd;
 use crate::domain::event::Event;
-use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{Holder, PoolId, SyncId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{SeatState, SyncState};
+use crate::domain::state::SyncState;
 use std::collections::BTreeSet;
 
 impl Judge<'_> {
@@ -60,23 +59,14 @@ impl Judge<'_> {
         if is_awaiting { Ok(()) } else { Err(Rejection::SyncNotFound) }
     }
 
-    /// Seats of ours, or foreign ones, that are as they were when the store was read. One that was given at this position or
-    /// later is another seat than the one that was missed.
+    /// Seats that a store did not show, and that were given before it was read.
     pub(super) fn lost_endings(&self, lost: &[(PoolId, Holder)], before: u64) -> Vec<Ending> {
-        let ending = |(pool, holder): &(PoolId, Holder)| {
-            let pool = self.tenant.pools.get(pool.index())?;
-            let seat = pool.seats.get(holder).filter(|seat| seat.granted_at < before)?;
-            let cause = match seat.state {
-                SeatState::Foreign => ReleaseCause::EndedAtStore,
-                SeatState::Reserved | SeatState::InUse if seat.is_confirmed && !pool.details.is_irrevocable => {
-                    ReleaseCause::Lost
-                }
-                SeatState::Reserved | SeatState::InUse | SeatState::Releasing => return None,
-            };
-            Some(Ending { pool: pool.id, holder: *holder, cause })
+        let ending = |(pool, holder): (PoolId, Holder)| {
+            let cause = self.tenant.lost_cause(pool, holder, before)?;
+            Some(Ending { pool, holder, cause })
         };
         // named twice, it goes once
-        let lost: BTreeSet<_> = lost.iter().collect();
+        let lost: BTreeSet<_> = lost.iter().copied().collect();
         lost.into_iter().filter_map(ending).collect()
     }
 

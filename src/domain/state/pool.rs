@@ -143,7 +143,8 @@ pub struct RefundLag {
 }
 
 impl RefundLag {
-    /// Whether a store that states this has some of the refund yet to show.
+    /// Whether a store that states this, and means it, has not taken all of the refund: more than there was before it is a
+    /// purchase.
     #[must_use]
     pub fn is_denied_by(self, owned: Owned, stated: Owned) -> bool {
         match (owned, stated, self.before) {
@@ -154,6 +155,17 @@ impl RefundLag {
 }
 
 impl Pool {
+    /// Whether a store that states this may have a refund yet to show: whatever else it counts, it is more than is owned here.
+    #[must_use]
+    pub fn may_lag_behind_refund(&self, stated: Owned) -> bool {
+        let rises = match (self.owned, stated) {
+            (Owned::Count(owned), Owned::Count(stated)) => stated > owned,
+            (Owned::Count(_), Owned::Unlimited) => true,
+            (Owned::Unlimited, Owned::Count(_) | Owned::Unlimited) => false,
+        };
+        rises && self.refund_lag.is_some()
+    }
+
     #[must_use]
     pub fn held(&self) -> u64 {
         self.reserved + self.in_use + self.releasing + self.foreign
@@ -191,6 +203,16 @@ impl Pool {
     #[must_use]
     pub fn is_serving(&self) -> bool {
         self.state == PoolState::Active && !self.is_serving_paused
+    }
+
+    /// How many would be served before a holder, who waits already or would come last.
+    #[must_use]
+    pub fn waiting_before(&self, holder: Holder) -> u64 {
+        if !self.is_serving() {
+            return 0;
+        }
+        let before = self.queued.get(&holder).map(|place| self.queue.range(..*place).count());
+        before.unwrap_or(self.queued.len()) as u64
     }
 
     #[must_use]

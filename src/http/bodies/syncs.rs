@@ -161,18 +161,20 @@ struct HeldSeatView {
 }
 
 impl HeldBody {
-    pub(in crate::http) fn of(held: &HeldEndings) -> Self {
-        let shown = held.seats.iter().take(HELD_SHOWN_MAX);
+    /// What of it would still end.
+    pub(in crate::http) fn of(state: &Tenant, held: &HeldEndings) -> Self {
+        let mut seats: Vec<HeldSeatView> =
+            state.seats_held_by(held).map(|(pool, holder, cause)| HeldSeatView { pool, holder, cause }).collect();
+        let seats_count = seats.len() as u64;
+        seats.truncate(HELD_SHOWN_MAX);
         Self {
             id: held.id,
             sync: held.sync,
             since: held.at,
             since_position: held.position,
-            seats_count: held.seats.len() as u64,
-            seats: shown
-                .map(|(pool, holder, cause)| HeldSeatView { pool: *pool, holder: *holder, cause: *cause })
-                .collect(),
-            removals: held.removals.clone(),
+            seats_count,
+            seats,
+            removals: state.removals_held(held).collect(),
         }
     }
 }

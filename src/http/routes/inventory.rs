@@ -90,12 +90,13 @@ pub(in crate::http) async fn syncs(reading: Reading, Asked(page): Asked<PageQuer
 pub(in crate::http) async fn sync(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, sync)) = places;
     let id: Option<SyncId> = sync.parse().ok();
-    let reading = reading.wanting(Wanted::Syncs);
+    let reading = reading.wanting(Wanted::Held);
     let look = reading.look(move |view| {
         let state = &view.state;
         let found = id.and_then(|id| state.syncs.get(id.index()));
         let sync = found.ok_or_else(|| Problem::new("sync-not-found", "no sync has this id"))?;
-        let held: Vec<_> = state.held.values().filter(|held| held.sync == Some(sync.id)).map(HeldBody::of).collect();
+        let held = state.held.values().filter(|held| held.sync == Some(sync.id) && state.still_waits(held));
+        let held: Vec<_> = held.map(|held| HeldBody::of(state, held)).collect();
         Ok((sync.clone(), held))
     });
     let ((sync, held), position) = look.await?;
@@ -144,13 +145,14 @@ pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuer
     responses((status = 200, body = Listed<HeldBody>), ReadProblems))]
 pub(in crate::http) async fn held(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     reading
-        .wanting(Wanted::Syncs)
+        .wanting(Wanted::Held)
         .list(page, "", |view, after, limit| {
             let after = after.and_then(|after| after.parse::<HeldId>().ok());
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let rest = view.state.held.range((from, Bound::Unbounded)).map(|(_, held)| held);
-            let rest = rest.filter(|held| held.is_of_the_directory());
-            Ok(Page::of(rest, limit, |held| held.id.to_string(), HeldBody::of))
+            let state = &view.state;
+            let rest = state.held.range((from, Bound::Unbounded)).map(|(_, held)| held);
+            let rest = rest.filter(|held| held.is_of_the_directory() && state.still_waits(held));
+            Ok(Page::of(rest, limit, |held| held.id.to_string(), |held| HeldBody::of(state, held)))
         })
         .await
 }

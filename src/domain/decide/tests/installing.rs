@@ -2,7 +2,7 @@
 
 use super::scenario::{check, check_each};
 use super::steps::*;
-use crate::domain::facts::GroupKind;
+use crate::domain::facts::{GroupKind, KeepOrRelease};
 use expect_test::expect;
 
 #[test]
@@ -298,4 +298,106 @@ fn what_is_unknown_is_not_found_and_leaves_no_refusal() {
         let judged = scenario.play(&super::scenario::Step::from(step).with_id("once"));
         assert_eq!((judged.events.len(), scenario.tenant.pool(PoolId(0)).refused), (1, 0), "{rule}");
     }
+}
+
+#[test]
+fn what_a_devices_seat_leaves_behind_is_licensed_by_its_users() {
+    let fleet = || group(GroupKind::Mixed, "all", &["ada", "laptop"]);
+    let given = [listed(Kind::Declared, 3), fleet(), required("all"), installed("laptop", "ada")];
+    check(
+        &given,
+        reclaimed("laptop"),
+        expect![[r#"
+        seat_released laptop reclaimed lapsed
+        seat_taken ada
+        install_licensed ada laptop ada
+        = office: 1 of 3, 1 in use, lapsed: laptop
+    "#]],
+    );
+    // At whichever end, and only where a seat is left.
+    check(
+        &given,
+        group(GroupKind::Mixed, "all", &["ada"]),
+        expect![[r#"
+        members_removed group_0 [laptop]
+        = office: 2 of 3, 1 reserved, 1 in use
+    "#]],
+    );
+    let released = [&given[..], &[untargeted(KeepOrRelease::Release)]].concat();
+    check(
+        &released,
+        group(GroupKind::Mixed, "all", &["ada"]),
+        expect![[r#"
+        members_removed group_0 [laptop]
+        seat_released laptop uncovered
+        seat_taken ada
+        install_licensed ada laptop ada
+        = office: 1 of 3, 1 in use
+    "#]],
+    );
+    check(
+        &released,
+        unassigned(0),
+        expect![[r#"
+        assignment_ended assignment_0 group group_0 unassigned
+        seat_released ada unassigned
+        seat_released laptop unassigned
+        = office: 0 of 3, 1 unlicensed
+    "#]],
+    );
+}
+
+#[test]
+fn no_seat_licenses_what_no_install_may_be() {
+    // On a device that is retired, by whichever seat, alone or beside another.
+    let given = [listed(Kind::Declared, 2), retired("laptop"), reported_installed("laptop", "ada")];
+    check(
+        &given,
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
+    let beside = [&given[..], &[reported_installed("desk", "ada")]].concat();
+    check(
+        &beside,
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        seat_taken ada
+        install_licensed ada desk ada
+        = office: 1 of 2, 1 in use, 1 unlicensed
+    "#]],
+    );
+    check(
+        &[&given[..], &[available("ada")]].concat(),
+        installed("desk", "ada"),
+        expect![[r#"
+        seat_granted ada install
+        seat_taken ada
+        installed ada desk ada
+        = office: 1 of 2, 1 in use, 1 unlicensed
+    "#]],
+    );
+    // Or that may not carry the app.
+    check(
+        &[listed(Kind::Offline, 2), reported_installed("old", "ada")],
+        required("ada"),
+        expect![[r#"
+        assignment_made assignment_0 user ada intent required mode all_or_nothing
+        seat_granted ada assignment
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
+    check(
+        &[listed(Kind::Online, 2), reported_installed("old", "ada"), seen("ada")],
+        adopted("ada"),
+        expect![[r#"
+        foreign_seat_adopted ada
+        = office: 1 of 2, 1 reserved, 1 unlicensed
+    "#]],
+    );
 }

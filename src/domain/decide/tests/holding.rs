@@ -1,0 +1,83 @@
+//! rules.md §6 *Brake*: what was held and has come to nothing since holds nobody.
+
+use super::scenario::{Scenario, Step, check};
+use super::steps::*;
+use crate::domain::command::{Command, Intake};
+use crate::domain::facts::{Brake, SettingsPatch};
+use crate::domain::ids::HeldId;
+use expect_test::expect;
+
+/// Of five, three were dropped at once, and are back.
+fn back_again() -> Vec<Step> {
+    let brake = Brake { share_percent: 20, at_least: 2 };
+    vec![
+        listed(Kind::Declared, 9),
+        people("staff", &["ada", "bob", "cy", "dee", "eve"]),
+        required("staff"),
+        settings(SettingsPatch { brake: Some(brake), ..SettingsPatch::default() }),
+        people("staff", &["ada", "bob"]),
+        people("staff", &["ada", "bob", "cy", "dee", "eve"]),
+    ]
+}
+
+fn held_confirmed(held: u32) -> Step {
+    Intake::Command(Command::ConfirmHeld { held: HeldId(held) }).into()
+}
+
+fn waiting(steps: &[Step]) -> Vec<(HeldId, usize)> {
+    let tenant = Scenario::after(steps).tenant;
+    let waiting = tenant.held.values().filter(|held| tenant.still_waits(held));
+    waiting.map(|held| (held.id, tenant.seats_held_by(held).count())).collect()
+}
+
+#[test]
+fn what_has_come_to_nothing_holds_nobody() {
+    assert_eq!(waiting(&back_again()[..5]), [(HeldId(0), 3)]);
+    assert!(waiting(&back_again()).is_empty());
+    // Of those who were held, and of the others.
+    for (who, of) in [("eve", "ada bob cy dee"), ("ada", "bob cy dee eve")] {
+        let given = [back_again(), vec![deactivated(who).minutes_later(120)]].concat();
+        let tenant = Scenario::after(&given).tenant;
+        assert_eq!((tenant.seats_held, waiting(&given)), (4, vec![]), "{who} has left {of}");
+    }
+    check(
+        &back_again(),
+        people("staff", &["ada", "bob", "cy", "dee"]).minutes_later(120),
+        expect![[r#"
+        members_removed group_0 [eve]
+        seat_released eve uncovered
+        = office: 4 of 9, 4 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn as_long_as_one_of_them_waits_so_do_all_who_follow() {
+    let some_back = [&back_again()[..5], &[people("staff", &["ada", "bob", "cy", "dee"])]].concat();
+    assert_eq!(waiting(&some_back), [(HeldId(0), 1)]);
+    check(
+        &some_back,
+        deactivated("dee").minutes_later(120),
+        expect![[r#"
+        user_departed dee deactivated
+        endings_held departed held held_1 seats [[office dee]]
+        = office: 5 of 9, 5 reserved
+    "#]],
+    );
+}
+
+#[test]
+fn a_persons_word_lays_aside_what_has_come_to_nothing_beside_it() {
+    let again = [back_again(), vec![people("staff", &["ada", "bob"]).minutes_later(120)]].concat();
+    check(
+        &[&again[..], &[people("staff", &["ada", "bob", "cy"])]].concat(),
+        held_confirmed(1),
+        expect![[r#"
+        seat_released dee uncovered
+        seat_released eve uncovered
+        endings_confirmed held held_0
+        endings_confirmed held held_1
+        = office: 3 of 9, 3 reserved
+    "#]],
+    );
+}
