@@ -85,7 +85,7 @@ mod tests {
         let (past, stopping) = (Past::new(), CancellationToken::new());
         let at_once = |tenant| past.place(tenant, &stopping).now_or_never().and_then(Result::ok);
         let mut held: Vec<Place> = (0..TENANT_PLACES).map(|_| at_once(MANY).unwrap()).collect();
-        let mut waiting: Vec<_> = (0..TENANT_WAITING_MAX).map(|_| Box::pin(past.place(MANY, &stopping))).collect();
+        let mut waiting: Vec<_> = (0..WAITING.of_one_max).map(|_| Box::pin(past.place(MANY, &stopping))).collect();
         for one in &mut waiting {
             assert!(one.as_mut().now_or_never().is_none());
         }

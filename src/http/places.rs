@@ -20,7 +20,7 @@ const RETRY_S: u64 = 5;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     all: usize,
-    of_one_max: usize,
+    pub(super) of_one_max: usize,
     /// Of all of them, those that are no tenant's, but the service's own: a backup finds one however many exports there are.
     kept: usize,
     what: &'static str,
