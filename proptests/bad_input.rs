@@ -444,3 +444,17 @@ fn every_problem_has_a_page() {
         assert!(page.text.contains("application/problem+json") || page.text.contains("status"), "{name}");
     }
 }
+
+#[test]
+fn a_directory_is_one_however_it_is_spelled() {
+    let t = Tenant::shared();
+    let (path, directory) = ("/store-accounts/microsoft-store", format!("{}.example", t.name.to_lowercase()));
+    t.put(path, json!({"account_id": directory.to_uppercase()})).created();
+    assert_eq!(t.get(path).ok()["account_id"], directory);
+    let other = t.neighbour();
+    for spelled in [directory.clone(), directory.to_uppercase(), format!(" {directory}. ")] {
+        t.put(path, json!({"account_id": spelled})).unchanged();
+        other.put(path, json!({"account_id": spelled})).problem("store-account-already-linked");
+    }
+    t.put(path, json!({"account_id": "."})).problem("meaningless-request");
+}

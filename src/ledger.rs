@@ -364,7 +364,8 @@ impl Ledger {
     /// Whether another tenant's account is this one, or has this unit, as far as is recorded now.
     #[must_use]
     pub fn is_linked_elsewhere(&self, tenant: TenantId, provider: Provider, name: &str) -> bool {
-        let is_theirs = |view: &View| view.state.accounts.get(&provider).is_some_and(|account| account.has(name));
+        let is_theirs =
+            |view: &View| view.state.accounts.get(&provider).is_some_and(|account| account.has(provider, name));
         let others = self.tenants().into_iter().map(|(other, _)| other).filter(|other| *other != tenant);
         others.into_iter().any(|other| self.read(other, is_theirs).unwrap_or(false))
     }

@@ -24,6 +24,17 @@ impl Provider {
             Self::Declared => "declared",
         }
     }
+
+    /// An account's name in the one spelling that it has here: Microsoft's are GUIDs and domains, for which case and a dot
+    /// behind them mean nothing; others are opaque.
+    #[must_use]
+    pub fn account_name(self, typed: &str) -> String {
+        let name = typed.trim();
+        match self {
+            Self::MicrosoftStore => name.trim_end_matches('.').to_lowercase(),
+            Self::AppleBusiness | Self::Declared => name.to_owned(),
+        }
+    }
 }
 
 impl FromStr for Provider {

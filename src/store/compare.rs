@@ -198,7 +198,8 @@ pub fn compare(
 }
 
 /// Each seat of a pool with how the store shows it, taken out of what the store shows, and whether its holder has a name.
-/// Today's names come first: an old one may be somebody else's by now.
+/// A name is first that of who bears it today and was granted a seat by the store, then of who bore it when the store showed
+/// one, and only then of who bore it at some time. Where today's bearer waits for the grant, the seat is still the former's.
 fn matched<'p, 's>(
     pool: &'p Pool,
     shown: &mut BTreeMap<StoreHolder, &'s StoreHolder>,
@@ -207,8 +208,22 @@ fn matched<'p, 's>(
     let mut seats = Vec::with_capacity(pool.seats.len());
     for (holder, seat) in pool.seats.iter() {
         let called = names.of(pool.id, *holder);
-        let found = called.iter().find_map(|name| shown.remove(&name.normalized()));
+        let is_another_s = |spelled: &StoreHolder| {
+            let bearer = names.holder(spelled).filter(|bearer| bearer != holder);
+            bearer.and_then(|bearer| pool.seats.get(&bearer)).is_some_and(|seat| seat.is_confirmed)
+        };
+        let found = called.iter().find_map(|name| {
+            let name = name.normalized();
+            shown.get(&name).filter(|spelled| !is_another_s(spelled))?;
+            shown.remove(&name)
+        });
         seats.push((*holder, seat, found, !called.is_empty()));
+    }
+    for (holder, _, found, _) in seats.iter_mut().filter(|(_, _, found, _)| found.is_none()) {
+        if shown.is_empty() {
+            break;
+        }
+        *found = names.of(pool.id, *holder).iter().find_map(|name| shown.remove(&name.normalized()));
     }
     for (holder, seat, found, is_named) in seats.iter_mut().filter(|(_, _, found, _)| found.is_none()) {
         if shown.is_empty() {

@@ -72,7 +72,8 @@ impl Teller {
     /// # Errors
     /// In words, when it has; or when the ledger takes nothing more.
     pub async fn link_unit(&self, provider: Provider, unit: &str) -> Result<(), Trouble> {
-        let is_ours = self.read(|view| view.state.accounts.get(&provider).is_some_and(|account| account.has(unit)));
+        let is_ours =
+            self.read(|view| view.state.accounts.get(&provider).is_some_and(|account| account.has(provider, unit)));
         if is_ours == Ok(true) {
             return Ok(());
         }

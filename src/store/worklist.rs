@@ -22,6 +22,8 @@ pub struct Waiting {
     pub is_unknown: bool,
     /// A run before this one may have asked for the seat, and has left no word of it.
     pub is_from_before: bool,
+    /// The store's last no that was not an end of it, by its code.
+    pub refused: Option<u16>,
 }
 
 /// How much waits, and how long.
@@ -84,7 +86,8 @@ impl Worklist {
                 // what may come of it is the same, whatever is sought now
                 let is_unknown = known.is_some_and(|known| known.is_unknown);
                 let is_from_before = known.is_some_and(|known| known.is_from_before);
-                let waiting = Waiting { sought, since: now, due: now, attempts: 0, is_unknown, is_from_before };
+                let (due, since, refused) = (now, now, None);
+                let waiting = Waiting { sought, since, due, attempts: 0, is_unknown, is_from_before, refused };
                 self.waiting.insert(key, waiting);
             }
         }
@@ -122,6 +125,11 @@ impl Worklist {
         }
     }
 
+    /// The store said no to a seat that stays asked for. Whether it had not said the same before.
+    pub fn is_news(&mut self, pool: PoolId, holder: Holder, code: u16) -> bool {
+        self.waiting.get_mut(&(pool, holder)).is_some_and(|waiting| waiting.refused.replace(code) != Some(code))
+    }
+
     /// The store has answered a whole reading: what was asked in vain is asked again at once.
     pub fn hurry(&mut self, now: Instant) {
         for waiting in self.waiting.values_mut() {
@@ -151,9 +159,25 @@ mod tests {
     use crate::domain::ids::UserId;
 
     fn list(count: u32, now: Instant) -> Worklist {
-        let (is_unknown, is_from_before) = (false, false);
-        let waiting = Waiting { sought: Sought::Grant, since: now, due: now, attempts: 0, is_unknown, is_from_before };
+        let waiting = Waiting {
+            sought: Sought::Grant,
+            since: now,
+            due: now,
+            attempts: 0,
+            is_unknown: false,
+            is_from_before: false,
+            refused: None,
+        };
         Worklist { waiting: (0..count).map(|n| ((PoolId(1), Holder::User(UserId(n))), waiting)).collect() }
+    }
+
+    #[test]
+    fn the_store_s_no_to_a_seat_is_news_once_for_each_reason() {
+        let now = crate::clock::monotonic();
+        let mut list = list(2, now);
+        let (one, other) = (Holder::User(UserId(0)), Holder::User(UserId(1)));
+        let mut said = |holder, code| list.is_news(PoolId(1), holder, code);
+        assert!(said(one, 404) && !said(one, 404) && said(other, 404) && said(one, 400));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Judge<'_> {
         is_linked_elsewhere: bool,
     ) -> Ruling {
         match self.tenant.accounts.get(&provider) {
-            Some(linked) if linked.account_id != account_id => return Err(Rejection::StoreAccountAlreadyLinked),
+            Some(linked) if !linked.is(provider, account_id) => return Err(Rejection::StoreAccountAlreadyLinked),
             Some(linked) => {
                 self.precondition(linked.etag)?;
                 if linked.settings == settings {
@@ -104,7 +104,7 @@ impl Judge<'_> {
     /// As an account itself: no two tenants have one, and it stays.
     pub(super) fn link_store_unit(&mut self, provider: Provider, unit: &str, is_linked_elsewhere: bool) -> Ruling {
         let account = self.tenant.accounts.get(&provider).ok_or(Rejection::StoreAccountNotLinked)?;
-        if account.has(unit) {
+        if account.has(provider, unit) {
             return Ok(Verdict::Unchanged(About::StoreAccount(provider)));
         }
         if is_linked_elsewhere {

@@ -19,7 +19,7 @@ impl Judge<'_> {
         if order.ordered_on > today {
             return Err(Rejection::OrderedInFuture);
         }
-        let is_free = self.tenant.pool(pool).is_free_of_charge();
+        let is_free = self.tenant.pool(pool).is_free_of_charge(&order.amount);
         if order.quantity == 0 && !is_free {
             return Err(Rejection::QuantityZero);
         }
@@ -62,7 +62,7 @@ impl Judge<'_> {
         let entry = self.tenant.pool(pool);
         let is_within = match dropped(explained) {
             Owned::Count(0) => false,
-            Owned::Count(seats) => order.quantity <= seats || entry.is_free_of_charge(),
+            Owned::Count(seats) => order.quantity <= seats || entry.is_free_of_charge(&order.amount),
             Owned::Unlimited => true,
         };
         if !is_within {

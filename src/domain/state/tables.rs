@@ -55,10 +55,16 @@ pub struct StoreAccount {
 }
 
 impl StoreAccount {
+    /// Whether it is this account, however either is spelled.
+    #[must_use]
+    pub fn is(&self, provider: Provider, name: &str) -> bool {
+        provider.account_name(&self.account_id) == provider.account_name(name)
+    }
+
     /// Whether it is the account itself, or a unit of it.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.account_id == name || self.units.contains(name)
+    pub fn has(&self, provider: Provider, name: &str) -> bool {
+        self.is(provider, name) || self.units.contains(name)
     }
 }
 

@@ -257,7 +257,10 @@ fn ask(caller: &Caller, kind: Kind, mut fields: Map<String, Value>) -> Result<(A
                     caller.service.ledger.read(caller.tenant, known)?.unwrap_or_else(|| "{}".into())
                 }
             };
-            let account_id = account_id.0;
+            let account_id = provider.account_name(&account_id.0);
+            if account_id.is_empty() {
+                return Err(Problem::meaningless("account_id names no account"));
+            }
             command(Command::LinkStoreAccount { provider, account_id, settings, is_linked_elsewhere: false })
         }
         Kind::PutTool => {

@@ -77,7 +77,7 @@ fn told_of_others(mut command: Command, is_linked: impl Fn(Provider, &str) -> bo
 /// The same by the other tenants themselves.
 pub(super) fn with_others<'t>(command: Command, others: impl Iterator<Item = &'t Tenant> + Clone) -> Command {
     told_of_others(command, |provider, name| {
-        others.clone().filter_map(|other| other.accounts.get(&provider)).any(|account| account.has(name))
+        others.clone().filter_map(|other| other.accounts.get(&provider)).any(|account| account.has(provider, name))
     })
 }
 

@@ -31,8 +31,8 @@ struct Book {
     ours_before: Vec<Holder>,
     /// Was called otherwise since the seat was granted, which only the log remembers.
     once: Option<(Holder, &'static str)>,
-    /// Was `maiden` when the store last showed a seat.
-    renamed: Option<Holder>,
+    /// Was called so when the store last showed a seat.
+    renamed: Option<(Holder, &'static str)>,
     erased: Vec<Holder>,
 }
 
@@ -40,7 +40,7 @@ impl Names for Book {
     fn of(&self, _: PoolId, holder: Holder) -> Vec<StoreHolder> {
         let Holder::User(user) = holder else { return vec![] };
         let today = (!self.erased.contains(&holder)).then(|| upn(PEOPLE[user.index()]));
-        let old = (self.renamed == Some(holder)).then(|| upn("maiden"));
+        let old = self.renamed.filter(|(of, _)| *of == holder).map(|(_, name)| upn(name));
         old.into_iter().chain(today).collect()
     }
 
@@ -396,7 +396,7 @@ fn a_release_that_the_store_still_shows_is_no_news() {
 #[test]
 fn who_was_renamed_is_known_by_the_name_that_the_store_showed() {
     let mut look = Look::new();
-    look.book.renamed = Some(holder("ada"));
+    look.book.renamed = Some((holder("ada"), "maiden"));
     let found = look.at(&pass(&BOTH, &[("office", upn("Maiden")), ("office", upn("cy"))]));
     assert_eq!((found.foreign, found.strangers.len(), found.remembered.missing_seats.len()), (0, 0, 0));
     assert_eq!(found.spelled[&(OFFICE, holder("ada"))], upn("Maiden"));
@@ -414,4 +414,25 @@ fn a_pool_that_is_skipped_from_now_on_keeps_its_seats() {
         let found = look.at(&skipping);
         assert_eq!((found.gone, found.lost), (vec![], vec![]));
     }
+}
+
+#[test]
+fn who_bears_a_name_today_keeps_the_seat_that_the_store_shows_under_it() {
+    let mut look = Look::new();
+    // Cy came later, and is called as Ada was
+    look.book.renamed = Some((holder("ada"), "cy"));
+    let shown = pass(&BOTH, &[("office", upn("cy"))]);
+    let first = look.at(&shown);
+    assert_eq!(first.spelled, [((OFFICE, holder("cy")), upn("cy"))].into());
+    assert_eq!(look.at(&shown).lost, [(OFFICE, holder("ada"))]);
+}
+
+#[test]
+fn a_seat_is_its_former_bearer_s_while_today_s_waits_for_the_grant() {
+    let mut look = Look::new();
+    look.book.renamed = Some((holder("ada"), "bob"));
+    let found = look.at(&pass(&BOTH, &[("office", upn("bob")), ("office", upn("cy"))]));
+    assert!(found.seen.is_empty());
+    let spelled = [("ada", "bob"), ("cy", "cy")].map(|(who, name)| ((OFFICE, holder(who)), upn(name)));
+    assert_eq!(found.spelled, spelled.into());
 }

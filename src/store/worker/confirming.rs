@@ -93,8 +93,13 @@ impl Worker {
                 }
                 Settled::NotSent(why) => {
                     self.list.postpone(pool, holder, false, now, jitter());
-                    // a no to one seat, as to a holder whom the store will know in a minute, says nothing of the others
-                    if !matches!(why, Trouble::Refused { .. }) {
+                    // a no to one seat, as to a holder whom the store will know in a minute, says nothing of the others; its
+                    // words may name the holder
+                    if let Trouble::Refused { status, .. } = why {
+                        if self.list.is_news(pool, holder, status) {
+                            tracing::warn!(%pool, %holder, status, "the store refuses a seat, which is asked for again");
+                        }
+                    } else {
                         trouble = Some((pool, why));
                     }
                     continue;

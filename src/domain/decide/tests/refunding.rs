@@ -149,6 +149,20 @@ fn a_refund_of_everything_removes_the_pool() {
 }
 
 #[test]
+fn where_no_price_is_known_an_order_for_nothing_is_of_a_free_app() {
+    check(
+        &[listed(Kind::Online, 5)],
+        for_nothing(refunded("a", 5, "2026-06-01")).days_later(300),
+        expect![[r#"
+        refund_recorded amount (currency EUR minor_units 0) order a ordered_on 2026-06-01 quantity 5
+        capacity_changed refund owned count 0
+        pool_delisted refund
+        = office: 0 of 0
+    "#]],
+    );
+}
+
+#[test]
 fn a_free_app_is_refunded_for_nothing_at_any_time_in_any_quantity() {
     let given = [free_of_charge(5)];
     check(
