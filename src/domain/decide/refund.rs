@@ -19,7 +19,7 @@ impl Judge<'_> {
         if order.ordered_on > today {
             return Err(Rejection::OrderedInFuture);
         }
-        let is_free = self.tenant.pool(pool).is_free_of_charge(&order.amount);
+        let is_free = self.tenant.pool(pool).is_free_of_charge();
         if order.quantity == 0 && !is_free {
             return Err(Rejection::QuantityZero);
         }
@@ -38,7 +38,9 @@ impl Judge<'_> {
         if is_free {
             return self.refund_free(pool, order);
         }
-        if today.0 - order.ordered_on.0 > REFUND_WINDOW_DAYS {
+        // synced apps have no price: an order for nothing may be of a free one, which can be given back at any time
+        let may_be_free = self.tenant.pool(pool).price.is_none() && order.amount.minor_units == 0;
+        if today.0 - order.ordered_on.0 > REFUND_WINDOW_DAYS && !may_be_free {
             return Err(Rejection::RefundWindowClosed);
         }
         self.refund_paid(pool, order)
@@ -62,7 +64,7 @@ impl Judge<'_> {
         let entry = self.tenant.pool(pool);
         let is_within = match dropped(explained) {
             Owned::Count(0) => false,
-            Owned::Count(seats) => order.quantity <= seats || entry.is_free_of_charge(&order.amount),
+            Owned::Count(seats) => order.quantity <= seats || entry.is_free_of_charge(),
             Owned::Unlimited => true,
         };
         if !is_within {

@@ -336,10 +336,10 @@ impl Pool {
         }
     }
 
-    /// Free of charge, as far as the provider says; where it names no price, what was paid for an order says it.
+    /// Free of charge, as far as the provider says.
     #[must_use]
-    pub fn is_free_of_charge(&self, paid: &AppPrice) -> bool {
-        self.price.as_ref().unwrap_or(paid).minor_units == 0
+    pub fn is_free_of_charge(&self) -> bool {
+        self.price.as_ref().is_some_and(|price| price.minor_units == 0)
     }
 
     pub(in crate::domain) fn count_mut(&mut self, state: SeatState) -> &mut u64 {

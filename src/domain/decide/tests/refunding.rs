@@ -149,7 +149,7 @@ fn a_refund_of_everything_removes_the_pool() {
 }
 
 #[test]
-fn where_no_price_is_known_an_order_for_nothing_is_of_a_free_app() {
+fn where_no_price_is_known_an_order_for_nothing_can_be_given_back_at_any_time() {
     check(
         &[listed(Kind::Online, 5)],
         for_nothing(refunded("a", 5, "2026-06-01")).days_later(300),
@@ -158,6 +158,16 @@ fn where_no_price_is_known_an_order_for_nothing_is_of_a_free_app() {
         capacity_changed refund owned count 0
         pool_delisted refund
         = office: 0 of 0
+    "#]],
+    );
+    // and is not more than that: what is held stays
+    check(
+        &[listed(Kind::Online, 5), required("ada")],
+        for_nothing(refunded("a", 2, "2026-06-01")).days_later(300),
+        expect![[r#"
+        refund_recorded amount (currency EUR minor_units 0) order a ordered_on 2026-06-01 quantity 2
+        capacity_changed refund owned count 3
+        = office: 1 of 3, 1 reserved
     "#]],
     );
 }
