@@ -38,7 +38,8 @@ fn no_route_hands_out_a_seat_that_is_not_there() {
     t.group("sales", "users", &["ada"]);
     t.group("machines", "devices", &["laptop"]);
     // Bob may have a seat, if there is one
-    t.assign_to_user("office", "bob", "available").created();
+    t.group("guests", "users", &["bob"]);
+    t.assign_to_group("office", "guests", "available").created();
     t.assign_to_group("office", "sales", "required").created();
     let full = "owned 1: reserved 1, free 0";
     t.assign_to_user("office", "bob", "required").problem("not-enough-seats");

@@ -9,8 +9,12 @@ use expect_test::expect;
 
 /// A free app, of which anything may be given back.
 fn free_of_charge(owned: u64) -> Step {
+    for_price(owned, Some(0))
+}
+
+fn for_price(owned: u64, minor_units: Option<u64>) -> Step {
     let mut item = item(Kind::Online, "office", owned);
-    item.price = Some(AppPrice { currency: "EUR".into(), minor_units: 0 });
+    item.price = minor_units.map(|minor_units| AppPrice { currency: "EUR".into(), minor_units });
     told_of(Kind::Online, vec![item])
 }
 
@@ -151,7 +155,7 @@ fn a_refund_of_everything_removes_the_pool() {
 #[test]
 fn where_no_price_is_known_an_order_for_nothing_can_be_given_back_at_any_time() {
     check(
-        &[listed(Kind::Online, 5)],
+        &[for_price(5, None)],
         for_nothing(refunded("a", 5, "2026-06-01")).days_later(300),
         expect![[r#"
         refund_recorded amount (currency EUR minor_units 0) order a ordered_on 2026-06-01 quantity 5
@@ -162,7 +166,7 @@ fn where_no_price_is_known_an_order_for_nothing_can_be_given_back_at_any_time() 
     );
     // and is not more than that: what is held stays
     check(
-        &[listed(Kind::Online, 5), required("ada")],
+        &[for_price(5, None), required("ada")],
         for_nothing(refunded("a", 2, "2026-06-01")).days_later(300),
         expect![[r#"
         refund_recorded amount (currency EUR minor_units 0) order a ordered_on 2026-06-01 quantity 2
