@@ -1,14 +1,13 @@
 //! Erased names at a start: keys that a cut left behind are destroyed, and where the keys are newer than the log, as after a
 //! restore with those of a later backup, the log hears whose names are gone. Not here: judging an erasure.
 
-use super::origin::Noted;
+use super::origin::{Noted, Notes};
 use super::start::StartError;
-use crate::domain::command::{Actor, Door, Envelope};
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::Event;
 use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::state::Tenant;
 use crate::domain::time::Time;
-use crate::log::{Group, Log, record};
+use crate::log::Log;
 use crate::vault::Vault;
 
 /// So many are told of in one group.
@@ -46,26 +45,11 @@ pub(super) fn note_erased(
             .map(|(holder, stored)| Event::NamesErased { holder, subject: stored.personal.subject })
             .collect();
         for part in events.chunks(ERASED_IN_A_GROUP_MAX) {
-            let (mut group, mut noted, mut bytes) = (Group::new(), vec![], vec![]);
+            let mut notes = Notes::default();
             for event in part {
-                let envelope = Envelope {
-                    recorded_at: now.max(state.last_recorded_at),
-                    occurred_at: None,
-                    actor: Actor::Ledger,
-                    door: Door::Cli,
-                    command_id: None,
-                    content_hash: 0,
-                    reason: None,
-                };
-                bytes.clear();
-                record::encode(&envelope, event, &mut bytes).map_err(|error| StartError::Erased(error.to_string()))?;
-                group.push(tenant.0, &bytes);
-                let recorded = Recorded { position: state.next_position, envelope, event: event.clone() };
-                state.evolve(&recorded.event, &recorded.meta());
-                noted.push((tenant, recorded));
+                notes.add(tenant, state, event.clone(), now).map_err(StartError::Erased)?;
             }
-            let committed = log.append(&group).map_err(|error| StartError::Erased(error.to_string()))?;
-            all.push((committed.group, noted));
+            all.extend(notes.append(log).map_err(StartError::Erased)?);
         }
     }
     Ok(all)

@@ -22,11 +22,31 @@ pub(super) fn note_restore(
 ) -> Result<Option<Noted>, StartError> {
     let failed = |error: std::io::Error| StartError::Restored(error.to_string());
     let Some(mark) = RestoredMark::read(dir).map_err(failed)? else { return Ok(None) };
-    let (mut group, mut noted, mut bytes) = (Group::new(), vec![], vec![]);
+    let mut notes = Notes::default();
     for (tenant, state) in (0..).map(TenantId).zip(tenants) {
         if mark.heads.get(&tenant.0) != Some(&state.next_position) {
             continue;
         }
+        let (log_id_before, log_id) = (hex::encode(mark.log_id_before), hex::encode(mark.log_id));
+        notes.add(tenant, state, Event::LogRestored { log_id_before, log_id }, now).map_err(StartError::Restored)?;
+    }
+    let noted = notes.append(log).map_err(StartError::Restored)?;
+    RestoredMark::remove(dir).map_err(failed)?;
+    Ok(noted)
+}
+
+/// What the ledger itself has to record at a start, before anybody asks anything of it.
+#[derive(Default)]
+pub(super) struct Notes {
+    group: Group,
+    noted: Vec<(TenantId, Recorded)>,
+    bytes: Vec<u8>,
+}
+
+impl Notes {
+    /// # Errors
+    /// In words, when it does not fit into a record.
+    pub(super) fn add(&mut self, tenant: TenantId, state: &mut Tenant, event: Event, now: Time) -> Result<(), String> {
         let envelope = Envelope {
             recorded_at: now.max(state.last_recorded_at),
             occurred_at: None,
@@ -36,20 +56,24 @@ pub(super) fn note_restore(
             content_hash: 0,
             reason: None,
         };
-        let (log_id_before, log_id) = (hex::encode(mark.log_id_before), hex::encode(mark.log_id));
-        let event = Event::LogRestored { log_id_before, log_id };
-        bytes.clear();
-        record::encode(&envelope, &event, &mut bytes).map_err(|error| StartError::Restored(error.to_string()))?;
-        group.push(tenant.0, &bytes);
+        self.bytes.clear();
+        record::encode(&envelope, &event, &mut self.bytes).map_err(|error| error.to_string())?;
+        self.group.push(tenant.0, &self.bytes);
         let recorded = Recorded { position: state.next_position, envelope, event };
         state.evolve(&recorded.event, &recorded.meta());
-        noted.push((tenant, recorded));
+        self.noted.push((tenant, recorded));
+        Ok(())
     }
-    let committed = if group.is_empty() {
-        None
-    } else {
-        Some(log.append(&group).map_err(|error| StartError::Restored(error.to_string()))?.group)
-    };
-    RestoredMark::remove(dir).map_err(failed)?;
-    Ok(committed.map(|group| (group, noted)))
+
+    /// Durable when this returns; nothing where there is nothing to say.
+    ///
+    /// # Errors
+    /// In words, when the log takes nothing.
+    pub(super) fn append(self, log: &mut Log) -> Result<Option<Noted>, String> {
+        if self.noted.is_empty() {
+            return Ok(None);
+        }
+        let committed = log.append(&self.group).map_err(|error| error.to_string())?;
+        Ok(Some((committed.group, self.noted)))
+    }
 }
