@@ -135,7 +135,7 @@ fn a_batch_that_is_undone_erases_nobody() {
 }
 
 #[test]
-fn a_backup_from_after_it_has_no_key_and_a_release_that_is_under_way_waits() {
+fn a_backup_from_after_it_has_no_key_and_a_seat_in_a_grace_is_still_to_be_given_back() {
     let mut service = Service::start();
     let t = service.tenant();
     let user = who_left(&t);

@@ -68,14 +68,18 @@ fn wait_until_ready(service: &Service, is_ready: bool) {
     panic!("it did not notice the disk: ready {is_ready} was awaited\n{}", service.log());
 }
 
+/// A service on a disk, with so much of it below the floor.
+fn with_floor(disk: &PowerDisk, floor: u64) -> Service {
+    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", floor.to_string())];
+    Service::start_with(Options { environment, data: Some(disk.data()), ..Options::default() })
+}
+
 /// A departure needs little room and gives seats back: the space below the floor is for those, and for opening.
 #[test]
 fn while_the_disk_is_low_people_depart_and_nothing_else_is_taken() {
     let Some(disk) = PowerDisk::mounted() else { return };
     let floor: u64 = 8 << 20;
-    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", floor.to_string())];
-    let options = Options { environment, data: Some(disk.data()), ..Options::default() };
-    let mut service = Service::start_with(options);
+    let mut service = with_floor(&disk, floor);
     let t = service.tenant();
     t.owns("office", 2);
     ["ada", "bob", "cy", "dee"].iter().for_each(|name| drop(t.user(name)));
@@ -151,9 +155,7 @@ fn sizes(folder: &Path) -> BTreeMap<String, u64> {
 fn a_snapshot_for_which_there_is_no_room_above_the_floor_is_not_written() {
     let Some(disk) = PowerDisk::mounted() else { return };
     let floor: u64 = 8 << 20;
-    let environment = vec![("SEATLEDGER_DISK_FLOOR_BYTES", floor.to_string())];
-    let options = Options { environment, data: Some(disk.data()), ..Options::default() };
-    let mut service = Service::start_with(options);
+    let mut service = with_floor(&disk, floor);
     let t = service.tenant();
     let users = |n: u32| json!({"type": "put_user", "user": format!("user{n}"), "user_name": format!("user{n}")});
     t.post("/commands", json!((0..3000).map(users).collect::<Vec<_>>())).ok();

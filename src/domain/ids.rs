@@ -94,6 +94,11 @@ dense_id!(/** One look at who holds what, and whether they still should. */ Revi
 #[serde(transparent)]
 pub struct SubjectId(pub u64);
 
+impl SubjectId {
+    /// No key has this number.
+    pub const NOBODY: Self = Self(u64::MAX);
+}
+
 /// Who occupies a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {

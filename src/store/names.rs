@@ -64,11 +64,7 @@ impl Directory<'_> {
     /// What the store is to call a holder; `None` once the person is erased, and for a device without a serial number.
     #[must_use]
     pub fn name(&self, holder: Holder) -> Option<StoreHolder> {
-        let stored = match holder {
-            Holder::User(user) => self.tenant.names.user_profile(user)?,
-            Holder::Device(device) => self.tenant.names.device_names(device)?,
-        };
-        Self::open(self.ledger, holder, &stored.personal).0
+        Self::open(self.ledger, holder, &self.tenant.names.of(holder)?.personal).0
     }
 
     /// The holder's name, and its first mail address or a user name that is one.

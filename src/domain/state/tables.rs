@@ -244,9 +244,6 @@ pub struct Names {
     device_names: Vec<Arc<StoredNames>>,
 }
 
-/// Whose key nothing has: of a place that is empty.
-const NOBODY: SubjectId = SubjectId(u64::MAX);
-
 /// A seal with the aliases that were found under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredNames {
@@ -263,13 +260,13 @@ impl StoredNames {
     /// A seal is never empty else.
     #[must_use]
     pub fn is_erased(&self) -> bool {
-        self.personal.sealed.is_empty() && self.personal.subject != NOBODY
+        self.personal.sealed.is_empty() && self.personal.subject != SubjectId::NOBODY
     }
 }
 
 impl StoredNames {
     fn of_nobody() -> Arc<Self> {
-        let personal = Personal { subject: NOBODY, sealed: Vec::new(), aliases: Vec::new() };
+        let personal = Personal { subject: SubjectId::NOBODY, sealed: Vec::new(), aliases: Vec::new() };
         Arc::new(Self { personal, aliases: Vec::new() })
     }
 }
@@ -295,15 +292,10 @@ impl Names {
         self.user_profiles.get(user.index()).map(Arc::as_ref)
     }
 
-    /// Whose key the user's names are sealed with.
+    /// Whose key a holder's names are sealed with.
     #[must_use]
-    pub fn user_subject(&self, user: UserId) -> Option<SubjectId> {
-        self.user_profile(user).map(|stored| stored.personal.subject)
-    }
-
-    #[must_use]
-    pub fn device_subject(&self, device: DeviceId) -> Option<SubjectId> {
-        self.device_names(device).map(|stored| stored.personal.subject)
+    pub fn subject(&self, holder: Holder) -> Option<SubjectId> {
+        self.of(holder).map(|stored| stored.personal.subject)
     }
 
     #[must_use]

@@ -269,11 +269,11 @@ impl Bench {
         let PastEvent { mut event, names } = past;
         let known = &self.tenant(tenant).ok_or(SubmitError::TenantNotFound)?.names;
         let known = if let Event::UserChanged { user, .. } = &event {
-            known.user_subject(*user)
+            known.subject((*user).into())
         } else if let Event::DeviceChanged { device, .. } = &event {
-            known.device_subject(*device)
+            known.subject((*device).into())
         } else if let Event::NamesErased { holder, subject } = &mut event {
-            *subject = known.of(*holder).map_or(*subject, |stored| stored.personal.subject);
+            *subject = known.subject(*holder).unwrap_or(*subject);
             return Ok(event);
         } else {
             None

@@ -8,9 +8,6 @@ use crate::domain::state::Tenant;
 use crate::log::submission::Ask;
 use crate::vault::{Vault, seal_device, seal_device_for_nobody, seal_user, seal_user_for_nobody};
 
-/// The subject of somebody whom only a trial knows: no key has this number.
-const NOBODY: SubjectId = SubjectId(u64::MAX);
-
 pub(super) fn known_user(state: &Tenant, user: UserRef) -> Option<SubjectId> {
     let user = match user {
         UserRef::Id(id) => Some(id),
@@ -21,7 +18,7 @@ pub(super) fn known_user(state: &Tenant, user: UserRef) -> Option<SubjectId> {
 
 /// Nobody's where the names were erased: the judge refuses to learn new ones, and no key is made for that.
 fn subject_of(state: &Tenant, holder: Holder) -> Option<SubjectId> {
-    state.names.of(holder).map(|stored| if stored.is_erased() { NOBODY } else { stored.personal.subject })
+    state.names.of(holder).map(|stored| if stored.is_erased() { SubjectId::NOBODY } else { stored.personal.subject })
 }
 
 pub(super) fn known_device(
@@ -44,12 +41,12 @@ pub(super) fn known_device(
 }
 
 pub(super) fn sealed_user(vault: &Vault, tenant: TenantId, subject: SubjectId, profile: &UserProfile) -> Personal {
-    let seal = if subject == NOBODY { seal_user_for_nobody } else { seal_user };
+    let seal = if subject == SubjectId::NOBODY { seal_user_for_nobody } else { seal_user };
     seal(vault, tenant.0, subject, profile)
 }
 
 pub(super) fn sealed_device(vault: &Vault, tenant: TenantId, subject: SubjectId, names: &DeviceNames) -> Personal {
-    let seal = if subject == NOBODY { seal_device_for_nobody } else { seal_device };
+    let seal = if subject == SubjectId::NOBODY { seal_device_for_nobody } else { seal_device };
     seal(vault, tenant.0, subject, names)
 }
 
@@ -95,11 +92,11 @@ pub fn trial_intake(
         Ask::Intake(Intake::Command(command)) => Intake::Command(told_of_others(command, is_linked_elsewhere)),
         Ask::Intake(observation @ Intake::Observation(_)) => observation,
         Ask::PutUser { user, profile } => {
-            let profile = sealed_user(vault, tenant, known_user(state, user).unwrap_or(NOBODY), &profile);
+            let profile = sealed_user(vault, tenant, known_user(state, user).unwrap_or(SubjectId::NOBODY), &profile);
             Intake::Observation(Observation::PutUser { user, profile })
         }
         Ask::PutDevice { device, names, facts, primary_user } => {
-            let subject = known_device(vault, tenant, state, device, &names).unwrap_or(NOBODY);
+            let subject = known_device(vault, tenant, state, device, &names).unwrap_or(SubjectId::NOBODY);
             let names = sealed_device(vault, tenant, subject, &names);
             put_device(device, names, facts, primary_user)
         }

@@ -13,16 +13,11 @@ use std::collections::BTreeSet;
 
 /// Who is called today as a holder was: the store has one name for both.
 fn heir_of(names: &Names, holder: Holder) -> Option<Holder> {
-    let heir = match holder {
-        Holder::User(user) => {
-            let aliases = &names.user_profile(user)?.aliases;
-            aliases.iter().find_map(|alias| names.user(alias.blind)).map(Holder::User)
-        }
-        Holder::Device(device) => {
-            let aliases = &names.device_names(device)?.aliases;
-            aliases.iter().find_map(|alias| names.device_by_serial(alias.blind)).map(Holder::Device)
-        }
-    };
+    let aliases = names.of(holder)?.aliases.iter();
+    let heir = aliases.map(|alias| alias.blind).find_map(|blind| match holder {
+        Holder::User(_) => names.user(blind).map(Holder::User),
+        Holder::Device(_) => names.device_by_serial(blind).map(Holder::Device),
+    });
     heir.filter(|heir| *heir != holder)
 }
 
