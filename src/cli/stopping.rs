@@ -4,19 +4,27 @@
 use super::exit::Failure;
 use super::serve::stop_signals;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 fn deaf(error: &std::io::Error) -> Failure {
     Failure::File(format!("signals can't be listened for: {error}"))
 }
 
-/// The work, unless a signal to stop comes first: then it is dropped where it is, and what it holds with it.
-pub(super) async fn unless_stopped<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let stop = stop_signals().map_err(|error| deaf(&error))?;
-    tokio::select! {
-        biased;
-        signal = stop => Err(Failure::Stopped(signal)),
-        done = work => done,
+/// Signals to stop, listened for as long as this lives: one that comes between two works ends the second.
+pub(super) struct Stop(Pin<Box<dyn Future<Output = &'static str> + Send>>);
+
+impl Stop {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        Ok(Self(Box::pin(stop_signals().map_err(|error| deaf(&error))?)))
+    }
+
+    /// The work, unless a signal comes first: then it is dropped where it is, and what it holds with it.
+    pub(super) async fn or<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            signal = &mut self.0 => Err(Failure::Stopped(signal)),
+            done = work => done,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::exit::{Failure, Finished};
 use super::output;
 use super::progress::Progress;
 use super::spawned::{Options, Spawned};
-use super::stopping::{end_with, unless_stopped};
+use super::stopping::{Stop, end_with};
 use crate::clock::monotonic;
 use noop::Noop;
 use organization::{Pairs, TENANT, path};
@@ -100,7 +100,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     };
     let folder = folder.map_err(|error| Failure::File(format!("no folder can be made: {error}")))?;
     let bench = Bench { args, data: folder.path().join("ledger") };
-    let figures = unless_stopped(bench.all(folder.path())).await?;
+    let figures = Stop::listen()?.or(bench.all(folder.path())).await?;
     output::line(&figures.text())?;
     if let Some(file) = &bench.args.json {
         let text = format!("{:#}\n", figures.json());

@@ -19,7 +19,7 @@ mod vendors;
 use super::client::Access;
 use super::exit::{Failure, Finished};
 use super::output;
-use super::stopping::unless_stopped;
+use super::stopping::Stop;
 use columns::{Columns, List, Mapping, Preset};
 use plan::{Plan, Reading};
 use receipt::{Count, Outcome};
@@ -208,8 +208,9 @@ async fn send(args: &Args, plan: &mut Plan) -> Result<apply::Figures, Failure> {
         return apply_to(args, plan, &args.access.client()?).await;
     };
     let options = super::spawned::Options::default();
-    let service = unless_stopped(super::spawned::Spawned::start(folder, &options)).await?;
-    let figures = unless_stopped(apply_to(args, plan, service.client())).await;
+    let mut stop = Stop::listen()?;
+    let service = stop.or(super::spawned::Spawned::start(folder, &options)).await?;
+    let figures = stop.or(apply_to(args, plan, service.client())).await;
     service.stop().await?;
     figures
 }
