@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A store that has turned writes away twice is left alone for a minute, and nothing is settled before.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 fn service_for(url: &str) -> Service {
     service_for_all(&[url.to_owned()])
@@ -139,7 +140,7 @@ impl Shop {
 /// Asks again and again until it is so.
 ///
 /// # Panics
-/// With what was seen last, when it is not so within a minute.
+/// With what was seen last, when it is never so.
 fn eventually<T>(mut look: impl FnMut() -> Result<T, Value>) -> T {
     let begun = seatledger::clock::monotonic();
     loop {

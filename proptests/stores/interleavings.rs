@@ -18,6 +18,7 @@ use seatledger::store::simulator::faults::{Fault, FaultRates};
 use seatledger::store::simulator::journal::Entry;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ const RUNS_CI: u64 = 1000;
 const RUNS_FULL: u64 = 5000;
 /// A life waits more than it works: on back-offs, on what the store asks it to wait, on events.
 const LIVES_AT_ONCE: usize = 16;
-/// A service is told at its start which stores it may ask, so lives come in parts.
+/// A service is told at its start which stores it may ask, so lives come in parts. One part begins while the last lives of the one
+/// before it still wait: a store that turned writes away is left alone for a minute.
 const LIVES_OF_A_SERVICE: usize = 160;
 const PEOPLE: [&str; 6] = ["ada", "bob", "cyd", "dee", "eve", "fay"];
 const DEVICES: [&str; 3] = ["SN1", "SN2", "SN3"];
@@ -95,45 +97,72 @@ fn walk<S: StoreSide>() {
     let runs = asked_number("SEATLEDGER_STORE_RUNS").unwrap_or(usual);
     let first = asked_number("SEATLEDGER_STORE_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     eprintln!("{runs} lives at {} from seed {first} on", S::PROVIDER);
-    let mut left: Vec<u64> = (first..first + runs).collect();
+    let (lives, failed) =
+        (Mutex::new(Lives::<S> { seeds: first..first + runs, next: Vec::new() }), Mutex::new(Vec::new()));
     let seen: Mutex<BTreeMap<String, u64>> = Mutex::default();
-    while !left.is_empty() {
-        let part: Vec<u64> = left.drain(..left.len().min(LIVES_OF_A_SERVICE)).collect();
-        let made = part.into_iter().map(|seed| {
-            let mut random = StdRng::seed_from_u64(seed);
-            let side = S::open(&mut random);
-            (seed, random, side)
-        });
-        let work: Vec<(u64, StdRng, S)> = made.collect();
-        let urls: Vec<String> = work.iter().map(|(_, _, side)| side.url()).collect();
-        let service = Arc::new(service_for_all(&urls));
-        let (work, failed) = (Mutex::new(work), Mutex::new(Vec::new()));
-        let one_after_the_other = || {
-            while let Some((seed, mut random, side)) = { work.lock().pop() } {
-                match catch_unwind(AssertUnwindSafe(|| live(&service, &side, &mut random))) {
-                    Ok(recorded) => {
-                        let mut seen = seen.lock();
-                        recorded.into_iter().for_each(|(kind, count)| *seen.entry(kind).or_default() += count);
-                    }
-                    Err(_) => {
-                        eprintln!("seed {seed}: SEATLEDGER_STORE_SEED={seed} SEATLEDGER_STORE_RUNS=1 runs it again");
-                        failed.lock().push(seed);
-                    }
+    let one_after_the_other = || {
+        while let Some((seed, mut random, side, part)) = { lives.lock().next() } {
+            let lived = catch_unwind(AssertUnwindSafe(|| live(&part.service, &side, &mut random)));
+            part.ended.lock().push(side);
+            match lived {
+                Ok(recorded) => {
+                    let mut seen = seen.lock();
+                    recorded.into_iter().for_each(|(kind, count)| *seen.entry(kind).or_default() += count);
+                }
+                Err(_) => {
+                    eprintln!("seed {seed}: SEATLEDGER_STORE_SEED={seed} SEATLEDGER_STORE_RUNS=1 runs it again");
+                    failed.lock().push(seed);
                 }
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..LIVES_AT_ONCE {
-                scope.spawn(one_after_the_other);
-            }
-        });
-        let failed = failed.into_inner();
-        assert!(failed.is_empty(), "lives at {} that did not end in agreement: {failed:?}", S::PROVIDER);
-    }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..LIVES_AT_ONCE {
+            scope.spawn(one_after_the_other);
+        }
+    });
+    let failed = failed.into_inner();
+    assert!(failed.is_empty(), "lives at {} that did not end in agreement: {failed:?}", S::PROVIDER);
     let seen = seen.into_inner();
     eprintln!("seen at {}: {seen:?}", S::PROVIDER);
     if runs >= RUNS_CI {
         judges::saw_it_all(&seen, &S::must_happen());
+    }
+}
+
+/// What some lives have together.
+struct Part<S> {
+    service: Arc<Service>,
+    /// Stores stay for as long as the service that may ask them, or another store might come to be where it asks.
+    ended: Mutex<Vec<S>>,
+}
+
+/// Lives that have not begun.
+struct Lives<S> {
+    seeds: Range<u64>,
+    next: Vec<(u64, StdRng, S, Arc<Part<S>>)>,
+}
+
+impl<S: StoreSide> Lives<S> {
+    fn next(&mut self) -> Option<(u64, StdRng, S, Arc<Part<S>>)> {
+        if self.next.is_empty() {
+            self.begin_part();
+        }
+        self.next.pop()
+    }
+
+    fn begin_part(&mut self) {
+        let made = self.seeds.by_ref().take(LIVES_OF_A_SERVICE).map(|seed| {
+            let mut random = StdRng::seed_from_u64(seed);
+            let side = S::open(&mut random);
+            (seed, random, side)
+        });
+        let made: Vec<(u64, StdRng, S)> = made.collect();
+        if !made.is_empty() {
+            let urls: Vec<String> = made.iter().map(|(_, _, side)| side.url()).collect();
+            let part = Arc::new(Part { service: Arc::new(service_for_all(&urls)), ended: Mutex::default() });
+            self.next.extend(made.into_iter().map(|(seed, random, side)| (seed, random, side, Arc::clone(&part))));
+        }
     }
 }
 
