@@ -32,6 +32,9 @@ use utoipa::IntoParams;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A stream holds so many events at once; its reader's pace decides when the next ones are read.
 const STREAM_PAGE_EVENTS: usize = 128;
+/// One that has read all there is waits so long before it reads again: many streams beside many small groups would read each
+/// group by itself, also where nothing in it is theirs.
+const GATHER: Duration = Duration::from_millis(20);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 #[derive(IntoParams)]
@@ -96,7 +99,7 @@ pub(in crate::http) async fn stream_events(
         };
         tokio::task::spawn_blocking(find).await.map_err(|error| Problem::internal(&error))??
     };
-    let follower = Follower { caller, head, query: asked, until, _place: place };
+    let follower = Follower { caller, head, query: asked, until, has_read_all: false, _place: place };
     let pages = stream::unfold(follower, |mut follower| async move {
         let page = follower.next_page().await?;
         Some((stream::iter(page.into_iter().map(Ok::<_, Infallible>)), follower))
@@ -112,6 +115,7 @@ struct Follower {
     query: EventQuery,
     /// The time at which the stream ends, until an event behind it says where that is.
     until: Option<Time>,
+    has_read_all: bool,
     _place: OnePlace,
 }
 
@@ -122,6 +126,9 @@ impl Follower {
             let last = self.query.to.map_or(u64::MAX, |to| to.saturating_sub(1));
             if self.query.from > last {
                 return None;
+            }
+            if std::mem::take(&mut self.has_read_all) {
+                tokio::time::sleep(GATHER).await;
             }
             let next = self.query.from;
             let has_more = tokio::select! {
@@ -161,6 +168,7 @@ impl Follower {
             };
             match tokio::task::spawn_blocking(read).await {
                 Ok(Ok((events, following))) => {
+                    self.has_read_all = following.is_none();
                     self.query.from = following.unwrap_or(end);
                     if !events.is_empty() {
                         return Some(events);
