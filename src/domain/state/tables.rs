@@ -1,6 +1,7 @@
 //! The smaller tables of a tenant: credentials, store accounts, syncs, drift, held endings, refusals, names.
 
 use super::chunked::Chunked;
+use super::dense::Dense;
 use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::Target;
@@ -240,8 +241,8 @@ pub struct Names {
     users: Chunked<Blind, UserId>,
     serials: Chunked<Blind, DeviceId>,
     device_ids: Chunked<Blind, DeviceId>,
-    user_profiles: Vec<Arc<StoredNames>>,
-    device_names: Vec<Arc<StoredNames>>,
+    user_profiles: Dense<Arc<StoredNames>>,
+    device_names: Dense<Arc<StoredNames>>,
 }
 
 /// A seal with the aliases that were found under it.
@@ -320,14 +321,14 @@ impl Names {
     /// Makes room for the names of one user in a part of a state.
     pub(in crate::domain) fn place_user(&mut self, user: UserId) {
         if self.user_profiles.len() <= user.index() {
-            self.user_profiles.resize(user.index() + 1, StoredNames::of_nobody());
+            self.user_profiles.grow_to(user.index() + 1, &StoredNames::of_nobody());
         }
     }
 
     /// The same for a device.
     pub(in crate::domain) fn place_device(&mut self, device: DeviceId) {
         if self.device_names.len() <= device.index() {
-            self.device_names.resize(device.index() + 1, StoredNames::of_nobody());
+            self.device_names.grow_to(device.index() + 1, &StoredNames::of_nobody());
         }
     }
 
@@ -446,6 +447,14 @@ impl Names {
             Some(place) => *place = stored,
             None => self.device_names.push(stored),
         }
+    }
+}
+
+#[cfg(test)]
+impl Names {
+    /// How many pieces of sealed names two states do not share.
+    pub(super) fn pieces_apart(&self, other: &Self) -> usize {
+        self.user_profiles.pieces_apart(&other.user_profiles) + self.device_names.pieces_apart(&other.device_names)
     }
 }
 
