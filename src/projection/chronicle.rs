@@ -11,8 +11,8 @@ use crate::domain::facts::{Settings, SyncCounts};
 use crate::domain::ids::{DriftId, GroupId, HeldId, PoolId, ReviewId, SyncId, TokenId};
 use crate::domain::key::Provider;
 use crate::domain::state::{
-    ByPool, Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncState, Tenant, Token,
-    Tool,
+    ByPool, Dense, Drift, Group, HeldEndings, Membership, Review, ReviewState, StoreAccount, Sync, SyncState, Tenant,
+    Token, Tool,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -184,9 +184,8 @@ impl Chronicle {
 
     /// The drifts of a state as they were.
     #[must_use]
-    pub fn drifts_at(&self, position: u64, drifts: &[Drift]) -> Vec<Drift> {
-        let count = drifts.partition_point(|drift| drift.found_position <= position);
-        let found = drifts.get(..count).unwrap_or_default().iter();
+    pub fn drifts_at(&self, position: u64, drifts: &Dense<Drift>) -> Dense<Drift> {
+        let found = drifts.iter().take_while(|drift| drift.found_position <= position);
         let then = found.map(|drift| match self.drifts_resolved.get(&drift.id) {
             Some(resolved) if *resolved <= position => drift.clone(),
             Some(_) | None => Drift { resolution: None, resolved_at: None, ..drift.clone() },
@@ -284,8 +283,7 @@ impl Chronicle {
 
 /// The syncs of a state as they were just after a position: a sync begins and ends, and says where.
 #[must_use]
-pub fn syncs_at(position: u64, syncs: &[Sync]) -> Vec<Sync> {
-    let count = syncs.partition_point(|sync| sync.started_position <= position);
+pub fn syncs_at(position: u64, syncs: &Dense<Sync>) -> Dense<Sync> {
     let then = |sync: &Sync| {
         let items_position = sync.items_position.filter(|told| *told <= position);
         let seats_position = sync.seats_position.filter(|told| *told <= position);
@@ -305,7 +303,7 @@ pub fn syncs_at(position: u64, syncs: &[Sync]) -> Vec<Sync> {
             None => told,
         }
     };
-    syncs.get(..count).unwrap_or_default().iter().map(then).collect()
+    syncs.iter().take_while(|sync| sync.started_position <= position).map(then).collect()
 }
 
 /// What was held back, from the events that told of it, in their order.

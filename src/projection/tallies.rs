@@ -10,7 +10,7 @@ use crate::domain::facts::PoolState;
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::placing::Chain;
-use crate::domain::state::{InstallKey, Pool, Sync, SyncState, Tenant};
+use crate::domain::state::{Dense, InstallKey, Pool, Sync, SyncState, Tenant};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -199,7 +199,7 @@ pub struct Passes(Vec<(u64, Time, Provider)>);
 
 impl Passes {
     #[must_use]
-    pub fn of(syncs: &[Sync]) -> Self {
+    pub fn of(syncs: &Dense<Sync>) -> Self {
         let ended =
             syncs.iter().filter(|sync| sync.state == SyncState::Completed && !sync.is_dry_run && sync.is_of_all());
         let mut ended: Vec<_> =

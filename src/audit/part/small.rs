@@ -38,7 +38,7 @@ pub(super) fn syncs(ledger: &Ledger, tenant: TenantId, position: u64) -> Result<
         now.chronicle.held_at(position)
     })?;
     for (id, told_at) in held {
-        view.state.held.extend(held_from(id, &ledger.events_at(tenant, &told_at)?).map(|held| (id, held)));
+        view.state.held.extend(held_from(id, &ledger.events_at(tenant, &told_at)?).map(|held| (id, Arc::new(held))));
     }
     Ok(view)
 }
@@ -113,11 +113,13 @@ pub(super) fn groups(
         let by_then = now.chronicle.groups_by(position);
         let then = now.state.groups.iter().take(by_then).map(|group| now.chronicle.group_at(position, group));
         view.state.groups = then.map(Arc::new).collect();
-        let living = view.state.groups.iter_mut().skip(from).filter(|group| !group.is_deleted);
-        for group in living.take(count) {
-            if let Some((etag, count)) = now.chronicle.members_at(position, group.id) {
+        let living = view.state.groups.iter_from(from).filter(|group| !group.is_deleted);
+        for id in living.take(count).map(|group| group.id).collect::<Vec<_>>() {
+            if let Some((etag, count)) = now.chronicle.members_at(position, id)
+                && let Some(group) = view.state.groups.get_mut(id.index())
+            {
                 Arc::make_mut(group).etag = etag;
-                view.members_counted.insert(group.id, count);
+                view.members_counted.insert(id, count);
             }
         }
     })?;

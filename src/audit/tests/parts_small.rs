@@ -213,7 +213,8 @@ fn of_groups(view: &View, from: usize, count: usize) -> String {
 fn of_members(view: &View, id: GroupId) -> Option<String> {
     let group = view.state.groups.get(id.index())?;
     let members: Vec<_> = group.members.iter_from(0).collect();
-    Some(format!("{} {} {:?} {:?}", of_group(group), group.etag, members, view.state.group_names))
+    let names: Vec<_> = view.state.group_names.iter().collect();
+    Some(format!("{} {} {members:?} {names:?}", of_group(group), group.etag))
 }
 
 #[tokio::test(flavor = "multi_thread")]

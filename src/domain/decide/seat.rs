@@ -12,6 +12,7 @@ use crate::domain::plan::DeficitPlan;
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{HeldEndings, SeatState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Seats that are to go anyway, of whole pools or one by one.
 #[derive(Default)]
@@ -159,8 +160,9 @@ impl Judge<'_> {
     pub(super) fn waiting_at_stores(&self, sync: Option<SyncId>) -> Going {
         let running = sync.and_then(|sync| self.tenant.syncs.get(sync.index()));
         let is_full = running.is_some_and(|running| running.is_full);
-        let waits =
-            |held: &&HeldEndings| !held.is_of_the_directory() && (!is_full || held.sync.is_none() || held.sync == sync);
+        let waits = |held: &&Arc<HeldEndings>| {
+            !held.is_of_the_directory() && (!is_full || held.sync.is_none() || held.sync == sync)
+        };
         let mut going = Going::default();
         for held in self.tenant.held.values().filter(waits) {
             going.pools.extend(&held.removals);
@@ -202,7 +204,7 @@ impl Judge<'_> {
         if sync.index() >= self.tenant.syncs.len() {
             return Err(Rejection::SyncNotFound);
         }
-        let waiting: Vec<HeldEndings> =
+        let waiting: Vec<Arc<HeldEndings>> =
             self.tenant.held.values().filter(|held| held.sync == Some(sync)).cloned().collect();
         if waiting.is_empty() {
             return Err(Rejection::NothingHeld);

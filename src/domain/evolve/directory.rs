@@ -118,7 +118,7 @@ impl Tenant {
             Event::RemovalHeld { held, sync, pool } => self.held_entry(*held, Some(*sync), meta).removals.push(*pool),
             Event::EndingsConfirmed { held } => {
                 let confirmed = self.held.remove(held).expect("what is confirmed was held");
-                let is_left = self.held.values().any(HeldEndings::is_of_the_directory);
+                let is_left = self.held.values().any(|held| held.is_of_the_directory());
                 if confirmed.is_of_the_directory() && !is_left {
                     self.recent_endings.clear();
                 }
@@ -134,14 +134,10 @@ impl Tenant {
         meta: &Meta,
     ) -> &mut HeldEndings {
         self.held_next = self.held_next.max(held.0 + 1);
-        self.held.entry(held).or_insert_with(|| HeldEndings {
-            id: held,
-            sync,
-            at: meta.recorded_at,
-            position: meta.position,
-            seats: Vec::new(),
-            removals: Vec::new(),
-        })
+        Arc::make_mut(self.held.entry(held).or_insert_with(|| {
+            let (at, position) = (meta.recorded_at, meta.position);
+            Arc::new(HeldEndings { id: held, sync, at, position, seats: Vec::new(), removals: Vec::new() })
+        }))
     }
 
     fn user_added(&mut self, user: UserId, profile: &Personal, meta: &Meta) {

@@ -186,6 +186,12 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         Some(value)
     }
 
+    pub fn pop_first(&mut self) -> Option<(K, V)> {
+        let key = self.keys().next()?.clone();
+        let value = self.remove(&key)?;
+        Some((key, value))
+    }
+
     pub fn retain(&mut self, mut is_kept: impl FnMut(&K, &V) -> bool) {
         let gone: Vec<K> =
             self.iter().filter(|(key, value)| !is_kept(key, value)).map(|(key, _)| key.clone()).collect();
@@ -433,15 +439,16 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_the_map_that_the_library_has(
-            steps in prop::collection::vec((holder(), 0..4u8, any::<u8>()), 1..400),
+            steps in prop::collection::vec((holder(), 0..9u8, any::<u8>()), 1..400),
             (from, to) in (holder(), holder()),
         ) {
             let (mut map, mut plain) = (Chunked::default(), BTreeMap::new());
             let mut copies = Vec::new();
             for (key, what, value) in steps {
                 match what {
-                    0 | 1 => prop_assert_eq!(map.insert(key, value), plain.insert(key, value)),
-                    2 => prop_assert_eq!(map.remove(&key), plain.remove(&key)),
+                    0..=3 => prop_assert_eq!(map.insert(key, value), plain.insert(key, value)),
+                    4 | 5 => prop_assert_eq!(map.remove(&key), plain.remove(&key)),
+                    6 => prop_assert_eq!(map.pop_first(), plain.pop_first()),
                     _ => {
                         copies.push((map.clone(), plain.clone()));
                         if let Some(at) = map.get_mut(&key) { *at = value; }

@@ -1,5 +1,6 @@
 //! A list by dense ids in shared pieces: a copy of it shares every piece until one of the two changes there. What is put on
-//! it is never taken off, but for the end of a copy.
+//! it is never taken off, but for the end of a copy. What is large, or has lists of its own, lies in it behind an `Arc`: a
+//! change of one then copies a piece of pointers, and not its neighbours.
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -40,9 +41,16 @@ impl<T> Dense<T> {
         self.pieces.get(at / PIECE_ENTRIES)?.get(at % PIECE_ENTRIES)
     }
 
+    /// Where an entry lies, if it has a piece. Nothing of the piece is read for that.
+    #[must_use]
+    pub fn slot(&self, at: usize) -> Option<Slot<'_, T>> {
+        let piece = self.pieces.get(at / PIECE_ENTRIES)?;
+        Some(Slot { piece, at: at % PIECE_ENTRIES })
+    }
+
     /// In order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.iter_from(0)
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.pieces.iter().flat_map(|piece| piece.iter())
     }
 
     /// In order, from a place on.
@@ -61,6 +69,26 @@ impl<T> Dense<T> {
     }
 }
 
+/// An entry's place, of which nothing was read yet.
+#[derive(Debug)]
+pub struct Slot<'d, T> {
+    piece: &'d Vec<T>,
+    at: usize,
+}
+
+impl<'d, T> Slot<'d, T> {
+    /// How many lie in the piece.
+    #[must_use]
+    pub fn neighbours(&self) -> usize {
+        self.piece.len()
+    }
+
+    #[must_use]
+    pub fn entry(&self) -> Option<&'d T> {
+        self.piece.get(self.at)
+    }
+}
+
 impl<T: Clone> Dense<T> {
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         Arc::make_mut(self.pieces.get_mut(at / PIECE_ENTRIES)?).get_mut(at % PIECE_ENTRIES)
@@ -70,6 +98,22 @@ impl<T: Clone> Dense<T> {
         match self.pieces.last_mut().filter(|last| last.len() < PIECE_ENTRIES) {
             Some(last) => Arc::make_mut(last).push(entry),
             None => self.pieces.push(Arc::new(vec![entry])),
+        }
+    }
+
+    /// Puts the same entry at the end until there are so many. Whole pieces of it are one and the same.
+    pub fn grow_to(&mut self, count: usize, entry: &T) {
+        while self.len() < count && !self.len().is_multiple_of(PIECE_ENTRIES) {
+            self.push(entry.clone());
+        }
+        let missing = count.saturating_sub(self.len());
+        let (whole, rest) = (missing / PIECE_ENTRIES, missing % PIECE_ENTRIES);
+        let piece_of = |entries: usize| Arc::new(vec![entry.clone(); entries]);
+        if whole > 0 {
+            self.pieces.resize(self.pieces.len() + whole, piece_of(PIECE_ENTRIES));
+        }
+        if rest > 0 {
+            self.pieces.push(piece_of(rest));
         }
     }
 
@@ -142,6 +186,15 @@ impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for Dense<T> {
 }
 
 #[cfg(test)]
+impl<T> Dense<T> {
+    /// How many pieces two lists do not share.
+    pub(super) fn pieces_apart(&self, other: &Self) -> usize {
+        let shared = self.pieces.iter().zip(&other.pieces).filter(|(one, two)| Arc::ptr_eq(one, two)).count();
+        self.pieces.len().max(other.pieces.len()) - shared
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -159,11 +212,23 @@ mod tests {
             prop_assert!(copy.iter().eq(entries.iter()), "a copy is what it was");
             prop_assert_eq!((list.len(), list.is_empty(), list.get(at), copy.is_empty()), (plain.len(), false, plain.get(at), entries.is_empty()));
             prop_assert!(list.iter_from(at).eq(plain.iter().skip(at)));
+            prop_assert!(list.iter().rev().eq(plain.iter().rev()));
+            prop_assert_eq!(list.slot(at).and_then(|slot| slot.entry()), plain.get(at));
             prop_assert!(list.first(at).iter().eq(plain.iter().take(at)));
             prop_assert_eq!(list.first(at).len(), at.min(plain.len()));
             let mut grown = list.first(at);
             grown.push(9);
             prop_assert!(grown.iter().eq(plain.iter().take(at).chain([&9])), "it goes on from there");
+            let (mut filled, mut longer) = (list.clone(), plain.clone());
+            filled.grow_to(at, &changed);
+            longer.resize(at.max(plain.len()), changed);
+            prop_assert!(filled.iter().eq(longer.iter()));
+            if let Some(entry) = filled.get_mut(at / 2) { *entry = 11; }
+            if let Some(entry) = longer.get_mut(at / 2) { *entry = 11; }
+            filled.push(13);
+            longer.push(13);
+            prop_assert_eq!(filled.len(), longer.len());
+            prop_assert!(filled.iter().eq(longer.iter()), "what was filled in is changed each by itself");
             plain.sort_unstable();
             let list: Dense<u16> = plain.iter().copied().collect();
             prop_assert_eq!(list.partition_point(|entry| *entry < changed), plain.partition_point(|entry| *entry < changed));

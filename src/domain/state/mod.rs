@@ -1,5 +1,6 @@
-//! What rules read: the fold of one tenant's history, on dense ids. Entities stand behind `Arc`, so that a clone is
-//! cheap and a batch that must be all or nothing, a simulation and a snapshot can work on one.
+//! What rules read: the fold of one tenant's history, on dense ids. Entities stand behind `Arc`, and whatever there are many
+//! of lies in shared pieces, so that a clone is cheap and a batch that must be all or nothing, a simulation and a snapshot
+//! can work on one.
 //!
 //! Nothing here decides anything; `decide` reads it, `evolve` alone changes it.
 
@@ -12,6 +13,8 @@ mod pool;
 mod pool_keys;
 mod review;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use chunked::{Chunked, ChunkedSet};
 pub use dense::Dense;
@@ -59,17 +62,17 @@ pub struct Tenant {
     pub tools: BTreeMap<String, Tool>,
     pub pools: Vec<Arc<Pool>>,
     pub pool_keys: PoolKeys,
-    pub users: Vec<Arc<User>>,
-    pub devices: Vec<Arc<Device>>,
-    pub groups: Vec<Arc<Group>>,
-    pub group_names: BTreeMap<String, GroupId>,
+    pub users: Dense<Arc<User>>,
+    pub devices: Dense<Arc<Device>>,
+    pub groups: Dense<Arc<Group>>,
+    pub group_names: Chunked<String, GroupId>,
     pub assignments: Dense<Assignment>,
-    pub syncs: Vec<Sync>,
-    pub drifts: Vec<Drift>,
-    pub held: BTreeMap<HeldId, HeldEndings>,
+    pub syncs: Dense<Sync>,
+    pub drifts: Dense<Drift>,
+    pub held: BTreeMap<HeldId, Arc<HeldEndings>>,
     pub held_next: u32,
     /// Order numbers that were refunded.
-    pub orders_refunded: BTreeSet<String>,
+    pub orders_refunded: ChunkedSet<String>,
     pub graces: BTreeSet<(Time, UserId)>,
     pub entitlement_ends: BTreeSet<(Time, PoolId)>,
     /// Seats that directory changes ended within the last hour, with what was held before each change.
@@ -113,8 +116,43 @@ impl Tenant {
     /// a digest is taken over, so that it is the same after an erasure and after an import.
     #[must_use]
     pub fn without_names(&self) -> Self {
-        let tokens = self.tokens.iter().map(|token| Token { hash: [0; 32], ..token.clone() }).collect();
-        Self { names: Names::default(), tokens, ..self.clone() }
+        Self {
+            slug: self.slug.clone(),
+            name: self.name.clone(),
+            created_at: self.created_at,
+            next_position: self.next_position,
+            last_recorded_at: self.last_recorded_at,
+            settings: self.settings.clone(),
+            tokens: self.tokens.iter().map(|token| Token { hash: [0; 32], ..token.clone() }).collect(),
+            accounts: self.accounts.clone(),
+            tools: self.tools.clone(),
+            pools: self.pools.clone(),
+            pool_keys: self.pool_keys.clone(),
+            users: self.users.clone(),
+            devices: self.devices.clone(),
+            groups: self.groups.clone(),
+            group_names: self.group_names.clone(),
+            assignments: self.assignments.clone(),
+            syncs: self.syncs.clone(),
+            drifts: self.drifts.clone(),
+            held: self.held.clone(),
+            held_next: self.held_next,
+            orders_refunded: self.orders_refunded.clone(),
+            graces: self.graces.clone(),
+            entitlement_ends: self.entitlement_ends.clone(),
+            recent_endings: self.recent_endings.clone(),
+            seats_held: self.seats_held,
+            refusals: self.refusals.clone(),
+            reads: self.reads.clone(),
+            reviews: self.reviews.clone(),
+            under_review: self.under_review.clone(),
+            review_ends: self.review_ends.clone(),
+            reviews_closing: self.reviews_closing.clone(),
+            log_keys: self.log_keys.clone(),
+            directory_changed: self.directory_changed,
+            remedies_counted: self.remedies_counted.clone(),
+            names: Names::default(),
+        }
     }
 
     /// # Panics
@@ -126,17 +164,17 @@ impl Tenant {
 
     #[must_use]
     pub fn user(&self, user: UserId) -> &User {
-        &self.users[user.index()]
+        self.users.get(user.index()).expect("a user's id comes from this state")
     }
 
     #[must_use]
     pub fn device(&self, device: DeviceId) -> &Device {
-        &self.devices[device.index()]
+        self.devices.get(device.index()).expect("a device's id comes from this state")
     }
 
     #[must_use]
     pub fn group(&self, group: GroupId) -> &Group {
-        &self.groups[group.index()]
+        self.groups.get(group.index()).expect("a group's id comes from this state")
     }
 
     #[must_use]
@@ -172,17 +210,17 @@ impl Tenant {
 
     pub(super) fn user_mut(&mut self, user: UserId) -> &mut User {
         self.directory_changed = self.next_position;
-        Arc::make_mut(&mut self.users[user.index()])
+        own(&mut self.users, user.index())
     }
 
     pub(super) fn device_mut(&mut self, device: DeviceId) -> &mut Device {
         self.directory_changed = self.next_position;
-        Arc::make_mut(&mut self.devices[device.index()])
+        own(&mut self.devices, device.index())
     }
 
     pub(super) fn group_mut(&mut self, group: GroupId) -> &mut Group {
         self.directory_changed = self.next_position;
-        Arc::make_mut(&mut self.groups[group.index()])
+        own(&mut self.groups, group.index())
     }
 
     pub(super) fn assignment_mut(&mut self, assignment: AssignmentId) -> &mut Assignment {
@@ -195,8 +233,8 @@ impl Tenant {
 
     pub(super) fn links_mut(&mut self, holder: Holder) -> &mut Links {
         match holder {
-            Holder::User(user) => &mut Arc::make_mut(&mut self.users[user.index()]).links,
-            Holder::Device(device) => &mut Arc::make_mut(&mut self.devices[device.index()]).links,
+            Holder::User(user) => &mut own(&mut self.users, user.index()).links,
+            Holder::Device(device) => &mut own(&mut self.devices, device.index()).links,
         }
     }
 
@@ -210,4 +248,9 @@ impl Tenant {
     pub fn pools_of(&self, provider: Provider) -> impl Iterator<Item = &Pool> {
         self.pools.iter().map(Arc::as_ref).filter(move |pool| pool.key.provider() == provider)
     }
+}
+
+/// An entry that no copy of the state has any more.
+fn own<T: Clone>(list: &mut Dense<Arc<T>>, at: usize) -> &mut T {
+    Arc::make_mut(list.get_mut(at).expect("an id comes from the state whose list it is"))
 }

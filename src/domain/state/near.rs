@@ -3,11 +3,13 @@
 //! changes what comes of it.
 
 use super::chunked::Around;
-use super::{Install, InstallKey, Links, Seat, Tenant};
+use super::dense::Slot;
+use super::{Device, Install, InstallKey, Links, Seat, Tenant, User};
 use crate::domain::command::{Command, DeviceRef, PoolRef, TargetRef, UserRef};
 use crate::domain::event::{Event, Target};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use std::hint::black_box;
+use std::sync::Arc;
 
 /// So many events, or commands, are looked ahead at once.
 pub const LOOK_AHEAD: usize = 16;
@@ -36,11 +38,36 @@ struct Places<'t> {
     seats: Option<Around<'t, Holder, Seat>>,
     installs: Option<Around<'t, InstallKey, Install>>,
     by_user: Option<Around<'t, (UserId, DeviceId), ()>>,
+    entries: [Option<Entry<'t>>; 2],
+    /// Known once the entries' pieces are near.
     links: [Option<&'t Links>; 2],
 }
 
 impl Places<'_> {
-    const NONE: Self = Self { seats: None, installs: None, by_user: None, links: [None; 2] };
+    const NONE: Self =
+        Self { seats: None, installs: None, by_user: None, entries: [const { None }; 2], links: [None; 2] };
+}
+
+/// Where a holder is kept.
+enum Entry<'t> {
+    User(Slot<'t, Arc<User>>),
+    Device(Slot<'t, Arc<Device>>),
+}
+
+impl<'t> Entry<'t> {
+    fn neighbours(&self) -> usize {
+        match self {
+            Self::User(slot) => slot.neighbours(),
+            Self::Device(slot) => slot.neighbours(),
+        }
+    }
+
+    fn links(&self) -> Option<&'t Links> {
+        match self {
+            Self::User(slot) => slot.entry().map(|user| &user.links),
+            Self::Device(slot) => slot.entry().map(|device| &device.links),
+        }
+    }
 }
 
 impl Tenant {
@@ -113,11 +140,16 @@ impl Tenant {
         for (touched, places) in all.zip(&mut places) {
             *places = self.places_of(touched);
         }
+        let lengths = places.iter().flat_map(|places| &places.entries).flatten();
+        let lengths = lengths.fold(0, |seen, entry| seen ^ entry.neighbours());
+        for Places { entries, links, .. } in &mut places {
+            *links = entries.each_ref().map(|entry| entry.as_ref().and_then(Entry::links));
+        }
         let seats = || places.iter().filter_map(|places| places.seats.as_ref());
         let installs = || places.iter().filter_map(|places| places.installs.as_ref());
         let users = || places.iter().filter_map(|places| places.by_user.as_ref());
         let links = || places.iter().flat_map(|places| &places.links).flatten();
-        let lengths = seats().fold(0, |seen, seats| seen ^ seats.len());
+        let lengths = seats().fold(lengths, |seen, seats| seen ^ seats.len());
         let lengths = installs().fold(lengths, |seen, installs| seen ^ installs.len());
         let lengths = users().fold(lengths, |seen, users| seen ^ users.len());
         let lengths = links().fold(lengths, |seen, links| seen ^ links.seats.len());
@@ -134,7 +166,8 @@ impl Tenant {
     fn places_of(&self, touched: Touched) -> Places<'_> {
         let Touched { pool, holder, device } = touched;
         let pool = pool.and_then(|pool| self.pools.get(pool.index()));
-        let links = [holder, device.map(Holder::Device)].map(|holder| holder.and_then(|holder| self.links_at(holder)));
+        let entries =
+            [holder, device.map(Holder::Device)].map(|holder| holder.and_then(|holder| self.entry_of(holder)));
         let seats = pool.zip(holder).map(|(pool, holder)| pool.seats.around(&holder));
         let user = match holder {
             Some(Holder::User(user)) => Some(user),
@@ -143,13 +176,13 @@ impl Tenant {
         let install = pool.zip(device);
         let installs = install.map(|(pool, device)| pool.installs.around(&InstallKey { device, user }));
         let by_user = install.zip(user).map(|((pool, device), user)| pool.installs_by_user.around(&(user, device)));
-        Places { seats, installs, by_user, links }
+        Places { seats, installs, by_user, entries, links: [None; 2] }
     }
 
-    fn links_at(&self, holder: Holder) -> Option<&Links> {
+    fn entry_of(&self, holder: Holder) -> Option<Entry<'_>> {
         match holder {
-            Holder::User(user) => self.users.get(user.index()).map(|user| &user.links),
-            Holder::Device(device) => self.devices.get(device.index()).map(|device| &device.links),
+            Holder::User(user) => self.users.slot(user.index()).map(Entry::User),
+            Holder::Device(device) => self.devices.slot(device.index()).map(Entry::Device),
         }
     }
 }

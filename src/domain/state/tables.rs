@@ -1,6 +1,7 @@
 //! The smaller tables of a tenant: credentials, store accounts, syncs, drift, held endings, refusals, names.
 
 use super::chunked::Chunked;
+use super::dense::Dense;
 use crate::domain::asked::CommandKind;
 use crate::domain::command::Actor;
 use crate::domain::event::Target;
@@ -11,7 +12,7 @@ use crate::domain::personal::{Alias, AliasKind, Blind, Personal};
 use crate::domain::report::{ReportAsked, ReportName};
 use crate::domain::time::{HOUR_MICROS, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,8 +169,8 @@ pub struct RefusalSeen {
 /// The newest refusals, so that a client that asks again and again does not fill the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Refusals {
-    by_key: BTreeMap<RefusalKey, RefusalSeen>,
-    by_position: BTreeMap<u64, RefusalKey>,
+    by_key: Chunked<RefusalKey, RefusalSeen>,
+    by_position: Chunked<u64, RefusalKey>,
 }
 
 /// So many different refusals are remembered; an older one is recorded anew.
@@ -205,8 +206,8 @@ pub struct ReadKey {
 /// The reads of the last hour, so that who asks again and again does not fill the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reads {
-    by_key: BTreeMap<ReadKey, u64>,
-    by_position: BTreeMap<u64, (ReadKey, Time)>,
+    by_key: Chunked<ReadKey, u64>,
+    by_position: Chunked<u64, (ReadKey, Time)>,
 }
 
 /// So many different reads are remembered; an older one is recorded anew.
@@ -220,15 +221,19 @@ impl Reads {
         read.is_some_and(|(_, at)| now.0 - at.0 < HOUR_MICROS)
     }
 
+    fn oldest(&self) -> Option<Time> {
+        self.by_position.values().next().map(|(_, read)| *read)
+    }
+
     pub(in crate::domain) fn remember(&mut self, key: ReadKey, position: u64, at: Time) {
         if let Some(older) = self.by_key.insert(key, position) {
             self.by_position.remove(&older);
         }
         self.by_position.insert(position, (key, at));
-        while let Some(oldest) = self.by_position.first_entry()
-            && (self.by_key.len() > READS_REMEMBERED_MAX || at.0 - oldest.get().1.0 >= HOUR_MICROS)
+        let is_over = |read: Time| at.0 - read.0 >= HOUR_MICROS;
+        while (self.by_key.len() > READS_REMEMBERED_MAX || self.oldest().is_some_and(is_over))
+            && let Some((_, (key, _))) = self.by_position.pop_first()
         {
-            let (key, _) = oldest.remove();
             self.by_key.remove(&key);
         }
     }
@@ -240,8 +245,8 @@ pub struct Names {
     users: Chunked<Blind, UserId>,
     serials: Chunked<Blind, DeviceId>,
     device_ids: Chunked<Blind, DeviceId>,
-    user_profiles: Vec<Arc<StoredNames>>,
-    device_names: Vec<Arc<StoredNames>>,
+    user_profiles: Dense<Arc<StoredNames>>,
+    device_names: Dense<Arc<StoredNames>>,
 }
 
 /// A seal with the aliases that were found under it.
@@ -320,14 +325,14 @@ impl Names {
     /// Makes room for the names of one user in a part of a state.
     pub(in crate::domain) fn place_user(&mut self, user: UserId) {
         if self.user_profiles.len() <= user.index() {
-            self.user_profiles.resize(user.index() + 1, StoredNames::of_nobody());
+            self.user_profiles.grow_to(user.index() + 1, &StoredNames::of_nobody());
         }
     }
 
     /// The same for a device.
     pub(in crate::domain) fn place_device(&mut self, device: DeviceId) {
         if self.device_names.len() <= device.index() {
-            self.device_names.resize(device.index() + 1, StoredNames::of_nobody());
+            self.device_names.grow_to(device.index() + 1, &StoredNames::of_nobody());
         }
     }
 
@@ -446,6 +451,14 @@ impl Names {
             Some(place) => *place = stored,
             None => self.device_names.push(stored),
         }
+    }
+}
+
+#[cfg(test)]
+impl Names {
+    /// How many pieces of sealed names two states do not share.
+    pub(super) fn pieces_apart(&self, other: &Self) -> usize {
+        self.user_profiles.pieces_apart(&other.user_profiles) + self.device_names.pieces_apart(&other.device_names)
     }
 }
 

@@ -78,7 +78,7 @@ pub(in crate::http) async fn syncs(reading: Reading, Asked(page): Asked<PageQuer
         .wanting(Wanted::Syncs)
         .list(page, "", |view, after, limit| {
             let from = after.and_then(|after| after.parse::<SyncId>().ok()).map_or(0, |after| after.index() + 1);
-            Ok(Page::of(view.state.syncs.iter().skip(from), limit, |sync| sync.id.to_string(), SyncBody::of))
+            Ok(Page::of(view.state.syncs.iter_from(from), limit, |sync| sync.id.to_string(), SyncBody::of))
         })
         .await
 }
@@ -132,7 +132,7 @@ pub(in crate::http) async fn drift(reading: Reading, Asked(page): Asked<PageQuer
                 Some((drift.parse::<DriftId>().ok()?.index() + 1, Time(now.parse().ok()?)))
             });
             let (from, now) = place.unwrap_or((0, now));
-            let rest = view.state.drifts.iter().skip(from);
+            let rest = view.state.drifts.iter_from(from);
             let key = |drift: &&Drift| format!("{}@{}", drift.id, now.0);
             Ok(Page::of(rest, limit, key, |drift| DriftBody::of(&view.state, drift, now)))
         })

@@ -28,7 +28,8 @@ fn place_after(after: Option<&str>) -> usize {
 pub(in crate::http) async fn users(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     let users = |view: &View, after: Option<&str>, limit| {
         let state = &view.state;
-        let rest = state.users.iter().take(view.users_known()).skip(place_after(after));
+        let from = place_after(after);
+        let rest = state.users.iter_from(from).take(view.users_known().saturating_sub(from));
         Page::of(rest, limit, |user| user.id.index().to_string(), |user| UserBody::of(state, user))
     };
     reading
@@ -69,7 +70,8 @@ pub(in crate::http) async fn user(reading: Reading, places: Places<(String, Stri
 pub(in crate::http) async fn devices(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
     let devices = |view: &View, after: Option<&str>, limit| {
         let state = &view.state;
-        let rest = state.devices.iter().take(view.devices_known()).skip(place_after(after));
+        let from = place_after(after);
+        let rest = state.devices.iter_from(from).take(view.devices_known().saturating_sub(from));
         Page::of(rest, limit, |device| device.id.index().to_string(), |device| DeviceBody::of(state, device))
     };
     reading
@@ -111,7 +113,7 @@ pub(in crate::http) async fn groups(reading: Reading, Asked(page): Asked<PageQue
     reading
         .wanting(Wanted::Groups { from: 0, count: 0 })
         .list(page, "", |view, after, limit| {
-            let rest = view.state.groups.iter().skip(place_after(after)).filter(|group| !group.is_deleted);
+            let rest = view.state.groups.iter_from(place_after(after)).filter(|group| !group.is_deleted);
             Ok(Page::of(rest, limit, |group| group.id.index().to_string(), |group| GroupBody::of(view, group)))
         })
         .await

@@ -248,15 +248,15 @@ async fn written(reading: Reading, id: ReviewId) -> Result<Response, Problem> {
     let asking = reading.caller.clone();
     let look = move || {
         let caller = reading.caller.clone();
-        let is_past = reading.is_past();
+        let (ledger, is_past) = (&caller.service.ledger, reading.is_past());
+        let is_now = |state: &Tenant| Ok::<_, Problem>(!is_past && found(state, id)?.ended.is_none());
         // what is under way is written from a copy: nobody waits for the file
-        let now = caller.service.ledger.read(caller.tenant, |view| {
-            let is_now = !is_past && found(&view.state, id)?.ended.is_none();
-            Ok::<_, Problem>(is_now.then(|| Arc::new(View::clone(view))))
-        })??;
-        if let Some(view) = now {
-            let position = view.state.next_position.saturating_sub(1);
-            return Ok((caller, view, position, true));
+        if ledger.read(caller.tenant, |view| is_now(&view.state))?? {
+            let view = caller.service.as_of.published(ledger, caller.tenant)?;
+            if is_now(&view.state)? {
+                let position = view.state.next_position.saturating_sub(1);
+                return Ok((caller, view, position, true));
+            }
         }
         let position = reading.moment()?.position;
         let view = state_of(&caller, id, position, &a_part(id, None))?;

@@ -309,7 +309,7 @@ fn a_sync_keeps_what_it_counted_and_one_that_only_looks_counts_what_it_would_do(
     scenario.play(&read(ONLINE, vec![item(ONLINE, "office", 5), item(ONLINE, "visio", 1)], &[], &["bob"]));
     scenario.play(&ended_well());
     let counted = SyncCounts { listed: 1, changed: 1, delisted: 0, skipped: 0, unchanged: 0, pages: 1 };
-    let sync = &scenario.tenant.syncs[1];
+    let sync = scenario.tenant.syncs.get(1).unwrap();
     assert_eq!((sync.state, sync.counts), (SyncState::Completed, counted));
     assert_eq!(sync.seats, Some(SyncSeats { seen: 5, foreign: 1, lost: 2 }));
     scenario.play(&begun_so(ONLINE, true, true));
@@ -318,7 +318,8 @@ fn a_sync_keeps_what_it_counted_and_one_that_only_looks_counts_what_it_would_do(
     assert_eq!(judged.events.len(), 1, "it only counts: {:?}", judged.events);
     scenario.play(&with_sync(ended_well(), 2));
     let would_be = SyncCounts { listed: 1, changed: 2, delisted: 0, skipped: 0, unchanged: 0, pages: 1 };
-    assert_eq!((scenario.tenant.syncs[2].state, scenario.tenant.syncs[2].counts), (SyncState::Completed, would_be));
+    let looked = scenario.tenant.syncs.get(2).unwrap();
+    assert_eq!((looked.state, looked.counts), (SyncState::Completed, would_be));
     assert_eq!(scenario.tenant.pools.len(), 2, "it only looked");
 }
 

@@ -333,19 +333,19 @@ impl Tenant {
 
     fn place_group(&mut self, group: GroupId) {
         if self.groups.len() <= group.index() {
-            self.groups.resize(group.index() + 1, Arc::new(no_group()));
+            self.groups.grow_to(group.index() + 1, &Arc::new(no_group()));
         }
     }
 
     fn place_user(&mut self, user: UserId) {
         if self.users.len() <= user.index() {
-            self.users.resize(user.index() + 1, Arc::new(nobody()));
+            self.users.grow_to(user.index() + 1, &Arc::new(nobody()));
         }
     }
 
     fn place_device(&mut self, device: DeviceId) {
         if self.devices.len() <= device.index() {
-            self.devices.resize(device.index() + 1, Arc::new(no_device()));
+            self.devices.grow_to(device.index() + 1, &Arc::new(no_device()));
         }
     }
 
