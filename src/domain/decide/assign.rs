@@ -178,7 +178,7 @@ impl Judge<'_> {
         if device.is_retired {
             return Some(SkipReason::DeviceRetired);
         }
-        if !self.tenant.is_eligible(pool, device, !Tenant::seats_go_to_users(pool, assignment)) {
+        if !self.tenant.is_eligible(pool, &device.facts, !Tenant::seats_go_to_users(pool, assignment)) {
             return Some(SkipReason::DeviceNotEligible);
         }
         self.tenant.holders_for(pool, assignment, member).is_empty().then_some(SkipReason::NoPrimaryUser)

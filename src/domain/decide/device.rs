@@ -9,7 +9,7 @@ use crate::domain::facts::{DequeueCause, DeviceFacts, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Blind, Personal};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{InstallKey, Seat, SeatState};
+use crate::domain::state::{InstallKey, Pool, Seat, SeatState};
 use std::collections::BTreeSet;
 
 impl Judge<'_> {
@@ -42,7 +42,7 @@ impl Judge<'_> {
         if is_same_name && !is_back && entry.facts == *facts && entry.primary_user == primary_user {
             return Ok(Verdict::Unchanged(About::Device(id)));
         }
-        let reaches = self.device_reaches(id, primary_user);
+        let reaches = self.reaches_of_change(id, facts, primary_user, is_reborn);
         self.emit(Event::DeviceChanged { device: id, names: names.clone(), facts: facts.clone(), primary_user });
         if is_back {
             self.emit(Event::DeviceReturned { device: id });
@@ -84,13 +84,38 @@ impl Judge<'_> {
         self.tenant.device(device).primary_user.into_iter().chain(installers)
     }
 
-    /// Everyone whose coverage may hang on a device: itself, its people before and after, whoever has an app on it.
-    fn device_reaches(&self, device: DeviceId, next_user: Option<UserId>) -> Vec<Reach> {
+    /// Everyone whose coverage may change when this becomes known of a device. One that stays with its user and on which apps
+    /// stay changes nothing in a pool for which it is as eligible as before.
+    pub(super) fn reaches_of_change(
+        &self,
+        device: DeviceId,
+        facts: &DeviceFacts,
+        next_user: Option<UserId>,
+        is_wiped: bool,
+    ) -> Vec<Reach> {
+        let entry = self.tenant.device(device);
+        let stays = !entry.is_retired && !is_wiped && entry.primary_user == next_user;
+        let may_change = |pool: &Pool| !stays || !self.tenant.is_eligible_alike(pool, &entry.facts, facts);
+        self.device_reaches(device, next_user, may_change)
+    }
+
+    /// Everyone whose coverage may hang on a device in some of the pools: itself, and where assignments that it is in the target
+    /// of go to users, its people before and after and whoever has the app on it. Of its people there may be one with thousands
+    /// of devices, so that nobody is asked about in vain.
+    pub(super) fn device_reaches(
+        &self,
+        device: DeviceId,
+        next_user: Option<UserId>,
+        is_of_some: impl Fn(&Pool) -> bool,
+    ) -> Vec<Reach> {
         let mut pairs: Vec<(PoolId, Holder)> = Vec::new();
-        for pool in self.pools_around(Holder::Device(device)) {
+        let pools = self.pools_around(Holder::Device(device));
+        for pool in pools.into_iter().filter(|pool| is_of_some(self.tenant.pool(*pool))) {
             pairs.push((pool, Holder::Device(device)));
-            let people: BTreeSet<UserId> = self.people_on(pool, device).chain(next_user).collect();
-            pairs.extend(people.into_iter().map(|user| (pool, Holder::User(user))));
+            if self.tenant.reaches_people_of(pool, device) {
+                let people: BTreeSet<UserId> = self.people_on(pool, device).chain(next_user).collect();
+                pairs.extend(people.into_iter().map(|user| (pool, Holder::User(user))));
+            }
         }
         self.reaches(pairs)
     }
@@ -128,7 +153,7 @@ impl Judge<'_> {
     #[must_use]
     pub(super) fn retire_device(&mut self, device: DeviceId) -> Vec<Ending> {
         let holder = Holder::Device(device);
-        let mut of_people = self.device_reaches(device, None);
+        let mut of_people = self.device_reaches(device, None, |_| true);
         of_people.retain(|reach| reach.holder != holder);
         self.emit(Event::DeviceRetired { device });
         self.wait_no_more(holder, DequeueCause::Uncovered);

@@ -1,14 +1,13 @@
 //! Groups: membership is an observation, and what it means for seats is judged at once.
 
 use super::settle::{Brake, Reach};
-use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict, each_once};
+use super::{Judge, LIST_ENTRIES_MAX, Ruling, Verdict};
 use crate::domain::asked::About;
 use crate::domain::command::{GroupRef, HolderRef};
 use crate::domain::event::Event;
 use crate::domain::facts::{AssignmentEndCause, GroupKind, ReleaseCause};
 use crate::domain::ids::{AssignmentId, GroupId, Holder};
 use crate::domain::rejection::Rejection;
-use std::collections::BTreeSet;
 
 impl Judge<'_> {
     pub(super) fn put_group(&mut self, group: &GroupRef, kind: GroupKind, members: &[HolderRef]) -> Ruling {
@@ -39,7 +38,7 @@ impl Judge<'_> {
         Ok(self.done_or(About::Group(group)))
     }
 
-    /// The ledger's ids for the members as sent, each once, in their order.
+    /// The ledger's ids for the members as sent, in their order.
     fn members_named(&self, kind: GroupKind, members: &[HolderRef]) -> Result<Vec<Holder>, Rejection> {
         let (mut unknown, mut mismatched) = (Vec::new(), Vec::new());
         let mut holders = Vec::with_capacity(members.len());
@@ -68,14 +67,11 @@ impl Judge<'_> {
         if !unknown.is_empty() {
             return Err(Rejection::UnknownMembers { places: unknown });
         }
-        Ok(each_once(holders))
+        Ok(holders)
     }
 
     fn change_members(&mut self, group: GroupId, members: &[Holder]) {
-        let wanted: BTreeSet<Holder> = members.iter().copied().collect();
-        let entry = self.tenant.group(group);
-        let removed: Vec<Holder> = entry.members.iter().filter(|member| !wanted.contains(member)).collect();
-        let added: Vec<Holder> = members.iter().copied().filter(|member| !entry.members.contains(*member)).collect();
+        let (removed, added) = self.tenant.group(group).members.leaving_and_joining(members);
         let reaches = self.group_reaches(group, removed.iter().chain(&added).copied());
         self.emit_members(group, &removed, &added);
         self.list_skipped(group, &[removed, added].concat());

@@ -60,8 +60,8 @@ impl Judge<'_> {
             return Err(Rejection::DeviceRetired);
         }
         let of_device = Some(Holder::Device(device))
-            .filter(|_| !entry.is_user_only() && self.tenant.is_eligible(entry, machine, true));
-        let of_user = user.map(Holder::User).filter(|_| self.tenant.is_eligible(entry, machine, false));
+            .filter(|_| !entry.is_user_only() && self.tenant.is_eligible(entry, &machine.facts, true));
+        let of_user = user.map(Holder::User).filter(|_| self.tenant.is_eligible(entry, &machine.facts, false));
         if of_device.is_none() && of_user.is_none() {
             return Err(Rejection::DeviceNotEligible);
         }

@@ -30,7 +30,7 @@ impl Judge<'_> {
     fn may_license(&self, pool: &Pool, device: DeviceId, holder: Holder) -> bool {
         let device = self.tenant.device(device);
         let is_device_seat = matches!(holder, Holder::Device(_));
-        !device.is_retired && self.tenant.is_eligible(pool, device, is_device_seat)
+        !device.is_retired && self.tenant.is_eligible(pool, &device.facts, is_device_seat)
     }
 
     /// A device's seat has gone: people who have the app on it use a seat that they hold themselves.

@@ -49,10 +49,9 @@ pub(super) fn each_seat_once(mut endings: Vec<Ending>) -> Vec<Ending> {
 impl Judge<'_> {
     /// Notes what covers each of these now, each pair once, in the order given.
     pub(super) fn reaches(&self, pairs: impl IntoIterator<Item = (PoolId, Holder)>) -> Vec<Reach> {
-        each_once(pairs.into_iter().collect())
-            .into_iter()
-            .map(|(pool, holder)| Reach { pool, holder, before: self.tenant.coverage(pool, holder) })
-            .collect()
+        let pairs = each_once(pairs.into_iter().collect());
+        let before = self.tenant.coverages(pairs.iter().copied());
+        pairs.iter().zip(before).map(|(&(pool, holder), before)| Reach { pool, holder, before }).collect()
     }
 
     /// After a change of coverage: first what ends, then what begins.
@@ -62,11 +61,12 @@ impl Judge<'_> {
     }
 
     pub(super) fn settle_beginnings(&mut self, reaches: &[Reach], cause: GrantCause) {
-        for reach in reaches {
-            let after = self.tenant.coverage(reach.pool, reach.holder);
-            if after.is_required && !reach.before.is_required {
-                self.provide(reach.pool, reach.holder, cause);
-            }
+        let others = reaches.iter().filter(|reach| !reach.before.is_required).map(|reach| (reach.pool, reach.holder));
+        let after = self.tenant.coverages(others.clone());
+        let begun: Vec<_> = others.zip(after).filter(|(_, after)| after.is_required).map(|(pair, _)| pair).collect();
+        // what is provided covers and uncovers nobody
+        for (pool, holder) in begun {
+            self.provide(pool, holder, cause);
         }
     }
 
@@ -79,8 +79,10 @@ impl Judge<'_> {
     #[must_use]
     pub(super) fn coverage_endings(&mut self, reaches: &[Reach], cause: ReleaseCause) -> Vec<Ending> {
         let mut endings = Vec::new();
-        for Reach { pool, holder, before } in reaches.iter().copied() {
-            let after = self.tenant.coverage(pool, holder);
+        // what ends here covers and uncovers nobody
+        let after: Vec<Coverage> =
+            self.tenant.coverages(reaches.iter().map(|reach| (reach.pool, reach.holder))).collect();
+        for (Reach { pool, holder, before }, after) in reaches.iter().copied().zip(after) {
             let has_ended = before.is_covered() && !after.is_covered();
             if has_ended && self.tenant.pool(pool).lapsed.contains(&holder) {
                 self.emit(Event::LapseEnded { pool, holder });

@@ -140,6 +140,11 @@ impl ByPool {
         self.0.range(all).map(|(_, assignment)| *assignment)
     }
 
+    /// In order of the pools.
+    pub fn iter(&self) -> impl Iterator<Item = (PoolId, AssignmentId)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// The pool of each, in order; once for each assignment.
     pub fn pools(&self) -> impl Iterator<Item = PoolId> + '_ {
         self.0.iter().map(|(pool, _)| *pool)

@@ -125,6 +125,36 @@ impl Membership {
         self.order.range(place..).map(|(place, holder)| (*place, *holder))
     }
 
+    /// The devices among them, by id.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.joined.range(Holder::Device(DeviceId(0))..).filter_map(|(holder, _)| match holder {
+            Holder::User(_) => None,
+            Holder::Device(device) => Some(*device),
+        })
+    }
+
+    /// Who has to leave, in the order in which they joined, and who has to join, in the order of the list, so that the members are
+    /// those of the list: one walk along both, which puts by nobody who stays.
+    #[must_use]
+    pub fn leaving_and_joining(&self, wanted: &[Holder]) -> (Vec<Holder>, Vec<Holder>) {
+        let mut wanted: Vec<(Holder, u64)> = wanted.iter().copied().zip(0..).collect();
+        wanted.sort_unstable();
+        // each where it came first
+        wanted.dedup_by_key(|(holder, _)| *holder);
+        let (mut leaving, mut joining) = (Vec::new(), Vec::new());
+        let mut members = self.joined.iter().map(|(member, place)| (*member, *place)).peekable();
+        for (holder, place) in wanted {
+            while let Some(left) = members.next_if(|(member, _)| *member < holder) {
+                leaving.push(left);
+            }
+            if members.next_if(|(member, _)| *member == holder).is_none() {
+                joining.push((holder, place));
+            }
+        }
+        leaving.extend(members);
+        (by_place(leaving), by_place(joining))
+    }
+
     /// Takes whoever joined the group or left it by an event; nothing is asserted.
     pub fn take(&mut self, of: GroupId, event: &Event) {
         if let Event::MembersAdded { group, members } = event
@@ -166,6 +196,11 @@ impl Membership {
     }
 }
 
+fn by_place(mut holders: Vec<(Holder, u64)>) -> Vec<Holder> {
+    holders.sort_unstable_by_key(|(_, place)| *place);
+    holders.into_iter().map(|(holder, _)| holder).collect()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     pub id: AssignmentId,
@@ -178,4 +213,41 @@ pub struct Assignment {
     pub made_at: u64,
     pub etag: u64,
     pub since: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn someone() -> impl Strategy<Value = Holder> {
+        (0..12_u32, any::<bool>())
+            .prop_map(|(id, is_user)| if is_user { UserId(id).into() } else { DeviceId(id).into() })
+    }
+
+    proptest! {
+        #[test]
+        fn who_leaves_and_who_joins_is_what_a_look_at_each_says(
+            steps in prop::collection::vec((someone(), any::<bool>()), 0..60),
+            listed in prop::collection::vec(someone(), 0..40),
+            // most of a list is who is there already
+            still in prop::collection::vec(any::<bool>(), 60),
+        ) {
+            let mut members = Membership::default();
+            for (holder, joins) in steps {
+                if joins { members.join(holder) } else { members.leave(holder) };
+            }
+            let stays = members.iter().zip(still).filter(|(_, still)| *still).map(|(holder, _)| holder);
+            let wanted: Vec<Holder> = listed.into_iter().chain(stays).collect();
+            let mut seen = BTreeSet::new();
+            let joining: Vec<Holder> =
+                wanted.iter().copied().filter(|holder| !members.contains(*holder) && seen.insert(*holder)).collect();
+            let leaving: Vec<Holder> = members.iter().filter(|member| !wanted.contains(member)).collect();
+            prop_assert_eq!(members.leaving_and_joining(&wanted), (leaving, joining));
+            let devices: BTreeSet<Holder> = members.devices().map(Holder::Device).collect();
+            prop_assert!(members.iter().all(|member| devices.contains(&member) == matches!(member, Holder::Device(_))));
+            prop_assert!(members.devices().is_sorted() && devices.iter().all(|device| members.contains(*device)));
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod giving_back;
 mod holding;
 mod installing;
 mod leaving;
+mod reaching;
 mod refunding;
 mod refusing;
 mod reviewing;
