@@ -30,8 +30,8 @@ use super::command::Actor;
 use super::facts::Settings;
 use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, UserId};
 use super::key::Provider;
-use super::rejection::Remedies;
 use super::time::Time;
+use super::ways_out::WaysOut;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -85,13 +85,9 @@ pub struct Tenant {
     pub reviews_closing: VecDeque<ReviewId>,
     /// Changes of the key that signs heads, of this log and of those before a restore or an import: a key's name tells.
     pub log_keys: Vec<LogKeyRotation>,
-    /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
-    /// digests.
+    /// The ways out of a shortage in pools that were asked for. A cache, left out of snapshots and digests.
     #[serde(skip)]
-    pub directory_changed: u64,
-    /// The ways out of a shortage as they were counted last, with the changes of pool and directory that they know of.
-    #[serde(skip)]
-    pub remedies_counted: BTreeMap<PoolId, (u64, u64, Remedies)>,
+    pub ways_out_counted: BTreeMap<PoolId, WaysOut>,
     /// Look-ups by outside name and sealed names: not part of the digest, so that an erasure leaves it as it was.
     pub names: Names,
 }
@@ -171,17 +167,14 @@ impl Tenant {
     }
 
     pub(super) fn user_mut(&mut self, user: UserId) -> &mut User {
-        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.users[user.index()])
     }
 
     pub(super) fn device_mut(&mut self, device: DeviceId) -> &mut Device {
-        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.devices[device.index()])
     }
 
     pub(super) fn group_mut(&mut self, group: GroupId) -> &mut Group {
-        self.directory_changed = self.next_position;
         Arc::make_mut(&mut self.groups[group.index()])
     }
 
