@@ -1,5 +1,6 @@
 //! Counts that rules ask for again and again are kept right rather than made anew: a fact changes them by no more than the seats
-//! that it tells of, so what that costs does not grow with a pool. They are caches; a state that was read has none until a rule asks.
+//! that it tells of, so what that costs does not grow with a pool or with what the brake holds. They are caches; a state that was
+//! read has none until a rule asks.
 
 use crate::domain::event::{Event, Target};
 use crate::domain::ids::{Holder, PoolId};
@@ -10,14 +11,15 @@ use crate::domain::subject::each_own;
 impl Tenant {
     /// Takes the seats that a fact may change out of the counts, to be put back as they are after it.
     pub(super) fn take_out_of_counts(&mut self, event: &Event) -> Vec<(PoolId, Holder)> {
-        // as in every replay
-        if self.ways_out_counted.is_empty() {
+        // as in every replay, but where the brake holds something
+        if self.ways_out_counted.is_empty() && self.waiting.is_none() {
             return Vec::new();
         }
         let mut seats = self.seats_told_of(event);
         seats.sort_unstable();
         seats.dedup();
         for (pool, holder) in seats.iter().copied() {
+            self.uncount_waiting(pool, holder);
             let Some(mut counted) = self.known_ways_out(pool) else {
                 // what has become wrong stays so
                 self.ways_out_counted.remove(&pool);
@@ -29,14 +31,28 @@ impl Tenant {
         seats
     }
 
-    /// After the fact.
-    pub(super) fn put_back_into_counts(&mut self, seats: &[(PoolId, Holder)]) {
+    /// After the fact: also what it tells of as a whole.
+    pub(super) fn put_back_into_counts(&mut self, seats: &[(PoolId, Holder)], event: &Event) {
         for (pool, holder) in seats.iter().copied() {
+            self.count_waiting_at(pool, holder);
             // what is there still was right
             let Some(mut counted) = self.ways_out_counted.get(&pool).copied() else { continue };
             counted.as_of = self.pool(pool).changed;
             counted.add(self.ways_out_at(pool, holder));
             self.ways_out_counted.insert(pool, counted);
+        }
+        if let Event::PoolDetailsChanged { pool, .. }
+        | Event::PoolPolicyChanged { pool, .. }
+        | Event::AssignmentMade { pool, target: Target::Group { .. }, .. }
+        | Event::AssignmentEnded { pool, target: Target::Group { .. }, .. } = event
+        {
+            self.forget_waiting_of(*pool);
+        }
+        if let Event::EndingsHeld { held, seats, cause, .. } = event {
+            self.add_waiting(*held, seats, *cause);
+        }
+        if matches!(event, Event::EndingsConfirmed { .. }) {
+            self.waiting = None;
         }
     }
 

@@ -203,7 +203,7 @@ impl Tenant {
             | Event::ReviewEnded { .. }
             | Event::ReviewCancelled { .. } => self.evolve_review(event, meta),
         }
-        self.put_back_into_counts(&counted);
+        self.put_back_into_counts(&counted, event);
     }
 
     fn assignment_made(&mut self, made: Assignment) {

@@ -28,6 +28,7 @@ pub use tables::{
 
 use super::command::Actor;
 use super::facts::Settings;
+use super::holding::Waiting;
 use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, UserId};
 use super::key::Provider;
 use super::time::Time;
@@ -85,9 +86,12 @@ pub struct Tenant {
     pub reviews_closing: VecDeque<ReviewId>,
     /// Changes of the key that signs heads, of this log and of those before a restore or an import: a key's name tells.
     pub log_keys: Vec<LogKeyRotation>,
-    /// The ways out of a shortage in pools that were asked for. A cache, left out of snapshots and digests.
+    /// The ways out of a shortage in pools that were asked for. Like the next one a cache, left out of snapshots and digests.
     #[serde(skip)]
     pub ways_out_counted: BTreeMap<PoolId, WaysOut>,
+    /// What waits of the directory's holds, once it was asked.
+    #[serde(skip)]
+    pub waiting: Option<Arc<Waiting>>,
     /// Look-ups by outside name and sealed names: not part of the digest, so that an erasure leaves it as it was.
     pub names: Names,
 }

@@ -53,6 +53,27 @@ fn what_has_come_to_nothing_holds_nobody() {
 }
 
 #[test]
+fn whether_anything_waits_is_known_without_looking_through_it() {
+    let mut scenario = Scenario::after(&back_again());
+    for step in [
+        deactivated("eve").minutes_later(120),
+        returned("eve"),
+        machines("fleet", &["laptop"]),
+        wiped("laptop"),
+        people("staff", &["ada", "bob", "cy", "dee"]).minutes_later(120),
+        people("staff", &["ada", "bob"]).minutes_later(120),
+        people("staff", &["ada", "bob", "cy"]),
+    ] {
+        // that it is right is asserted wherever a step is played
+        scenario.play(&step);
+        let tenant = &scenario.tenant;
+        for held in tenant.held.values() {
+            assert_eq!(tenant.counted_of(held), Some(tenant.seats_held_by(held).count() as u64), "after {step:?}");
+        }
+    }
+}
+
+#[test]
 fn what_waits_at_the_stores_is_looked_at_where_a_pool_owes_alone() {
     let mut scenario = Scenario::after(&[listed(Kind::Declared, 9), required("ada")]);
     // of a pool that is not there: whoever looks stops

@@ -116,6 +116,7 @@ impl Scenario {
         for pool in 0..self.tenant.pools.len() {
             self.tenant.ways_out(PoolId::at(pool));
         }
+        self.tenant.directory_waits();
     }
 
     fn assert_counts_are_right(&self, step: &Step) {
@@ -123,6 +124,9 @@ impl Scenario {
             if let Some(known) = self.tenant.known_ways_out(pool) {
                 assert_eq!(known, self.tenant.count_ways_out(pool), "{pool} after {step:?}");
             }
+        }
+        if let Some(waiting) = &self.tenant.waiting {
+            assert_eq!(**waiting, self.tenant.count_waiting(), "after {step:?}");
         }
     }
 
@@ -151,6 +155,7 @@ impl Scenario {
 fn text(tenant: &Tenant) -> String {
     let mut bare = tenant.without_names();
     bare.ways_out_counted.clear();
+    bare.waiting = None;
     for pool in &tenant.pools {
         bare.pool_mut(pool.id).next_timeout = None;
     }
