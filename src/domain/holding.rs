@@ -2,14 +2,121 @@
 //! waits for nobody's word. Not here: when the brake holds something (`decide`).
 
 use super::facts::{KeepOrRelease, PoolState, ReleaseCause};
-use super::ids::{Holder, PoolId};
+use super::ids::{HeldId, Holder, PoolId, UserId};
 use super::state::{HeldEndings, Seat, SeatState, Tenant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the brake holds of the directory's changes, by seat, with how much of each hold would still end: nobody confirms a hold
+/// that has come to nothing, so it stays, and must cost nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    seats: BTreeMap<(PoolId, Holder), Vec<(HeldId, ReleaseCause)>>,
+    /// Only of holds that still wait.
+    counts: BTreeMap<HeldId, u64>,
+}
 
 impl Tenant {
     /// Whether a person's word would still end something of it.
     #[must_use]
     pub fn still_waits(&self, held: &HeldEndings) -> bool {
-        self.removals_held(held).next().is_some() || self.seats_held_by(held).next().is_some()
+        match self.counted_of(held) {
+            Some(seats) => seats > 0,
+            None => self.removals_held(held).next().is_some() || self.seats_held_by(held).next().is_some(),
+        }
+    }
+
+    /// How many seats would still end, where that is counted.
+    #[must_use]
+    pub fn counted_of(&self, held: &HeldEndings) -> Option<u64> {
+        let waiting = self.waiting.as_ref().filter(|_| held.is_of_the_directory())?;
+        Some(waiting.counts.get(&held.id).copied().unwrap_or(0))
+    }
+
+    /// Whether anything of the directory waits for a person's word.
+    pub(super) fn directory_waits(&mut self) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        if self.waiting.is_none() {
+            self.waiting = Some(Arc::new(self.count_waiting()));
+        }
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.counts.is_empty())
+    }
+
+    pub(super) fn count_waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for held in self.held.values().filter(|held| held.is_of_the_directory()) {
+            for (pool, holder, cause) in held.seats.iter().copied() {
+                waiting.seats.entry((pool, holder)).or_default().push((held.id, cause));
+            }
+            let still = self.seats_held_by(held).count() as u64;
+            if still > 0 {
+                waiting.counts.insert(held.id, still);
+            }
+        }
+        waiting
+    }
+
+    /// A seat that may change: what of it would end is counted no more, until `count_waiting_at`.
+    pub(super) fn uncount_waiting(&mut self, pool: PoolId, holder: Holder) {
+        let holds = self.holds_that_end(pool, holder);
+        let Some(waiting) = self.waiting.as_mut().filter(|_| !holds.is_empty()) else { return };
+        let counts = &mut Arc::make_mut(waiting).counts;
+        for held in holds {
+            let is_last = counts.get_mut(&held).is_some_and(|count| {
+                *count -= 1;
+                *count == 0
+            });
+            if is_last {
+                counts.remove(&held);
+            }
+        }
+    }
+
+    pub(super) fn count_waiting_at(&mut self, pool: PoolId, holder: Holder) {
+        let holds = self.holds_that_end(pool, holder);
+        let Some(waiting) = self.waiting.as_mut().filter(|_| !holds.is_empty()) else { return };
+        let counts = &mut Arc::make_mut(waiting).counts;
+        for held in holds {
+            *counts.entry(held).or_default() += 1;
+        }
+    }
+
+    /// The holds of which this seat would still end; one stands here for each time that it was held.
+    fn holds_that_end(&self, pool: PoolId, holder: Holder) -> Vec<HeldId> {
+        let held = self.waiting.iter().filter_map(|waiting| waiting.seats.get(&(pool, holder))).flatten();
+        let still_ends = |(held, cause): &&(HeldId, ReleaseCause)| {
+            self.held.get(held).is_some_and(|held| self.still_ends(held, pool, holder, *cause))
+        };
+        held.filter(still_ends).map(|(held, _)| *held).collect()
+    }
+
+    /// What was held just now; the first of it begins the count, so that who reads finds one.
+    pub(super) fn add_waiting(&mut self, held: HeldId, seats: &[(PoolId, Holder)], cause: ReleaseCause) {
+        let Some(entry) = self.held.get(&held).filter(|held| held.is_of_the_directory()) else { return };
+        let still_ends = |(pool, holder): &&(PoolId, Holder)| self.still_ends(entry, *pool, *holder, cause);
+        let still = seats.iter().filter(still_ends).count() as u64;
+        let Some(waiting) = &mut self.waiting else {
+            self.waiting = Some(Arc::new(self.count_waiting()));
+            return;
+        };
+        let waiting = Arc::make_mut(waiting);
+        for seat in seats {
+            waiting.seats.entry(*seat).or_default().push((held, cause));
+        }
+        if still > 0 {
+            *waiting.counts.entry(held).or_default() += still;
+        }
+    }
+
+    /// A pool has changed as a whole: what is held of it is to be counted anew.
+    pub(super) fn forget_waiting_of(&mut self, pool: PoolId) {
+        let from = (pool, Holder::User(UserId(0)));
+        let next = self.waiting.as_ref().and_then(|waiting| waiting.seats.range(from..).next());
+        if next.is_some_and(|((of, _), _)| *of == pool) {
+            self.waiting = None;
+        }
     }
 
     /// Pools that would still be removed.

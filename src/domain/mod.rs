@@ -33,3 +33,4 @@ pub mod seat_step;
 pub mod state;
 pub mod subject;
 pub mod time;
+pub mod ways_out;

@@ -6,13 +6,12 @@ use crate::domain::asked::About;
 use crate::domain::command::{PoolRef, TargetRef};
 use crate::domain::event::{Event, Target};
 use crate::domain::facts::{
-    AssignmentEndCause, GrantCause, GroupKind, HeldBy, Intent, KeepOrRelease, Licensing, Mode, PoolState, ReleaseCause,
-    SkipReason,
+    AssignmentEndCause, GrantCause, GroupKind, HeldBy, Intent, Licensing, Mode, PoolState, ReleaseCause, SkipReason,
 };
 use crate::domain::ids::{AssignmentId, GroupId, Holder, PoolId};
 use crate::domain::key::Provider;
 use crate::domain::rejection::{Rejection, Remedies};
-use crate::domain::state::{Assignment, Pool, SeatState, Tenant};
+use crate::domain::state::{Assignment, Pool, Tenant};
 
 /// Who would hold seats for an assignment, and which members get none.
 pub(super) struct Candidates {
@@ -222,47 +221,14 @@ impl Judge<'_> {
     }
 
     /// The ways out of a shortage, honest also where one would free nothing: what comes free goes first to what the pool is
-    /// above its cap and to those who wait `ahead`. Counted anew only when pool or directory have changed: a pool that is sold
-    /// out is asked for again and again.
+    /// above its cap and to those who wait `ahead`.
     fn remedies(&mut self, pool: PoolId, needed: u64, ahead: u64) -> Remedies {
-        let changed = (self.tenant.pool(pool).changed, self.tenant.directory_changed);
-        let counted = match self.tenant.remedies_counted.get(&pool) {
-            Some((at, directory_at, counted)) if (*at, *directory_at) == changed => *counted,
-            Some(_) | None => {
-                let counted = self.count_remedies(pool);
-                self.tenant.remedies_counted.insert(pool, (changed.0, changed.1, counted));
-                counted
-            }
-        };
+        let would_free = self.tenant.ways_out(pool);
         Remedies {
-            uninstall_would_free: counted.uninstall_would_free.saturating_sub(ahead),
-            narrow_would_free: counted.narrow_would_free.saturating_sub(ahead),
+            uninstall_would_free: would_free.uninstall_would_free.saturating_sub(ahead),
+            narrow_would_free: would_free.narrow_would_free.saturating_sub(ahead),
             buy_would_free: needed + ahead,
         }
-    }
-
-    /// What each would give back, whoever gets it.
-    fn count_remedies(&self, pool: PoolId) -> Remedies {
-        let entry = self.tenant.pool(pool);
-        let uninstalls = entry.policy.on_uninstall == KeepOrRelease::Release;
-        // a seat that nothing targets is not freed by targeting less
-        let narrows = entry.policy.untargeted == KeepOrRelease::Release;
-        let mut remedies = Remedies { uninstall_would_free: 0, narrow_would_free: 0, buy_would_free: 0 };
-        for (holder, seat) in entry.seats.iter().filter(|(_, seat)| entry.is_revocable(seat)) {
-            let is_covered = || self.tenant.coverage(pool, *holder).is_covered();
-            match seat.state {
-                SeatState::Reserved => remedies.narrow_would_free += u64::from(is_covered()),
-                SeatState::InUse if uninstalls && !narrows => remedies.uninstall_would_free += 1,
-                SeatState::InUse => {
-                    let is_covered = is_covered();
-                    let outlives = self.tenant.outlives_installs(pool, *holder, entry.policy.on_uninstall);
-                    remedies.uninstall_would_free += u64::from(!outlives);
-                    remedies.narrow_would_free += u64::from(narrows && is_covered);
-                }
-                SeatState::Releasing | SeatState::Foreign => {}
-            }
-        }
-        remedies
     }
 
     fn make(&mut self, made: &Assignment, candidates: &Candidates) {

@@ -167,11 +167,7 @@ impl Judge<'_> {
         let listed: Vec<PoolId> =
             self.tenant.pools_of(provider).map(|pool| pool.id).filter(|id| !missing.contains(id)).collect();
         // what is lost makes room
-        let mut going = self.waiting_at_stores(Some(sync));
-        for ending in lost {
-            going.add(ending.pool, ending.holder);
-        }
-        let reclaims: Vec<Ending> = listed.into_iter().flat_map(|id| self.automatic_reclaims(id, &going)).collect();
+        let reclaims = self.automatic_reclaims(listed, Some(sync), lost);
         let stranded: u64 = missing.iter().map(|pool| self.tenant.pool(*pool).held()).sum();
         // seats of a pool that is missing go with it
         let beside = lost.iter().filter(|ending| !missing.contains(&ending.pool)).count() + reclaims.len();

@@ -88,12 +88,30 @@ type Ruling = Result<Verdict, Rejection>;
 pub fn decide(tenant: &mut Tenant, intake: &Intake, envelope: &Envelope, if_match: Option<IfMatch>) -> Judged {
     let mut judge = Judge::new(tenant, envelope, if_match);
     judge.is_directory_held = match intake {
-        // no command asks
         Intake::Command(_) => false,
-        Intake::Observation(_) => judge.waits_for_a_word_on_the_directory(),
+        Intake::Observation(observation) => may_be_held(observation) && judge.tenant.directory_waits(),
     };
     let ruling = judge.rule(intake);
     judge.finish(kind_of(intake), ruling)
+}
+
+/// Whether it may end seats that the brake holds for the directory's sake; the others need not be told whether it holds any.
+fn may_be_held(observation: &Observation) -> bool {
+    match observation {
+        Observation::Depart { .. }
+        | Observation::PutGroup { .. }
+        | Observation::DeleteGroup { .. }
+        | Observation::PutDevice { .. }
+        | Observation::RetireDevice { .. }
+        | Observation::Tick => true,
+        Observation::Inventory(_)
+        | Observation::EndSync { .. }
+        | Observation::PutUser { .. }
+        | Observation::Return { .. }
+        | Observation::Provider { .. }
+        | Observation::ReadReport { .. }
+        | Observation::RotateLogKey { .. } => false,
+    }
 }
 
 /// The state under judgement and the facts so far.

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 /// Seats that are to go anyway, of whole pools or one by one.
 #[derive(Default)]
-pub(super) struct Going {
+struct Going {
     pools: BTreeSet<PoolId>,
     seats: BTreeMap<PoolId, BTreeSet<Holder>>,
 }
 
 impl Going {
-    pub(super) fn add(&mut self, pool: PoolId, holder: Holder) {
+    fn add(&mut self, pool: PoolId, holder: Holder) {
         self.seats.entry(pool).or_default().insert(holder);
     }
 }
@@ -137,16 +137,38 @@ impl Judge<'_> {
             return Ok(Verdict::Unchanged(About::Pool(pool)));
         }
         self.emit(Event::PoolPolicyChanged { pool, policy });
-        let endings = self.automatic_reclaims(pool, &self.waiting_at_stores(None));
+        let endings = self.automatic_reclaims([pool], None, &[]);
         self.end_seats(&endings, Brake::Off);
         Ok(Verdict::Done)
     }
 
-    /// What a pool that reclaims by itself would take back now, beside what is to go anyway.
-    pub(super) fn automatic_reclaims(&self, pool: PoolId, going: &Going) -> Vec<Ending> {
-        let entry = self.tenant.pool(pool);
-        let is_off = entry.policy.deficit != DeficitPolicy::Reclaim || entry.state == PoolState::Removed;
-        if is_off || going.pools.contains(&pool) {
+    /// What pools that reclaim by themselves would take back now, beside what is `lost` and what waits at the stores, which go
+    /// anyway.
+    pub(super) fn automatic_reclaims(
+        &self,
+        pools: impl IntoIterator<Item = PoolId>,
+        sync: Option<SyncId>,
+        lost: &[Ending],
+    ) -> Vec<Ending> {
+        let is_owing = |pool: &PoolId| {
+            let entry = self.tenant.pool(*pool);
+            let reclaims = entry.policy.deficit == DeficitPolicy::Reclaim && entry.state != PoolState::Removed;
+            reclaims && entry.over_by() > entry.releasing
+        };
+        let owing: Vec<PoolId> = pools.into_iter().filter(is_owing).collect();
+        // however much waits at the stores, it is gone through only for those
+        if owing.is_empty() {
+            return Vec::new();
+        }
+        let mut going = self.waiting_at_stores(sync, &owing.iter().copied().collect());
+        for ending in lost {
+            going.add(ending.pool, ending.holder);
+        }
+        owing.into_iter().flat_map(|pool| self.reclaims_beside(pool, &going)).collect()
+    }
+
+    fn reclaims_beside(&self, pool: PoolId, going: &Going) -> Vec<Ending> {
+        if going.pools.contains(&pool) {
             return Vec::new();
         }
         match going.seats.get(&pool) {
@@ -155,9 +177,9 @@ impl Judge<'_> {
         }
     }
 
-    /// What waits at the brake, but not for the directory's sake: as long as it does, no reclaim takes it, or others in
-    /// its stead. The end of a complete sync makes moot what older ones held.
-    pub(super) fn waiting_at_stores(&self, sync: Option<SyncId>) -> Going {
+    /// What waits of these pools at the brake, but not for the directory's sake: as long as it does, no reclaim takes it, or
+    /// others in its stead. The end of a complete sync makes moot what older ones held.
+    fn waiting_at_stores(&self, sync: Option<SyncId>, pools: &BTreeSet<PoolId>) -> Going {
         let running = sync.and_then(|sync| self.tenant.syncs.get(sync.index()));
         let is_full = running.is_some_and(|running| running.is_full);
         let waits = |held: &&Arc<HeldEndings>| {
@@ -166,8 +188,10 @@ impl Judge<'_> {
         let mut going = Going::default();
         for held in self.tenant.held.values().filter(waits) {
             going.pools.extend(&held.removals);
-            for (pool, holder, _) in self.tenant.seats_held_by(held) {
-                going.add(pool, holder);
+            for (pool, holder, cause) in held.seats.iter().copied().filter(|(pool, ..)| pools.contains(pool)) {
+                if self.tenant.still_ends(held, pool, holder, cause) {
+                    going.add(pool, holder);
+                }
             }
         }
         going
@@ -175,16 +199,7 @@ impl Judge<'_> {
 
     /// What pools that reclaim by themselves take back, as far as the brake lets them. All of one provider.
     pub(super) fn reclaim_deficits(&mut self, pools: impl IntoIterator<Item = PoolId>, sync: Option<SyncId>) {
-        let is_owing = |pool: &PoolId| {
-            let entry = self.tenant.pool(*pool);
-            entry.policy.deficit == DeficitPolicy::Reclaim && entry.over_by() > 0
-        };
-        let owing: Vec<PoolId> = pools.into_iter().filter(is_owing).collect();
-        if owing.is_empty() {
-            return;
-        }
-        let waiting = self.waiting_at_stores(sync);
-        let endings: Vec<Ending> = owing.into_iter().flat_map(|pool| self.automatic_reclaims(pool, &waiting)).collect();
+        let endings = self.automatic_reclaims(pools, sync, &[]);
         let Some(first) = endings.first() else {
             return;
         };

@@ -263,10 +263,6 @@ impl Judge<'_> {
         self.crosses(seats_ended + seats, seats_held)
     }
 
-    pub(super) fn waits_for_a_word_on_the_directory(&self) -> bool {
-        self.tenant.held.values().any(|held| held.is_of_the_directory() && self.tenant.still_waits(held))
-    }
-
     /// More than the share and at least the number that the tenant has set.
     pub(super) fn crosses(&self, seats_ending: u64, seats_held: u64) -> bool {
         let limit = self.tenant.settings.brake;

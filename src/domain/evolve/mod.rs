@@ -1,6 +1,7 @@
 //! Facts into state. `evolve` never refuses: it asserts what `decide` promised, in release builds too, and the writer
 //! runs it before it appends, so a hole in a rule stops the process before the bytes exist.
 
+mod counts;
 mod directory;
 mod reviews;
 mod seats;
@@ -27,6 +28,7 @@ impl Tenant {
             meta.position, self.next_position
         );
         assert!(meta.recorded_at >= self.last_recorded_at, "time ran backwards at position {}", meta.position);
+        let counted = self.take_out_of_counts(event);
         self.next_position += 1;
         self.last_recorded_at = meta.recorded_at;
         match event {
@@ -201,6 +203,7 @@ impl Tenant {
             | Event::ReviewEnded { .. }
             | Event::ReviewCancelled { .. } => self.evolve_review(event, meta),
         }
+        self.put_back_into_counts(&counted, event);
     }
 
     fn assignment_made(&mut self, made: Assignment) {

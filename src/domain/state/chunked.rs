@@ -211,6 +211,13 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         (place, at)
     }
 
+    /// How many keys are before this one; of whole pieces their lengths alone are read.
+    #[must_use]
+    pub fn rank(&self, key: &K) -> usize {
+        let (place, at) = self.begin(key, false);
+        self.pieces.iter().take(place).map(|piece| piece.keys.len()).sum::<usize>() + at
+    }
+
     /// The part between two keys, in their order.
     pub fn range<R: RangeBounds<K>>(&self, range: R) -> impl Iterator<Item = (&K, &V)> + use<'_, R, K, V> {
         let (place, at) = match range.start_bound() {
@@ -466,6 +473,7 @@ mod tests {
             for (map, plain) in copies {
                 prop_assert!(map.iter().eq(plain.iter()), "a copy is what it was");
                 prop_assert!(map.range(from..).eq(plain.range(from..)));
+                prop_assert_eq!(map.rank(&from), plain.range(..from).count());
                 prop_assert!(map.range((Bound::Excluded(from), Bound::Unbounded)).eq(plain.range((Bound::Excluded(from), Bound::Unbounded))));
                 if from <= to {
                     prop_assert!(map.range(from..=to).eq(plain.range(from..=to)));

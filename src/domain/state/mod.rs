@@ -31,10 +31,11 @@ pub use tables::{
 
 use super::command::Actor;
 use super::facts::Settings;
+use super::holding::Waiting;
 use super::ids::{AssignmentId, DeviceId, GroupId, HeldId, Holder, PoolId, ReviewId, UserId};
 use super::key::Provider;
-use super::rejection::Remedies;
 use super::time::Time;
+use super::ways_out::WaysOut;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -88,13 +89,12 @@ pub struct Tenant {
     pub reviews_closing: VecDeque<ReviewId>,
     /// Changes of the key that signs heads, of this log and of those before a restore or an import: a key's name tells.
     pub log_keys: Vec<LogKeyRotation>,
-    /// The last position that changed a user, a device or a group. Like the next one a cache, left out of snapshots and
-    /// digests.
+    /// The ways out of a shortage in pools that were asked for. Like the next one a cache, left out of snapshots and digests.
     #[serde(skip)]
-    pub directory_changed: u64,
-    /// The ways out of a shortage as they were counted last, with the changes of pool and directory that they know of.
+    pub ways_out_counted: BTreeMap<PoolId, WaysOut>,
+    /// What waits of the directory's holds, once it was asked.
     #[serde(skip)]
-    pub remedies_counted: BTreeMap<PoolId, (u64, u64, Remedies)>,
+    pub waiting: Option<Arc<Waiting>>,
     /// Look-ups by outside name and sealed names: not part of the digest, so that an erasure leaves it as it was.
     pub names: Names,
 }
@@ -149,8 +149,7 @@ impl Tenant {
             review_ends: self.review_ends.clone(),
             reviews_closing: self.reviews_closing.clone(),
             log_keys: self.log_keys.clone(),
-            directory_changed: self.directory_changed,
-            remedies_counted: self.remedies_counted.clone(),
+            ways_out_counted: self.ways_out_counted.clone(),
             names: Names::default(),
         }
     }
@@ -209,17 +208,14 @@ impl Tenant {
     }
 
     pub(super) fn user_mut(&mut self, user: UserId) -> &mut User {
-        self.directory_changed = self.next_position;
         own(&mut self.users, user.index())
     }
 
     pub(super) fn device_mut(&mut self, device: DeviceId) -> &mut Device {
-        self.directory_changed = self.next_position;
         own(&mut self.devices, device.index())
     }
 
     pub(super) fn group_mut(&mut self, group: GroupId) -> &mut Group {
-        self.directory_changed = self.next_position;
         own(&mut self.groups, group.index())
     }
 

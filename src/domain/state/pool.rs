@@ -211,7 +211,7 @@ impl Pool {
         if !self.is_serving() {
             return 0;
         }
-        let before = self.queued.get(&holder).map(|place| self.queue.range(..*place).count());
+        let before = self.queued.get(&holder).map(|place| self.queue.rank(place));
         before.unwrap_or(self.queued.len()) as u64
     }
 

@@ -163,9 +163,12 @@ struct HeldSeatView {
 impl HeldBody {
     /// What of it would still end.
     pub(in crate::http) fn of(state: &Tenant, held: &HeldEndings) -> Self {
-        let mut seats: Vec<HeldSeatView> =
-            state.seats_held_by(held).map(|(pool, holder, cause)| HeldSeatView { pool, holder, cause }).collect();
-        let seats_count = seats.len() as u64;
+        let counted = state.counted_of(held);
+        // where they are counted, none is looked for behind the last that is shown
+        let shown = counted.and_then(|seats| usize::try_from(seats).ok()).map(|seats| seats.min(HELD_SHOWN_MAX));
+        let seats = state.seats_held_by(held).take(shown.unwrap_or(usize::MAX));
+        let mut seats: Vec<_> = seats.map(|(pool, holder, cause)| HeldSeatView { pool, holder, cause }).collect();
+        let seats_count = counted.unwrap_or(seats.len() as u64);
         seats.truncate(HELD_SHOWN_MAX);
         Self {
             id: held.id,

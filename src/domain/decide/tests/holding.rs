@@ -1,10 +1,11 @@
 //! rules.md §6 *Brake*: what was held and has come to nothing since holds nobody.
 
-use super::scenario::{Scenario, Step, check};
+use super::scenario::{START, Scenario, Step, check, holder};
 use super::steps::*;
 use crate::domain::command::{Command, Intake};
-use crate::domain::facts::{Brake, SettingsPatch};
-use crate::domain::ids::HeldId;
+use crate::domain::facts::{Brake, ReleaseCause, SettingsPatch};
+use crate::domain::ids::{HeldId, PoolId};
+use crate::domain::state::HeldEndings;
 use expect_test::expect;
 
 /// Of five, three were dropped at once, and are back.
@@ -49,6 +50,39 @@ fn what_has_come_to_nothing_holds_nobody() {
         = office: 4 of 9, 4 reserved
     "#]],
     );
+}
+
+#[test]
+fn whether_anything_waits_is_known_without_looking_through_it() {
+    let mut scenario = Scenario::after(&back_again());
+    for step in [
+        deactivated("eve").minutes_later(120),
+        returned("eve"),
+        machines("fleet", &["laptop"]),
+        wiped("laptop"),
+        people("staff", &["ada", "bob", "cy", "dee"]).minutes_later(120),
+        people("staff", &["ada", "bob"]).minutes_later(120),
+        people("staff", &["ada", "bob", "cy"]),
+    ] {
+        // that it is right is asserted wherever a step is played
+        scenario.play(&step);
+        let tenant = &scenario.tenant;
+        for held in tenant.held.values() {
+            assert_eq!(tenant.counted_of(held), Some(tenant.seats_held_by(held).count() as u64), "after {step:?}");
+        }
+    }
+}
+
+#[test]
+fn what_waits_at_the_stores_is_looked_at_where_a_pool_owes_alone() {
+    let mut scenario = Scenario::after(&[listed(Kind::Declared, 9), required("ada")]);
+    // of a pool that is not there: whoever looks stops
+    let seats = vec![(PoolId(99), holder("ada"), ReleaseCause::DeficitPlan)];
+    let held = HeldEndings { id: HeldId(0), sync: None, at: START, position: 0, seats, removals: Vec::new() };
+    scenario.tenant.held.insert(held.id, held);
+    for step in [deficits_are_reclaimed(), listed(Kind::Declared, 8)] {
+        assert_eq!(scenario.play(&step).answer().rejection, None, "{step:?}");
+    }
 }
 
 #[test]

@@ -38,6 +38,32 @@ fn an_equal_refusal_for_lack_of_seats_is_counted_until_a_seat_was_free() {
 }
 
 #[test]
+fn the_ways_out_stay_counted_whatever_happens_to_single_seats_or_elsewhere() {
+    let items = vec![item(Kind::Declared, "office", 1), item(Kind::Declared, "visio", 9)];
+    let mut scenario = Scenario::after(&[told_of(Kind::Declared, items), available("laptop"), required("ada")]);
+    assert!(scenario.play(&required("bob")).answer().rejection.is_some());
+    for step in [
+        required("bob").of("visio"),
+        installed("laptop", "bob").of("visio"),
+        installed("laptop", "ada"),
+        people("staff", &["ada", "cy"]),
+        required("staff").of("visio"),
+        deactivated("ada"),
+        returned("ada"),
+        device_put("laptop", |facts| facts.os_build = None),
+        retired("laptop"),
+        required_as_far_as_it_goes("dee"),
+    ] {
+        // what it finds is asserted wherever a step is played
+        let refused = scenario.play(&step).answer().rejection;
+        assert_eq!(refused, None, "{step:?}");
+        assert!(scenario.tenant.known_ways_out(PoolId(0)).is_some(), "counted anew after {step:?}");
+    }
+    scenario.play(&to_be_uninstalled("staff"));
+    assert_eq!(scenario.tenant.known_ways_out(PoolId(0)), None, "who is in the group is not looked through");
+}
+
+#[test]
 fn another_equal_refusal_is_counted_for_an_hour() {
     let mut scenario = Scenario::after(&[listed(Kind::Declared, 1)]);
     for (minutes, is_counted) in [(0, false), (59, true), (1, false)] {

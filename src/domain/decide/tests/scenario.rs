@@ -7,7 +7,7 @@ use crate::domain::command::{Actor, Door, Envelope, IfMatch, Intake};
 use crate::domain::decide::{Judged, decide};
 use crate::domain::event::Event;
 use crate::domain::facts::{Owned, Settings};
-use crate::domain::ids::{DeviceId, Holder, UserId};
+use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::state::{Meta, Pool, Tenant};
 use crate::domain::time::Time;
 use expect_test::Expect;
@@ -100,13 +100,34 @@ impl Scenario {
             reason: None,
         };
         let first = self.tenant.next_position;
+        self.count_everything();
         let judged = decide(&mut self.tenant, &step.intake, &envelope, step.if_match);
         for (position, event) in (first..).zip(&judged.events) {
             let meta = Meta { position, recorded_at: self.now, actor: Actor::Root };
             self.history.push((event.clone(), meta));
         }
         assert_eq!(self.tenant.broken_law(), None, "after {step:?}");
+        self.assert_counts_are_right(step);
         judged
+    }
+
+    /// So that every fact has counts to keep right.
+    fn count_everything(&mut self) {
+        for pool in 0..self.tenant.pools.len() {
+            self.tenant.ways_out(PoolId::at(pool));
+        }
+        self.tenant.directory_waits();
+    }
+
+    fn assert_counts_are_right(&self, step: &Step) {
+        for pool in self.tenant.pools.iter().map(|pool| pool.id) {
+            if let Some(known) = self.tenant.known_ways_out(pool) {
+                assert_eq!(known, self.tenant.count_ways_out(pool), "{pool} after {step:?}");
+            }
+        }
+        if let Some(waiting) = &self.tenant.waiting {
+            assert_eq!(**waiting, self.tenant.count_waiting(), "after {step:?}");
+        }
     }
 
     /// Law 3: the history alone leads to the same state.
@@ -133,7 +154,8 @@ impl Scenario {
 /// A state as text, without outside names and without caches.
 fn text(tenant: &Tenant) -> String {
     let mut bare = tenant.without_names();
-    bare.remedies_counted.clear();
+    bare.ways_out_counted.clear();
+    bare.waiting = None;
     for pool in &tenant.pools {
         bare.pool_mut(pool.id).next_timeout = None;
     }

@@ -23,6 +23,7 @@ impl Tenant {
     /// When the fact does not follow what was taken about the same seat or install before it.
     #[expect(clippy::wildcard_enum_match_arm, reason = "`Chain::of` names every event and lets only these through")]
     pub fn evolve_late(&mut self, event: &Event, meta: &Meta) {
+        self.waiting = None;
         let (pool, holders) = match Chain::of(event) {
             Some(Chain::Seat { pool, holder }) => (pool, [Some(holder), None]),
             Some(Chain::Install { pool, device, user }) => {
