@@ -394,9 +394,11 @@ impl Ledger {
 
     /// Runs what is due now, after a manual clock was advanced.
     pub async fn tick(&self) {
-        let (reply, done) = oneshot::channel();
-        if self.0.writer.send(Job::Tick { reply }).is_ok() {
-            let _gone = done.await;
+        loop {
+            let (reply, done) = oneshot::channel();
+            if self.0.writer.send(Job::Tick { reply }).is_err() || !done.await.unwrap_or(false) {
+                return;
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::subjects::{known_device, known_user, put_device, sealed_device, seale
 use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::clock::Clock;
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
-use crate::domain::decide::{CountedRefusal, Judged, decide};
+use crate::domain::decide::{CountedRefusal, Judged, TICK_FACTS_MAX, decide};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Settings;
 use crate::domain::ids::{SubjectId, TenantId};
@@ -47,6 +47,8 @@ pub(super) struct Bench {
     counts: BTreeMap<(TenantId, CountedRefusal), u64>,
     /// How far the clock had run at the first of them.
     counts_since: Option<Duration>,
+    /// The tenant whose timers are looked at first.
+    ticks_from: usize,
     clock: Clock,
 }
 
@@ -63,6 +65,7 @@ impl Bench {
             buffer: Vec::new(),
             counts: BTreeMap::new(),
             counts_since: None,
+            ticks_from: 0,
             clock,
         }
     }
@@ -344,26 +347,36 @@ impl Bench {
         Judgement(Verdict::Judged { position: position.saturating_sub(1), answer })
     }
 
-    /// Lets time pass in every tenant.
-    pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) {
+    /// Lets time pass in every tenant, as far as one tick goes; `true` where something is left for the next one.
+    pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) -> bool {
         // not by `now`: the wall clock may be set back meanwhile
         let is_old = |since| self.clock.elapsed().saturating_sub(since) >= COUNTS_FLUSHED_AFTER;
         if self.counts_since.is_some_and(|since| is_old(since) || self.counts.len() > COUNTS_MAX) {
             self.flush_counts(now);
         }
         if !may_run_timers {
-            return;
+            return false;
         }
-        for tenant in (0..self.tenants.len()).map(TenantId::at) {
+        let before = self.draft.records.len();
+        let mut is_left = false;
+        let (first, count) = (self.ticks_from, self.tenants.len());
+        for at in (first..count).chain(0..first.min(count)) {
+            if self.draft.records.len() - before >= TICK_FACTS_MAX {
+                self.ticks_from = at;
+                return true;
+            }
+            let tenant = TenantId::at(at);
             let Some(state) = self.tenants.get_mut(tenant.index()).filter(|state| state.is_due(now)) else { continue };
             let envelope = timer_envelope(now);
             let first_position = state.next_position;
             let judged = decide(state, &Intake::Observation(Observation::Tick), &envelope, None);
             if !judged.events.is_empty() {
+                is_left |= state.is_due(now);
                 self.draft.commands += 1;
                 self.record(tenant, envelope, judged, first_position);
             }
         }
+        is_left
     }
 
     /// Writes down how often refusals were repeated.

@@ -57,6 +57,8 @@ const GROUP_COMMANDS_MAX: usize = 1024;
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Timers are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// And so soon again where one has not ended all that was due.
+const TICK_GOES_ON: Duration = Duration::from_millis(50);
 
 /// One thing for the writer to do.
 pub enum Job {
@@ -93,8 +95,9 @@ pub enum Job {
     ForkAll {
         reply: oneshot::Sender<(u64, Vec<Tenant>)>,
     },
+    /// Answers whether something is left for the next one.
     Tick {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<bool>,
     },
     Checkpoint {
         reply: oneshot::Sender<Result<(), String>>,
@@ -244,8 +247,8 @@ impl<A: Audience> Writer<A> {
             self.take(job, &mut stopping);
         }
         if monotonic() >= *next_tick {
-            self.tick();
-            *next_tick = monotonic() + TICK;
+            let is_left = self.tick();
+            *next_tick = monotonic() + if is_left { TICK_GOES_ON } else { TICK };
         }
         if stopping.is_some() && self.reader.room() != Room::None {
             self.bench.flush_counts(self.clock.now());
@@ -332,8 +335,8 @@ impl<A: Audience> Writer<A> {
                 let _gone = reply.send((self.reader.last_group(), self.bench.tenants().to_vec()));
             }
             Job::Tick { reply } => {
-                self.tick();
-                self.bench.draft.owed.push(Owed::Ticked(reply));
+                let is_left = self.tick();
+                self.bench.draft.owed.push(Owed::Ticked(reply, is_left));
             }
             Job::Checkpoint { reply } => {
                 self.settle();
@@ -344,12 +347,11 @@ impl<A: Audience> Writer<A> {
         }
     }
 
-    fn tick(&mut self) {
+    /// `true` where something is left for the next one.
+    fn tick(&mut self) -> bool {
         let room = self.reader.room();
         let may_run = self.clock.check_for_jump().is_none() && room == Room::Ample;
-        if room != Room::None {
-            self.bench.tick(self.clock.now(), may_run);
-        }
+        room != Room::None && self.bench.tick(self.clock.now(), may_run)
     }
 
     /// Between two groups: takes over what the last round made, and starts the next one.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::command::{Inventory, InventoryItem, PoolRef, TargetRef, UserRef};
-use crate::domain::facts::{Intent, Owned};
+use crate::domain::facts::{DepartureCause, Intent, Owned};
+use crate::domain::ids::UserId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::UserProfile;
 use crate::vault::{MasterKeySource, user_name_blind};
@@ -51,6 +52,46 @@ fn assign(user: UserRef) -> Ask {
 fn counted(bench: &Bench) -> Vec<u64> {
     let counted = |event: &Event| if let Event::RefusalsCounted { count, .. } = event { Some(*count) } else { None };
     bench.draft.records.iter().filter_map(|(_, recorded)| counted(&recorded.event)).collect()
+}
+
+fn bench(dir: &tempfile::TempDir, tenants: Vec<Tenant>, clock: &Clock) -> Bench {
+    let vault = Arc::new(Vault::open(dir.path(), &MasterKeySource::DataFolder).unwrap());
+    Bench::new(tenants, Receipts::open(dir.path(), 0).unwrap(), vault, clock.clone())
+}
+
+/// A tenant of so many whose grace ends at once.
+fn leaving(users: u32, grace_until: Time) -> Tenant {
+    let mut tenant = Tenant::default();
+    let mut take = |event: Event| {
+        let meta = Meta { position: tenant.next_position, recorded_at: Time(0), actor: Actor::Root };
+        tenant.evolve(&event, &meta);
+    };
+    take(Event::TenantCreated { slug: "acme".into(), name: "Acme".into(), settings: Settings::default() });
+    for user in (0..users).map(UserId) {
+        let profile = Personal { subject: SubjectId(u64::from(user.0)), sealed: Vec::new(), aliases: Vec::new() };
+        take(Event::UserAdded { user, profile });
+        take(Event::UserDeparted { user, cause: DepartureCause::Deactivated, grace_until: Some(grace_until) });
+    }
+    tenant
+}
+
+#[test]
+fn a_tick_ends_a_part_of_what_is_due_and_every_tenant_has_its_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let noon = Time(1_790_000_000_000_000);
+    let tenants = [5000, 3000, 3000].map(|users| leaving(users, noon)).to_vec();
+    let mut bench = bench(&dir, tenants, &Clock::manual(noon));
+    let mut tick = || {
+        let before = bench.draft.records.len();
+        let is_left = bench.tick(noon, true);
+        let ended = &bench.draft.records[before..];
+        let first = ended.first().map(|(tenant, _)| tenant.0);
+        (first, ended.len(), is_left)
+    };
+    assert_eq!(tick(), (Some(0), 4000, true));
+    assert_eq!(tick(), (Some(1), 6000, true));
+    assert_eq!(tick(), (Some(0), 1000, false));
+    assert_eq!(tick(), (None, 0, false));
 }
 
 #[test]
