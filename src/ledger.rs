@@ -220,7 +220,8 @@ impl Ledger {
         self.0.writer.company_until_micros()
     }
 
-    /// Judges a batch in its order, within one group.
+    /// Judges a batch in its order: one that is all or nothing within one group, another part by part, with others' commands
+    /// between.
     ///
     /// # Errors
     /// Of the whole batch; each command has its own besides.
@@ -445,7 +446,7 @@ impl Ledger {
         }
     }
 
-    /// Takes no new work, drains what waits, checkpoints, and lets go of the folder.
+    /// Takes no new work, drains what waits but for the rest of long batches, checkpoints, and lets go of the folder.
     pub async fn stop(&self) {
         let begun = monotonic();
         let scrubber = self.0.scrubber.lock().take();

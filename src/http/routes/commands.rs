@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
-/// So many commands are handed to the writer at once: others get their turn between two runs.
+/// So many commands are handed to the writer at once, and their answers come together.
 const RUN_COMMANDS_MAX: usize = 2000;
 
 #[derive(Debug, Deserialize, IntoParams)]

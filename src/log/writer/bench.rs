@@ -1,5 +1,6 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
+use super::batches::Batch;
 use super::draft::{Draft, FreshReceipts, Judgement};
 use super::judge::{Repeat, Verdict};
 use super::subjects::{known_device, known_user, put_device, sealed_device, sealed_user, with_others};
@@ -11,14 +12,14 @@ use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Settings;
 use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::personal::Personal;
-use crate::domain::state::{LOOK_AHEAD, Meta, Tenant};
+use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
 use crate::log::Room;
 use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
 use crate::log::submission::{Ask, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 use crate::vault::{Vault, seal_device, seal_user};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Bench {
     slugs: HashMap<String, TenantId>,
     vault: Arc<Vault>,
     receipts: Receipts,
+    /// Those that wait, and those that are judged in part.
+    pub(super) batches: VecDeque<Batch>,
     /// The group that is being judged.
     pub(super) draft: Draft,
     /// Of the group before it, which may not be durable yet.
@@ -60,6 +63,7 @@ impl Bench {
             slugs,
             vault,
             receipts,
+            batches: VecDeque::new(),
             draft: Draft::default(),
             sent_receipts: Arc::default(),
             buffer: Vec::new(),
@@ -181,23 +185,6 @@ impl Bench {
         let first_position = state.next_position;
         let judged = decide(state, &intake, &envelope, if_match);
         Ok(Begun::Judged { envelope, judged, first_position })
-    }
-
-    /// A batch in order, each for itself.
-    pub(super) fn judge_each(
-        &mut self,
-        tenant: TenantId,
-        batch: Vec<Submission>,
-        now: Time,
-        room: Room,
-    ) -> Vec<Result<Judgement, SubmitError>> {
-        let mut judged = Vec::with_capacity(batch.len());
-        let mut batch = batch.into_iter();
-        while !batch.as_slice().is_empty() {
-            self.look_ahead(tenant, batch.as_slice().iter().take(LOOK_AHEAD));
-            judged.extend(batch.by_ref().take(LOOK_AHEAD).map(|submission| self.judge(tenant, submission, now, room)));
-        }
-        judged
     }
 
     /// So that what the next submissions are about is near when they are judged.

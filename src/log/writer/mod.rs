@@ -2,12 +2,13 @@
 //! appends all their events in one group with one sync, publishes, and only then answers. So a command never sees a
 //! state that is about to change, nobody is told "yes" before the fact is on disk, and everyone who waited shares one
 //! sync. A large group goes on by a thread of its own from where it is to become durable (`commit.rs`); whoever is judged
-//! meanwhile is answered behind it.
+//! meanwhile is answered behind it. A batch that is not all or nothing is judged part by part (`batches.rs`): others come between.
 //!
 //! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
 
 mod ahead;
 mod alone;
+mod batches;
 mod bench;
 mod caches;
 mod commit;
@@ -32,6 +33,7 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
+use batches::Batch;
 use bench::Bench;
 use caches::{Caches, Round};
 use commit::Behind;
@@ -150,7 +152,12 @@ impl WriterHandle {
     /// # Errors
     /// `Busy` when the queue is full, `Stopped` when the writer is gone.
     pub fn send(&self, job: Job) -> Result<(), SubmitError> {
-        let weight = if let Job::SubmitAll { batch, .. } = &job { batch.len() } else { 1 };
+        let batch = if let Job::SubmitAll { batch, .. } = &job { Some(batch.len()) } else { None };
+        // those that the writer goes on with wait in no queue
+        if batch.is_some() && self.gauges.waiting.load(Ordering::Relaxed) >= QUEUE_JOBS_MAX {
+            return Err(SubmitError::Busy);
+        }
+        let weight = batch.unwrap_or(1);
         self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.put(job, weight).map_err(|refused| {
             self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -227,6 +234,8 @@ struct Standing {
     answered: usize,
     /// They are still on it.
     is_busy: bool,
+    /// Of a batch there is something left to judge.
+    has_rest: bool,
     /// No more fit into the group that waits for them.
     is_full: bool,
     stopping: Option<oneshot::Sender<()>>,
@@ -236,6 +245,9 @@ impl<A: Audience> Writer<A> {
     /// Takes what waits and judges it, and sends the group on its way if none is.
     fn round(&mut self, jobs: &mut Waiting<Job>, next_tick: &mut Instant) -> Standing {
         let mut stopping = None;
+        let end = monotonic() + batches::TURN;
+        // first, or many others would leave no room for them, and never more than a half of the group
+        self.judge_batches(GROUP_COMMANDS_MAX / 2, end);
         for at in 0_usize.. {
             if stopping.is_some() || self.bench.is_full() {
                 break;
@@ -246,6 +258,7 @@ impl<A: Audience> Writer<A> {
             let Some(job) = jobs.next() else { break };
             self.take(job, &mut stopping);
         }
+        self.judge_batches(GROUP_COMMANDS_MAX, end);
         if monotonic() >= *next_tick {
             let is_left = self.tick();
             *next_tick = monotonic() + if is_left { TICK_GOES_ON } else { TICK };
@@ -260,7 +273,13 @@ impl<A: Audience> Writer<A> {
             self.pass_on();
         }
         self.look_after_caches();
-        Standing { answered, is_busy: self.behind.is_busy(), is_full: self.bench.is_full(), stopping }
+        let (is_busy, is_full) = (self.behind.is_busy(), self.bench.is_full());
+        Standing { answered, is_busy, has_rest: !self.bench.batches.is_empty(), is_full, stopping }
+    }
+
+    fn judge_batches(&mut self, commands_max: usize, end: Instant) {
+        let done = self.bench.judge_batches(commands_max, end, self.clock.now(), self.reader.room());
+        self.gauges.waiting.fetch_sub(done, Ordering::Relaxed);
     }
 
     /// Sends what was judged on its way; no other group is on it.
@@ -308,16 +327,17 @@ impl<A: Audience> Writer<A> {
                 let judged = self.bench.judge(tenant, *submission, now, room);
                 self.bench.draft.owed.push(Owed::One(reply, judged));
             }
-            Job::SubmitAll { tenant, batch, is_atomic, reply } => {
-                let judged = if is_atomic {
-                    // it may have to read what was judged before
-                    self.behind.settle();
-                    let (now, room) = (self.clock.now(), self.reader.room());
-                    self.bench.judge_whole(&self.reader, tenant, batch, now, room)
-                } else {
-                    self.bench.judge_each(tenant, batch, now, room)
-                };
+            Job::SubmitAll { tenant, batch, is_atomic: true, reply } => {
+                // it may have to read what was judged before
+                self.behind.settle();
+                let (now, room) = (self.clock.now(), self.reader.room());
+                let judged = self.bench.judge_whole(&self.reader, tenant, batch, now, room);
                 self.bench.draft.owed.push(Owed::All(reply, judged));
+            }
+            Job::SubmitAll { tenant, batch, is_atomic: false, reply } => {
+                // it still waits
+                self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
+                self.bench.batches.push_back(Batch::new(tenant, batch, reply));
             }
             Job::TakeOver { tenant, past, reply } => {
                 let taken =
@@ -391,6 +411,7 @@ impl<A: Audience> Writer<A> {
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {
+        self.bench.leave_batches();
         self.settle();
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         if let Some(flushed) = self.caches.finished(true) {
