@@ -4,7 +4,7 @@ mod erased;
 
 use super::*;
 use crate::domain::answer::Status;
-use crate::domain::command::{Command, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
+use crate::domain::command::{Command, Intake, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
 use crate::domain::facts::{Intent, Owned};
 use crate::domain::ids::AssignmentId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};

@@ -90,10 +90,6 @@ impl Bench {
         &self.receipts
     }
 
-    pub(super) fn tenants(&self) -> &[Tenant] {
-        &self.tenants
-    }
-
     /// Goes on with published states in place of its own, and gives those back. Where they are not the same, as in a log that
     /// did not take the whole past of another and is to be thrown away, it keeps its own.
     pub(super) fn adopt(&mut self, states: Vec<Tenant>) -> Vec<Tenant> {

@@ -88,15 +88,6 @@ pub enum Job {
         past: Vec<PastCommand>,
         reply: Reply<u64>,
     },
-    /// A copy of a tenant's durable state.
-    Fork {
-        tenant: TenantId,
-        reply: oneshot::Sender<Option<Tenant>>,
-    },
-    /// Copies of everything, at a durable group: for a snapshot.
-    ForkAll {
-        reply: oneshot::Sender<(u64, Vec<Tenant>)>,
-    },
     /// Answers whether something is left for the next one.
     Tick {
         reply: oneshot::Sender<bool>,
@@ -344,15 +335,6 @@ impl<A: Audience> Writer<A> {
                     if room != Room::Ample { Err(SubmitError::DiskLow) } else { self.bench.take_over(tenant, past) };
                 self.settle();
                 let _gone = reply.send(taken);
-            }
-            Job::Fork { tenant, reply } => {
-                self.settle();
-                // A caller that went away needs no copy.
-                let _gone = reply.send(self.bench.tenant(tenant).cloned());
-            }
-            Job::ForkAll { reply } => {
-                self.settle();
-                let _gone = reply.send((self.reader.last_group(), self.bench.tenants().to_vec()));
             }
             Job::Tick { reply } => {
                 let is_left = self.tick();
