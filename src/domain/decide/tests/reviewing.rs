@@ -1,6 +1,6 @@
 //! rules.md §4 *Access reviews*: who is frozen, what is decided, what the end takes and what it leaves.
 
-use super::scenario::{POOLS, START, Scenario, Step, check, crowd, user};
+use super::scenario::{POOLS, START, Step, check, crowd, user};
 use super::steps::*;
 use crate::domain::command::{
     Actor, Command, Door, Envelope, HolderRef, Intake, NewReview, Observation, PoolRef, UserRef,

@@ -81,7 +81,7 @@ fn leaving(users: u32, grace_until: Time) -> Tenant {
 fn a_tick_ends_a_part_of_what_is_due_and_every_tenant_has_its_turn() {
     let dir = tempfile::tempdir().unwrap();
     let noon = Time(1_790_000_000_000_000);
-    let tenants = [5000, 3000, 3000].map(|users| leaving(users, noon)).to_vec();
+    let tenants = Vec::from([5000, 3000, 3000].map(|users| leaving(users, noon)));
     let mut bench = bench(&dir, tenants, &Clock::manual(noon));
     let mut tick = || {
         let before = bench.draft.records.len();
