@@ -415,7 +415,7 @@ async fn what_is_judged_behind_a_group_that_is_on_its_way_is_judged_as_behind_a_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_batch_lets_others_come_between_and_keeps_its_order() {
-    const PEOPLE: usize = 6000;
+    const PEOPLE: usize = 20_000;
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
