@@ -8,6 +8,7 @@ pub mod replay;
 pub mod restore;
 mod sealed;
 mod shelf;
+mod trial;
 pub mod verify;
 
 pub use crate::clock::Clock;
@@ -21,14 +22,14 @@ pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Actor, Door, Intake};
+use crate::domain::command::{Actor, Door};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::key::Provider;
 use crate::domain::state::Tenant;
 use crate::log::receipts::Receipt;
 use crate::log::record;
-use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start, trial_intake};
+use crate::log::writer::{Ahead, Job, Repeat, StartError, StartOptions, Verdict, WriterHandle, start};
 use crate::log::{FolderLock, LogReader, Scrubbed, Scrubber, log_id_in, refuse_half_restored};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, Vault, reveal};
@@ -109,6 +110,8 @@ struct Inner {
     dir: PathBuf,
     report: OpenReport,
     scrubber: Mutex<Option<Scrubber>>,
+    /// Held while a state is copied for a trial.
+    copying: Mutex<()>,
 }
 
 impl Ledger {
@@ -144,7 +147,8 @@ impl Ledger {
         let heads = desk.expect("the log was looked at").settle(&dir, &signing, &shelf, &writer)?;
         let evidence = Evidence::start(&dir, heads, &signing, Arc::clone(&shelf), lock)?;
         let scrubber = Mutex::new(Scrubber::start(writer.reader(), scrub_every).map_err(StartError::Thread)?);
-        Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report, scrubber })))
+        let copying = Mutex::default();
+        Ok(Self(Arc::new(Inner { writer, shelf, evidence, vault, clock, dir, report, scrubber, copying })))
     }
 
     /// What opening found.
@@ -220,7 +224,8 @@ impl Ledger {
         self.0.writer.company_until_micros()
     }
 
-    /// Judges a batch in its order, within one group.
+    /// Judges a batch in its order: one that is all or nothing within one group, another part by part, with others' commands
+    /// between.
     ///
     /// # Errors
     /// Of the whole batch; each command has its own besides.
@@ -335,17 +340,6 @@ impl Ledger {
         Ok(events)
     }
 
-    /// A copy of the tenant's durable state, to try commands on.
-    ///
-    /// # Errors
-    /// When there is no such tenant, or the writer is gone.
-    pub async fn fork(&self, tenant: TenantId) -> Result<Tenant, ReadError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.writer.send(Job::Fork { tenant, reply }).map_err(|error| ReadError::Log(error.to_string()))?;
-        let copy = answer.await.map_err(|_| ReadError::Log(SubmitError::Stopped.to_string()))?;
-        copy.ok_or(ReadError::TenantNotFound)
-    }
-
     /// Takes a part of another log's history as it is, into an empty ledger: what comes next, with everything that it says
     /// of itself. Blocking. Whoever calls has folded it before and keeps commands whole; after an error the data folder is
     /// to be thrown away.
@@ -370,13 +364,6 @@ impl Ledger {
         others.into_iter().any(|other| self.read(other, is_theirs).unwrap_or(false))
     }
 
-    /// What the writer would hand to the judge, for a trial on a copy of the state: nothing is written, no key is made.
-    #[must_use]
-    pub fn trial_intake(&self, tenant: TenantId, state: &Tenant, ask: Ask) -> Intake {
-        let is_linked_elsewhere = |provider: Provider, name: &str| self.is_linked_elsewhere(tenant, provider, name);
-        trial_intake(&self.0.vault, tenant, state, is_linked_elsewhere, ask)
-    }
-
     /// The digest of a tenant's state and the position that it speaks of. Blocking, a moment for a large tenant.
     ///
     /// # Errors
@@ -394,9 +381,11 @@ impl Ledger {
 
     /// Runs what is due now, after a manual clock was advanced.
     pub async fn tick(&self) {
-        let (reply, done) = oneshot::channel();
-        if self.0.writer.send(Job::Tick { reply }).is_ok() {
-            let _gone = done.await;
+        loop {
+            let (reply, done) = oneshot::channel();
+            if self.0.writer.send(Job::Tick { reply }).is_err() || !done.await.unwrap_or(false) {
+                return;
+            }
         }
     }
 
@@ -443,7 +432,7 @@ impl Ledger {
         }
     }
 
-    /// Takes no new work, drains what waits, checkpoints, and lets go of the folder.
+    /// Takes no new work, drains what waits but for the rest of long batches, checkpoints, and lets go of the folder.
     pub async fn stop(&self) {
         let begun = monotonic();
         let scrubber = self.0.scrubber.lock().take();

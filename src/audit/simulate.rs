@@ -5,7 +5,7 @@ use crate::domain::answer::Answer;
 use crate::domain::command::Envelope;
 use crate::domain::decide::decide;
 use crate::domain::ids::{PoolId, TenantId};
-use crate::domain::state::{Pool, Tenant};
+use crate::domain::state::Pool;
 use crate::ledger::{Ledger, ReadError, Submission};
 use crate::projection::figures::Figures;
 use serde::Serialize;
@@ -40,35 +40,23 @@ pub enum SimulateError {
     Read(#[from] ReadError),
     #[error("{0} commands are too many for one trial; at most {SUBMISSIONS_MAX} are taken")]
     TooMany(usize),
-    /// The judge found its copy broken: the same commands would stop the service.
-    #[error("the judge stopped; the log says why")]
-    Broken,
 }
 
-/// Judges the submissions in their order, each on what its predecessors left.
+/// Judges the submissions in their order, each on what its predecessors left. Blocking, and a copy of a state in memory: whoever
+/// calls bounds how many there are at once.
 ///
 /// # Errors
 /// When there is no such tenant, or too much is asked at once.
-pub async fn simulate(
-    ledger: &Ledger,
-    tenant: TenantId,
-    submissions: Vec<Submission>,
-) -> Result<Simulation, SimulateError> {
+///
+/// # Panics
+/// Where the judge finds its copy broken: the same commands would stop the service.
+pub fn simulate(ledger: &Ledger, tenant: TenantId, submissions: Vec<Submission>) -> Result<Simulation, SimulateError> {
     if submissions.len() > SUBMISSIONS_MAX {
         return Err(SimulateError::TooMany(submissions.len()));
     }
-    let before = ledger.fork(tenant).await?;
-    let ledger = ledger.clone();
-    let trial = tokio::task::spawn_blocking(move || try_out(&ledger, tenant, &before, submissions));
-    trial.await.map_err(|error| {
-        tracing::error!(%error, "a trial broke the judge");
-        SimulateError::Broken
-    })
-}
-
-fn try_out(ledger: &Ledger, tenant: TenantId, before: &Tenant, submissions: Vec<Submission>) -> Simulation {
+    let mut state = ledger.copy(tenant)?;
+    let (position, before) = (state.next_position.saturating_sub(1), state.pools.clone());
     let now = ledger.clock().now();
-    let mut state = before.clone();
     let mut answers = Vec::with_capacity(submissions.len());
     for submission in submissions {
         let Submission { actor, door, command_id, content_hash, occurred_at, reason, if_match, ask } = submission;
@@ -77,12 +65,12 @@ fn try_out(ledger: &Ledger, tenant: TenantId, before: &Tenant, submissions: Vec<
         answers.push(decide(&mut state, &intake, &envelope, if_match).answer());
     }
     // a pool that was written to is no longer the one that both copies shared
-    let is_touched = |pool: &&Arc<Pool>| !before.pools.get(pool.id.index()).is_some_and(|was| Arc::ptr_eq(was, pool));
+    let is_touched = |pool: &&Arc<Pool>| !before.get(pool.id.index()).is_some_and(|was| Arc::ptr_eq(was, pool));
     let outlook = |pool: &Arc<Pool>| PoolOutlook {
         pool: pool.id,
-        before: before.pools.get(pool.id.index()).map(|was| Figures::of(was)),
+        before: before.get(pool.id.index()).map(|was| Figures::of(was)),
         after: Figures::of(pool),
     };
     let pools = state.pools.iter().filter(is_touched).map(outlook).collect();
-    Simulation { position: before.next_position.saturating_sub(1), answers, pools }
+    Ok(Simulation { position, answers, pools })
 }

@@ -75,7 +75,17 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::command::{Actor, Door};
+    use crate::http::fixture::service;
+    use crate::http::listener::routed;
+    use crate::http::parameters::Parameters;
+    use axum::Extension;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
     use futures::FutureExt as _;
+    use std::net::SocketAddr;
+    use std::pin::pin;
+    use std::time::Duration;
 
     const MANY: TenantId = TenantId(0);
     const OTHER: TenantId = TenantId(1);
@@ -111,5 +121,27 @@ mod tests {
         assert!(at_once(99).is_none());
         held.pop();
         assert!(at_once(99).is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_trial_copies_a_state_and_waits_for_a_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path(), 2000);
+        let (acme, _) = service.ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+        let (router, document) = crate::http::calls().split_for_parts();
+        let parameters = Arc::new(Parameters::of(&document));
+        let router = router.layer(Extension(parameters)).with_state(Arc::clone(&service));
+        let asked = Request::post("/v1/tenants/acme/simulations");
+        let asked = asked.header("authorization", "Bearer root").header("content-type", "application/json");
+        let asked = asked.body(Body::from(r#"[{"type":"put_user","user":"ada","user_name":"ada"}]"#)).unwrap();
+        let at_once = || service.past.place(acme, &service.stopping).now_or_never().and_then(Result::ok);
+        let held: Vec<Place> = (0..TENANT_PLACES).filter_map(|_| at_once()).collect();
+        assert_eq!(held.len(), TENANT_PLACES);
+        let mut trial = pin!(routed(&router, asked, SocketAddr::from(([127, 0, 0, 1], 9))));
+        assert!(tokio::time::timeout(Duration::from_millis(300), trial.as_mut()).await.is_err());
+        drop(held);
+        let Ok(answer) = trial.await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        service.ledger.stop().await;
     }
 }

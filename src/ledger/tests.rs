@@ -4,7 +4,7 @@ mod erased;
 
 use super::*;
 use crate::domain::answer::Status;
-use crate::domain::command::{Command, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
+use crate::domain::command::{Command, Intake, Inventory, InventoryItem, Observation, PoolRef, TargetRef};
 use crate::domain::facts::{Intent, Owned};
 use crate::domain::ids::AssignmentId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
@@ -132,7 +132,7 @@ async fn a_stop_finds_its_place_behind_a_full_queue() {
         // takes longer to judge than the queue takes to fill
         let batch = (0..5000).map(|number| submission(None, user(&ledger, tenant, &format!("{round}-{number}"))));
         let (batch, reply) = (batch.collect(), oneshot::channel().0);
-        let _first = put(Job::SubmitAll { tenant, batch, is_atomic: false, reply });
+        let _first = put(Job::SubmitAll { tenant, batch, is_atomic: true, reply });
         is_full = (0..=QUEUE_JOBS_MAX).any(|_| matches!(tick(), Err(SubmitError::Busy)));
         if is_full {
             break;
@@ -411,6 +411,30 @@ async fn what_is_judged_behind_a_group_that_is_on_its_way_is_judged_as_behind_a_
     let replayed = replay::replay(dir.path(), &replay::ReplayOptions::default(), &NoProgress).unwrap();
     let told: Vec<_> = replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect();
     assert_eq!(told, [digest]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_batch_lets_others_come_between_and_keeps_its_order() {
+    const PEOPLE: usize = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    let batch = (0..PEOPLE).map(|n| submission(None, user(&ledger, tenant, &format!("user{n}")))).collect();
+    let mut head = ledger.follow(tenant).unwrap();
+    let long = {
+        let ledger = ledger.clone();
+        tokio::spawn(async move { ledger.submit_all(tenant, batch, false).await })
+    };
+    head.wait_for(|at| *at > 0).await.unwrap();
+    let between = ledger.submit(tenant, submission(None, user(&ledger, tenant, "zoe"))).await.unwrap().position;
+    let long = long.await.unwrap().unwrap();
+    let positions: Vec<u64> = long.into_iter().map(|outcome| outcome.unwrap().position).collect();
+    assert!(positions.is_sorted());
+    let expected: Vec<u64> = (1..=PEOPLE as u64 + 1).filter(|at| *at != between).collect();
+    assert_eq!(positions, expected);
+    assert!(between < PEOPLE as u64, "{between} is behind the whole batch");
+    assert_eq!(ledger.health().jobs_waiting, 0);
+    ledger.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

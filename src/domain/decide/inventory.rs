@@ -125,7 +125,7 @@ impl Judge<'_> {
             None => Vec::new(),
         };
         self.settle_refunds(&gone);
-        let missing: Vec<PoolId> =
+        let missing: BTreeSet<PoolId> =
             gone.into_iter().filter(|pool| self.tenant.pool(*pool).state != PoolState::Removed).collect();
         let started = self.tenant.syncs.get(sync.index()).map_or(0, |sync| sync.started_position);
         let mut lost = inventory.part.as_ref().map_or(Vec::new(), |part| self.lost_endings(&part.lost, started));
@@ -159,7 +159,7 @@ impl Judge<'_> {
         &mut self,
         sync: SyncId,
         provider: Provider,
-        missing: &[PoolId],
+        missing: &BTreeSet<PoolId>,
         lost: &[Ending],
         held_before: u64,
         tally: &mut Tally,

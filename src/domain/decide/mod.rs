@@ -26,6 +26,7 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use tick::TICK_FACTS_MAX;
 pub use undone::{Undone, refuse_batch};
 
 use super::answer::Answer;

@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 
 /// Reviews under way at once: every seat that ends is looked up in those of its pool.
 const REVIEWS_MAX: usize = 100;
-/// So many seats are carried out at once; the next tick goes on, and others get their turn between.
+/// So many seats are carried out at once, in a tick with what else it does; the next tick goes on, and others get their turn
+/// between.
 const PART_SEATS_MAX: usize = 4000;
 
 impl Judge<'_> {
@@ -85,7 +86,7 @@ impl Judge<'_> {
         }
         self.emit(Event::ReviewClosed { review });
         if self.tenant.reviews_closing.front() == Some(&review) {
-            self.carry_out_a_part(review);
+            self.carry_out_a_part(review, PART_SEATS_MAX);
         }
         Ok(Verdict::Done)
     }
@@ -109,16 +110,19 @@ impl Judge<'_> {
         for review in due {
             self.emit(Event::ReviewClosed { review });
         }
-        if let Some(review) = self.tenant.reviews_closing.front().copied() {
-            self.carry_out_a_part(review);
+        let seats = self.left_of_tick().min(PART_SEATS_MAX);
+        if seats > 0
+            && let Some(review) = self.tenant.reviews_closing.front().copied()
+        {
+            self.carry_out_a_part(review, seats);
         }
     }
 
     /// The next seats of a review that was closed, and its end behind the last of them.
-    fn carry_out_a_part(&mut self, review: ReviewId) {
+    fn carry_out_a_part(&mut self, review: ReviewId, seats_max: usize) {
         let entry = self.tenant.review(review);
         let mut part: Vec<(PoolId, Holder, bool)> = Vec::new();
-        for seat in self.tenant.seats_of_review(entry, entry.through).take(PART_SEATS_MAX) {
+        for seat in self.tenant.seats_of_review(entry, entry.through).take(seats_max) {
             let is_released = match seat.now {
                 Standing::Held(held) => entry.fate_of(self.tenant.pool(seat.pool), seat.holder, held).is_released,
                 Standing::Settled(_) => false,
@@ -135,7 +139,7 @@ impl Judge<'_> {
             self.serve_queue(pool);
         }
         match part.last() {
-            Some((pool, holder, _)) if part.len() == PART_SEATS_MAX => {
+            Some((pool, holder, _)) if part.len() == seats_max => {
                 let (pool, holder) = (*pool, *holder);
                 self.emit(Event::ReviewCarriedOut { review, pool, holder });
             }

@@ -10,8 +10,12 @@ use crate::domain::key::Provider;
 use crate::domain::state::{Pool, Seat, SeatState};
 use crate::domain::time::Time;
 
-/// One tick does at most so much; the next one, a moment later, goes on.
-const DUE_MAX: usize = 10_000;
+/// A tick begins with nothing more once it has made so many facts: the next one, a moment later, goes on, and others get their
+/// turn between. What lasts long comes to its end, and only then is it the turn of what stands behind it: nothing that a tick
+/// has ended falls due again within a day.
+pub const TICK_FACTS_MAX: usize = 4000;
+/// Entitlements that end at once are ended in one tick: the brake judges what they take back as a whole.
+const ENTITLEMENTS_MAX: usize = 10_000;
 
 impl Judge<'_> {
     pub(super) fn tick(&mut self) -> Verdict {
@@ -22,6 +26,11 @@ impl Judge<'_> {
         self.done_or(About::Tenant)
     }
 
+    /// So many facts may still be made in this tick.
+    pub(super) fn left_of_tick(&self) -> usize {
+        TICK_FACTS_MAX.saturating_sub(self.facts.len())
+    }
+
     fn end_graces(&mut self) {
         let now = self.now;
         let due: Vec<UserId> = self
@@ -29,10 +38,13 @@ impl Judge<'_> {
             .graces
             .iter()
             .take_while(|(until, _)| *until <= now)
-            .take(DUE_MAX)
+            .take(TICK_FACTS_MAX)
             .map(|(_, user)| *user)
             .collect();
         for user in due {
+            if self.left_of_tick() == 0 {
+                return;
+            }
             self.emit(Event::GraceEnded { user });
             let endings = self.departure_endings(user);
             self.end_seats(&endings, Brake::Departure);
@@ -40,13 +52,16 @@ impl Judge<'_> {
     }
 
     fn end_entitlements(&mut self) {
+        if self.left_of_tick() == 0 {
+            return;
+        }
         let now = self.now;
         let due: Vec<PoolId> = self
             .tenant
             .entitlement_ends
             .iter()
             .take_while(|(end, _)| *end <= now)
-            .take(DUE_MAX)
+            .take(ENTITLEMENTS_MAX)
             .map(|(_, pool)| *pool)
             .collect();
         for pool in &due {
@@ -61,6 +76,9 @@ impl Judge<'_> {
 
     fn time_out_reservations(&mut self) {
         for id in 0..self.tenant.pools.len() {
+            if self.left_of_tick() == 0 {
+                return;
+            }
             let pool = PoolId::at(id);
             if may_time_out(self.tenant.pool(pool), self.now) {
                 self.time_out_in(pool);
@@ -73,16 +91,19 @@ impl Judge<'_> {
         let Some(days) = entry.policy.reservation_timeout_days else {
             return;
         };
+        let left = self.left_of_tick();
         let mut due: Vec<Holder> = Vec::new();
         let mut next: Time = self.now.plus_days(days);
         for (holder, seat) in entry.seats.iter() {
-            if let Some(at) = times_out_at(entry, seat, days) {
-                if at <= self.now { due.push(*holder) } else { next = next.min(at) }
+            let Some(at) = times_out_at(entry, seat, days) else { continue };
+            if at > self.now {
+                next = next.min(at);
+            } else if due.len() < left {
+                due.push(*holder);
+            } else {
+                next = self.now;
+                break;
             }
-        }
-        if due.len() > DUE_MAX {
-            due.truncate(DUE_MAX);
-            next = self.now;
         }
         for holder in &due {
             self.release(pool, *holder, ReleaseCause::TimedOut);

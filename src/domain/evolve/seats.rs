@@ -190,12 +190,13 @@ impl Tenant {
         let has_install = self.pool(pool).has_unlicensed_install_of(holder);
         let to = if has_install { SeatState::InUse } else { SeatState::Reserved };
         self.enter(pool, holder, &[SeatState::Releasing], to, meta);
-        let entry = self.pool_mut(pool);
-        entry.regrants.retain(|_, waiting| *waiting != holder);
         let seat = self.seat_mut(pool, holder);
+        let was_wanted = std::mem::take(&mut seat.is_regrant_wanted);
         seat.is_release_sent = false;
-        seat.is_regrant_wanted = false;
         seat.release_cause = None;
+        if was_wanted {
+            self.pool_mut(pool).forget_regrant(holder);
+        }
         self.lapse(pool, holder, false);
         self.offer_taken(pool, holder);
         if has_install {
@@ -208,7 +209,9 @@ impl Tenant {
         let entry = self.pool_mut(pool);
         let seat = entry.seats.remove(&holder).expect("a seat is released from its holder");
         *entry.count_mut(seat.state) -= 1;
-        entry.regrants.retain(|_, waiting| *waiting != holder);
+        if seat.is_regrant_wanted {
+            entry.forget_regrant(holder);
+        }
         self.links_mut(holder).seats.remove(&pool);
         self.seats_held -= 1;
         if lapsed {

@@ -342,6 +342,11 @@ impl Pool {
         self.price.as_ref().is_some_and(|price| price.minor_units == 0)
     }
 
+    /// Whoever is wanted again waits for it no more. A walk over all who are: only for a seat that is flagged.
+    pub(in crate::domain) fn forget_regrant(&mut self, holder: Holder) {
+        self.regrants.retain(|_, waiting| *waiting != holder);
+    }
+
     pub(in crate::domain) fn count_mut(&mut self, state: SeatState) -> &mut u64 {
         match state {
             SeatState::Reserved => &mut self.reserved,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
-/// So many commands are handed to the writer at once: others get their turn between two runs.
+/// So many commands are handed to the writer at once, and their answers come together.
 const RUN_COMMANDS_MAX: usize = 2000;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -121,7 +121,12 @@ pub(in crate::http) async fn simulate(caller: Caller, lines: UnreadLines) -> Res
     };
     caller.must_be_good()?;
     let commands = read.runs.pop().unwrap_or_default();
-    let simulation = simulate::simulate(&caller.service.ledger, caller.tenant, commands).await?;
+    let trial = {
+        let caller = caller.clone();
+        move || Ok(simulate::simulate(&caller.service.ledger, caller.tenant, commands)?)
+    };
+    // a copy of the state each: with a place, as what looks back
+    let simulation = caller.look_back(trial).await?;
     let mut results = Results::new(Form::Array);
     let mut answers = simulation.answers.into_iter();
     for Line { id, read } in read.lines {
@@ -149,7 +154,6 @@ impl From<SimulateError> for Problem {
         match error {
             SimulateError::Read(error) => error.into(),
             SimulateError::TooMany(_) => Self::new("too-large", said).with("commands_max", simulate::SUBMISSIONS_MAX),
-            SimulateError::Broken => Self::internal(&said),
         }
     }
 }

@@ -73,10 +73,10 @@ impl<A: Audience> Place<A> {
             if standing.is_busy {
                 if standing.is_full {
                     jobs.wait_for_news(usize::MAX, next_tick);
-                } else if !jobs.has_taken() {
+                } else if !standing.has_rest && !jobs.has_taken() {
                     jobs.wait_for_news(COMMANDS_AT_ONCE, next_tick);
                 }
-            } else if !standing.is_full && !jobs.wait(expected, next_tick) {
+            } else if !standing.is_full && !standing.has_rest && !jobs.wait(expected, next_tick) {
                 break;
             }
             let tick = next_tick;
@@ -137,10 +137,10 @@ impl<A: Audience> Writer<A> {
         self.gauges.last_sync_micros.load(Ordering::Relaxed) <= SYNC_MICROS_MAX
     }
 
-    /// Nobody waits for anything.
+    /// Nobody waits for anything that was taken up.
     fn is_at_rest(&mut self) -> bool {
         self.behind.look();
-        !self.behind.is_busy() && self.bench.draft.is_clear()
+        !self.behind.is_busy() && self.bench.draft.is_clear() && self.bench.batches.is_empty()
     }
 
     /// A whole group.

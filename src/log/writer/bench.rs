@@ -1,24 +1,25 @@
 //! The judge's bench: all tenants' states, and the group that is being judged. Not here: waiting, writing, answering.
 
+use super::batches::Batch;
 use super::draft::{Draft, FreshReceipts, Judgement};
 use super::judge::{Repeat, Verdict};
 use super::subjects::{known_device, known_user, put_device, sealed_device, sealed_user, with_others};
 use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::clock::Clock;
 use crate::domain::command::{Actor, Command, Door, Envelope, Intake, Observation};
-use crate::domain::decide::{CountedRefusal, Judged, decide};
+use crate::domain::decide::{CountedRefusal, Judged, TICK_FACTS_MAX, decide};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Settings;
 use crate::domain::ids::{SubjectId, TenantId};
 use crate::domain::personal::Personal;
-use crate::domain::state::{LOOK_AHEAD, Meta, Tenant};
+use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
 use crate::log::Room;
 use crate::log::receipts::{NotWhole, Receipt, Receipts};
 use crate::log::record;
 use crate::log::submission::{Ask, PastCommand, PastEvent, PastNames, Submission, SubmitError};
 use crate::vault::{Vault, seal_device, seal_user};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Bench {
     slugs: HashMap<String, TenantId>,
     vault: Arc<Vault>,
     receipts: Receipts,
+    /// Those that wait, and those that are judged in part.
+    pub(super) batches: VecDeque<Batch>,
     /// The group that is being judged.
     pub(super) draft: Draft,
     /// Of the group before it, which may not be durable yet.
@@ -47,6 +50,8 @@ pub(super) struct Bench {
     counts: BTreeMap<(TenantId, CountedRefusal), u64>,
     /// How far the clock had run at the first of them.
     counts_since: Option<Duration>,
+    /// The tenant whose timers are looked at first.
+    ticks_from: usize,
     clock: Clock,
 }
 
@@ -58,11 +63,13 @@ impl Bench {
             slugs,
             vault,
             receipts,
+            batches: VecDeque::new(),
             draft: Draft::default(),
             sent_receipts: Arc::default(),
             buffer: Vec::new(),
             counts: BTreeMap::new(),
             counts_since: None,
+            ticks_from: 0,
             clock,
         }
     }
@@ -81,10 +88,6 @@ impl Bench {
 
     pub(super) fn receipts(&self) -> &Receipts {
         &self.receipts
-    }
-
-    pub(super) fn tenants(&self) -> &[Tenant] {
-        &self.tenants
     }
 
     /// Goes on with published states in place of its own, and gives those back. Where they are not the same, as in a log that
@@ -178,23 +181,6 @@ impl Bench {
         let first_position = state.next_position;
         let judged = decide(state, &intake, &envelope, if_match);
         Ok(Begun::Judged { envelope, judged, first_position })
-    }
-
-    /// A batch in order, each for itself.
-    pub(super) fn judge_each(
-        &mut self,
-        tenant: TenantId,
-        batch: Vec<Submission>,
-        now: Time,
-        room: Room,
-    ) -> Vec<Result<Judgement, SubmitError>> {
-        let mut judged = Vec::with_capacity(batch.len());
-        let mut batch = batch.into_iter();
-        while !batch.as_slice().is_empty() {
-            self.look_ahead(tenant, batch.as_slice().iter().take(LOOK_AHEAD));
-            judged.extend(batch.by_ref().take(LOOK_AHEAD).map(|submission| self.judge(tenant, submission, now, room)));
-        }
-        judged
     }
 
     /// So that what the next submissions are about is near when they are judged.
@@ -344,26 +330,36 @@ impl Bench {
         Judgement(Verdict::Judged { position: position.saturating_sub(1), answer })
     }
 
-    /// Lets time pass in every tenant.
-    pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) {
+    /// Lets time pass in every tenant, as far as one tick goes; `true` where something is left for the next one.
+    pub(super) fn tick(&mut self, now: Time, may_run_timers: bool) -> bool {
         // not by `now`: the wall clock may be set back meanwhile
         let is_old = |since| self.clock.elapsed().saturating_sub(since) >= COUNTS_FLUSHED_AFTER;
         if self.counts_since.is_some_and(|since| is_old(since) || self.counts.len() > COUNTS_MAX) {
             self.flush_counts(now);
         }
         if !may_run_timers {
-            return;
+            return false;
         }
-        for tenant in (0..self.tenants.len()).map(TenantId::at) {
+        let before = self.draft.records.len();
+        let mut is_left = false;
+        let (first, count) = (self.ticks_from, self.tenants.len());
+        for at in (first..count).chain(0..first.min(count)) {
+            if self.draft.records.len() - before >= TICK_FACTS_MAX {
+                self.ticks_from = at;
+                return true;
+            }
+            let tenant = TenantId::at(at);
             let Some(state) = self.tenants.get_mut(tenant.index()).filter(|state| state.is_due(now)) else { continue };
             let envelope = timer_envelope(now);
             let first_position = state.next_position;
             let judged = decide(state, &Intake::Observation(Observation::Tick), &envelope, None);
             if !judged.events.is_empty() {
+                is_left |= state.is_due(now);
                 self.draft.commands += 1;
                 self.record(tenant, envelope, judged, first_position);
             }
         }
+        is_left
     }
 
     /// Writes down how often refusals were repeated.

@@ -40,7 +40,7 @@ pub(super) enum Owed {
     Tenant(Reply<(TenantId, Verdict)>, Result<(TenantId, Judgement), SubmitError>),
     One(Reply<Verdict>, Result<Judgement, SubmitError>),
     All(oneshot::Sender<Vec<Result<Verdict, SubmitError>>>, Vec<Result<Judgement, SubmitError>>),
-    Ticked(oneshot::Sender<()>),
+    Ticked(oneshot::Sender<bool>, bool),
 }
 
 impl Draft {
@@ -66,8 +66,8 @@ impl Draft {
                 Owed::All(reply, all) => {
                     let _gone = reply.send(all.into_iter().map(|judged| judged.map(Judgement::into_verdict)).collect());
                 }
-                Owed::Ticked(reply) => {
-                    let _gone = reply.send(());
+                Owed::Ticked(reply, is_left) => {
+                    let _gone = reply.send(is_left);
                 }
             }
         }

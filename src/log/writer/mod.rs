@@ -2,12 +2,13 @@
 //! appends all their events in one group with one sync, publishes, and only then answers. So a command never sees a
 //! state that is about to change, nobody is told "yes" before the fact is on disk, and everyone who waited shares one
 //! sync. A large group goes on by a thread of its own from where it is to become durable (`commit.rs`); whoever is judged
-//! meanwhile is answered behind it.
+//! meanwhile is answered behind it. A batch that is not all or nothing is judged part by part (`batches.rs`): others come between.
 //!
 //! A failed append ends the process: memory is ahead of the disk, and only a replay knows by how much.
 
 mod ahead;
 mod alone;
+mod batches;
 mod bench;
 mod caches;
 mod commit;
@@ -32,6 +33,7 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
+use batches::Batch;
 use bench::Bench;
 use caches::{Caches, Round};
 use commit::Behind;
@@ -57,6 +59,8 @@ const GROUP_COMMANDS_MAX: usize = 1024;
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Timers are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// And so soon again where one has not ended all that was due.
+const TICK_GOES_ON: Duration = Duration::from_millis(50);
 
 /// One thing for the writer to do.
 pub enum Job {
@@ -84,17 +88,9 @@ pub enum Job {
         past: Vec<PastCommand>,
         reply: Reply<u64>,
     },
-    /// A copy of a tenant's durable state.
-    Fork {
-        tenant: TenantId,
-        reply: oneshot::Sender<Option<Tenant>>,
-    },
-    /// Copies of everything, at a durable group: for a snapshot.
-    ForkAll {
-        reply: oneshot::Sender<(u64, Vec<Tenant>)>,
-    },
+    /// Answers whether something is left for the next one.
     Tick {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<bool>,
     },
     Checkpoint {
         reply: oneshot::Sender<Result<(), String>>,
@@ -147,7 +143,12 @@ impl WriterHandle {
     /// # Errors
     /// `Busy` when the queue is full, `Stopped` when the writer is gone.
     pub fn send(&self, job: Job) -> Result<(), SubmitError> {
-        let weight = if let Job::SubmitAll { batch, .. } = &job { batch.len() } else { 1 };
+        let batch = if let Job::SubmitAll { batch, .. } = &job { Some(batch.len()) } else { None };
+        // those that the writer goes on with wait in no queue
+        if batch.is_some() && self.gauges.waiting.load(Ordering::Relaxed) >= QUEUE_JOBS_MAX {
+            return Err(SubmitError::Busy);
+        }
+        let weight = batch.unwrap_or(1);
         self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
         self.jobs.put(job, weight).map_err(|refused| {
             self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -224,6 +225,8 @@ struct Standing {
     answered: usize,
     /// They are still on it.
     is_busy: bool,
+    /// Of a batch there is something left to judge.
+    has_rest: bool,
     /// No more fit into the group that waits for them.
     is_full: bool,
     stopping: Option<oneshot::Sender<()>>,
@@ -233,6 +236,9 @@ impl<A: Audience> Writer<A> {
     /// Takes what waits and judges it, and sends the group on its way if none is.
     fn round(&mut self, jobs: &mut Waiting<Job>, next_tick: &mut Instant) -> Standing {
         let mut stopping = None;
+        let end = monotonic() + batches::TURN;
+        // first, or many others would leave no room for them, and never more than a half of the group
+        self.judge_batches(GROUP_COMMANDS_MAX / 2, end);
         for at in 0_usize.. {
             if stopping.is_some() || self.bench.is_full() {
                 break;
@@ -243,9 +249,10 @@ impl<A: Audience> Writer<A> {
             let Some(job) = jobs.next() else { break };
             self.take(job, &mut stopping);
         }
+        self.judge_batches(GROUP_COMMANDS_MAX, end);
         if monotonic() >= *next_tick {
-            self.tick();
-            *next_tick = monotonic() + TICK;
+            let is_left = self.tick();
+            *next_tick = monotonic() + if is_left { TICK_GOES_ON } else { TICK };
         }
         if stopping.is_some() && self.reader.room() != Room::None {
             self.bench.flush_counts(self.clock.now());
@@ -257,7 +264,13 @@ impl<A: Audience> Writer<A> {
             self.pass_on();
         }
         self.look_after_caches();
-        Standing { answered, is_busy: self.behind.is_busy(), is_full: self.bench.is_full(), stopping }
+        let (is_busy, is_full) = (self.behind.is_busy(), self.bench.is_full());
+        Standing { answered, is_busy, has_rest: !self.bench.batches.is_empty(), is_full, stopping }
+    }
+
+    fn judge_batches(&mut self, commands_max: usize, end: Instant) {
+        let done = self.bench.judge_batches(commands_max, end, self.clock.now(), self.reader.room());
+        self.gauges.waiting.fetch_sub(done, Ordering::Relaxed);
     }
 
     /// Sends what was judged on its way; no other group is on it.
@@ -305,16 +318,17 @@ impl<A: Audience> Writer<A> {
                 let judged = self.bench.judge(tenant, *submission, now, room);
                 self.bench.draft.owed.push(Owed::One(reply, judged));
             }
-            Job::SubmitAll { tenant, batch, is_atomic, reply } => {
-                let judged = if is_atomic {
-                    // it may have to read what was judged before
-                    self.behind.settle();
-                    let (now, room) = (self.clock.now(), self.reader.room());
-                    self.bench.judge_whole(&self.reader, tenant, batch, now, room)
-                } else {
-                    self.bench.judge_each(tenant, batch, now, room)
-                };
+            Job::SubmitAll { tenant, batch, is_atomic: true, reply } => {
+                // it may have to read what was judged before
+                self.behind.settle();
+                let (now, room) = (self.clock.now(), self.reader.room());
+                let judged = self.bench.judge_whole(&self.reader, tenant, batch, now, room);
                 self.bench.draft.owed.push(Owed::All(reply, judged));
+            }
+            Job::SubmitAll { tenant, batch, is_atomic: false, reply } => {
+                // it still waits
+                self.gauges.waiting.fetch_add(1, Ordering::Relaxed);
+                self.bench.batches.push_back(Batch::new(tenant, batch, reply));
             }
             Job::TakeOver { tenant, past, reply } => {
                 let taken =
@@ -322,18 +336,9 @@ impl<A: Audience> Writer<A> {
                 self.settle();
                 let _gone = reply.send(taken);
             }
-            Job::Fork { tenant, reply } => {
-                self.settle();
-                // A caller that went away needs no copy.
-                let _gone = reply.send(self.bench.tenant(tenant).cloned());
-            }
-            Job::ForkAll { reply } => {
-                self.settle();
-                let _gone = reply.send((self.reader.last_group(), self.bench.tenants().to_vec()));
-            }
             Job::Tick { reply } => {
-                self.tick();
-                self.bench.draft.owed.push(Owed::Ticked(reply));
+                let is_left = self.tick();
+                self.bench.draft.owed.push(Owed::Ticked(reply, is_left));
             }
             Job::Checkpoint { reply } => {
                 self.settle();
@@ -344,12 +349,11 @@ impl<A: Audience> Writer<A> {
         }
     }
 
-    fn tick(&mut self) {
+    /// `true` where something is left for the next one.
+    fn tick(&mut self) -> bool {
         let room = self.reader.room();
         let may_run = self.clock.check_for_jump().is_none() && room == Room::Ample;
-        if room != Room::None {
-            self.bench.tick(self.clock.now(), may_run);
-        }
+        room != Room::None && self.bench.tick(self.clock.now(), may_run)
     }
 
     /// Between two groups: takes over what the last round made, and starts the next one.
@@ -389,6 +393,7 @@ impl<A: Audience> Writer<A> {
     }
 
     fn close(mut self, reply: Option<oneshot::Sender<()>>) {
+        self.bench.leave_batches();
         self.settle();
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
         if let Some(flushed) = self.caches.finished(true) {

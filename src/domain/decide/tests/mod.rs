@@ -21,5 +21,6 @@ mod reviews_anytime;
 mod scenario;
 mod steps;
 mod syncing;
+mod ticking;
 mod transitions;
 mod ways_out;

@@ -1,16 +1,15 @@
 //! rules.md §4 *Access reviews*: who is frozen, what is decided, what the end takes and what it leaves.
 
-use super::scenario::{POOLS, START, Scenario, Step, check, user};
+use super::scenario::{POOLS, START, Step, check, crowd, user};
 use super::steps::*;
 use crate::domain::command::{
     Actor, Command, Door, Envelope, HolderRef, Intake, NewReview, Observation, PoolRef, UserRef,
 };
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
-use crate::domain::facts::{Brake, GrantCause, KeepOrRelease, Role, SettingsPatch};
-use crate::domain::ids::{PoolId, ReviewId, SubjectId, TokenId, UserId};
-use crate::domain::personal::Personal;
-use crate::domain::state::{Meta, ReviewState, Tenant};
+use crate::domain::facts::{Brake, KeepOrRelease, Role, SettingsPatch};
+use crate::domain::ids::{PoolId, ReviewId, TokenId, UserId};
+use crate::domain::state::{ReviewState, Tenant};
 use crate::domain::time::{DAY_MICROS, Time};
 use KeepOrRelease::{Keep, Release};
 use expect_test::expect;
@@ -435,28 +434,9 @@ fn a_seat_of_another_pool_is_not_in_the_review() {
     );
 }
 
-/// A tenant with one pool, held by so many.
-fn crowd(holders: u32) -> Tenant {
-    let mut scenario = Scenario::after(&[listed(Kind::Declared, u64::from(holders))]);
-    let tenant = &mut scenario.tenant;
-    let mut take = |event: Event| {
-        let meta = Meta { position: tenant.next_position, recorded_at: tenant.last_recorded_at, actor: Actor::Root };
-        tenant.evolve(&event, &meta);
-    };
-    for id in 5..holders {
-        let profile = Personal { subject: SubjectId(u64::from(id)), sealed: Vec::new(), aliases: Vec::new() };
-        take(Event::UserAdded { user: UserId(id), profile });
-    }
-    for id in 0..holders {
-        let (pool, holder) = (PoolId(0), UserId(id).into());
-        take(Event::SeatGranted { pool, holder, cause: GrantCause::Command, in_use: false });
-    }
-    scenario.tenant
-}
-
 #[test]
 fn many_seats_are_carried_out_in_parts_and_others_come_between() {
-    let mut tenant = crowd(9001);
+    let mut tenant = crowd(&["office"], 9001);
     let mut play = |step: Step| {
         let envelope = Envelope {
             recorded_at: tenant.last_recorded_at,

@@ -2,12 +2,13 @@
 //! says what came of the last one in a few lines. After every step the laws are asked, and at the end the history is
 //! folded again from nothing.
 
-use super::steps::Kind;
+use super::steps::{Kind, item, told_of};
 use crate::domain::command::{Actor, Door, Envelope, IfMatch, Intake};
 use crate::domain::decide::{Judged, decide};
 use crate::domain::event::Event;
-use crate::domain::facts::{Owned, Settings};
-use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
+use crate::domain::facts::{GrantCause, Owned, Settings};
+use crate::domain::ids::{DeviceId, Holder, PoolId, SubjectId, UserId};
+use crate::domain::personal::Personal;
 use crate::domain::state::{Meta, Pool, Tenant};
 use crate::domain::time::Time;
 use expect_test::Expect;
@@ -149,6 +150,27 @@ impl Scenario {
         lines.extend(self.tenant.pools.iter().map(|pool| told_pool(pool)));
         lines.join("\n") + "\n"
     }
+}
+
+/// A tenant with these pools, each held by so many.
+pub(super) fn crowd(pools: &[&str], holders: u32) -> Tenant {
+    let items = pools.iter().map(|pool| item(Kind::Declared, pool, u64::from(holders))).collect();
+    let mut tenant = Scenario::after(&[told_of(Kind::Declared, items)]).tenant;
+    let mut take = |event: Event| {
+        let meta = Meta { position: tenant.next_position, recorded_at: tenant.last_recorded_at, actor: Actor::Root };
+        tenant.evolve(&event, &meta);
+    };
+    for id in 5..holders {
+        let profile = Personal { subject: SubjectId(u64::from(id)), sealed: Vec::new(), aliases: Vec::new() };
+        take(Event::UserAdded { user: UserId(id), profile });
+    }
+    for pool in (0..pools.len()).map(PoolId::at) {
+        for id in 0..holders {
+            let holder = UserId(id).into();
+            take(Event::SeatGranted { pool, holder, cause: GrantCause::Command, in_use: false });
+        }
+    }
+    tenant
 }
 
 /// A state as text, without outside names and without caches.
