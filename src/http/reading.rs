@@ -275,6 +275,28 @@ impl Reading {
         tagged(&body, etag, position)
     }
 
+    /// The same where looking takes long: at a copy, so that neither a commit nor the caller's thread waits for it.
+    pub(super) async fn one_at_length<T: Serialize + Send + 'static>(
+        self,
+        look: impl FnOnce(&View) -> Result<(T, Option<u64>), Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let (caller, is_past) = (self.caller.clone(), self.is_past());
+        let made = move || {
+            let service = &self.caller.service;
+            let (view, position) = match self.asked_moment()? {
+                Some(moment) => (self.caller.view_of(moment, &self.wanted)?, moment.position),
+                None => {
+                    let view = service.as_of.published(&service.ledger, self.caller.tenant)?;
+                    let position = view.state.next_position.saturating_sub(1);
+                    (view, position)
+                }
+            };
+            let ((body, etag), _) = seen(&view, look)?;
+            tagged(&body, etag, position)
+        };
+        if is_past { caller.look_back(made).await } else { caller.at_length(made).await }
+    }
+
     /// A page of a list. `filter` is the part of the query that narrows it: a cursor is good for the same list alone. A
     /// list is stable while it is paged: every page after the first shows the position of the first.
     pub(super) async fn list<T: Serialize + Send + 'static>(

@@ -134,6 +134,8 @@ mod tests {
             let asked = json!({"pool": "declared:office", "target": {"user": user}, "intent": "required"});
             done(&router, "POST", "assignments", asked).await;
         }
+        own(1).await;
+        let plan = async || done(&router, "POST", "pools/pool_0/deficit/plan", json!({})).await;
         let list =
             async |name: &str, limit: u32| done(&router, "GET", &format!("{name}?limit={limit}"), Value::Null).await;
 
@@ -144,9 +146,12 @@ mod tests {
             short.push(tokio::time::timeout(PATIENCE, list(name, 100)).await.expect(name));
             assert!(tokio::time::timeout(waits, list(name, 1000)).await.is_err(), "{name}");
         }
+        assert!(tokio::time::timeout(waits, plan()).await.is_err());
         drop(held);
         for (name, short) in LISTS.into_iter().zip(short) {
             assert_eq!(list(name, 1000).await, short, "{name}");
         }
+        let plan = plan().await;
+        assert_eq!((plan["over_by"].as_u64(), plan["seats"].as_array().map(Vec::len)), (Some(2), Some(2)), "{plan}");
     }
 }
