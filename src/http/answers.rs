@@ -9,9 +9,10 @@ use super::wire::kind::Kind;
 use crate::domain::answer::{Answer, Status};
 use crate::domain::asked::About;
 use crate::domain::event::Event;
+use crate::domain::event_type::EventType;
 use crate::domain::rejection::Rejection;
 use crate::domain::state::Sync;
-use crate::ledger::Outcome;
+use crate::ledger::{EventQuery, Outcome};
 use serde_json::{Map, Value, json};
 
 /// Pages of a sync's skipped items end here; the events hold the rest.
@@ -138,17 +139,19 @@ fn seat(about: Option<About>) -> (Value, Value) {
 
 /// What a sync skipped and why, as far as a page goes. Blocking.
 pub(super) fn skipped_by(caller: &Caller, sync: &Sync) -> Result<Vec<SkippedBody>, Problem> {
-    let end = sync.ended_position.unwrap_or(sync.started_position);
+    let (from, end) = (sync.started_position, sync.ended_position.unwrap_or(sync.started_position));
+    let (to, types) = (Some(end.saturating_add(1)), vec![EventType::ItemSkipped]);
+    let mut query = EventQuery { from, to, types, limit: SKIPPED_MAX, ..EventQuery::default() };
     let mut skipped = Vec::new();
-    let mut from = sync.started_position;
-    while sync.counts.skipped > 0 && from <= end && skipped.len() < SKIPPED_MAX {
-        let events = caller.service.ledger.events(caller.tenant, from, 1000)?;
-        let Some(last) = events.last() else { break };
-        from = last.position + 1;
-        skipped.extend(events.into_iter().filter(|event| event.position <= end).filter_map(|recorded| {
-            let Event::ItemSkipped { key, reason, .. } = recorded.event else { return None };
-            Some(SkippedBody::of(&key, reason))
+    let wanted = usize::try_from(sync.counts.skipped).map_or(SKIPPED_MAX, |all| all.min(SKIPPED_MAX));
+    while skipped.len() < wanted {
+        let page = caller.service.ledger.query(caller.tenant, &query)?;
+        skipped.extend(page.events.into_iter().filter_map(|recorded| {
+            let Event::ItemSkipped { sync: of, key, reason } = recorded.event else { return None };
+            (of == sync.id).then(|| SkippedBody::of(&key, reason))
         }));
+        let Some(next) = page.next else { break };
+        query.from = next;
     }
     skipped.truncate(SKIPPED_MAX);
     Ok(skipped)
@@ -166,4 +169,32 @@ fn sync_json(caller: &Caller, sync: &Sync) -> Result<Map<String, Value>, Problem
 /// The fields of a value that was written as an object.
 pub(super) fn fields_of(value: Value) -> Map<String, Value> {
     if let Value::Object(fields) = value { fields } else { Map::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{Actor, Door};
+    use crate::http::fixture::{done, router, service};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sync_has_skipped_what_is_its_own_also_where_another_one_lies_within_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = service(dir.path(), 2000);
+        let (tenant, _) = service.ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+        let router = router(&service);
+        for sku in ["draw", "paint"] {
+            let item = json!({"sku": sku, "license_type": "offline", "name": sku, "owned": 1,
+                "distribution_policy": "restricted", "encrypted": true});
+            let told = done(&router, "POST", "inventory", json!({"complete": false, "items": [item]})).await;
+            let skipped = json!([{"key": format!("declared:{sku}"), "reason": "encrypted_package"}]);
+            assert_eq!(told["skipped"], skipped, "{told}");
+        }
+        let syncs = service.ledger.read(tenant, |view| view.state.syncs.clone()).unwrap();
+        let [draw, paint] = syncs.as_slice() else { panic!("{syncs:?}") };
+        let over_both = Sync { ended_position: paint.ended_position, ..draw.clone() };
+        let caller = Caller { service, tenant, actor: Actor::Root, role: None };
+        let skipped = json!(skipped_by(&caller, &over_both).unwrap());
+        assert_eq!(skipped, json!([{"key": "declared:draw", "reason": "encrypted_package"}]));
+    }
 }

@@ -1,15 +1,22 @@
 //! A service on a folder of its own, for the tests of this room: its root token is `root`, nobody is asked for anything. And what
 //! they ask it for, of every kind.
 
-use super::{RateLimits, RequestLimits, Service};
+use super::{RateLimits, RequestLimits, Service, calls, parameters};
 use crate::clock::Clock;
 use crate::domain::time::Time;
 use crate::ledger::{Ledger, LedgerOptions, LogOptions, MasterKeySource, NoProgress, Signing};
 use crate::store::credentials::CredentialSource;
 use crate::store::desk::{StoreOptions, Stores};
+use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::{Extension, Router};
+use serde_json::Value;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tower::ServiceExt as _;
 
 pub(super) fn service(dir: &Path, body_bytes_max: usize) -> Arc<Service> {
     let patience = Duration::from_secs(60);
@@ -35,6 +42,25 @@ pub(super) fn service_within(
         StoreOptions { credentials, client, urls: vec![], sync_every: zero, sync_pause: zero, agree_after: zero };
     let stores = Stores::new(ledger.clone(), options);
     Service::new(ledger, stores, "root", limits, rate, None, Duration::from_secs(9))
+}
+
+/// Every call, without what stands around it.
+pub(super) fn router(service: &Arc<Service>) -> Router {
+    let (router, document) = calls().split_for_parts();
+    let parameters = Arc::new(parameters::Parameters::of(&document));
+    router.layer(Extension(parameters)).with_state(Arc::clone(service))
+}
+
+/// Asks for something of the tenant `acme` that is done; with the body that answers it.
+pub(super) async fn done(router: &Router, method: &str, path: &str, body: Value) -> Value {
+    let request = Request::builder().method(method).uri(format!("/v1/tenants/acme/{path}"));
+    let request = request.header("authorization", "Bearer root").header("content-type", "application/json");
+    let mut request = request.body(Body::from(body.to_string())).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9))));
+    let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let body: Value = serde_json::from_slice(&to_bytes(body, 1 << 20).await.unwrap()).unwrap();
+    assert!(parts.status.is_success(), "{body}");
+    body
 }
 
 pub(super) struct Asked {

@@ -39,6 +39,7 @@ mod room;
 mod routes;
 mod said;
 mod sheet;
+mod sorted;
 mod stop;
 mod straight;
 #[cfg(test)]
@@ -97,8 +98,9 @@ pub struct Service {
     /// Places for event streams, and for exports and backups.
     streams: Arc<places::Places>,
     exports: Arc<places::Places>,
-    /// And for what looks back.
-    past: past::Past,
+    /// And for what looks back, and for what is long.
+    past: past::Turns,
+    lengthy: past::Turns,
     /// For bodies of many commands.
     bulk_room: room::Room,
     /// Ends what would go on for ever, as an event stream.
@@ -129,7 +131,8 @@ impl Service {
             is_stopping: AtomicBool::new(false),
             streams: places::Places::new(places::STREAMS),
             exports: places::Places::new(places::EXPORTS),
-            past: past::Past::new(),
+            past: past::Turns::to_look_back(),
+            lengthy: past::Turns::at_length(),
             bulk_room: room::Room::new(limits.bulk_bytes_max),
             stopping: tokio_util::sync::CancellationToken::new(),
         })

@@ -1,10 +1,11 @@
-//! Places for what looks back. A read of the past may fold the history, and waits for its turn to do so on a thread: without a
+//! Places for what takes long. A read of the past may fold the history, and waits for its turn to do so on a thread: without a
 //! bound, those of one caller would take every thread there is, and keep it when the caller has gone. So it comes to a thread
 //! only with a place, of which a tenant has a few, and waits for that as a task: no longer than a request may take, and not
-//! once the service stops. Not here: folding (`audit::as_of`).
+//! once the service stops. What is long of what is so now, as a large page is, has places of its own: it keeps a core busy, and
+//! most calls are served by as many threads as there are cores. Not here: folding (`audit::as_of`).
 
 use super::auth::Caller;
-use super::places::{Places, WAITING};
+use super::places::{Bounds, LONG, Places, WAITING};
 use super::problem::Problem;
 use crate::domain::ids::TenantId;
 use parking_lot::Mutex;
@@ -16,27 +17,42 @@ use tokio_util::sync::CancellationToken;
 /// Of all tenants together: far fewer than there may be threads.
 const PLACES: usize = 48;
 const TENANT_PLACES: usize = 8;
+/// For what is long: a tenant has one, and of all there are as many as cores, as far as these go.
+const TENANT_LONG: usize = 1;
+const LONG_MIN: usize = 2;
+const LONG_MAX: usize = 8;
 
-pub(super) struct Past {
+pub(super) struct Turns {
     all: Arc<Semaphore>,
-    /// Those that ever looked back.
+    of_tenant: usize,
+    /// Those that ever had one.
     tenants: Mutex<BTreeMap<TenantId, Arc<Semaphore>>>,
     waiting: Arc<Places>,
 }
 
-/// Leave to look back.
-struct Place {
+/// Leave to begin.
+pub(super) struct Place {
     _of_tenant: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
 
-impl Past {
-    pub(super) fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(PLACES)), tenants: Mutex::default(), waiting: Places::new(WAITING) }
+impl Turns {
+    pub(super) fn to_look_back() -> Self {
+        Self::new(PLACES, TENANT_PLACES, WAITING)
+    }
+
+    pub(super) fn at_length() -> Self {
+        let cores = std::thread::available_parallelism().map_or(LONG_MIN, std::num::NonZero::get);
+        Self::new(cores.clamp(LONG_MIN, LONG_MAX), TENANT_LONG, LONG)
+    }
+
+    fn new(all: usize, of_tenant: usize, waiting: Bounds) -> Self {
+        let (all, waiting) = (Arc::new(Semaphore::new(all)), Places::new(waiting));
+        Self { all, of_tenant, tenants: Mutex::default(), waiting }
     }
 
     /// Waits for a place. A tenant's own come first, so that its many wait for each other and not for everybody's.
-    async fn place(&self, tenant: TenantId, stopping: &CancellationToken) -> Result<Place, Problem> {
+    pub(super) async fn place(&self, tenant: TenantId, stopping: &CancellationToken) -> Result<Place, Problem> {
         let places = self.of(tenant);
         let _waiting = self.waiting.take(Some(tenant))?;
         let both = async {
@@ -52,7 +68,7 @@ impl Past {
     }
 
     fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
-        let new = || Arc::new(Semaphore::new(TENANT_PLACES));
+        let new = || Arc::new(Semaphore::new(self.of_tenant));
         Arc::clone(self.tenants.lock().entry(tenant).or_insert_with(new))
     }
 }
@@ -63,7 +79,23 @@ impl Caller {
         &self,
         look: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let place = self.service.past.place(self.tenant, &self.service.stopping).await?;
+        self.take_turn(&self.service.past, look).await
+    }
+
+    /// Does what takes long, of what is so now, once there is a place for it.
+    pub(super) async fn at_length<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.take_turn(&self.service.lengthy, look).await
+    }
+
+    async fn take_turn<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        look: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = turns.place(self.tenant, &self.service.stopping).await?;
         let with_place = move || {
             let _place = place;
             look()
@@ -92,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_tenant_with_many_waits_for_its_own_and_others_do_not() {
-        let (past, stopping) = (Past::new(), CancellationToken::new());
+        let (past, stopping) = (Turns::to_look_back(), CancellationToken::new());
         let at_once = |tenant| past.place(tenant, &stopping).now_or_never().and_then(Result::ok);
         let mut held: Vec<Place> = (0..TENANT_PLACES).map(|_| at_once(MANY).unwrap()).collect();
         let mut waiting: Vec<_> = (0..WAITING.of_one_max).map(|_| Box::pin(past.place(MANY, &stopping))).collect();
@@ -114,7 +146,7 @@ mod tests {
 
     #[test]
     fn all_tenants_together_leave_most_threads_to_others() {
-        let (past, stopping) = (Past::new(), CancellationToken::new());
+        let (past, stopping) = (Turns::to_look_back(), CancellationToken::new());
         let at_once = |tenant| past.place(TenantId(tenant), &stopping).now_or_never().and_then(Result::ok);
         let mut held: Vec<Place> = (0..).take(PLACES).filter_map(at_once).collect();
         assert_eq!(held.len(), PLACES);
@@ -143,5 +175,16 @@ mod tests {
         let Ok(answer) = trial.await;
         assert_eq!(answer.status(), StatusCode::OK);
         service.ledger.stop().await;
+    }
+
+    #[test]
+    fn a_tenant_takes_one_place_for_what_is_long_and_another_finds_the_next() {
+        let (long, stopping) = (Turns::at_length(), CancellationToken::new());
+        let at_once = |tenant| long.place(tenant, &stopping).now_or_never().and_then(Result::ok);
+        let held = at_once(MANY).unwrap();
+        assert!(at_once(MANY).is_none());
+        assert!(at_once(OTHER).is_some());
+        drop(held);
+        assert!(at_once(MANY).is_some());
     }
 }

@@ -13,6 +13,8 @@ pub(super) const STREAMS: Bounds = Bounds { all: 256, of_one_max: 64, kept: 0, w
 pub(super) const EXPORTS: Bounds = Bounds { all: 8, of_one_max: 2, kept: 1, what: "exports" };
 /// For those who wait to look back: each is a task.
 pub(super) const WAITING: Bounds = Bounds { all: 4096, of_one_max: 512, kept: 0, what: "reads of the past" };
+/// For those who wait for a long look at what is so now: each is a task.
+pub(super) const LONG: Bounds = Bounds { all: 4096, of_one_max: 512, kept: 0, what: "long reads" };
 /// Who found none may ask again after so long.
 const RETRY_S: u64 = 5;
 

@@ -1,12 +1,14 @@
 //! The way of a read through HTTP: what is shown, at which position, and how a list is paged. Not here: what a thing looks
 //! like.
 
+mod page;
 mod place;
 
 use super::Service;
 use super::auth::Caller;
 use super::inputs::{Asked, Places};
 use super::problem::Problem;
+use super::sorted;
 use crate::audit::as_of::At;
 use crate::audit::hindsight::Moment;
 use crate::audit::part::Wanted;
@@ -16,7 +18,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use place::Cursor;
+use page::{Making, On};
 pub(super) use place::Place;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,6 +31,8 @@ const REACH_MAX: Duration = Duration::from_secs(5);
 const REACHABLE_MAX: u64 = 100_000_000;
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
+/// A page of more is made at length.
+const SHORT_MAX: usize = 100;
 
 /// At which position a read looks.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -246,18 +250,13 @@ impl Reading {
         if !self.is_past() {
             return self.caller.service.ledger.read(self.caller.tenant, |view| seen(view, look))?;
         }
-        let (moment, view) = self.view(None, self.wanted.clone()).await?;
-        seen(&view, look).map(|(found, _)| (found, moment.position))
-    }
-
-    /// The state of a moment, or of the one asked for; at least what is wanted of it.
-    async fn view(&self, moment: Option<Moment>, wanted: Wanted) -> Result<(Moment, Arc<View>), Problem> {
         let this = self.clone();
         let read = move || {
-            let moment = moment.map_or_else(|| this.moment(), Ok)?;
-            Ok((moment, this.caller.view_of(moment, &wanted)?))
+            let moment = this.moment()?;
+            Ok((moment, this.caller.view_of(moment, &this.wanted)?))
         };
-        self.caller.look_back(read).await
+        let (moment, view) = self.caller.look_back(read).await?;
+        seen(&view, look).map(|(found, _)| (found, moment.position))
     }
 
     /// Where another thing of this kind is, asked for in the same way.
@@ -276,6 +275,28 @@ impl Reading {
         tagged(&body, etag, position)
     }
 
+    /// The same where looking takes long: at a copy, so that neither a commit nor the caller's thread waits for it.
+    pub(super) async fn one_at_length<T: Serialize + Send + 'static>(
+        self,
+        look: impl FnOnce(&View) -> Result<(T, Option<u64>), Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let (caller, is_past) = (self.caller.clone(), self.is_past());
+        let made = move || {
+            let service = &self.caller.service;
+            let (view, position) = match self.asked_moment()? {
+                Some(moment) => (self.caller.view_of(moment, &self.wanted)?, moment.position),
+                None => {
+                    let view = service.as_of.published(&service.ledger, self.caller.tenant)?;
+                    let position = view.state.next_position.saturating_sub(1);
+                    (view, position)
+                }
+            };
+            let ((body, etag), _) = seen(&view, look)?;
+            tagged(&body, etag, position)
+        };
+        if is_past { caller.look_back(made).await } else { caller.at_length(made).await }
+    }
+
     /// A page of a list. `filter` is the part of the query that narrows it: a cursor is good for the same list alone. A
     /// list is stable while it is paged: every page after the first shows the position of the first.
     pub(super) async fn list<T: Serialize + Send + 'static>(
@@ -285,8 +306,8 @@ impl Reading {
         look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<T>, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, filter).await?;
-        let (Page { items, next }, moment) = self.page(&place, look).await?;
-        place.listed(items, next, moment)
+        let on = if place.limit <= SHORT_MAX { On::Here } else { On::APlace };
+        Making { reading: self, place, look, show: |_: &Caller, item: T| Ok(item) }.made(on).await
     }
 
     /// The same where an item takes time to show, as one whose names are sealed: nobody waits for the state meanwhile.
@@ -298,42 +319,8 @@ impl Reading {
         show: impl Fn(&Caller, I) -> Result<T, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let place = Place::of(&self, page, filter).await?;
-        let (Page { items, next }, moment) = self.page(&place, look).await?;
-        let caller = self.caller;
-        let shown = move || items.into_iter().map(|item| show(&caller, item)).collect::<Result<Vec<T>, Problem>>();
-        let items = tokio::task::spawn_blocking(shown).await.map_err(|error| Problem::internal(&error))??;
-        place.listed(items, next, moment)
-    }
-
-    async fn page<I: Send + 'static>(
-        &self,
-        place: &Place,
-        look: impl FnOnce(&View, Option<&str>, usize) -> Result<Page<I>, Problem> + Send + 'static,
-    ) -> Result<(Page<I>, Moment), Problem> {
-        let limit = place.limit;
-        let Some(Cursor { moment, after }) = &place.cursor else {
-            if self.is_past() {
-                let (moment, view) = self.view(None, self.wanted.on_page(None, limit)).await?;
-                return seen(&view, |view| look(view, None, limit)).map(|(page, _)| (page, moment));
-            }
-            let (page, position) = self.look(move |view| look(view, None, limit)).await?;
-            return Ok((page, Moment::at(position)));
-        };
-        // most pages follow at once: then the state is still the one of the first page
-        let (service, tenant) = (&self.caller.service, self.caller.tenant);
-        let now = service.ledger.read(tenant, |view| {
-            let is_same = moment.known.is_none() && view.state.next_position == moment.position + 1;
-            if is_same { Ok(seen(view, |view| look(view, Some(after), limit))) } else { Err(look) }
-        })?;
-        let found = match now {
-            Ok(found) => found,
-            Err(look) => {
-                let wanted = self.wanted.on_page(Some(after), limit);
-                let (_, view) = self.view(Some(*moment), wanted).await?;
-                seen(&view, |view| look(view, Some(after), limit))
-            }
-        };
-        found.map(|(page, _)| (page, *moment))
+        let on = if place.limit <= SHORT_MAX { On::AnyThread } else { On::APlace };
+        Making { reading: self, place, look, show }.made(on).await
     }
 }
 
@@ -355,10 +342,7 @@ pub(super) fn tagged(body: &impl Serialize, etag: Option<u64>, position: u64) ->
 
 /// A body that names its position, with the header that does.
 pub(super) fn shown(position: u64, body: &impl Serialize) -> Result<Response, Problem> {
-    let mut body = serde_json::to_value(body).map_err(|error| Problem::internal(&error))?;
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert("position".into(), position.into());
-    }
+    let text = sorted::written(body, Some(position)).map_err(|error| Problem::internal(&error))?;
     let headers = [("seatledger-position", position.to_string()), ("content-type", "application/json".to_owned())];
-    Ok((headers, body.to_string()).into_response())
+    Ok((headers, text).into_response())
 }

@@ -15,6 +15,8 @@ use std::ops::Range;
 
 /// The most events of one answer to a query.
 pub const PAGE_EVENTS_MAX: usize = 1000;
+/// And of their records, but for the last one: what is in them takes several times the room.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 /// A query that looked at so many events answers with what it has and where to go on.
 const EXAMINED_MAX: usize = 10_000;
 /// So many positions are taken from an index at once.
@@ -236,20 +238,23 @@ impl Ledger {
         let mut sorted = positions.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let records = self.0.writer.reader().read_at(tenant.0, &sorted);
-        let records = records.map_err(|error| ReadError::Log(error.to_string()))?;
-        if let Some(missing) = sorted.get(records.len()) {
-            return Err(ReadError::NotReached(*missing));
-        }
-        let decode = |(position, bytes): (u64, Vec<u8>)| {
-            record::decode(position, &bytes).map_err(|error| ReadError::Log(format!("position {position}: {error}")))
-        };
-        let found = records.into_iter().map(decode).collect::<Result<Vec<Recorded>, ReadError>>()?;
+        let records = self.records_at(tenant, &sorted)?;
+        let found = records.iter().map(decoded).collect::<Result<Vec<Recorded>, ReadError>>()?;
         if sorted == positions {
             return Ok(found);
         }
         let at = |position: &u64| sorted.binary_search(position).ok().and_then(|at| found.get(at)).cloned();
         Ok(positions.iter().filter_map(at).collect())
+    }
+
+    /// Of positions that ascend.
+    fn records_at(&self, tenant: TenantId, positions: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+        let records = self.0.writer.reader().read_at(tenant.0, positions);
+        let records = records.map_err(|error| ReadError::Log(error.to_string()))?;
+        match positions.get(records.len()) {
+            Some(missing) => Err(ReadError::NotReached(*missing)),
+            None => Ok(records),
+        }
     }
 
     /// Where the records of a command stand; `None` when no command of this id has any.
@@ -288,18 +293,27 @@ impl Ledger {
         }
         let limit = query.limit.clamp(1, PAGE_EVENTS_MAX);
         let chunk = (limit + 1).clamp(CHUNK_MIN, CHUNK_MAX);
-        let (mut events, mut examined) = (Vec::new(), 0);
+        let (mut events, mut examined, mut bytes) = (Vec::new(), 0, 0);
         while !range.is_empty() && examined < EXAMINED_MAX {
-            let Candidates { positions, rest } = self.candidates(tenant, query, &range, chunk);
+            let Candidates { mut positions, rest } = self.candidates(tenant, query, &range, chunk);
             examined += positions.len();
-            for recorded in self.events_at(tenant, &positions)? {
+            positions.sort_unstable();
+            positions.dedup();
+            let mut records = self.records_at(tenant, &positions)?;
+            if query.newest_first {
+                records.reverse();
+            }
+            for record in &records {
+                let mut recorded = decoded(record)?;
+                reveal(&self.0.vault, tenant.0, &mut recorded.event);
                 if !query.is_met_by(&recorded, |event| self.pool_referred_to(tenant, event)) {
                     continue;
                 }
-                if events.len() == limit {
+                if events.len() == limit || bytes > PAGE_BYTES_MAX {
                     let next = if query.newest_first { recorded.position + 1 } else { recorded.position };
                     return Ok(EventPage { events, next: Some(next) });
                 }
+                bytes += record.1.len();
                 events.push(recorded);
             }
             range = rest;
@@ -346,6 +360,10 @@ impl Ledger {
             .min_by_key(|candidates| (candidates.rest.end - candidates.rest.start, candidates.positions.len()))
             .unwrap_or_else(|| Candidates::unlisted(range, max, newest_first))
     }
+}
+
+fn decoded((position, bytes): &(u64, Vec<u8>)) -> Result<Recorded, ReadError> {
+    record::decode(*position, bytes).map_err(|error| ReadError::Log(format!("position {position}: {error}")))
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@
 //! and app; of a declared inventory also an online and an offline item that have name and publisher in common. An entry has
 //! the id of its oldest pool, so that of entries which merge the older id stays.
 
+use super::View;
+use crate::domain::event::Event;
 use crate::domain::ids::{AppId, PoolId};
 use crate::domain::key::{LicenseType, PoolKey, Provider};
-use crate::domain::state::{Pool, Tenant};
+use crate::domain::state::Pool;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,7 @@ struct Name<'s> {
 }
 
 /// The entries of the view.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Apps {
     /// By pool: the entry that it is in.
     entries: Vec<AppId>,
@@ -42,17 +45,17 @@ pub struct Apps {
 
 impl Apps {
     #[must_use]
-    pub fn of(state: &Tenant) -> Self {
-        let mut forest = Forest((0..state.pools.len()).collect());
+    pub fn of(all: &[Arc<Pool>]) -> Self {
+        let mut forest = Forest((0..all.len()).collect());
         let mut bonds: BTreeMap<Bond<'_>, usize> = BTreeMap::new();
         let mut seen: BTreeMap<(Name<'_>, LicenseType), u32> = BTreeMap::new();
-        for (index, pool) in state.pools.iter().enumerate() {
+        for (index, pool) in all.iter().enumerate() {
             for bond in bonds_of(pool, &mut seen) {
                 let first = *bonds.entry(bond).or_insert(index);
                 forest.join(first, index);
             }
         }
-        let entries: Vec<_> = (0..state.pools.len()).map(|index| AppId::at(forest.oldest(index))).collect();
+        let entries: Vec<_> = (0..all.len()).map(|index| AppId::at(forest.oldest(index))).collect();
         let mut pools: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (index, entry) in entries.iter().enumerate() {
             pools.entry(*entry).or_default().push(PoolId::at(index));
@@ -75,6 +78,53 @@ impl Apps {
     /// Entries from an id on, with their pools.
     pub fn iter_from(&self, app: AppId) -> impl Iterator<Item = (AppId, &[PoolId])> {
         self.pools.range(app..).map(|(app, pools)| (*app, pools.as_slice()))
+    }
+}
+
+/// The entries as they were grouped last, until an event changes them; copies of a view share them so long.
+#[derive(Debug, Clone, Default)]
+pub struct Grouped(Arc<OnceLock<Apps>>);
+
+impl Grouped {
+    pub(super) fn take(&mut self, event: &Event) {
+        // what else [`bonds_of`] reads of a pool never changes
+        if let Event::PoolListed { .. } | Event::PoolNamed { .. } | Event::PoolDetailsChanged { .. } = event {
+            match Arc::get_mut(&mut self.0) {
+                Some(kept) => drop(kept.take()),
+                None => *self = Self::default(),
+            }
+        }
+    }
+}
+
+/// Pools that nobody has grouped since they changed: taken out of a view, so that nobody waits for it meanwhile.
+pub struct Ungrouped {
+    grouped: Grouped,
+    pools: Vec<Arc<Pool>>,
+}
+
+impl Ungrouped {
+    /// For the view that they were taken out of, and for its copies.
+    pub fn group(self) {
+        self.grouped.0.get_or_init(|| Apps::of(&self.pools));
+    }
+}
+
+impl View {
+    /// Grouped now, if nobody has done so.
+    pub fn apps(&self) -> &Apps {
+        self.grouped.0.get_or_init(|| Apps::of(&self.state.pools))
+    }
+
+    /// What [`Self::apps`] would have to group.
+    #[must_use]
+    pub fn ungrouped(&self) -> Option<Ungrouped> {
+        (!self.is_grouped()).then(|| Ungrouped { grouped: self.grouped.clone(), pools: self.state.pools.clone() })
+    }
+
+    #[must_use]
+    pub fn is_grouped(&self) -> bool {
+        self.grouped.0.get().is_some()
     }
 }
 

@@ -30,6 +30,8 @@ pub struct View {
     pub tallies: tallies::Tallies,
     pub chronicle: Arc<chronicle::Chronicle>,
     pub latest: latest::Latest,
+    #[serde(skip)]
+    pub grouped: apps::Grouped,
     /// Of a part of a view alone, whose pools are without their holders.
     #[serde(skip)]
     pub counted: BTreeMap<PoolId, Figures>,
@@ -59,6 +61,7 @@ impl View {
     pub fn take(&mut self, recorded: &Recorded) {
         self.latest.take(recorded, &self.state);
         self.state.evolve(&recorded.event, &recorded.meta());
+        self.grouped.take(&recorded.event);
         self.refusal_repeats.take(recorded);
         self.courses.take(recorded);
         self.tallies.take(recorded, &self.state);

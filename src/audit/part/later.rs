@@ -96,9 +96,9 @@ fn counted(
     let Some(view) = part(ledger, tenant, position, wanted)? else { return Ok(None) };
     let mut view = view.in_hindsight();
     let pools: BTreeSet<PoolId> = match wanted {
-        Wanted::App(app) => small::pools_of_app(&Apps::of(&view.state), *app).into_iter().collect(),
+        Wanted::App(app) => small::pools_of_app(&Apps::of(&view.state.pools), *app).into_iter().collect(),
         Wanted::Apps { from, count } => {
-            small::pools_of_apps(&Apps::of(&view.state), *from, *count).into_iter().collect()
+            small::pools_of_apps(&Apps::of(&view.state.pools), *from, *count).into_iter().collect()
         }
         Wanted::Everything
         | Wanted::Tenant

@@ -76,7 +76,7 @@ pub(super) fn apps(
     shown: impl FnOnce(&Apps) -> Vec<PoolId>,
 ) -> Result<View, ReadError> {
     let mut view = pools(ledger, tenant, position, Only::All)?;
-    let shown = shown(&Apps::of(&view.state));
+    let shown = shown(&Apps::of(&view.state.pools));
     for id in shown {
         let listed_at = ledger.read(tenant, |now| now.chronicle.packages_at(id, position))?;
         let packages = ledger.events_at(tenant, &listed_at)?.into_iter().flat_map(packages_in).collect();

@@ -113,7 +113,7 @@ fn any_look(random: &mut SmallRng, whole: &View, kind: usize) -> Option<Look> {
             (Wanted::Apps { from, count }, Box::new(move |view| of_apps(view, from, count)))
         }
         10 => {
-            let app = Apps::of(&whole.state).entry(AppId(id.0))?;
+            let app = Apps::of(&whole.state.pools).entry(AppId(id.0))?;
             (Wanted::App(app), Box::new(move |view| of_apps(view, app, 1)))
         }
         _ => {

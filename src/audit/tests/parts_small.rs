@@ -190,7 +190,7 @@ fn of_assignments(state: &Tenant) -> String {
 }
 
 pub(super) fn of_apps(view: &View, from: AppId, count: usize) -> String {
-    let apps = Apps::of(&view.state);
+    let apps = Apps::of(&view.state.pools);
     let pool = |id: &PoolId| {
         let pool = view.state.pool(*id);
         format!("{:?} {:?} {:?}", pool.without_holders(), pool.packages, view.figures(pool))
@@ -255,7 +255,7 @@ async fn small_things_are_what_they_were_at_every_position() {
             let (app, count) = (AppId(random.random_range(0..4)), random.random_range(1..4));
             let part = of(Wanted::Apps { from: app, count });
             assert_eq!(of_apps(&part, app, count), of_apps(&whole, app, count), "from {app} at {position}");
-            if let Some(entry) = Apps::of(&whole.state).entry(app) {
+            if let Some(entry) = Apps::of(&whole.state.pools).entry(app) {
                 assert_eq!(of_apps(&of(Wanted::App(app)), entry, 1), of_apps(&whole, entry, 1), "{app} at {position}");
             }
 

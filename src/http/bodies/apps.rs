@@ -7,7 +7,7 @@ use crate::domain::key::Provider;
 use crate::domain::state::Pool;
 use crate::http::wire::words;
 use crate::projection::View;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -26,7 +26,8 @@ pub(in crate::http) struct AppBody {
     pools: Vec<PoolBody>,
     /// What the pools contain, as their provider describes it
     #[schema(value_type = Vec<Object>)]
-    packages: Vec<Value>,
+    #[serde(serialize_with = "read")]
+    packages: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<u64>,
 }
@@ -45,9 +46,14 @@ impl AppBody {
             publisher: named.and_then(|named| named.publisher.clone()),
             provider: speaker.map(|pool| pool.key.provider()),
             related_set: pools.iter().find_map(|pool| pool.details.related_set.clone()),
-            packages: packages.filter_map(|text| serde_json::from_str(text).ok()).collect(),
+            packages: packages.cloned().collect(),
             pools: pools.into_iter().map(|pool| PoolBody::of(view, pool)).collect(),
             position: None,
         }
     }
+}
+
+/// Read where they are written, so that nobody waits for the state meanwhile.
+fn read<S: Serializer>(packages: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(packages.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok()))
 }

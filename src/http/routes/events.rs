@@ -9,13 +9,17 @@ use crate::http::history::{EventsQuery, LogPlace, filter_of};
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, shown};
+use crate::http::sorted;
 use crate::ledger::EventQuery;
 use axum::extract::RawQuery;
 use axum::response::Response;
 use serde_json::Map;
+use serde_json::value::RawValue;
 
 /// A page of refusals looks at the log so often; it may be short, and the next one goes on.
 const LOOKS_MAX: usize = 16;
+/// A page of events has so much text, but for the last one: what is short in a record may be long to read.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 
 /// The events, narrowed by what they are about, who did it, and when.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/events", tag = "history",
@@ -32,10 +36,30 @@ pub(in crate::http) async fn events(
             let query = narrowed(query.found(&reading.caller, place.then, place.position)?, &place)?;
             let ledger = &reading.caller.service.ledger;
             let page = ledger.query(reading.caller.tenant, &query)?;
-            let items = page.events.iter().map(|recorded| EventView::of(ledger, recorded)).collect();
-            Ok((Page { items, next: page.next.map(|next| next.to_string()) }, Map::new()))
+            let views = page.events.iter().map(|recorded| EventView::of(ledger, recorded));
+            let (items, next) = told(views, query.newest_first, PAGE_BYTES_MAX)?;
+            Ok((Page { items, next: next.or(page.next).map(|next| next.to_string()) }, Map::new()))
         })
         .await
+}
+
+/// As many as there is room for, and where the rest begins.
+fn told(
+    views: impl Iterator<Item = EventView>,
+    newest_first: bool,
+    bytes_max: usize,
+) -> Result<(Vec<Box<RawValue>>, Option<u64>), Problem> {
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    for view in views {
+        if bytes > bytes_max {
+            return Ok((items, Some(if newest_first { view.position + 1 } else { view.position })));
+        }
+        let text = sorted::written(&view, None).map_err(|error| Problem::internal(&error))?;
+        bytes += text.len();
+        let text = String::from_utf8(text).map_err(|error| Problem::internal(&error))?;
+        items.push(RawValue::from_string(text).map_err(|error| Problem::internal(&error))?);
+    }
+    Ok((items, None))
 }
 
 /// From where the page before ended.
@@ -127,4 +151,37 @@ pub(in crate::http) async fn digest(reading: Reading) -> Result<Response, Proble
         shown(position, &DigestBody { digest: hex::encode(digest), position })
     };
     caller.look_back(find).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn views(positions: impl Iterator<Item = u64>) -> impl Iterator<Item = EventView> {
+        positions.map(|position| EventView {
+            position,
+            kind: "seat_granted".into(),
+            version: 1,
+            recorded_at: String::new(),
+            occurred_at: None,
+            actor: "root".into(),
+            door: "http".into(),
+            command_id: None,
+            reason: Some("because".repeat(50)),
+            data: Map::new(),
+        })
+    }
+
+    #[test]
+    fn a_page_of_long_events_ends_early_and_the_next_one_begins_with_the_rest() {
+        let (items, next) = told(views(3..10), false, 1200).unwrap();
+        assert_eq!((items.len(), next), (3, Some(6)));
+        let (items, next) = told(views((3..10).rev()), true, 1200).unwrap();
+        assert_eq!((items.len(), next), (3, Some(7)));
+        assert_eq!(told(views(3..10), false, 0).unwrap().0.len(), 1);
+        let (items, next) = told(views(3..10), false, 1 << 20).unwrap();
+        assert_eq!((items.len(), next), (7, None));
+        let as_it_was = views(3..10).map(|view| serde_json::to_value(view).unwrap()).collect::<Vec<_>>();
+        assert_eq!(serde_json::to_string(&items).unwrap(), serde_json::to_string(&as_it_was).unwrap());
+    }
 }

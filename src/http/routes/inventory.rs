@@ -12,22 +12,48 @@ use crate::http::contract::ReadProblems;
 use crate::http::inputs::{Asked, Places};
 use crate::http::problem::Problem;
 use crate::http::reading::{Listed, Page, PageQuery, ReadQuery, Reading, tagged};
-use crate::projection::apps::Apps;
+use crate::projection::View;
 use crate::store::desk::Seen;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+/// So few pools are grouped as they are looked at.
+const FEW_POOLS: usize = 100;
+/// Pools may change while they are grouped; so often that is done anew beside the state, and then in it.
+const GROUPINGS_MAX: usize = 3;
+
+/// Has the pools grouped as they are now, where nobody has yet: many of them take long.
+async fn group(reading: &Reading) -> Result<(), Problem> {
+    let (caller, ledger) = (&reading.caller, &reading.caller.service.ledger);
+    let is_quick = |view: &View| view.is_grouped() || view.state.pools.len() <= FEW_POOLS;
+    for _ in 0..GROUPINGS_MAX {
+        if reading.is_past() || ledger.read(caller.tenant, is_quick)? {
+            break;
+        }
+        let (ledger, tenant) = (ledger.clone(), caller.tenant);
+        let group = move || {
+            if let Some(ungrouped) = ledger.read(tenant, View::ungrouped)? {
+                ungrouped.group();
+            }
+            Ok(())
+        };
+        caller.at_length(group).await?;
+    }
+    Ok(())
+}
+
 /// The apps, oldest first: what belongs together is one entry.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/apps", tag = "apps",
     params(("tenant" = String, Path), ReadQuery, PageQuery),
     responses((status = 200, body = Listed<AppBody>), ReadProblems))]
 pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery>) -> Result<Response, Problem> {
+    group(&reading).await?;
     reading
         .wanting(Wanted::Apps { from: AppId(0), count: 0 })
         .list(page, "", |view, after, limit| {
-            let apps = Apps::of(&view.state);
+            let apps = view.apps();
             let after = after.and_then(|after| after.parse::<AppId>().ok());
             let from = after.map_or(AppId(0), |after| AppId(after.0.saturating_add(1)));
             Ok(Page::of(
@@ -47,9 +73,10 @@ pub(in crate::http) async fn apps(reading: Reading, Asked(page): Asked<PageQuery
 pub(in crate::http) async fn app(reading: Reading, places: Places<(String, String)>) -> Result<Response, Problem> {
     let Places((_, app)) = places;
     let asked: Option<AppId> = app.parse().ok();
+    group(&reading).await?;
     let reading = reading.wanting(asked.map_or(Wanted::Pools, Wanted::App));
     let look = reading.look(move |view| {
-        let apps = Apps::of(&view.state);
+        let apps = view.apps();
         let found = asked.and_then(|app| apps.entry(app));
         let entry = found.ok_or_else(|| Problem::new("app-not-found", "no app has this id"))?;
         if asked != Some(entry) {

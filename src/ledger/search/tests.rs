@@ -237,3 +237,33 @@ async fn positions_beyond_the_head_and_unknown_tenants_are_told_apart() {
     assert_eq!(ledger.positions(tenant, holder, 0..u64::MAX, 10, true), Ok(vec![]));
     ledger.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_long_records_ends_early_and_all_pages_are_everything() {
+    const USERS: usize = 600;
+    const NAME_CHARS: usize = 4500;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let (tenant, _) = ledger.create_tenant(Actor::Root, Door::Http, "acme", "Acme").await.unwrap();
+    let long = |n| super::super::tests::user(&ledger, tenant, &format!("{n:0>NAME_CHARS$}"));
+    for users in (0..USERS).collect::<Vec<_>>().chunks(20) {
+        let batch = users.iter().map(|n| submission(None, long(*n))).collect();
+        for outcome in ledger.submit_all(tenant, batch, false).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+    for newest_first in [false, true] {
+        let types = vec![EventType::UserAdded];
+        let query = EventQuery { types, limit: PAGE_EVENTS_MAX, newest_first, ..EventQuery::default() };
+        let first = ledger.query(tenant, &query).unwrap();
+        let fit = PAGE_BYTES_MAX / NAME_CHARS;
+        assert!((1..=fit + 1).contains(&first.events.len()) && first.next.is_some(), "{}", first.events.len());
+        let mut found = pages(&ledger, tenant, &query);
+        if newest_first {
+            found.reverse();
+        }
+        assert_eq!(found.len(), USERS);
+        assert!(found.is_sorted_by(|one, next| one < next));
+    }
+    ledger.stop().await;
+}

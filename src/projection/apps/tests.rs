@@ -1,13 +1,14 @@
 //! Which pools are one app.
 
-use super::Apps;
-use crate::domain::command::Actor;
-use crate::domain::event::Event;
-use crate::domain::facts::{DistributionPolicy, Owned, PoolDetails, Settings};
+use super::{Apps, View};
+use crate::domain::command::{Actor, Door, Envelope};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::facts::{CapacityCause, DistributionPolicy, Owned, PoolDetails, Settings};
 use crate::domain::ids::{AppId, PoolId};
 use crate::domain::key::{LicenseType, PoolKey};
 use crate::domain::state::{Meta, Tenant};
 use crate::domain::time::Time;
+use proptest::prelude::*;
 
 /// Key, related set and name of each pool, in order; what comes back are the entries with the indexes of their pools.
 fn entries(pools: &[(&str, LicenseType, Option<&str>, &str)]) -> (Apps, Vec<(u32, Vec<u32>)>) {
@@ -26,7 +27,7 @@ fn entries(pools: &[(&str, LicenseType, Option<&str>, &str)]) -> (Apps, Vec<(u32
         take(Event::PoolListed { pool, key: Box::new(key), details, owned, distribution_policy, price: None });
         take(Event::PoolNamed { pool, language: "en-US".into(), name: (*name).into(), publisher: None });
     }
-    let apps = Apps::of(&state);
+    let apps = Apps::of(&state.pools);
     let shown =
         apps.iter_from(AppId(0)).map(|(app, pools)| (app.0, pools.iter().map(|pool| pool.0).collect())).collect();
     (apps, shown)
@@ -70,4 +71,64 @@ fn when_a_related_set_merges_entries_the_older_id_stays_and_the_others_lead_to_i
     assert_eq!(apps.entry(AppId(2)), Some(AppId(1)));
     assert_eq!(apps.entry(AppId(4)), None);
     assert_eq!(apps.pools(AppId(1)), [PoolId(1), PoolId(2), PoolId(3)]);
+}
+
+/// The next event of a random inventory: a pool is listed, called something, described anew, or counted.
+fn event(view: &View, (what, pool, text, is_online): (u8, usize, u8, bool)) -> Event {
+    let pools = view.state.pools.len();
+    let license_type = if is_online { Online } else { Offline };
+    let related_set = (text > 3).then(|| format!("set {text}"));
+    let details = PoolDetails { related_set, ..PoolDetails::declared(license_type) };
+    let listed = PoolId::at(pool % pools.max(1));
+    let kind = what % 4;
+    match kind {
+        _ if pools == 0 || (kind == 0 && pools < 12) => {
+            let key = if text == 0 { format!("apple:u1:4{pools}:STDQ") } else { format!("declared:{pools}") };
+            let (owned, distribution_policy) = (Owned::Count(1), DistributionPolicy::Restricted);
+            let (pool, key) = (PoolId::at(pools), Box::new(key.parse().unwrap()));
+            Event::PoolListed { pool, key, details, owned, distribution_policy, price: None }
+        }
+        1 => {
+            let name = format!("name {}", text % 3);
+            Event::PoolNamed { pool: listed, language: "en-US".into(), name, publisher: None }
+        }
+        2 => Event::PoolDetailsChanged { pool: listed, details, price: None },
+        _ => {
+            let (owned, cause) = (Owned::Count(text.into()), CapacityCause::Unexplained);
+            Event::CapacityChanged { pool: listed, owned, cause }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_grouped_is_what_would_be_grouped_anew(
+        steps in prop::collection::vec((any::<(u8, usize, bool)>(), 0..6_u8, 0..4_u8), 1..60),
+    ) {
+        let mut view = View::new();
+        let (mut older, mut pending) = (Vec::new(), Vec::new());
+        let take = |view: &mut View, event: Event| {
+            let (actor, door) = (Actor::Root, Door::Http);
+            let envelope = Envelope {
+                recorded_at: Time(0), occurred_at: None, actor, door, command_id: None, content_hash: 0, reason: None,
+            };
+            view.take(&Recorded { position: view.state.next_position, envelope, event });
+        };
+        take(&mut view, Event::TenantCreated { slug: "t".into(), name: "T".into(), settings: Settings::default() });
+        for ((what, pool, is_online), text, asked) in steps {
+            let next = event(&view, (what, pool, text, is_online));
+            take(&mut view, next);
+            match asked {
+                0 => prop_assert_eq!(view.apps(), &Apps::of(&view.state.pools)),
+                // a copy, which is asked when its view has gone on
+                1 => older.push(view.clone()),
+                // pools that are grouped when they have changed
+                2 => pending.extend(view.ungrouped()),
+                _ => pending.drain(..).for_each(super::Ungrouped::group),
+            }
+        }
+        for view in older.iter().chain([&view]) {
+            prop_assert_eq!(view.apps(), &Apps::of(&view.state.pools));
+        }
+    }
 }
