@@ -61,6 +61,18 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
                 .to_owned(),
         );
     }
+    if !service.ledger.is_receipts_whole() {
+        reasons.push(
+            "the index of command ids (folder receipts) is damaged: commands with an id are refused with receipts-not-whole until the next start makes it anew"
+                .to_owned(),
+        );
+    }
+    if !service.ledger.is_subjects_whole() {
+        reasons.push(
+            "the index of subjects (folder subjects) is damaged: reads that look for events by it fail until the next start makes it anew"
+                .to_owned(),
+        );
+    }
     if health.scrubbed.damages > 0 {
         reasons.push(format!(
             "places that are not as they were written, by the last walk of the whole log: {}; the service's log names them",
@@ -208,6 +220,12 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         "Reads since the start that sled could not answer; the next start makes it anew.",
         health.reads_from_journal,
     )?;
+    let are_whole = [service.ledger.is_receipts_whole(), service.ledger.is_subjects_whole()];
+    gauge(
+        "indexes_damaged",
+        "Indexes (of command ids, of subjects) in which damage was met; the next start makes them anew.",
+        are_whole.into_iter().map(|is_whole| u64::from(!is_whole)).sum(),
+    )?;
     gauge("scrubs", "Walks of the whole log since the start.", health.scrubbed.walks)?;
     gauge(
         "scrub_damages",
@@ -307,5 +325,28 @@ mod tests {
             assert_eq!(text.contains("the thread that signs heads panicked"), is_fallen, "{text}");
             service.ledger.let_signing_fall();
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_index_is_a_reason_and_a_figure_and_commands_without_an_id_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = fixture::service(dir.path(), 2000);
+        for is_damaged in [false, true] {
+            let answer = super::readyz(State(service.clone())).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            for folder in ["receipts", "subjects"] {
+                assert_eq!(text.contains(&format!("(folder {folder}) is damaged")), is_damaged, "{text}");
+            }
+            let mut figures = String::new();
+            super::gauges(&service, &mut figures).unwrap();
+            let figure = format!("\nseatledger_indexes_damaged {}\n", if is_damaged { 2 } else { 0 });
+            assert!(figures.contains(&figure), "{figures}");
+            service.ledger.let_indexes_rot();
+        }
+        let ledger = &service.ledger;
+        let (actor, door) = (crate::domain::command::Actor::Root, crate::domain::command::Door::Http);
+        ledger.create_tenant(actor, door, "acme", "Acme").await.unwrap();
     }
 }
