@@ -3,6 +3,7 @@
 use super::Service;
 use super::problem::Problem;
 use crate::domain::facts::Owned;
+use crate::domain::state::{Sync, SyncState};
 use crate::store::desk::Seen;
 use crate::store::terms::Trouble;
 use axum::extract::State;
@@ -166,6 +167,7 @@ pub(super) async fn metrics(root: super::auth::Root) -> Result<Response, Problem
     let mut text = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
     gauges(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     units(&service, &mut text).map_err(|error| Problem::internal(&error))?;
+    last_syncs(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     pools(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
@@ -251,6 +253,29 @@ fn units(service: &Service, text: &mut String) -> std::fmt::Result {
                 "seatledger_store_unit_read_only{{tenant=\"{slug}\",provider=\"{provider}\",unit=\"{unit}\",reason=\"{why}\"}} 1"
             )?;
         }
+    }
+    Ok(())
+}
+
+/// How long ago the last sync of each linked account ended that came through and was no trial; none where there was none.
+fn last_syncs(service: &Service, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
+        "# HELP seatledger_store_last_sync_seconds How long ago the last complete sync of a store account ended."
+    )?;
+    writeln!(text, "# TYPE seatledger_store_last_sync_seconds gauge")?;
+    let now = service.ledger.clock().now();
+    for (tenant, provider, _) in service.stores.all() {
+        let is_one = |sync: &&Sync| {
+            sync.provider == provider && sync.state == SyncState::Completed && !sync.is_dry_run && sync.is_of_all()
+        };
+        let read = service.ledger.read(tenant, |view| {
+            let last = view.state.syncs.iter().rev().find(is_one).and_then(|sync| sync.ended_at);
+            (view.state.slug.clone(), last)
+        });
+        let Ok((slug, Some(ended_at))) = read else { continue };
+        let (provider, seconds) = (provider.name(), now.0.saturating_sub(ended_at.0).max(0) / 1_000_000);
+        writeln!(text, "seatledger_store_last_sync_seconds{{tenant=\"{slug}\",provider=\"{provider}\"}} {seconds}")?;
     }
     Ok(())
 }
