@@ -119,7 +119,9 @@ fn a_rotten_bit_is_named_or_was_of_no_account() {
             } else {
                 let mut findings =
                     words.lines().filter(|line| line.starts_with("first: ") || line.starts_with("then: "));
-                assert!(findings.any(|finding| finding.contains(kind)), "{place} is named: {words}");
+                // a key that is not the folder's says nothing of the rest
+                let is_key = *kind == "master" && words.contains("not verified: the master key");
+                assert!(is_key || findings.any(|finding| finding.contains(kind)), "{place} is named: {words}");
                 named += 1;
                 flip(file, at, bit);
             }

@@ -272,6 +272,8 @@ fn a_unit_that_turns_us_away_suspends_its_own_pools_and_the_others_go_on() {
     let figures = service.root().get("/metrics").text;
     let line = format!("provider=\"apple-business\",unit=\"{PARIS}\",reason=\"another tool");
     assert!(figures.contains(&line) && figures.contains("seatledger_store_accounts_read_only 0"), "{figures}");
+    let last_sync = "seatledger_store_last_sync_seconds{tenant=\"TENANT\",provider=\"apple-business\"} ";
+    assert!(figures.contains(&last_sync.replace("TENANT", &shop.tenant.name)), "{figures}");
     let url = service.root().url("");
     let (code, out, complaint) = asked(url.trim_end_matches('/'), &["stores", "--tenant", &shop.tenant.name]);
     assert!(code == Some(1) && out.contains(PARIS) && out.contains("Jamf"), "{code:?}: {out}{complaint}");

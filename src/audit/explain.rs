@@ -2,8 +2,9 @@
 
 use super::hindsight::{Moment, each_pool_event_at};
 use super::sentence::{actor_name, sentence};
+use super::tally;
 use crate::domain::command::Door;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Owned;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::time::Time;
@@ -128,7 +129,7 @@ pub struct Explanation {
 }
 
 /// The events that count at a moment and changed the figure, from behind position `after` on, at most `limit`. A pool that
-/// was not yet listed has no events and counts 0. Blocking.
+/// was not yet listed has no events and counts 0. Reads the events of the page alone, except in hindsight. Blocking.
 ///
 /// # Errors
 /// When there is no such tenant or position, or the log can't be read.
@@ -141,7 +142,42 @@ pub fn explain(
     after: Option<u64>,
     limit: usize,
 ) -> Result<Explanation, ReadError> {
-    let mut fold = if moment.known.is_some() { PoolFigures::in_hindsight(pool) } else { PoolFigures::new(pool) };
+    if moment.known.is_some() {
+        return explain_in_hindsight(ledger, tenant, pool, figure, moment, after, limit);
+    }
+    let Some(tally) = tally(ledger, tenant, pool, moment.position)? else {
+        return Ok(Explanation { steps: Vec::new(), next_after: None, value: Owned::Count(0) });
+    };
+    let value_at = |position| tally.figures_at(position).map_or(Owned::Count(0), |figures| figure.of(&figures));
+    let mut value = after.map_or(Owned::Count(0), value_at);
+    let first = after.map_or(0, |after| after.saturating_add(1));
+    let until = tally.figures_from(first).take_while(|(position, _)| *position <= moment.position);
+    let mut changes = until.filter_map(|(position, figures)| {
+        let before = std::mem::replace(&mut value, figure.of(&figures));
+        let is_beginning = position == tally.listed_position();
+        (before != value || is_beginning).then_some((position, before, value))
+    });
+    let page: Vec<(u64, Owned, Owned)> = changes.by_ref().take(limit).collect();
+    let is_more = changes.next().is_some();
+    let positions: Vec<u64> = page.iter().map(|(position, ..)| *position).collect();
+    let events = ledger.events_at(tenant, &positions)?;
+    let steps: Vec<Step> =
+        events.iter().zip(&page).map(|(recorded, (_, before, value))| Step::of(recorded, *before, *value)).collect();
+    let next_after = steps.last().filter(|_| is_more).map(|step| step.position);
+    Ok(Explanation { steps, next_after, value: value_at(moment.position) })
+}
+
+/// The same as it was known later: every event about the pool is read.
+fn explain_in_hindsight(
+    ledger: &Ledger,
+    tenant: TenantId,
+    pool: PoolId,
+    figure: Figure,
+    moment: Moment,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Explanation, ReadError> {
+    let mut fold = PoolFigures::in_hindsight(pool);
     let mut value = figure.of(&fold.figures());
     let mut steps: Vec<Step> = Vec::new();
     let mut is_more = false;
@@ -153,12 +189,21 @@ pub fn explain(
         if (before == value && !is_beginning) || after.is_some_and(|after| recorded.position <= after) {
             return ControlFlow::Continue(());
         }
-        if steps.len() >= limit {
+        if steps.len() < limit {
+            steps.push(Step::of(recorded, before, value));
+        } else {
             is_more = true;
-            return ControlFlow::Continue(());
         }
+        ControlFlow::Continue(())
+    })?;
+    let next_after = steps.last().filter(|_| is_more).map(|step| step.position);
+    Ok(Explanation { steps, next_after, value })
+}
+
+impl Step {
+    fn of(recorded: &Recorded, before: Owned, value: Owned) -> Self {
         let envelope = &recorded.envelope;
-        steps.push(Step {
+        Self {
             position: recorded.position,
             recorded_at: envelope.recorded_at,
             occurred_at: envelope.occurred_at,
@@ -169,11 +214,8 @@ pub fn explain(
             sentence: sentence(&recorded.event),
             delta: difference(before, value),
             value,
-        });
-        ControlFlow::Continue(())
-    })?;
-    let next_after = steps.last().filter(|_| is_more).map(|step| step.position);
-    Ok(Explanation { steps, next_after, value })
+        }
+    }
 }
 
 fn difference(before: Owned, after: Owned) -> Option<i64> {

@@ -28,7 +28,9 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::subject::Subject;
 use crate::ledger::{Ledger, ReadError};
+use crate::projection::tallies::Tally;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 /// So many events are in memory at once while a history is read.
 const READ_EVENTS_MAX: usize = 4096;
@@ -54,6 +56,14 @@ fn each_event(
         }
     }
     Ok(())
+}
+
+/// A pool's figures of all positions up to `to`, and of some behind it; `None` where it is not listed yet.
+fn tally(ledger: &Ledger, tenant: TenantId, pool: PoolId, to: u64) -> Result<Option<Arc<Tally>>, ReadError> {
+    if to > ledger.head(tenant)? {
+        return Err(ReadError::NotReached(to));
+    }
+    ledger.read(tenant, |view| view.tallies.pool(pool).cloned())
 }
 
 /// The events up to position `to` that are about one pool, in order, until the callback has enough. Blocking.

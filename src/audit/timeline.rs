@@ -4,14 +4,18 @@ mod placed;
 
 pub use placed::{PlacedKey, placed_days, placed_points};
 
-use super::each_pool_event;
-use crate::domain::event::{Event, Recorded};
+use super::tally;
+use crate::domain::event::Recorded;
 use crate::domain::facts::Owned;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::time::{Day, Time};
 use crate::ledger::{Ledger, ReadError};
-use crate::projection::figures::{Figures, PoolFigures};
+use crate::projection::figures::Figures;
+use crate::projection::tallies::Tally;
 use std::ops::ControlFlow;
+
+/// The times of so many changes are read at once.
+const READ_CHANGES_MAX: usize = 512;
 
 /// The counts just after one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,27 +61,20 @@ pub fn points(
     after: Option<u64>,
     limit: usize,
 ) -> Result<Page<Point, u64>, ReadError> {
-    let mut points: Vec<Point> = Vec::new();
-    let mut is_more = false;
-    each_change(ledger, tenant, pool, to, |recorded, figures| {
-        if after.is_some_and(|after| recorded.position <= after) {
-            return ControlFlow::Continue(());
-        }
-        if points.len() >= limit {
-            is_more = true;
-            return ControlFlow::Break(());
-        }
+    let Some(tally) = tally(ledger, tenant, pool, to)? else {
+        return Ok(Page { points: Vec::new(), next_after: None });
+    };
+    let mut changes = changes(&tally, after.map_or(0, |after| after.saturating_add(1)), to);
+    let page: Vec<(u64, Figures)> = changes.by_ref().take(limit).collect();
+    let is_more = changes.next().is_some();
+    let positions: Vec<u64> = page.iter().map(|(position, _)| *position).collect();
+    let events = ledger.facts_at(tenant, &positions)?;
+    let point = |(recorded, (position, figures)): (&Recorded, &(u64, Figures))| {
         let Figures { owned, held, free, .. } = *figures;
-        points.push(Point {
-            position: recorded.position,
-            recorded_at: recorded.envelope.recorded_at,
-            placed_at: None,
-            owned,
-            held,
-            free,
-        });
-        ControlFlow::Continue(())
-    })?;
+        let recorded_at = recorded.envelope.recorded_at;
+        Point { position: *position, recorded_at, placed_at: None, owned, held, free }
+    };
+    let points: Vec<Point> = events.iter().zip(&page).map(point).collect();
     let next_after = points.last().filter(|_| is_more).map(|point| point.position);
     Ok(Page { points, next_after })
 }
@@ -97,11 +94,27 @@ pub fn days(
     limit: usize,
 ) -> Result<Page<DayPoint, Day>, ReadError> {
     let mut days = Days { points: Vec::new(), current: None, after, limit, is_more: false };
-    each_change(ledger, tenant, pool, to, |recorded, figures| {
-        let Figures { owned, held, free, .. } = *figures;
-        days.take(recorded.envelope.recorded_at.day(), recorded.position, owned, held, free)
-    })?;
-    Ok(days.until(last))
+    let Some(tally) = tally(ledger, tenant, pool, to)? else { return Ok(days.until(last)) };
+    let first = after.map_or(Ok(0), |after| recorded_by(ledger, tenant, after, to))?;
+    days.current = after.zip(first.checked_sub(1)).and_then(|(day, last)| {
+        let Figures { owned, held, free, .. } = tally.figures_at(last)?;
+        let position = tally.changed_last(last, shown)?;
+        Some(DayPoint { day, position, owned, held, free, held_max: held })
+    });
+    let mut changes = changes(&tally, first, to);
+    loop {
+        let some: Vec<(u64, Figures)> = changes.by_ref().take(READ_CHANGES_MAX).collect();
+        let positions: Vec<u64> = some.iter().map(|(position, _)| *position).collect();
+        let events = ledger.facts_at(tenant, &positions)?;
+        let mut flows = events.iter().zip(&some).map(|(recorded, (position, figures))| {
+            let Figures { owned, held, free, .. } = *figures;
+            days.take(recorded.envelope.recorded_at.day(), *position, owned, held, free)
+        });
+        let is_enough = flows.any(|flow| flow.is_break());
+        if is_enough || some.len() < READ_CHANGES_MAX {
+            return Ok(days.until(last));
+        }
+    }
 }
 
 struct Days {
@@ -150,25 +163,31 @@ impl Days {
     }
 }
 
-fn each_change(
-    ledger: &Ledger,
-    tenant: TenantId,
-    pool: PoolId,
-    to: u64,
-    mut each: impl FnMut(&Recorded, &Figures) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
-    let mut fold = PoolFigures::new(pool);
-    let mut shown = None;
-    each_pool_event(ledger, tenant, pool, to, |recorded| {
-        fold.take(&recorded.event);
-        let figures = fold.figures();
-        let now = Some((figures.owned, figures.held, figures.free));
-        let is_known =
-            shown.is_some() || matches!(recorded.event, Event::PoolListed { pool: listed, .. } if listed == pool);
-        if !is_known || shown == now {
-            return ControlFlow::Continue(());
-        }
-        shown = now;
-        each(recorded, &figures)
+fn shown(figures: &Figures) -> (Owned, u64, Owned) {
+    (figures.owned, figures.held, figures.free)
+}
+
+/// Where owned, held or free changed within these positions, both included, with the figures just after that.
+fn changes(tally: &Tally, first: u64, to: u64) -> impl Iterator<Item = (u64, Figures)> + '_ {
+    let mut now = first.checked_sub(1).and_then(|before| tally.figures_at(before)).map(|before| shown(&before));
+    let until = tally.figures_from(first).take_while(move |(position, _)| *position <= to);
+    until.filter(move |(_, figures)| {
+        let after = Some(shown(figures));
+        std::mem::replace(&mut now, after) != after
     })
+}
+
+/// How many of the positions up to `to` were recorded by the end of a day.
+fn recorded_by(ledger: &Ledger, tenant: TenantId, day: Day, to: u64) -> Result<u64, ReadError> {
+    let (mut low, mut high) = (0, to.saturating_add(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let recorded = ledger.events(tenant, middle, 1)?.pop().ok_or(ReadError::NotReached(middle))?;
+        if recorded.envelope.recorded_at.day() <= day {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }

@@ -3,6 +3,7 @@
 use super::Service;
 use super::problem::Problem;
 use crate::domain::facts::Owned;
+use crate::domain::state::{Sync, SyncState};
 use crate::store::desk::Seen;
 use crate::store::terms::Trouble;
 use axum::extract::State;
@@ -58,6 +59,18 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
     if health.reads_from_journal > 0 {
         reasons.push(
             "the log that is read (folder sled) is damaged: reads take longer until the next start makes it anew"
+                .to_owned(),
+        );
+    }
+    if !service.ledger.is_receipts_whole() {
+        reasons.push(
+            "the index of command ids (folder receipts) is damaged: commands with an id are refused with receipts-not-whole until the next start makes it anew"
+                .to_owned(),
+        );
+    }
+    if !service.ledger.is_subjects_whole() {
+        reasons.push(
+            "the index of subjects (folder subjects) is damaged: reads that look for events by it fail until the next start makes it anew"
                 .to_owned(),
         );
     }
@@ -154,6 +167,7 @@ pub(super) async fn metrics(root: super::auth::Root) -> Result<Response, Problem
     let mut text = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
     gauges(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     units(&service, &mut text).map_err(|error| Problem::internal(&error))?;
+    last_syncs(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     pools(&service, &mut text).map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
@@ -208,6 +222,12 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         "Reads since the start that sled could not answer; the next start makes it anew.",
         health.reads_from_journal,
     )?;
+    let are_whole = [service.ledger.is_receipts_whole(), service.ledger.is_subjects_whole()];
+    gauge(
+        "indexes_damaged",
+        "Indexes (of command ids, of subjects) in which damage was met; the next start makes them anew.",
+        are_whole.into_iter().map(|is_whole| u64::from(!is_whole)).sum(),
+    )?;
     gauge("scrubs", "Walks of the whole log since the start.", health.scrubbed.walks)?;
     gauge(
         "scrub_damages",
@@ -233,6 +253,29 @@ fn units(service: &Service, text: &mut String) -> std::fmt::Result {
                 "seatledger_store_unit_read_only{{tenant=\"{slug}\",provider=\"{provider}\",unit=\"{unit}\",reason=\"{why}\"}} 1"
             )?;
         }
+    }
+    Ok(())
+}
+
+/// How long ago the last sync of each linked account ended that came through and was no trial; none where there was none.
+fn last_syncs(service: &Service, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
+        "# HELP seatledger_store_last_sync_seconds How long ago the last complete sync of a store account ended."
+    )?;
+    writeln!(text, "# TYPE seatledger_store_last_sync_seconds gauge")?;
+    let now = service.ledger.clock().now();
+    for (tenant, provider, _) in service.stores.all() {
+        let is_one = |sync: &&Sync| {
+            sync.provider == provider && sync.state == SyncState::Completed && !sync.is_dry_run && sync.is_of_all()
+        };
+        let read = service.ledger.read(tenant, |view| {
+            let last = view.state.syncs.iter().rev().find(is_one).and_then(|sync| sync.ended_at);
+            (view.state.slug.clone(), last)
+        });
+        let Ok((slug, Some(ended_at))) = read else { continue };
+        let (provider, seconds) = (provider.name(), now.0.saturating_sub(ended_at.0).max(0) / 1_000_000);
+        writeln!(text, "seatledger_store_last_sync_seconds{{tenant=\"{slug}\",provider=\"{provider}\"}} {seconds}")?;
     }
     Ok(())
 }
@@ -307,5 +350,28 @@ mod tests {
             assert_eq!(text.contains("the thread that signs heads panicked"), is_fallen, "{text}");
             service.ledger.let_signing_fall();
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_index_is_a_reason_and_a_figure_and_commands_without_an_id_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = fixture::service(dir.path(), 2000);
+        for is_damaged in [false, true] {
+            let answer = super::readyz(State(service.clone())).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            for folder in ["receipts", "subjects"] {
+                assert_eq!(text.contains(&format!("(folder {folder}) is damaged")), is_damaged, "{text}");
+            }
+            let mut figures = String::new();
+            super::gauges(&service, &mut figures).unwrap();
+            let figure = format!("\nseatledger_indexes_damaged {}\n", if is_damaged { 2 } else { 0 });
+            assert!(figures.contains(&figure), "{figures}");
+            service.ledger.let_indexes_rot();
+        }
+        let ledger = &service.ledger;
+        let (actor, door) = (crate::domain::command::Actor::Root, crate::domain::command::Door::Http);
+        ledger.create_tenant(actor, door, "acme", "Acme").await.unwrap();
     }
 }

@@ -296,7 +296,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Busy => Self::new("queue-full", said).retry_after(1),
             SubmitError::Stopped => Self::new("log-stopped", said).retry_after(10),
             SubmitError::DiskLow => Self::new("disk-low", said).retry_after(60),
-            SubmitError::ReceiptsNotWhole => Self::new("receipts-not-whole", said).retry_after(5),
+            SubmitError::ReceiptsNotWhole => Self::new("receipts-not-whole", said).retry_after(60),
             SubmitError::IdReused => Self::new("idempotency-key-reused", said),
             SubmitError::BatchRefused => Self::new("batch-refused", said),
             SubmitError::TooLarge(_) => Self::new("too-large", said),

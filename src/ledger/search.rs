@@ -257,6 +257,25 @@ impl Ledger {
         }
     }
 
+    /// Whether no damage was met in the index of command ids. Until a start makes it anew, no command with an id is judged.
+    #[must_use]
+    pub fn is_receipts_whole(&self) -> bool {
+        self.0.writer.receipts().is_whole()
+    }
+
+    /// The same of the index of subjects. Until then nothing is found by it.
+    #[must_use]
+    pub fn is_subjects_whole(&self) -> bool {
+        self.0.writer.subjects().is_whole()
+    }
+
+    /// That a part of both indexes can't be read.
+    #[cfg(test)]
+    pub(crate) fn let_indexes_rot(&self) {
+        self.0.writer.receipts().let_rot();
+        self.0.writer.subjects().let_rot();
+    }
+
     /// Where the records of a command stand; `None` when no command of this id has any.
     ///
     /// # Errors

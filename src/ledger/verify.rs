@@ -151,8 +151,8 @@ pub fn verify_against(
             }
         } else if is_walked && index.on_disk != index.in_history {
             let what = format!(
-                "its entries are not the {what} of the history; the next start should make it anew: remove this folder \
-                 while the service is stopped"
+                "its entries are not the {what} of the history. It is a cache: move this folder away while the service is \
+                 stopped, and the next start makes it anew"
             );
             indexes.push(damage(&dir.join(folder), what));
         } else if folder == "receipts" {
@@ -216,7 +216,10 @@ fn look_at_index(
         };
         // a service may have merged two runs while they were read
         if looks == 0 {
-            findings.push(damage(&dir.join(folder), format!("{why}; the next start makes it anew")));
+            let what = format!(
+                "{why}. It is a cache: move this folder away while the service is stopped, and the next start makes it anew"
+            );
+            findings.push(damage(&dir.join(folder), what));
             return Index::default();
         }
     }

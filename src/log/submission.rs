@@ -75,7 +75,7 @@ pub enum SubmitError {
     Stopped,
     #[error("the disk is nearly full")]
     DiskLow,
-    #[error("the index of command ids is being rebuilt")]
+    #[error("the index of command ids is damaged; the next start of the service makes it anew")]
     ReceiptsNotWhole,
     #[error("this command id was used for another command")]
     IdReused,

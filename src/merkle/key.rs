@@ -116,6 +116,13 @@ impl VerifierKey {
         signature.name == self.name && signature.key_id == self.key_id()
     }
 
+    /// Whether a signature is of this name and another key, as far as that can be told without it.
+    #[must_use]
+    pub fn is_anothers(&self, signature: &Signature) -> bool {
+        let is_of_length = signature.bytes.len() == ed25519_dalek::SIGNATURE_LENGTH;
+        signature.name == self.name && signature.key_id != self.key_id() && is_of_length
+    }
+
     /// Checks a signature over a text, and answers the time that a cosigner names, in seconds since 1970.
     ///
     /// # Errors

@@ -44,6 +44,32 @@ impl Figures {
             refused: pool.refused,
         }
     }
+
+    /// From what is owned and may be given away, and counts: of the seats in each state, then of who waits, of installs,
+    /// those without a license, and refusals.
+    pub(super) fn counted(owned: Owned, distribution_policy: DistributionPolicy, counts: [u64; 8]) -> Self {
+        let [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused] = counts;
+        let held = reserved + in_use + releasing + foreign;
+        let cap = match (distribution_policy, owned) {
+            (DistributionPolicy::Restricted, Owned::Count(owned)) => Some(owned),
+            (DistributionPolicy::Restricted, Owned::Unlimited)
+            | (DistributionPolicy::Open, Owned::Count(_) | Owned::Unlimited) => None,
+        };
+        Self {
+            owned,
+            held,
+            reserved,
+            in_use,
+            releasing,
+            foreign,
+            free: cap.map_or(Owned::Unlimited, |cap| Owned::Count(cap.saturating_sub(held))),
+            over_by: cap.map_or(0, |cap| held.saturating_sub(cap)),
+            queued,
+            installed,
+            unlicensed,
+            refused,
+        }
+    }
 }
 
 /// Who would hold the seat of an install.
@@ -110,26 +136,9 @@ impl PoolFigures {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let [reserved, in_use, releasing, foreign] = self.counts;
-        let held = reserved + in_use + releasing + foreign;
-        let cap = match (self.distribution_policy, self.owned) {
-            (DistributionPolicy::Restricted, Owned::Count(owned)) => Some(owned),
-            (DistributionPolicy::Restricted, Owned::Unlimited)
-            | (DistributionPolicy::Open, Owned::Count(_) | Owned::Unlimited) => None,
-        };
-        Figures {
-            owned: self.owned,
-            held,
-            reserved,
-            in_use,
-            releasing,
-            foreign,
-            free: cap.map_or(Owned::Unlimited, |cap| Owned::Count(cap.saturating_sub(held))),
-            over_by: cap.map_or(0, |cap| held.saturating_sub(cap)),
-            queued: self.queued.len() as u64,
-            installed: self.installs.len() as u64,
-            unlicensed: self.unlicensed,
-            refused: self.refused,
-        }
+        let (queued, installed) = (self.queued.len() as u64, self.installs.len() as u64);
+        let counts = [reserved, in_use, releasing, foreign, queued, installed, self.unlicensed, self.refused];
+        Figures::counted(self.owned, self.distribution_policy, counts)
     }
 
     #[must_use]

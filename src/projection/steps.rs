@@ -49,6 +49,19 @@ impl Steps {
         let count = self.chunks.partition_point(|chunk| chunk.first <= position);
         self.chunks.get(count.checked_sub(1)?).map(|chunk| chunk.at(position))
     }
+
+    /// Every step from a position on, with the counts after it.
+    pub(super) fn since(&self, first: u64) -> impl Iterator<Item = (u64, Counts)> + '_ {
+        let skipped = self.chunks.partition_point(|chunk| chunk.first <= first).saturating_sub(1);
+        let rest = self.chunks.get(skipped..).unwrap_or_default();
+        rest.iter().flat_map(|chunk| chunk.each()).skip_while(move |(position, _)| *position < first)
+    }
+
+    /// Where the steps of the chunk begin that has the last one up to a position.
+    pub(super) fn chunk_before(&self, position: u64) -> Option<u64> {
+        let count = self.chunks.partition_point(|chunk| chunk.first <= position);
+        self.chunks.get(count.checked_sub(1)?).map(|chunk| chunk.first)
+    }
 }
 
 /// Some steps in a row, with the counts before the first one.
@@ -119,6 +132,25 @@ impl Chunk {
             change.apply(&mut counts);
         }
         (at, counts)
+    }
+
+    fn each(&self) -> Box<dyn Iterator<Item = (u64, Counts)> + '_> {
+        match &self.kept {
+            Kept::Open(bytes) => Box::new(self.counted(opened(bytes))),
+            Kept::Packed(bytes) => Box::new(self.counted(packed::Unpacking::of(bytes, self.steps))),
+        }
+    }
+
+    fn counted<'s>(
+        &'s self,
+        steps: impl Iterator<Item = (u64, Change)> + 's,
+    ) -> impl Iterator<Item = (u64, Counts)> + 's {
+        let (mut counts, mut at) = (self.before, self.first);
+        steps.map(move |(farther, change)| {
+            at += farther;
+            change.apply(&mut counts);
+            (at, counts)
+        })
     }
 }
 

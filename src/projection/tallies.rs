@@ -105,6 +105,56 @@ impl Tally {
         Some((pool, figures))
     }
 
+    /// Its figures just after a position; `None` before it was listed.
+    #[must_use]
+    pub fn figures_at(&self, position: u64) -> Option<Figures> {
+        let terms = self.terms_at(position)?;
+        Some(Figures::counted(terms.owned, terms.distribution_policy, self.counts_at(position)))
+    }
+
+    /// Its figures wherever they or its terms changed, from a position on, in order.
+    pub fn figures_from(&self, first: u64) -> impl Iterator<Item = (u64, Figures)> + '_ {
+        let skipped = self.terms.partition_point(|(since, _)| *since < first);
+        let mut terms = self.terms.get(skipped..).unwrap_or_default().iter().peekable();
+        let mut counts = self.counts.since(first).peekable();
+        let before = first.checked_sub(1);
+        let mut terms_now = before.and_then(|before| self.terms_at(before));
+        let mut counts_now = before.map_or([0; 8], |before| self.counts_at(before));
+        std::iter::from_fn(move || {
+            let next = [terms.peek().map(|(since, _)| *since), counts.peek().map(|(at, _)| *at)];
+            let at = next.into_iter().flatten().min()?;
+            if let Some((_, since_now)) = terms.next_if(|(since, _)| *since == at) {
+                terms_now = Some(since_now);
+            }
+            if let Some((_, after)) = counts.next_if(|(step, _)| *step == at) {
+                counts_now = after;
+            }
+            let terms = terms_now?;
+            Some((at, Figures::counted(terms.owned, terms.distribution_policy, counts_now)))
+        })
+    }
+
+    /// Where a part of its figures changed last, up to a position; `None` before it was listed. Looks back no farther than
+    /// it has to.
+    pub fn changed_last<T: PartialEq>(&self, position: u64, part: impl Fn(&Figures) -> T) -> Option<u64> {
+        let mut until = position;
+        loop {
+            let first = self.counts.chunk_before(until).unwrap_or(0);
+            let mut shown = first.checked_sub(1).and_then(|before| self.figures_at(before)).map(|before| part(&before));
+            let mut last = None;
+            for (at, figures) in self.figures_from(first).take_while(|(at, _)| *at <= until) {
+                let now = Some(part(&figures));
+                if now != shown {
+                    (shown, last) = (now, Some(at));
+                }
+            }
+            if last.is_some() || first == 0 {
+                return last;
+            }
+            until = first - 1;
+        }
+    }
+
     /// How many waited for a seat just after a position.
     #[must_use]
     pub fn queued_at(&self, position: u64) -> u64 {

@@ -183,6 +183,16 @@ impl Trouble {
         }
     }
 
+    /// Whether the store itself seems to be down, which is over when something gets through to it and not with time.
+    #[must_use]
+    pub fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Malformed(_) => true,
+            Self::Refused { status, .. } => *status >= 500,
+            Self::Throttled { .. } | Self::Credentials(_) | Self::TakenOver(_) => false,
+        }
+    }
+
     /// Whether the same may be asked again after a while, without a person doing something first.
     #[must_use]
     pub fn passes(&self) -> bool {

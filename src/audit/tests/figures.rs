@@ -7,6 +7,7 @@ use crate::audit::timeline::{days, points};
 use crate::domain::event::Event;
 use crate::domain::facts::Owned;
 use crate::domain::ids::PoolId;
+use crate::domain::time::Day;
 use crate::projection::View;
 use crate::projection::figures::{Figures, PoolFigures};
 use std::collections::BTreeSet;
@@ -53,22 +54,23 @@ async fn the_last_running_value_is_the_figure_whatever_the_page_and_the_position
     let course = course(&world);
     let head = course.len() as u64 - 1;
     for (n, figure) in Figure::ALL.into_iter().enumerate() {
-        let to = [head, head / 2, head / 3, 1, 0][n % 5];
-        for pool in 0..4 {
+        let places = [head, head / 2, head / 3, 1, 0];
+        for (pool, limit) in [(0, 7), (1, 7), (2, 7), (3, 7), (0, 1), (1, 1000)] {
+            let to = places[(n + limit) % 5];
+            let truth = course[usize::try_from(to).unwrap()].get(pool as usize);
+            let truth = truth.map_or(Owned::Count(0), |figures| figure.of(figures));
             let mut steps: Vec<Step> = Vec::new();
             let mut after = None;
-            let value = loop {
-                let page = explain(ledger, tenant, PoolId(pool), figure, Moment::at(to), after, 7).unwrap();
-                assert!(page.steps.len() <= 7);
+            loop {
+                let page = explain(ledger, tenant, PoolId(pool), figure, Moment::at(to), after, limit).unwrap();
+                assert!(page.steps.len() <= limit);
+                assert_eq!(page.value, truth, "{figure} of pool {pool} at {to}, on every page");
                 steps.extend(page.steps);
                 after = page.next_after;
                 if after.is_none() {
-                    break page.value;
+                    break;
                 }
-            };
-            let truth = course[usize::try_from(to).unwrap()].get(pool as usize);
-            let truth = truth.map_or(Owned::Count(0), |figures| figure.of(figures));
-            assert_eq!(value, truth, "{figure} of pool {pool} at {to}");
+            }
             assert_eq!(steps.last().map_or(Owned::Count(0), |step| step.value), truth);
             let mut running = Owned::Count(0);
             for step in &steps {
@@ -88,15 +90,44 @@ async fn the_last_running_value_is_the_figure_whatever_the_page_and_the_position
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tally_says_the_figures_from_any_position_on() {
+    let world = life(10, 500).await;
+    let course = course(&world);
+    for pool in 0..4 {
+        let of = |at: usize| course[at].get(pool).copied();
+        let id = PoolId(u32::try_from(pool).unwrap());
+        let Some(tally) = world.ledger.read(world.tenant, |view| view.tallies.pool(id).cloned()).unwrap() else {
+            continue;
+        };
+        let held_changed = |at: &usize| of(*at).map(|it| it.held) != at.checked_sub(1).and_then(of).map(|it| it.held);
+        for first in (0..course.len()).step_by(7) {
+            assert_eq!(tally.figures_at(first as u64), of(first), "{id} at {first}");
+            let mut now = first.checked_sub(1).and_then(of);
+            let mut found = tally.figures_from(first as u64).peekable();
+            for at in first..course.len() {
+                now = found.next_if(|(next, _)| *next == at as u64).map(|(_, figures)| figures).or(now);
+                assert_eq!(now, of(at), "{id} at {at}, from {first} on");
+            }
+            assert_eq!(found.next(), None);
+            let last = (0..=first).rev().find(held_changed).map(|at| at as u64);
+            assert_eq!(tally.changed_last(first as u64, |figures| figures.held), last, "{id} up to {first}");
+        }
+    }
+    world.ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_timeline_shows_every_change_and_every_day() {
     let world = life(8, 500).await;
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let course = course(&world);
     let events = ledger.events(tenant, 0, usize::MAX).unwrap();
-    let head = course.len() as u64 - 1;
-    for pool in 0..4 {
+    let head = course.len() - 1;
+    for (pool, to, limit) in
+        [(0, head, 11), (1, head, 11), (2, head, 11), (3, head, 11), (0, head / 2, 1), (1, head / 2, 1), (2, head, 1)]
+    {
         let shown = |at: usize| course[at].get(pool).map(|f: &Figures| (f.owned, f.held, f.free));
-        let expected: Vec<_> = (0..course.len())
+        let expected: Vec<_> = (0..=to)
             .filter(|at| shown(*at).is_some() && (*at == 0 || shown(*at) != shown(*at - 1)))
             .map(|at| (at as u64, shown(at).unwrap()))
             .collect();
@@ -104,7 +135,7 @@ async fn a_timeline_shows_every_change_and_every_day() {
         let mut found = Vec::new();
         let mut after = None;
         loop {
-            let page = points(ledger, tenant, id, head, after, 11).unwrap();
+            let page = points(ledger, tenant, id, to as u64, after, limit).unwrap();
             found.extend(page.points.into_iter().map(|p| (p.position, (p.owned, p.held, p.free))));
             after = page.next_after;
             if after.is_none() {
@@ -115,11 +146,12 @@ async fn a_timeline_shows_every_change_and_every_day() {
 
         let Some(first) = expected.first() else { continue };
         let day_of = |at: u64| events[usize::try_from(at).unwrap()].envelope.recorded_at.day();
-        let last = day_of(head);
+        // one that ends some days behind its last event, too
+        let last = Day(day_of(to as u64).0 + i32::from(limit == 1) * 3);
         let mut by_day = Vec::new();
         let mut after = None;
         loop {
-            let page = days(ledger, tenant, id, head, last, after, 5).unwrap();
+            let page = days(ledger, tenant, id, to as u64, last, after, limit.div_ceil(2)).unwrap();
             by_day.extend(page.points);
             after = page.next_after;
             if after.is_none() {

@@ -17,6 +17,8 @@ const FILE_BYTES_MAX: u64 = 4096;
 const NEXT: &str = ".next";
 /// The same, where the old key can sign nothing any more.
 const NEXT_OF_LOST: &str = ".next-of-lost";
+/// Behind the name of a next key of which nothing came: the current one was lost before it could sign that it takes its place.
+const GIVEN_UP: &str = ".next-given-up";
 /// Behind the name while it is being changed, either way.
 pub(super) const NEXTS: [&str; 2] = [NEXT, NEXT_OF_LOST];
 
@@ -105,6 +107,13 @@ impl LogKeySource {
             }
             Self::Text(_) | Self::Passing => return Ok(LogKey { current: Some(self.load(dir)?), next: None }),
         };
+        if has_signed && !becomes.exists() {
+            // before anything is made that stands for a change that nobody can sign
+            if asked != Some(Rotation::OldIsLost) && !beside(&becomes, NEXT_OF_LOST).exists() {
+                return Err(lost(&becomes));
+            }
+            give_up_next(&becomes)?;
+        }
         let next = begun_or_asked(&becomes, asked)?;
         let is_old_lost = next.as_ref().is_some_and(|next| next.is_old_lost);
         let current = match (becomes.exists(), has_signed) {
@@ -125,14 +134,30 @@ fn lost(path: &Path) -> String {
     )
 }
 
+fn beside(becomes: &Path, suffix: &str) -> PathBuf {
+    let mut name = becomes.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Sets a next key aside that the lost one was to vouch for, if there is one. Histories may name it already, so it is not the
+/// one that is taken now.
+fn give_up_next(becomes: &Path) -> Result<(), String> {
+    let (next, aside) = (beside(becomes, NEXT), beside(becomes, GIVEN_UP));
+    let moved = std::fs::rename(&next, &aside).and_then(|()| sync_folder_of(&aside));
+    match moved {
+        Ok(()) => {
+            tracing::warn!(aside = %aside.display(), "a change of the log's key that was begun with the lost key is given up");
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("{} can't be set aside: {error}", next.display())),
+    }
+}
+
 /// A change that was begun goes on, and no other one begins meanwhile.
 fn begun_or_asked(becomes: &Path, asked: Option<Rotation>) -> Result<Option<NextKey>, String> {
-    let beside = |suffix: &str| {
-        let mut name = becomes.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let files = [(beside(NEXT), false), (beside(NEXT_OF_LOST), true)];
+    let files = [(beside(becomes, NEXT), false), (beside(becomes, NEXT_OF_LOST), true)];
     let begun = files.iter().find(|(file, _)| file.exists());
     let asked = asked.map(|asked| asked == Rotation::OldIsLost);
     let Some((file, is_old_lost)) = begun.or_else(|| files.iter().find(|(_, lost)| Some(*lost) == asked)) else {

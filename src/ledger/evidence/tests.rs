@@ -9,7 +9,7 @@ use super::heads::HEADS;
 use super::*;
 use crate::domain::command::{Actor, Door};
 use crate::ledger::{Clock, LedgerOptions, LogOptions, MasterKeySource, NoProgress, OpenLedgerError};
-use crate::merkle::Checkpoint;
+use crate::merkle::{Checkpoint, Note, Signer};
 use std::fs;
 use std::path::PathBuf;
 
@@ -176,6 +176,40 @@ async fn bad_names_and_keys_are_named_and_no_secret_is_shown() {
     live(&ledger, 2).await;
     ledger.stop().await;
     assert!(!dir.path().join(LOG_KEY_FILE).exists() && !dir.path().join(HEADS).exists());
+}
+
+#[tokio::test]
+async fn a_head_with_a_changed_bit_is_damaged_and_not_said_to_be_another_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    live(&ledger, 3).await;
+    ledger.stop().await;
+    drop(ledger);
+    let path = dir.path().join(HEADS).join("1");
+    let head = fs::read_to_string(&path).unwrap();
+    let line = head.find('\u{2014}').unwrap();
+    let name = line + '\u{2014}'.len_utf8() + 1;
+    // in the name of the key; in the signature; and a signature that ends early
+    let flip = |at: usize, bit: u8| {
+        let mut bytes = head.clone().into_bytes();
+        bytes[at] ^= 1 << bit;
+        bytes
+    };
+    let end = head.trim_end().len();
+    let cut = [&head.as_bytes()[..end - 8], b"\n"].concat();
+    for bytes in [flip(name, 0), flip(name + 5, 1), flip(end - 12, 0), cut] {
+        fs::write(&path, bytes).unwrap();
+        let said = refused(dir.path());
+        assert!(said.contains("heads/1 is not the signed head that was written"), "{said}");
+        assert!(!said.contains("--old-key-lost"), "{said}");
+    }
+    // under the same name, and whole
+    let mut note = Note::parse(head.as_bytes()).unwrap();
+    note.signatures = vec![Signer::new(&note.signatures[0].name, &[7; 32]).unwrap().sign(&note.text)];
+    fs::write(&path, note.to_string()).unwrap();
+    assert!(refused(dir.path()).contains("another key than the log's of now"));
+    fs::write(&path, &head).unwrap();
+    open(dir.path()).stop().await;
 }
 
 #[tokio::test]

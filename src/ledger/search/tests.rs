@@ -1,6 +1,6 @@
 //! Every way of finding events against a plain scan of all of them, over random histories, restarts and spoiled caches.
 
-use super::super::tests::{inventory, open, submission};
+use super::super::tests::{inventory, lived_in, open, submission};
 use super::*;
 use crate::domain::command::{
     Command, DeviceRef, Door, GroupRef, HolderRef, Intake, Observation, PoolRef, TargetRef, UserRef,
@@ -8,7 +8,7 @@ use crate::domain::command::{
 use crate::domain::facts::{DepartureCause, DeviceFacts, GroupKind, Intent, Join, Mode};
 use crate::domain::ids::{GroupId, Holder};
 use crate::domain::personal::{DeviceNames, UserProfile};
-use crate::ledger::Ask;
+use crate::ledger::{Ask, SubmitError};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -265,5 +265,34 @@ async fn a_page_of_long_records_ends_early_and_all_pages_are_everything() {
         assert_eq!(found.len(), USERS);
         assert!(found.is_sorted_by(|one, next| one < next));
     }
+    ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_index_is_told_once_it_is_met_and_a_start_makes_it_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    for folder in ["receipts", "subjects"] {
+        let run = std::fs::read_dir(dir.path().join(folder)).unwrap().next().unwrap().unwrap().path();
+        let mut bytes = std::fs::read(&run).unwrap();
+        bytes[4096 + 30] ^= 1;
+        std::fs::write(&run, bytes).unwrap();
+    }
+    let (ledger, acme) = (open(dir.path()), TenantId(0));
+    let of_pool = |ledger: &Ledger| ledger.positions(acme, Subject::Pool(PoolId(0)), 0..9, 9, false);
+    assert!(ledger.is_receipts_whole() && ledger.is_subjects_whole(), "nobody has looked there");
+    assert!(ledger.command_range(acme, "user3").is_err());
+    assert!(!ledger.is_receipts_whole() && ledger.is_subjects_whole());
+    assert!(of_pool(&ledger).is_err());
+    assert!(!ledger.is_subjects_whole());
+    let fresh = ledger.submit(acme, submission(Some("fresh"), inventory(21))).await;
+    assert!(matches!(fresh, Err(SubmitError::ReceiptsNotWhole)));
+    ledger.submit(acme, submission(None, inventory(21))).await.unwrap();
+    ledger.stop().await;
+    let ledger = open(dir.path());
+    assert!(ledger.command_range(acme, "user3").unwrap().is_some());
+    assert!(!of_pool(&ledger).unwrap().is_empty());
+    ledger.submit(acme, submission(Some("fresh"), inventory(22))).await.unwrap();
+    assert!(ledger.is_receipts_whole() && ledger.is_subjects_whole());
     ledger.stop().await;
 }

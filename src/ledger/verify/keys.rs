@@ -9,11 +9,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// That the key files of a folder can be read, and that the master key can be had and is theirs. Comes before a verification:
-/// where this fails nothing is known to be damaged. The folder's own master key is a part of what is verified, so one that
-/// does not fit is a finding there.
+/// where this fails nothing is known to be damaged, wherever the master key comes from.
 ///
 /// # Errors
-/// When a key can't be had, or another master key than the right one was named.
+/// When a key can't be had, or the master key is not the folder's.
 pub fn check_keys(dir: &Path, master_key: Option<&MasterKeySource>) -> Result<(), VaultError> {
     for path in [dir.join(LOG_KEY_FILE), dir.join(KEYS_FILE)] {
         match File::open(&path) {
@@ -26,11 +25,6 @@ pub fn check_keys(dir: &Path, master_key: Option<&MasterKeySource>) -> Result<()
     let Some(source) = master_key.filter(|_| dir.join(KEYS_FILE).exists()) else { return Ok(()) };
     match Vault::check_master_key(dir, source) {
         Ok(()) | Err(VaultError::Damaged { .. }) => Ok(()),
-        Err(VaultError::WrongMasterKey { .. } | VaultError::MasterKey { .. })
-            if matches!(source, MasterKeySource::DataFolder) =>
-        {
-            Ok(())
-        }
         Err(error @ (VaultError::Io { .. } | VaultError::WrongMasterKey { .. } | VaultError::MasterKey { .. })) => {
             Err(error)
         }

@@ -53,7 +53,7 @@ async fn a_whole_folder_is_found_whole_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_key_that_does_not_fit_is_no_damage_unless_it_is_the_folders_own() {
+async fn a_master_key_that_does_not_fit_is_no_damage_wherever_it_comes_from() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;
     let master = dir.path().join(MASTER_KEY_FILE);
@@ -67,10 +67,10 @@ async fn a_master_key_that_does_not_fit_is_no_damage_unless_it_is_the_folders_ow
         check_keys(dir.path(), Some(&source)).unwrap();
     }
     check_keys(dir.path(), None).unwrap();
-    // its own key is a part of the folder
-    for wrong in ["11".repeat(32), String::new()] {
+    for (wrong, why) in [("11".repeat(32), "not the one that"), (String::new(), "not 64 hexadecimal digits")] {
         std::fs::write(&master, wrong).unwrap();
-        check_keys(dir.path(), Some(&MasterKeySource::DataFolder)).unwrap();
+        assert!(refused(&MasterKeySource::DataFolder).contains(why));
+        // who verifies all the same is told of it
         let found = look(dir.path());
         assert_eq!(found.findings.len(), 1, "{:?}", found.findings);
         assert_eq!(found.findings[0].file, master.display().to_string());

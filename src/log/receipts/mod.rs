@@ -105,7 +105,7 @@ impl Receipts {
                 Ok(None) => {}
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    tracing::error!(%error, "a run of the index of command ids can't be read; commands with an id have to wait for a restart");
+                    tracing::error!(%error, "a run of the index of command ids can't be read; commands with an id are refused until a restart, which makes it anew");
                     run.file().spoil();
                     self.held.write().is_whole = false;
                     return Err(NotWhole);
@@ -141,6 +141,12 @@ impl Receipts {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.held.read().is_whole
+    }
+
+    /// As when a damaged run was met.
+    #[cfg(test)]
+    pub(crate) fn let_rot(&self) {
+        self.held.write().is_whole = false;
     }
 
     /// About how much a flush would write.

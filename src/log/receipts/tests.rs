@@ -65,6 +65,7 @@ fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
     let receipts = Receipts::open(dir.path(), 100).unwrap();
     assert_eq!(receipts.get(key(0)), Err(NotWhole));
     assert_eq!(receipts.get(key(499)), Err(NotWhole), "not whole is not whole for any id");
+    assert!(!receipts.is_whole(), "and that is told");
     let receipts = Receipts::open(dir.path(), 100).unwrap();
     assert_eq!((receipts.covered_group(), receipts.len()), (0, 0));
 }

@@ -111,6 +111,17 @@ impl Subjects {
         self.held.read().fresh_entries
     }
 
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.held.read().is_whole
+    }
+
+    /// As when a damaged run was met.
+    #[cfg(test)]
+    pub(crate) fn let_rot(&self) {
+        self.held.write().is_whole = false;
+    }
+
     /// Takes durable events in their order.
     pub fn take(&self, records: &[(TenantId, Recorded)]) {
         let held = &mut *self.held.write();
@@ -186,8 +197,7 @@ impl Subjects {
             let at = if newest_first { runs.len() - 1 - at } else { at };
             let Some(run) = runs.get(at).filter(|_| found.len() < max) else { break };
             if let Err(error) = run.positions(key, &range, max, newest_first, &mut found) {
-                tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
-                self.give_up(run);
+                self.give_up(run, &error);
                 return Err(NotWhole);
             }
         }
@@ -327,8 +337,7 @@ impl Subjects {
         };
         for run in runs.iter() {
             if let Err(error) = from_run(run, end, &mut |key, stamp| found.push((key, stamp))) {
-                tracing::error!(%error, "a run of the index of subjects can't be read; it is made anew at the next start");
-                self.give_up(run);
+                self.give_up(run, &error);
                 return Err(NotWhole);
             }
             if run.reaches(between.start().0).is_some_and(|reached| reached >= last_position) {
@@ -345,7 +354,8 @@ impl Subjects {
         Ok(found)
     }
 
-    fn give_up(&self, run: &Run) {
+    fn give_up(&self, run: &Run, error: &io::Error) {
+        tracing::error!(%error, "a run of the index of subjects can't be read; what needs it fails until a restart, which makes it anew");
         run.file().spoil();
         let mut held = self.held.write();
         held.is_whole = false;

@@ -227,6 +227,7 @@ fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
     let ask = |subject| subjects.positions(TenantId(0), subject, 0..u64::MAX, 9, false);
     assert_eq!(ask(Subject::Pool(PoolId(0))), Err(NotWhole));
     assert_eq!(ask(Subject::Refusals), Err(NotWhole), "not whole is not whole for any subject");
+    assert!(!subjects.is_whole(), "and that is told");
     subjects.take(&[(TenantId(0), recorded(1, 1, 1))]);
     assert_eq!((subjects.fresh(), subjects.begin_flush(3).is_none()), (0, true));
     let subjects = Subjects::open(dir.path(), 2).unwrap();

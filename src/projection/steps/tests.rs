@@ -27,5 +27,11 @@ fn counts_come_back_after_any_step_however_they_changed() {
         assert_eq!(steps.at(*position), Some((*position, *counts)), "step {n}");
         let next = expected.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
         assert_eq!(steps.at(next - 1), Some((*position, *counts)), "behind step {n}");
+        assert!(steps.since(*position).eq(expected[n..].iter().copied()), "from step {n} on");
+        assert!(steps.since(*position + 1).eq(expected[n + 1..].iter().copied()), "behind step {n}");
+        let begun = steps.chunk_before(*position).unwrap();
+        assert!(begun <= *position && expected.iter().any(|(at, _)| *at == begun), "step {n}");
     }
+    assert!(steps.since(0).eq(expected.iter().copied()));
+    assert_eq!(steps.chunk_before(2), None);
 }

@@ -119,7 +119,10 @@ impl Unit {
                     | Trouble::Refused { .. } => TROUBLE_WAIT,
                 };
                 self.not_before = now + wait;
-                self.look_at = self.look_at.map(|due| due.max(now + LOOK_WAIT));
+                let soon = now + LOOK_WAIT;
+                // whatever is asked for next may be long in coming; what could not be read is read again anyway
+                let is_looked_at = self.has_read && trouble.is_of_the_store();
+                self.look_at = self.look_at.map(|due| due.max(soon)).or(is_looked_at.then_some(soon));
                 self.trouble = Some(trouble);
             }
         }
@@ -146,8 +149,19 @@ impl Unit {
         self.take(Some(trouble), now);
     }
 
+    /// Whatever passes by itself is over after its time, until it is met again. Why the store could not be asked, or not be
+    /// read, stands until it was.
+    fn end_trouble(&mut self, now: Instant) {
+        if self.has_read && !self.is_shut() && self.not_before <= now && self.look_at.is_none() {
+            self.trouble = None;
+        }
+    }
+
     /// The store has done what was asked for in a pool. That it writes to others says nothing of one where it does not.
     pub(super) fn has_written(&mut self, pool: PoolId) {
+        if self.was_let_in && !self.is_shut() {
+            (self.trouble, self.look_at) = (None, None);
+        }
         if self.writes.turned_away == Some(pool) {
             self.writes = Writes { turned_away: None, reopened_at: None, wait: SHUT_WAIT, shut_until: None };
         }
@@ -196,11 +210,8 @@ impl Worker {
         unit.take(trouble, monotonic());
     }
 
-    /// Whatever passes is over until it is met again; why a unit could not be read stands until it was.
     pub(super) fn end_troubles(&mut self, now: Instant) {
-        for unit in self.units.iter_mut().filter(|unit| unit.has_read && !unit.is_shut() && unit.not_before <= now) {
-            unit.trouble = None;
-        }
+        self.units.iter_mut().for_each(|unit| unit.end_trouble(now));
     }
 
     /// Pools of a unit that turned us away, and of one that nobody has credentials for, are suspended; those of a unit that lets
@@ -359,6 +370,56 @@ mod tests {
             unit.take(None, now + AGAIN_WITHIN + Duration::from_secs(1));
             assert!(!unit.is_shut());
         }
+    }
+
+    #[test]
+    fn a_store_that_is_down_is_said_to_be_until_something_gets_through() {
+        let begun = monotonic();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let down = || Trouble::Unreachable("no connection".into());
+        let let_in = || {
+            let mut unit = Unit::new(Arc::new(Silent), true, begun);
+            unit.take(None, begun);
+            unit
+        };
+        let mut unit = let_in();
+        unit.meet(PoolId(0), down(), begun);
+        unit.end_trouble(after(600));
+        assert_eq!(unit.trouble, Some(down()), "time alone brings it back to nobody");
+        assert!(unit.is_open(after(1)), "which holds no retry back");
+        assert_eq!(unit.look_at, Some(begun + LOOK_WAIT), "and it is looked at, whatever is asked for");
+        unit.take(Some(down()), after(5));
+        unit.end_trouble(after(7));
+        assert_eq!(unit.trouble, Some(down()));
+        unit.take(None, after(10));
+        assert_eq!((&unit.trouble, unit.look_at), (&None, None));
+
+        // a write is as good as a look
+        unit.meet(PoolId(0), Trouble::Refused { status: 503, words: "down".into() }, after(11));
+        unit.end_trouble(after(13));
+        assert!(unit.trouble.is_some());
+        unit.has_written(PoolId(1));
+        assert_eq!((&unit.trouble, unit.look_at), (&None, None));
+
+        // what is about one call, or says when it is over, is over by itself
+        for trouble in [
+            Trouble::Throttled { retry_after_seconds: Some(1) },
+            Trouble::Refused { status: 400, words: "not this one".into() },
+        ] {
+            let mut unit = let_in();
+            unit.meet(PoolId(0), trouble, begun);
+            unit.end_trouble(begun);
+            assert!(unit.trouble.is_some());
+            unit.end_trouble(after(1));
+            assert_eq!(unit.trouble, None);
+        }
+
+        // and a store that was never reached was not let in by a write of its neighbour
+        let mut unit = Unit::new(Arc::new(Silent), true, begun);
+        unit.take(Some(down()), begun);
+        unit.has_written(PoolId(0));
+        unit.end_trouble(after(60));
+        assert_eq!(unit.trouble, Some(down()));
     }
 
     #[test]

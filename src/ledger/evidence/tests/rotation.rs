@@ -201,9 +201,8 @@ async fn a_lost_key_is_named_and_another_one_is_taken_only_when_it_is_said() {
     for signing in [Signing::default(), Signing { rotation: Some(Rotation::SignedByOld), ..Signing::default() }] {
         let said = open_with(dir, signing).map(|_| ()).unwrap_err().to_string();
         assert!(said.contains("log.key is not there") && said.contains("rotate-log-key --old-key-lost"), "{said}");
-        // what was begun with a key that is not there can be given up
-        let _begun = fs::remove_file(dir.join("log.key.next"));
-        assert!(!dir.join(LOG_KEY_FILE).exists(), "none is made");
+        let is_made = |name: &str| dir.join(name).exists();
+        assert!(!is_made(LOG_KEY_FILE) && !is_made("log.key.next"), "none is made");
     }
     // another one in its place
     fs::write(dir.join(LOG_KEY_FILE), hex::encode([7; 32])).unwrap();
@@ -234,6 +233,37 @@ async fn a_lost_key_is_named_and_another_one_is_taken_only_when_it_is_said() {
     assert_eq!(keys.trusted_from(&new).unwrap().ranges().len(), 1);
     stop(ledger).await;
     assert_eq!(findings(dir), [""; 0]);
+}
+
+/// As the message says that a lost key is given up: whatever was begun with it.
+#[tokio::test]
+async fn a_change_that_was_begun_with_a_key_that_is_lost_since_is_given_up_where_that_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let ledger = open(dir);
+    live(&ledger, 20).await;
+    let old = ledger.verifier_key(TenantId(0)).unwrap();
+    stop(ledger).await;
+    fs::remove_file(dir.join(LOG_KEY_FILE)).unwrap();
+    let (next, next_of_lost, aside) = ("log.key.next", "log.key.next-of-lost", "log.key.next-given-up");
+    let begun = hex::encode([5; 32]);
+    fs::write(dir.join(next), &begun).unwrap();
+    for signing in [Signing::default(), Signing { rotation: Some(Rotation::SignedByOld), ..Signing::default() }] {
+        let said = open_with(dir, signing).map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("rotate-log-key --old-key-lost"), "{said}");
+        assert_eq!(fs::read_to_string(dir.join(next)).unwrap(), begun, "nothing is given up unasked");
+    }
+    let ledger = rotated(dir, Rotation::OldIsLost).unwrap();
+    assert_eq!(fs::read_to_string(dir.join(aside)).unwrap(), begun);
+    assert!(!dir.join(next).exists() && !dir.join(next_of_lost).exists());
+    assert_ne!(secret(dir).trim(), begun);
+    let new = ledger.verifier_key(TenantId(0)).unwrap();
+    let keys = ledger.log_keys(TenantId(0)).unwrap();
+    assert_eq!(keys.ranges().iter().map(|range| &range.key).collect::<Vec<_>>(), [&new]);
+    assert!(keys.trusted_from(&old).is_err(), "nobody vouches for it");
+    stop(ledger).await;
+    assert_eq!(findings(dir), [""; 0]);
+    stop(open(dir)).await;
 }
 
 #[tokio::test]
