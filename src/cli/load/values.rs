@@ -16,8 +16,15 @@ pub(crate) enum DateOrder {
 /// or without a time behind it. Two digits of a year mean 1969 to 2068.
 pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
     let wrong = || format!("{text:?} is no date");
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    // between digits it begins the time; elsewhere it is a letter of OCT, SEPT or AUGUST
+    let is_time = |at: usize| {
+        let (before, behind) = text.split_at(at);
+        is_digit(before.chars().next_back()) && is_digit(behind.chars().nth(1))
+    };
+    let spaced: String = text.char_indices().map(|(at, c)| if c == 'T' && is_time(at) { ' ' } else { c }).collect();
     let words: Vec<&str> =
-        text.split([' ', '-', '/', '.', ',', 'T', '\u{a0}']).filter(|word| !word.is_empty()).collect();
+        spaced.split([' ', '-', '/', '.', ',', '\u{a0}']).filter(|word| !word.is_empty()).collect();
     let month_named = |word: &str| {
         let names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let start = word.get(..3)?.to_ascii_lowercase();
@@ -191,6 +198,9 @@ mod tests {
             ("3.4.21", "2021-04-03"),
             ("24 Nov 2008", "2008-11-24"),
             ("24-Nov-08", "2008-11-24"),
+            ("24-OCT-2008", "2008-10-24"),
+            ("SEPT 3, 2008", "2008-09-03"),
+            ("AUGUST 3, 2008", "2008-08-03"),
             ("Nov 24, 2008", "2008-11-24"),
             ("November 3rd, 2008", "2008-11-03"),
             ("02/30/2016", "\"02/30/2016\" is no date"),
