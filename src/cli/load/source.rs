@@ -53,7 +53,7 @@ pub(in crate::cli) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
     let (text, separator) = separator(&text);
     let mut reader = csv::ReaderBuilder::new();
     reader.flexible(true).has_headers(false).delimiter(separator);
-    let mut records: Vec<_> = reader.from_reader(text.as_bytes().chain(&END[..])).into_records().collect();
+    let mut records: Vec<_> = reader.from_reader(text.as_bytes().chain(END)).into_records().collect();
     let last = records.pop().and_then(Result::ok);
     if last.is_none_or(|last| last.len() != 1 || last.get(0) != Some(END_MARK)) {
         let row = records.len() + 1;
