@@ -374,10 +374,9 @@ impl Plan {
                 }
                 None => {}
             }
-            match text("os_build").map(|text| text.rsplit('.').next().unwrap_or(text).parse::<u32>()) {
+            match text("os_build").map(values::os_build) {
                 Some(Ok(build)) => put(&mut command, "os_build", build),
-                Some(Err(_)) => self
-                    .note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
+                Some(Err(fault)) => self.note(at, format!("os_build: {fault}: not taken")),
                 None => {}
             }
             let is_for_a_person = text("checkout").is_none_or(|kind| kind.eq_ignore_ascii_case("user"));

@@ -208,6 +208,19 @@ pub(super) fn used(text: &str, owned: Option<&str>) -> Result<String, String> {
     }
 }
 
+/// The build of a system: the third part of Windows' `10.0.22631.4460`, the first of `22631.4460`, or a plain number. Of other
+/// versions, as of `14.5`, no part is one.
+pub(super) fn os_build(text: &str) -> Result<u32, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let build = match parts.as_slice() {
+        ["10", "0", build] | ["10", "0", build, _] | [build] => Some(*build),
+        [build, _] => Some(*build).filter(|build| build.len() == 5),
+        [..] => None,
+    };
+    let is_number = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    build.filter(|_| is_number).and_then(|build| build.parse().ok()).ok_or_else(|| format!("{text:?} is no build number"))
+}
+
 /// Yes or no. Other words, like `sometimes`, are neither.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     let is_one_of = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -308,6 +321,16 @@ mod tests {
         assert_eq!(seats("Unlimited"), Ok(Seats::Unlimited));
         for wrong in ["-1", "1.5", "1.2.3", "0.125", "many", "99999999999999999999999", "4242424242"] {
             assert!(seats(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_build_is_the_part_of_a_version_that_is_one() {
+        for text in ["10.0.22631.4460", "10.0.22631", "22631.4460", "22631"] {
+            assert_eq!(os_build(text), Ok(22631), "{text}");
+        }
+        for text in ["14.5", "17.1.2", "23F79", "10.0.x.1", "10.0.22631.", "99999999999", "1.22631"] {
+            assert_eq!(os_build(text), Err(format!("{text:?} is no build number")));
         }
     }
 
