@@ -23,8 +23,7 @@ pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
         is_digit(before.chars().next_back()) && is_digit(behind.chars().nth(1))
     };
     let spaced: String = text.char_indices().map(|(at, c)| if c == 'T' && is_time(at) { ' ' } else { c }).collect();
-    let words: Vec<&str> =
-        spaced.split([' ', '-', '/', '.', ',', '\u{a0}']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = spaced.split([' ', '-', '/', '.', ',', '\u{a0}']).filter(|word| !word.is_empty()).collect();
     let month_named = |word: &str| {
         let names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let start = word.get(..3)?.to_ascii_lowercase();
@@ -100,7 +99,9 @@ pub(super) fn money(text: &str, default: &str) -> Result<Money, String> {
     }
     let wrong = || format!("{text:?} is no amount of money");
     // a minus in one of its forms, or the brackets of bookkeepers
-    if text.contains(['-', '\u{2212}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{fe63}', '\u{ff0d}', '(', ')']) {
+    if text.contains([
+        '-', '\u{2212}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{fe63}', '\u{ff0d}', '(', ')',
+    ]) {
         return Err(format!("{text:?} is less than nothing"));
     }
     let mut currency = default.to_owned();
@@ -154,7 +155,8 @@ fn decimal(text: &str, decimals: usize) -> Option<(String, String)> {
     let Some((head, tail)) = text.rsplit_once(['.', ',']) else {
         return Some((text.to_owned(), String::new())).filter(|(whole, _)| !whole.is_empty());
     };
-    let (sign, other) = if text.get(head.len()..).is_some_and(|rest| rest.starts_with('.')) { ('.', ',') } else { (',', '.') };
+    let (sign, other) =
+        if text.get(head.len()..).is_some_and(|rest| rest.starts_with('.')) { ('.', ',') } else { (',', '.') };
     let whole = match (head.contains(sign), head.contains(other)) {
         (true, true) => return None,
         (true, false) => return Some((grouped(text, sign)?, String::new())),
@@ -218,7 +220,10 @@ pub(super) fn os_build(text: &str) -> Result<u32, String> {
         [..] => None,
     };
     let is_number = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    build.filter(|_| is_number).and_then(|build| build.parse().ok()).ok_or_else(|| format!("{text:?} is no build number"))
+    build
+        .filter(|_| is_number)
+        .and_then(|build| build.parse().ok())
+        .ok_or_else(|| format!("{text:?} is no build number"))
 }
 
 /// Yes or no. Other words, like `sometimes`, are neither.
