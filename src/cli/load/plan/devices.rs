@@ -8,20 +8,28 @@ use crate::cli::load::source::Sheet;
 use crate::cli::load::values;
 use serde_json::{Value, json};
 
-fn platform(words: &str) -> &'static str {
-    let words = words.to_lowercase();
-    let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
-    if has(&["macbook", "imac", "mac mini", "macos"]) {
-        "macos"
-    } else if has(&["ipad", "iphone", "ios"]) {
-        "ios"
-    } else if has(&["android", "pixel", "galaxy"]) {
-        "android"
-    } else if has(&["windows", "surface", "thinkpad", "latitude", "elitebook", "optiplex"]) {
-        "windows"
-    } else {
-        "other"
-    }
+/// Words of an operating system's name.
+const SYSTEMS: [(&str, &[&str]); 4] = [
+    ("macos", &["macos", "mac", "osx", "darwin", "macmdm"]),
+    ("ios", &["ios", "ipados"]),
+    ("android", &["android", "androidforwork", "androidenterprise"]),
+    ("windows", &["windows", "win"]),
+];
+/// Words of a model's name.
+const MODELS: [(&str, &[&str]); 4] = [
+    ("macos", &["macbook", "macbookpro", "macbookair", "mac", "macmini", "macpro", "imac", "imacpro", "macos"]),
+    ("ios", &["ipad", "iphone"]),
+    ("android", &["android", "pixel", "galaxy"]),
+    ("windows", &["windows", "surface", "thinkpad", "latitude", "elitebook", "optiplex"]),
+];
+
+/// Whole words, less the numbers of versions and models behind them: there is a Predator Helios.
+fn platform(text: &str, names: &[(&'static str, &[&str])]) -> &'static str {
+    let text = text.to_lowercase();
+    let words =
+        text.split(|c: char| !c.is_alphanumeric()).map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let mut found = words.filter_map(|word| names.iter().find(|(_, known)| known.contains(&word)));
+    found.next().map_or("other", |(platform, _)| *platform)
 }
 
 impl Plan {
@@ -44,7 +52,7 @@ impl Plan {
                 }
             }
             if let Some(system) = text("platform") {
-                put(&mut command, "platform", platform(system));
+                put(&mut command, "platform", platform(system, &SYSTEMS));
             }
             match text("join").map(str::to_lowercase) {
                 Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => {
@@ -83,7 +91,7 @@ impl Plan {
                     format!("checked out to a {}: no primary user", kind.to_lowercase()),
                 );
             }
-            let guess = text("model").map_or("other", |model| platform(model));
+            let guess = text("model").map_or("other", |model| platform(model, &MODELS));
             let unsaid = vec![
                 ("platform", guess.into()),
                 ("join", "none".into()),
@@ -114,6 +122,37 @@ impl Plan {
         } else {
             let why = format!("row {row} has the same tag or serial number and says something else; that row stands");
             self.refuse(at, "device", why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_is_told_by_whole_words() {
+        for (text, expected) in [
+            ("Windows", "windows"),
+            ("Windows 11 Pro", "windows"),
+            ("macOS 14.5", "macos"),
+            ("Mac OS X", "macos"),
+            ("iPadOS", "ios"),
+            ("iOS/iPadOS", "ios"),
+            ("AndroidForWork", "android"),
+            ("Linux", "other"),
+            ("Darwinia", "other"),
+        ] {
+            assert_eq!(platform(text, &SYSTEMS), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("Acer Predator Helios 300", "other"),
+            ("Macbook Pro 13\"", "macos"),
+            ("MacBookPro18,3", "macos"),
+            ("iPad13,1", "ios"),
+            ("Surface Pro 9", "windows"),
+        ] {
+            assert_eq!(platform(text, &MODELS), expected, "{text}");
         }
     }
 }
