@@ -254,9 +254,31 @@ fn what_a_list_does_not_say_is_what_the_ledger_has() {
     expect![[r#"{"device":"name:S2","device_id":"D2","enrolled":true,"join":"entra","os_build":22631,"platform":"windows","primary_user":"u3","serial":"S2","type":"put_device"}"#]]
         .assert_eq(&command(&plan_of(assets)));
     // a blank cell says that there is none, and what can't be read says nothing
-    let more = "Asset Tag,Serial Number,OS,OS build,User\nD2,,Linux,14.5,\n";
+    let more = "Asset Tag,Serial Number,OS,OS build,User\nD2,N/A,Linux,14.5,\n";
     expect![[r#"{"device":"name:D2","device_id":"D2","enrolled":true,"join":"entra","os_build":22631,"platform":"other","serial":"S2","type":"put_device"}"#]]
         .assert_eq(&command(&plan_of(more)));
+}
+
+#[test]
+fn no_two_devices_become_one_by_what_stands_for_a_serial_number() {
+    let rows = "Asset Tag,Serial Number,Model\nA1,N/A,\nA2,n/a,\nA3,To be filled by O.E.M.,\nA4,S1,\nA5,S1,\nA6,S2,Acer Predator Helios\n\
+                ,S2,Acer Predator Helios\n,Default string,\n";
+    let plan = plan_by(Preset::Generic, "", "", rows);
+    check(
+        &plan,
+        &expect![[r#"
+            devices 2 taken: "N/A" is no serial number: read as blank
+            devices 3 taken: "n/a" is no serial number: read as blank
+            devices 4 taken: "To be filled by O.E.M." is no serial number: read as blank
+            devices 5 refused: device: rows with another tag have the serial number "S1" as well: none of them is taken
+            devices 6 refused: device: rows with another tag have the serial number "S1" as well: none of them is taken
+            devices 7 taken: 
+            devices 8 refused: device: row 7 has the same tag or serial number and says something else; that row stands
+            devices 9 refused: device: it has neither a tag nor a serial number; "Default string" is no serial number: read as blank
+        "#]],
+    );
+    let names: Vec<_> = plan.devices.iter().map(|wish| wish.command["device"].as_str().unwrap_or("")).collect();
+    assert_eq!(names, ["name:A1", "name:A2", "name:A3", "name:S2"]);
 }
 
 #[test]

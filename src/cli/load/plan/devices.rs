@@ -7,6 +7,11 @@ use crate::cli::load::receipt::Part;
 use crate::cli::load::source::Sheet;
 use crate::cli::load::values;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What makers and lists write where there is no serial number.
+const NO_SERIALS: [&str; 7] =
+    ["n/a", "na", "none", "0", "to be filled by o.e.m.", "system serial number", "default string"];
 
 /// Words of an operating system's name.
 const SYSTEMS: [(&str, &[&str]); 4] = [
@@ -32,19 +37,44 @@ fn platform(text: &str, names: &[(&'static str, &[&str])]) -> &'static str {
     found.next().map_or("other", |(platform, _)| *platform)
 }
 
+fn serial_in(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !NO_SERIALS.contains(&text.to_lowercase().as_str()))
+}
+
 impl Plan {
     pub(in crate::cli::load) fn read_devices(&mut self, sheet: &Sheet, columns: &Columns) {
+        let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for row in sheet.rows.iter().filter(|row| row.fault.is_none()) {
+            if let (Some(serial), Some(tag)) = (serial_in(columns.text(row, "serial")), columns.text(row, "device_id"))
+            {
+                tags.entry(serial.to_lowercase()).or_default().insert(tag.to_lowercase());
+            }
+        }
         for row in &sheet.rows {
             let text = |field: &str| columns.text(row, field);
-            let (tag, serial) = (text("device_id"), text("serial"));
+            let (tag, serial) = (text("device_id"), serial_in(text("serial")));
             let (at, is_readable) = self.begin(List::Devices, sheet, row, tag.or(text("serial")).unwrap_or(""));
             if !is_readable {
                 continue;
+            }
+            if let (None, Some(text)) = (serial, text("serial")) {
+                let words = format!("{text:?} is no serial number: read as blank");
+                self.remark(at, "what stands for a serial number is none", words);
             }
             let Some(name) = serial.or(tag) else {
                 self.refuse(at, "device", "it has neither a tag nor a serial number");
                 continue;
             };
+            if let Some(serial) =
+                serial.filter(|serial| tags.get(&serial.to_lowercase()).is_some_and(|tags| tags.len() > 1))
+            {
+                self.refuse(
+                    at,
+                    "device",
+                    format!("rows with another tag have the serial number {serial:?} as well: none of them is taken"),
+                );
+                continue;
+            }
             let mut command = json!({"type": "put_device", "device": by_name(name)});
             for (field, name) in [("serial", serial), ("device_id", tag)] {
                 if let Some(name) = name {
