@@ -330,3 +330,21 @@ fn a_list_that_goes_back_to_an_earlier_state_is_loaded() {
         assert_eq!(rows(&again), [3, 0, 3, 0, 0], "{turn}: {again}");
     }
 }
+
+#[test]
+fn who_is_stated_and_holds_no_seat_is_a_difference() {
+    let t = Tenant::shared();
+    let licenses = "Item name,serial number,seats,Username\nPaint,K1,2,ada\nPaint,K1,2,bob\n";
+    assert_eq!(loaded_into(&t, &[("licenses", licenses)]).0, Some(0));
+    let pool = t.list("/pools").first().expect("a pool")["key"].as_str().expect("a key").to_owned();
+    t.post("/users/bob/departure", json!({"cause": "deactivated"})).ok();
+    let (code, loaded) = loaded_into(&t, &[("licenses", licenses)]);
+    let figures = &loaded["figures"];
+    assert_eq!((code, &figures["holders_stated"], &figures["seats_held"]), (Some(1), &json!(2), &json!(1)), "{loaded}");
+    let words = format!("{pool}: 2 holders stated, 1 of them hold a seat, 1 seats held");
+    assert_eq!(figures["differences"], json!([words]));
+    // whom no row names, and a list that names nobody
+    let fewer = "Item name,serial number,seats,Username\nPaint,K1,2,\n";
+    assert_eq!(loaded_into(&t, &[("licenses", fewer)]).0, Some(1));
+    assert_eq!(loaded_into(&t, &[("licenses", "Item name,serial number,seats\nPaint,K1,2\n")]).0, Some(0));
+}

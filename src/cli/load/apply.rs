@@ -335,6 +335,20 @@ impl Apply<'_> {
             if owned != stated {
                 figures.differences.push(format!("{}: {stated} stated, {owned} owned", wish.key));
             }
+            // a list without a column for holders says nothing of them
+            if plan.states_holders {
+                let (stated, found) = holders
+                    .get(wish.key.as_str())
+                    .map_or((0, 0), |holders| (holders.stated.len(), holders.found.len()));
+                let held = number("held");
+                if stated != found || held != found as u64 {
+                    let words = format!(
+                        "{}: {stated} holders stated, {found} of them hold a seat, {held} seats held",
+                        wish.key
+                    );
+                    figures.differences.push(words);
+                }
+            }
         }
         Ok(figures)
     }

@@ -88,6 +88,8 @@ pub(super) struct Plan {
     pub(super) seats: Vec<Wish>,
     /// What the list of licenses does not say of its items.
     pub(super) keep: Vec<&'static str>,
+    /// Whether the list of licenses has a column for holders, so that it says of each pool who they are.
+    pub(super) states_holders: bool,
     known_people: BTreeMap<String, usize>,
     known_named: BTreeSet<String>,
     /// Whose address it is in the people file.
@@ -152,6 +154,7 @@ impl Plan {
     }
 
     pub(super) fn read_licenses(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
+        self.states_holders = columns.have("user_name") || columns.have("email");
         for row in &sheet.rows {
             let text = |field: &str| columns.text(row, field);
             let (at, is_readable) = self.begin(List::Licenses, sheet, row, text("item").unwrap_or(""));
