@@ -40,9 +40,17 @@ impl Figures {
 /// Under this a row stands whose seat was given in an earlier load and is not there now.
 const EARLIER: &str = "answered as in an earlier load, and the seat was lost since; --run NAME asks anew";
 
-/// Why an answer is no yes.
+/// Why an answer is no yes, and what a person may do about it.
 fn why(result: &Value) -> String {
-    Problem::of_line(result).map_or_else(|| "the service says no more".to_owned(), |problem| problem.to_string())
+    let Some(problem) = Problem::of_line(result) else { return "the service says no more".to_owned() };
+    match problem.name.as_str() {
+        "idempotency-key-reused" => {
+            format!(
+                "{problem}; what was asked under this id before an import or an erasure is not known any more: --run NAME asks anew"
+            )
+        }
+        _ => problem.to_string(),
+    }
 }
 
 /// Puts another name into every reference to a person whom the ledger calls otherwise.
@@ -351,5 +359,17 @@ impl Apply<'_> {
             }
         }
         Ok(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_known_from_before_names_the_way_out() {
+        let line = |name: &str| json!({"problem": {"type": format!("https://x.example/problems/{name}"), "status": 422, "detail": "no"}});
+        assert!(why(&line("idempotency-key-reused")).contains("--run NAME"));
+        assert_eq!(why(&line("user-departed")), "user-departed: no");
     }
 }
