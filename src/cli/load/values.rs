@@ -32,7 +32,7 @@ pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
     let number = |word: &str| word.parse::<i16>().map_err(|_| wrong());
     let small = |word: &str| word.parse::<i8>().map_err(|_| wrong());
     let [first, second, third, ..] = words.as_slice() else { return Err(wrong()) };
-    if first.len() == 4 {
+    if first.len() == 4 && first.bytes().all(|byte| byte.is_ascii_digit()) {
         let month = month_named(second).map_or_else(|| small(second), Ok)?;
         return date(number(first)?, month, small(third)?).ok_or_else(wrong);
     }
@@ -263,6 +263,7 @@ mod tests {
             ("24-Nov-08", "2008-11-24"),
             ("24-OCT-2008", "2008-10-24"),
             ("SEPT 3, 2008", "2008-09-03"),
+            ("July 4, 2008", "2008-07-04"),
             ("AUGUST 3, 2008", "2008-08-03"),
             ("Nov 24, 2008", "2008-11-24"),
             ("November 3rd, 2008", "2008-11-03"),
