@@ -301,6 +301,11 @@ fn what_lists_do_not_say_of_people_and_devices_stays_and_ends_no_seat() {
         code == Some(1) && why.contains("in the ledger ada@example.org is the address of ada and of eve"),
         "{loaded}"
     );
+    // whose user is deleted has none from then on, since nothing can name that one
+    t.post("/users/ada/departure", json!({"cause": "deleted"})).ok();
+    let (code, loaded) = loaded_into(&t, &[("devices", "Asset Tag,Serial Number\nD2,S2\n")]);
+    assert_eq!((code, &t.get("/devices/S2").ok()["primary_user"]), (Some(0), &Value::Null), "{loaded}");
+    assert_eq!(t.figures("draw"), before.2);
 }
 
 #[test]

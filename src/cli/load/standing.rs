@@ -1,7 +1,7 @@
 //! What stands in the ledger of the people and devices that the lists name. Not here: what the lists say of them (`plan`).
 
 use super::plan::{Plan, is_nothing, plain};
-use crate::cli::client::{CallError, Client};
+use crate::cli::client::{CallError, Client, put};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ pub(super) struct Standing {
     /// User names by address.
     addresses: BTreeMap<String, Vec<String>>,
     devices: Vec<Value>,
+    /// Ids of devices whose primary user was deleted: nothing can name that one any more.
+    ownerless: BTreeSet<String>,
     serials: BTreeMap<String, usize>,
     tags: BTreeMap<String, usize>,
 }
@@ -29,7 +31,7 @@ impl Standing {
     pub(super) async fn read(client: &Client, tenant: &str, plan: &Plan) -> Result<Self, CallError> {
         let mut standing = Self::default();
         let names: BTreeSet<String> = plan.names().cloned().collect();
-        if !names.is_empty() {
+        if !names.is_empty() || !plan.devices.is_empty() {
             client.each(&format!("{tenant}/users"), |user| standing.take_person(user, &names)).await?;
         }
         let fields = ["serial", "device_id"];
@@ -45,7 +47,12 @@ impl Standing {
     fn take_person(&mut self, user: Value, names: &BTreeSet<String>) {
         // who was deleted has no name any more: it may be another person's by now
         let is_deleted = user.pointer("/departed/cause").is_some_and(|cause| cause == "deleted");
-        let Some(name) = word(&user, "user_name").map(str::to_owned).filter(|_| !is_deleted) else { return };
+        if is_deleted {
+            let devices = user.get("devices").and_then(Value::as_array).into_iter().flatten();
+            self.ownerless.extend(devices.filter_map(Value::as_str).map(str::to_owned));
+            return;
+        }
+        let Some(name) = word(&user, "user_name").map(str::to_owned) else { return };
         let addresses = user.get("emails").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let known: BTreeSet<String> = addresses.map(plain).filter(|address| names.contains(address)).collect();
         let is_named = names.contains(&plain(&name)) || !known.is_empty();
@@ -57,10 +64,13 @@ impl Standing {
         }
     }
 
-    fn take_device(&mut self, device: Value, names: &BTreeSet<String>) {
+    fn take_device(&mut self, mut device: Value, names: &BTreeSet<String>) {
         let [serial, tag] = ["serial", "device_id"].map(|field| word(&device, field).map(str::to_owned));
         if [&serial, &tag].into_iter().flatten().all(|name| !names.contains(name)) {
             return;
+        }
+        if word(&device, "id").is_some_and(|id| self.ownerless.contains(id)) {
+            put(&mut device, "primary_user", Value::Null);
         }
         let at = self.devices.len();
         self.serials.extend(serial.map(|serial| (serial, at)));
