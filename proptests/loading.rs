@@ -1,7 +1,7 @@
 //! `seatledger load` as an administrator runs it: lists into a data folder, and the same lists once more. Not here: how a
 //! list is read (`src/cli/load/tests.rs`).
 
-use crate::harness::{load, replay, run_program};
+use crate::harness::{Tenant, asked, load, replay, run_program};
 use serde_json::{Value, json};
 
 const PEOPLE: &str = "Username,First Name,Last Name,Email,Activated\n\
@@ -66,15 +66,25 @@ fn what_was_refused_is_asked_anew_and_what_was_answered_before_says_so() {
     assert_eq!([&second["figures"]["seats_held"], &second["figures"]["seats_free"]], [2, 0]);
     let third = load(&data, &lists, &[]);
     assert_eq!(rows(&third), [2, 0, 2, 0, 0]);
-    let notes = third["receipts"][0]["notes"].to_string();
-    assert!(notes.contains("in an earlier load"), "{notes}");
+    assert_eq!(third["receipts"][0]["notes"], json!([]), "what was answered before is so");
+    // a seat that was lost since is told, and is a difference
+    let people = folder.path().join("people.csv");
+    std::fs::write(&people, "Username,Active\nbob,no\n").expect("written");
+    assert_eq!(rows(&load(&data, &[("--people", people.as_path())], &[])), [1, 1, 0, 0, 0]);
+    let fourth = load_with_refusals(&data, "generic", &[("licenses", &list(2))], &[]);
+    assert_eq!(rows(&fourth), [2, 0, 2, 0, 0]);
+    assert_eq!(fourth["receipts"][0]["notes"], json!([]));
+    let notes = fourth["receipts"][1]["notes"].to_string();
+    assert!(notes.contains("in an earlier load, and lost since"), "{notes}");
+    let differences = fourth["figures"]["differences"].to_string();
+    assert!(differences.contains("2 holders stated, 1 of them hold a seat, 1 seats held"), "{differences}");
     // a folder that is named prevails over a service that the environment names
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_seatledger"));
     program.env_clear().env("SEATLEDGER_URL", "http://127.0.0.1:1").env("SEATLEDGER_TOKEN_FILE", "none");
     program.arg("load").arg("--data").arg(&data).arg("--licenses").arg(&path);
     let output = program.output().expect("the program runs");
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && printed.contains("--run NAME"), "{output:?}");
+    assert!(output.status.code() == Some(1) && printed.contains("--run NAME"), "{output:?}");
 }
 
 #[test]
@@ -225,4 +235,121 @@ fn a_list_with_other_columns_is_read_with_a_preset_and_a_map_and_help_names_the_
     assert_eq!(code, Some(0), "{complaint}");
     let loaded: Value = serde_json::from_str(&printed).expect("load prints JSON");
     assert_eq!(receipts(&loaded, "licenses"), [r#"2 "taken" [] ["the list counts 3 of 5 as used: no seat is given"]"#]);
+}
+
+/// `load` of lists into a tenant of a running service: with which number it ended, and what it printed.
+fn loaded_into(tenant: &Tenant, lists: &[(&str, &str)]) -> (Option<i32>, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut args = vec!["load".to_owned(), "--tenant".into(), tenant.name.clone(), "--json".into()];
+    for (list, text) in lists {
+        let path = folder.path().join(format!("{list}.csv"));
+        std::fs::write(&path, text).expect("written");
+        args.extend([format!("--{list}"), path.to_str().expect("a plain path").to_owned()]);
+    }
+    let url = tenant.service().root().url("");
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, printed, complaints) = asked(url.trim_end_matches('/'), &args);
+    let loaded = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}{complaints}"));
+    (code, loaded)
+}
+
+fn fields(body: &Value, names: &[&str]) -> Vec<Value> {
+    names.iter().map(|name| body[name].clone()).collect()
+}
+
+#[test]
+fn what_lists_do_not_say_of_people_and_devices_stays_and_ends_no_seat() {
+    let t = Tenant::shared();
+    let ada =
+        json!({"user_name": "ada", "display_name": "Ada Byron", "external_id": "e1", "emails": ["ada@example.org"]});
+    t.put("/users/ada", ada).created();
+    t.device_with("S2", json!({"device_id": "D2", "os_build": 22631, "primary_user": "ada"}));
+    t.owns("draw", 2);
+    t.group("machines", "devices", &["S2"]);
+    t.assign_to_group("draw", "machines", "required").created();
+    let look = || {
+        let device = t.get("/devices/S2").ok();
+        let facts =
+            ["serial", "device_id", "platform", "join", "enrolled", "os_build", "primary_user", "incarnation", "seats"];
+        let ada = t.get("/users/ada").ok();
+        (fields(&device, &facts), fields(&ada, &["display_name", "external_id", "emails"]), t.figures("draw"))
+    };
+    let before = look();
+    assert_eq!(before.2, "owned 2: reserved 1, free 1");
+    for devices in ["Asset Tag,Serial Number\nD2,S2\n", "Asset Tag,Model,OS build\nD2,Macbook,14.5\n"] {
+        let (code, loaded) = loaded_into(&t, &[("devices", devices)]);
+        assert_eq!(code, Some(0), "{loaded}");
+        assert_eq!(rows(&loaded), [1, 0, 1, 0, 0], "{loaded}");
+        assert_eq!(look(), before, "{devices}");
+    }
+    // who has the address is the holder, and stays who they are
+    for holder in ["ada,,", ",ADA@example.org,Somebody"] {
+        let licenses = format!("Item name,serial number,seats,Username,Email,Full Name\nPaint,K1,2,{holder}\n");
+        let (code, loaded) = loaded_into(&t, &[("licenses", &licenses)]);
+        assert_eq!((code, &loaded["figures"]["seats_held"]), (Some(0), &json!(1)), "{loaded}");
+        assert_eq!(look(), before, "{holder}");
+    }
+    assert_eq!(loaded_into(&t, &[("people", "Username,First Name\nada,Augusta\n")]).0, Some(0));
+    assert_eq!(look().1, [json!("Augusta"), json!("e1"), json!(["ada@example.org"])]);
+    assert_eq!(t.list("/users").len(), 1);
+    // of two with one address it is nobody
+    t.put("/users/eve", json!({"user_name": "eve", "emails": ["ada@example.org"]})).created();
+    let licenses = "Item name,serial number,seats,Email\nPaint,K1,2,ada@example.org\n";
+    let (code, loaded) = loaded_into(&t, &[("licenses", licenses)]);
+    let why = loaded["receipts"][0]["why"].to_string();
+    assert!(
+        code == Some(1) && why.contains("in the ledger ada@example.org is the address of ada and of eve"),
+        "{loaded}"
+    );
+    // whose user is deleted has none from then on, since nothing can name that one
+    t.post("/users/ada/departure", json!({"cause": "deleted"})).ok();
+    let (code, loaded) = loaded_into(&t, &[("devices", "Asset Tag,Serial Number\nD2,S2\n")]);
+    assert_eq!((code, &t.get("/devices/S2").ok()["primary_user"]), (Some(0), &Value::Null), "{loaded}");
+    assert_eq!(t.figures("draw"), before.2);
+}
+
+#[test]
+fn a_list_that_goes_back_to_an_earlier_state_is_loaded() {
+    let t = Tenant::shared();
+    let lists = |is_active: bool, user: &str| {
+        let active = if is_active { "yes" } else { "no" };
+        let people = format!("Username,Email,Active\nada,ada@example.org,yes\nbob,{user}@example.org,{active}\n");
+        (people, format!("Asset Tag,User\nX,{user}\n"))
+    };
+    let states = [(true, "ada"), (false, "bob"), (true, "ada"), (false, "bob"), (true, "ada")];
+    for (turn, (is_active, user)) in states.into_iter().enumerate() {
+        let (people, devices) = lists(is_active, user);
+        let (code, loaded) = loaded_into(&t, &[("people", &people), ("devices", &devices)]);
+        let taken = if turn == 0 { 3 } else { 2 };
+        assert_eq!((code, &loaded["total"]["taken"]), (Some(0), &json!(taken)), "{turn}: {loaded}");
+        let bob = t.get("/users/bob").ok();
+        assert_eq!(
+            (bob["departed"].is_null(), &bob["emails"][0]),
+            (is_active, &json!(format!("{user}@example.org"))),
+            "{turn}"
+        );
+        let owner = t.get(&format!("/users/{user}")).ok()["id"].clone();
+        assert_eq!(t.get("/devices/X").ok()["primary_user"], owner, "{turn}");
+        let (code, again) = loaded_into(&t, &[("people", &people), ("devices", &devices)]);
+        assert_eq!(code, Some(0), "{turn}: {again}");
+        assert_eq!(rows(&again), [3, 0, 3, 0, 0], "{turn}: {again}");
+    }
+}
+
+#[test]
+fn who_is_stated_and_holds_no_seat_is_a_difference() {
+    let t = Tenant::shared();
+    let licenses = "Item name,serial number,seats,Username\nPaint,K1,2,ada\nPaint,K1,2,bob\n";
+    assert_eq!(loaded_into(&t, &[("licenses", licenses)]).0, Some(0));
+    let pool = t.list("/pools").first().expect("a pool")["key"].as_str().expect("a key").to_owned();
+    t.post("/users/bob/departure", json!({"cause": "deactivated"})).ok();
+    let (code, loaded) = loaded_into(&t, &[("licenses", licenses)]);
+    let figures = &loaded["figures"];
+    assert_eq!((code, &figures["holders_stated"], &figures["seats_held"]), (Some(1), &json!(2), &json!(1)), "{loaded}");
+    let words = format!("{pool}: 2 holders stated, 1 of them hold a seat, 1 seats held");
+    assert_eq!(figures["differences"], json!([words]));
+    // whom no row names, and a list that names nobody
+    let fewer = "Item name,serial number,seats,Username\nPaint,K1,2,\n";
+    assert_eq!(loaded_into(&t, &[("licenses", fewer)]).0, Some(1));
+    assert_eq!(loaded_into(&t, &[("licenses", "Item name,serial number,seats\nPaint,K1,2\n")]).0, Some(0));
 }

@@ -234,7 +234,7 @@ fn csv_cells(view: &EventView) -> [String; 16] {
 }
 
 /// A spreadsheet takes a cell that begins so for a formula; an apostrophe in front makes it text.
-pub(super) fn defused(cell: Option<&str>) -> String {
+pub(crate) fn defused(cell: Option<&str>) -> String {
     let cell = cell.unwrap_or_default();
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
 }

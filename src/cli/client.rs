@@ -214,6 +214,12 @@ impl Client {
     /// Everything of a list, page by page.
     pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>, CallError> {
         let mut items = Vec::new();
+        self.each(path, |item| items.push(item)).await?;
+        Ok(items)
+    }
+
+    /// The same for a list of which little is kept.
+    pub(crate) async fn each(&self, path: &str, mut take: impl FnMut(Value)) -> Result<(), CallError> {
         let mut cursor: Option<String> = None;
         loop {
             let joint = if path.contains('?') { '&' } else { '?' };
@@ -225,10 +231,10 @@ impl Client {
             let Some(Value::Array(found)) = body.get_mut("items").map(Value::take) else {
                 return Err(CallError::Unreadable(format!("GET {path} answered no list")));
             };
-            items.extend(found);
+            found.into_iter().for_each(&mut take);
             cursor = body.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() {
-                return Ok(items);
+                return Ok(());
             }
         }
     }

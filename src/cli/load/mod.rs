@@ -5,14 +5,16 @@
 //! file is taken from the row that names them; who is inactive departs (`deactivated`) before seats are given; a license
 //! that is not reassignable is irrevocable; a date of expiry is noted and not applied unless asked for, since lists count
 //! such seats on; what a list counts as used stands on the receipt, since a seat has a holder; what it has no column for stays as it
-//! is in pools that are there. Command ids come from the content, so a second run is all `unchanged`; what was refused is asked
-//! anew under an id of the run's own.
+//! is in pools, people and devices that are there, and of whom another list than the people file names everything does. Command
+//! ids come from the content, so a second run is all `unchanged`; what was refused, and what is otherwise by now, is asked anew
+//! under an id of the run's own. But a seat that was lost since is told and not given again.
 
 mod apply;
 mod columns;
 mod plan;
 mod receipt;
 pub(super) mod source;
+mod standing;
 mod values;
 mod vendors;
 
@@ -102,7 +104,8 @@ pub(crate) struct Args {
     /// The language of the items' names
     #[arg(long, default_value = "en-US", value_name = "TAG")]
     language: String,
-    /// Another name makes everything be asked anew, as after changes from elsewhere; without one, only what was refused is
+    /// Another name makes everything be asked anew, as seats that were lost since; without one, what was refused is and what is
+    /// otherwise by now
     #[arg(long, default_value = "", value_name = "NAME")]
     run: String,
     /// Read and judge the lists, and send nothing

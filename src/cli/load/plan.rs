@@ -4,6 +4,9 @@
 //! that share them share the pool, and each brings its holder. The pool's key is made of the item's name and a hash of both, because what lists call a serial number
 //! is often the product key itself, which has no place in addresses and logs. Not here: the wire.
 
+mod devices;
+mod people;
+
 use super::columns::{Columns, List};
 use super::receipt::{Part, Receipt};
 use super::source::{Row, Sheet};
@@ -12,6 +15,8 @@ use crate::cli::client::put;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use people::plain;
 
 /// A place in the list of receipts.
 type RowAt = usize;
@@ -31,6 +36,32 @@ pub(super) struct Wish {
     pub(super) what: &'static str,
     pub(super) command: Value,
     pub(super) rows: Vec<RowAt>,
+    /// What no list may say, and what it is of something new; of what is there it stays.
+    pub(super) unsaid: Vec<(&'static str, Value)>,
+}
+
+impl Wish {
+    fn of(what: &'static str, command: Value, at: RowAt) -> Self {
+        Self { what, command, rows: vec![at], unsaid: Vec::new() }
+    }
+
+    /// The whole command, with what the ledger has of what the list does not say.
+    pub(super) fn complete(&self, known: Option<&Value>) -> Value {
+        let mut command = self.command.clone();
+        for (field, of_new) in &self.unsaid {
+            if command.get(*field).is_none() {
+                let there = known.and_then(|known| known.get(*field)).filter(|value| !value.is_null());
+                put(&mut command, field, there.unwrap_or(of_new).clone());
+            }
+        }
+        let fields = command.as_object().into_iter().flatten();
+        fields.filter(|(_, value)| !is_nothing(value)).map(|(field, value)| (field.clone(), value.clone())).collect()
+    }
+}
+
+/// Which is as good as no field at all.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// One item of the inventory.
@@ -46,13 +77,23 @@ pub(super) struct PoolWish {
 pub(super) struct Plan {
     pub(super) receipts: Vec<Receipt>,
     pub(super) pools: Vec<PoolWish>,
+    /// Of the people file.
     pub(super) people: Vec<Wish>,
+    /// Whom another list alone names: they are asked for if the ledger has nobody so named.
+    pub(super) named: Vec<Wish>,
+    /// Of those who are active; they are asked for if they have left.
+    pub(super) returns: Vec<Wish>,
     pub(super) departures: Vec<Wish>,
     pub(super) devices: Vec<Wish>,
     pub(super) seats: Vec<Wish>,
     /// What the list of licenses does not say of its items.
     pub(super) keep: Vec<&'static str>,
+    /// Whether the list of licenses has a column for holders, so that it says of each pool who they are.
+    pub(super) states_holders: bool,
     known_people: BTreeMap<String, usize>,
+    known_named: BTreeSet<String>,
+    /// Whose address it is in the people file.
+    addresses: BTreeMap<String, BTreeSet<String>>,
     known_devices: BTreeMap<String, usize>,
     known_pools: BTreeMap<String, usize>,
     known_seats: BTreeSet<(String, String)>,
@@ -74,7 +115,7 @@ impl Plan {
         self.receipts.len() - 1
     }
 
-    fn note(&mut self, at: RowAt, note: impl Into<String>) {
+    pub(super) fn note(&mut self, at: RowAt, note: impl Into<String>) {
         if let Some(receipt) = self.receipts.get_mut(at) {
             receipt.notes.push(note.into());
         }
@@ -112,101 +153,8 @@ impl Plan {
         (at, row.fault.is_none() && !row.is_blank())
     }
 
-    /// The people file, first: what it says of a person wins over what other lists say.
-    pub(super) fn read_people(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
-        for row in &sheet.rows {
-            let text = |field: &str| columns.text(row, field);
-            let (at, is_readable) =
-                self.begin(List::People, sheet, row, text("user_name").or(text("email")).unwrap_or(""));
-            if !is_readable {
-                continue;
-            }
-            let Some(user_name) = text("user_name").or(text("email")) else {
-                self.refuse(at, "person", "it has neither a user name nor a mail address");
-                continue;
-            };
-            let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
-            let display_name = text("full_name").map(str::to_owned).or((!names.is_empty()).then(|| names.join(" ")));
-            let is_active = self.flag(at, "active", text("active")).unwrap_or(true);
-            let mut ended_on = None;
-            for field in ["started_on", "ended_on"] {
-                match text(field).map(|text| values::day(text, reading.dates)) {
-                    Some(Ok(day)) if field == "ended_on" => ended_on = Some(day),
-                    Some(Err(fault)) => self.note(at, format!("{field}: {fault}")),
-                    Some(Ok(_)) | None => {}
-                }
-            }
-            if let (true, Some(day)) = (is_active, ended_on) {
-                self.note(at, format!("ended on {day}, but is active: taken as active"));
-            }
-            if !self.person(at, user_name, display_name, text("email"), text("external_id"), is_active) {
-                continue;
-            }
-            if !is_active {
-                let mut departure = json!({"type": "depart", "user": by_name(user_name), "cause": "deactivated"});
-                if let Some(day) = ended_on {
-                    put(&mut departure, "occurred_at", format!("{day}T00:00:00Z"));
-                }
-                self.departures.push(Wish { what: "departure", command: departure, rows: vec![at] });
-            }
-        }
-    }
-
-    /// Whether the row is the one that says who this person is.
-    fn person(
-        &mut self,
-        at: RowAt,
-        user_name: &str,
-        display_name: Option<String>,
-        email: Option<&str>,
-        external_id: Option<&str>,
-        is_active: bool,
-    ) -> bool {
-        let mut command = json!({"type": "put_user", "user": by_name(user_name), "user_name": user_name});
-        if let Some(name) = display_name {
-            put(&mut command, "display_name", name);
-        }
-        if let Some(id) = external_id {
-            put(&mut command, "external_id", id);
-        }
-        match email {
-            Some(email) if email.contains('@') => put(&mut command, "emails", json!([email])),
-            Some(email) => self.note(at, format!("{email:?} is no mail address: not taken")),
-            None => {}
-        }
-        let Some(known) = self.known_people.get(&user_name.to_lowercase()).copied() else {
-            self.known_people.insert(user_name.to_lowercase(), self.people.len());
-            self.people.push(Wish { what: "person", command, rows: vec![at] });
-            return true;
-        };
-        let before =
-            self.people.get(known).map(|wish| (wish.command.clone(), wish.rows.first().copied().unwrap_or(at)));
-        let Some((before, first)) = before else { return false };
-        let was_active = !self.departures.iter().any(|wish| wish.command.get("user") == before.get("user"));
-        let row = self.row_number(first);
-        if before == command && was_active == is_active {
-            self.note(at, format!("the same as row {row}"));
-            self.part(at, Part::Unchanged("person"));
-        } else {
-            self.refuse(
-                at,
-                "person",
-                format!("row {row} has the same user name and says something else; that row stands"),
-            );
-        }
-        false
-    }
-
-    /// A person whom only another list names.
-    fn holder(&mut self, at: RowAt, user_name: &str, display_name: Option<String>, email: Option<&str>) {
-        if !self.known_people.contains_key(&user_name.to_lowercase()) {
-            let words = format!("{user_name} is not in the people file: taken from this row");
-            self.remark(at, "the holder or user is not in the people file and is taken from the row", words);
-            self.person(at, user_name, display_name, email, None, true);
-        }
-    }
-
     pub(super) fn read_licenses(&mut self, sheet: &Sheet, columns: &Columns, reading: &Reading) {
+        self.states_holders = columns.have("user_name") || columns.have("email");
         for row in &sheet.rows {
             let text = |field: &str| columns.text(row, field);
             let (at, is_readable) = self.begin(List::Licenses, sheet, row, text("item").unwrap_or(""));
@@ -230,8 +178,9 @@ impl Plan {
             }
             match (text("user_name").or(text("email")), text("full_name")) {
                 (Some(user_name), full_name) => {
-                    self.holder(at, user_name, full_name.map(str::to_owned), text("email"));
-                    self.seat(at, &key, user_name);
+                    if let Some(user_name) = self.holder(at, user_name, full_name.map(str::to_owned), text("email")) {
+                        self.seat(at, &key, &user_name);
+                    }
                 }
                 (None, Some(_)) => {
                     self.refuse(at, "seat", "its holder has a name, but neither a user name nor a mail address")
@@ -334,91 +283,19 @@ impl Plan {
     }
 
     fn seat(&mut self, at: RowAt, pool: &str, user_name: &str) {
-        if !self.known_seats.insert((pool.to_owned(), user_name.to_lowercase())) {
+        if !self.known_seats.insert((pool.to_owned(), plain(user_name))) {
             self.note(at, "an earlier row gives this holder the same seat");
             self.part(at, Part::Unchanged("seat"));
             return;
         }
         let command = json!({"type": "assign", "pool": pool, "target": {"user": by_name(user_name)}, "intent": "required", "mode": "all_or_nothing"});
-        self.seats.push(Wish { what: "seat", command, rows: vec![at] });
-    }
-
-    pub(super) fn read_devices(&mut self, sheet: &Sheet, columns: &Columns) {
-        for row in &sheet.rows {
-            let text = |field: &str| columns.text(row, field);
-            let (at, is_readable) =
-                self.begin(List::Devices, sheet, row, text("device_id").or(text("serial")).unwrap_or(""));
-            if !is_readable {
-                continue;
-            }
-            let Some(name) = text("device_id").or(text("serial")) else {
-                self.refuse(at, "device", "it has neither a tag nor a serial number");
-                continue;
-            };
-            let described = [text("platform"), text("model")].into_iter().flatten().collect::<Vec<_>>().join(" ");
-            let mut command = json!({
-                "type": "put_device", "device": by_name(text("serial").unwrap_or(name)), "platform": platform(&described), "join": "none", "enrolled": false,
-            });
-            if let Some(serial) = text("serial") {
-                put(&mut command, "serial", serial);
-            }
-            if let Some(tag) = text("device_id") {
-                put(&mut command, "device_id", tag);
-            }
-            match text("join").map(str::to_lowercase) {
-                Some(join) if ["domain", "entra", "workplace", "none"].contains(&join.as_str()) => {
-                    put(&mut command, "join", join)
-                }
-                Some(join) => {
-                    self.note(at, format!("join: {join:?} is none of domain, entra, workplace, none: taken as none"))
-                }
-                None => {}
-            }
-            match text("os_build").map(|text| text.rsplit('.').next().unwrap_or(text).parse::<u32>()) {
-                Some(Ok(build)) => put(&mut command, "os_build", build),
-                Some(Err(_)) => self
-                    .note(at, format!("os_build: {:?} is no build number: not taken", text("os_build").unwrap_or(""))),
-                None => {}
-            }
-            let is_for_a_person = text("checkout").is_none_or(|kind| kind.eq_ignore_ascii_case("user"));
-            if let (true, Some(user_name)) = (is_for_a_person, text("user_name").or(text("email"))) {
-                let names: Vec<&str> = [text("first_name"), text("last_name")].into_iter().flatten().collect();
-                let name = text("full_name").map(str::to_owned).or((!names.is_empty()).then(|| names.join(" ")));
-                self.holder(at, user_name, name, text("email"));
-                put(&mut command, "primary_user", by_name(user_name));
-            }
-            if let (false, Some(kind)) = (is_for_a_person, text("checkout")) {
-                self.remark(
-                    at,
-                    "the device is not checked out to a person",
-                    format!("checked out to a {}: no primary user", kind.to_lowercase()),
-                );
-            }
-            self.device(at, &name.to_lowercase(), command);
-        }
-    }
-
-    fn device(&mut self, at: RowAt, name: &str, command: Value) {
-        let Some(known) = self.known_devices.get(name).copied() else {
-            self.known_devices.insert(name.to_owned(), self.devices.len());
-            self.devices.push(Wish { what: "device", command, rows: vec![at] });
-            return;
-        };
-        let before =
-            self.devices.get(known).map(|wish| (wish.command == command, wish.rows.first().copied().unwrap_or(at)));
-        let Some((is_same, first)) = before else { return };
-        let row = self.row_number(first);
-        if is_same {
-            self.note(at, format!("the same as row {row}"));
-            self.part(at, Part::Unchanged("device"));
-        } else {
-            self.refuse(at, "device", format!("row {row} has the same tag and says something else; that row stands"));
-        }
+        self.seats.push(Wish::of("seat", command, at));
     }
 
     /// What would become of every row if the ledger refused nothing and knew nothing yet.
     pub(super) fn foresee(&mut self) {
-        let commands = [&self.people, &self.departures, &self.devices, &self.seats].into_iter().flatten();
+        let lists = [&self.people, &self.named, &self.departures, &self.devices, &self.seats];
+        let commands = lists.into_iter().flatten();
         let parts =
             self.pools.iter().map(|wish| ("pool", &wish.rows)).chain(commands.map(|wish| (wish.what, &wish.rows)));
         let parts: Vec<(RowAt, &'static str)> =
@@ -446,22 +323,6 @@ impl Plan {
 /// A name of the outside, also where it looks like one of the ledger's own ids.
 pub(super) fn by_name(name: &str) -> String {
     format!("name:{name}")
-}
-
-fn platform(words: &str) -> &'static str {
-    let words = words.to_lowercase();
-    let has = |names: &[&str]| names.iter().any(|name| words.contains(name));
-    if has(&["macbook", "imac", "mac mini", "macos"]) {
-        "macos"
-    } else if has(&["ipad", "iphone", "ios"]) {
-        "ios"
-    } else if has(&["android", "pixel", "galaxy"]) {
-        "android"
-    } else if has(&["windows", "surface", "thinkpad", "latitude", "elitebook", "optiplex"]) {
-        "windows"
-    } else {
-        "other"
-    }
 }
 
 /// The identity of a pool among the tenant's lists: readable, and the same in every run.

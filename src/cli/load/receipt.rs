@@ -2,6 +2,7 @@
 //! Here also: the totals, and both on paper. Not here: how a row came to its receipt.
 
 use super::columns::List;
+use crate::audit::export::defused;
 use crate::cli::client::put;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
@@ -218,11 +219,38 @@ pub(super) fn write_report(path: &Path, mut file: File, receipts: &[Receipt]) ->
                 receipt.whys().join("; "),
                 receipt.all_notes().join("; "),
             ];
-            writer.write_record(&record).map_err(|error| wrong(&error))?;
+            writer.write_record(record.iter().map(|cell| defused(Some(cell)))).map_err(|error| wrong(&error))?;
         }
         writer.into_inner().map_err(|error| wrong(&error))?
     };
     // a terminal has no length to set
     let emptied = file.metadata().and_then(|about| if about.is_file() { file.set_len(0) } else { Ok(()) });
     emptied.and_then(|()| file.write_all(&bytes)).map_err(|error| wrong(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_as_csv_has_no_formulas() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.csv");
+        let receipt = Receipt {
+            list: List::Licenses,
+            file: "@l.csv".into(),
+            row: 2,
+            line: 2,
+            subject: "=HYPERLINK(\"http://x.example\")".into(),
+            pool: None,
+            parts: vec![Part::Taken("pool")],
+            notes: vec!["+1".into()],
+            remarks: Vec::new(),
+        };
+        write_report(&path, open_report(&path).expect("a file"), &[receipt]).expect("written");
+        let mut reader = csv::Reader::from_path(&path).expect("a report");
+        let record = reader.records().next().expect("a row").expect("a row");
+        let cells = [1, 4, 9].map(|at| record.get(at).unwrap_or("").to_owned());
+        assert_eq!(cells, ["'@l.csv", "'=HYPERLINK(\"http://x.example\")", "'+1"]);
+    }
 }

@@ -2,7 +2,12 @@
 //! the columns mean.
 
 use crate::cli::exit::{self, Failure};
+use std::io::Read as _;
 use std::path::Path;
+
+/// Stands behind a list as a row of its own, unless a quote that is still open takes it in.
+const END: &[u8] = b"\n\x01";
+const END_MARK: &str = "\u{1}";
 
 /// A list as it was found.
 #[derive(Debug)]
@@ -46,9 +51,15 @@ pub(in crate::cli) fn read(path: &Path) -> Result<Sheet, Failure> {
 pub(in crate::cli) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
     let (text, encoding) = decode(bytes);
     let (text, separator) = separator(&text);
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(separator).from_reader(text.as_bytes());
-    let mut records = reader.records();
+    let mut reader = csv::ReaderBuilder::new();
+    reader.flexible(true).has_headers(false).delimiter(separator);
+    let mut records: Vec<_> = reader.from_reader(text.as_bytes().chain(END)).into_records().collect();
+    let last = records.pop().and_then(Result::ok);
+    if last.is_none_or(|last| last.len() != 1 || last.get(0) != Some(END_MARK)) {
+        let row = records.len() + 1;
+        return Err(format!("a quote in row {row} is never closed, and everything behind it would be that row's"));
+    }
+    let mut records = records.into_iter();
     let header: Vec<String> = match records.next() {
         Some(Ok(record)) => record.iter().map(|field| field.trim().to_owned()).collect(),
         Some(Err(error)) => return Err(error.to_string()),
@@ -58,7 +69,7 @@ pub(in crate::cli) fn parse(name: &str, bytes: &[u8]) -> Result<Sheet, String> {
         return Err("its first row names no columns".into());
     }
     let mut rows = Vec::new();
-    for (record, number) in records.zip(2..) {
+    for (record, number) in records.zip(2_u64..) {
         rows.push(match record {
             Ok(record) => {
                 let line = record.position().map_or(number, csv::Position::line);
@@ -179,6 +190,17 @@ mod tests {
         let sheet = parse("l.csv", b"a,notes\n1,\"one\n\ntwo, three\"\n2,x\n").expect("a list");
         assert_eq!(sheet.rows.iter().map(|row| (row.number, row.line)).collect::<Vec<_>>(), [(2, 2), (3, 5)]);
         assert_eq!(sheet.rows.first().map(|row| row.text(1).to_owned()).as_deref(), Some("one\n\ntwo, three"));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_named_by_its_row() {
+        for (text, row) in [("a,b\n1,2\n3,\"four\n5,6\n7,8\n", 3), ("a,\"b\n1,2", 1), ("a,b\n1,\"", 2)] {
+            let fault = parse("l.csv", text.as_bytes()).expect_err("an open quote");
+            assert!(fault.contains(&format!("row {row} ")), "{text:?}: {fault}");
+        }
+        for text in ["a,b\n1,\"2\"", "a,b\n1,\"2 \"\"\"\n", "a,b\n1,2\"\n"] {
+            assert_eq!(parse("l.csv", text.as_bytes()).map(|sheet| sheet.rows.len()), Ok(1), "{text:?}");
+        }
     }
 
     #[test]

@@ -99,9 +99,9 @@ fn rows_that_share_item_and_serial_share_a_pool() {
     check(
         &plan,
         &expect![[r#"
-            licenses 2 taken: expires on 2016-02-26: not applied; ada is not in the people file: taken from this row
-            licenses 3 taken: bob is not in the people file: taken from this row
-            licenses 4 refused: pool: "4" seats here, another number in row 2, which stands; cy is not in the people file: taken from this row
+            licenses 2 taken: expires on 2016-02-26: not applied; ada is not in the people file: taken from this row if new to the ledger
+            licenses 3 taken: bob is not in the people file: taken from this row if new to the ledger
+            licenses 4 refused: pool: "4" seats here, another number in row 2, which stands; cy is not in the people file: taken from this row if new to the ledger
             licenses 5 taken: 
             licenses 6 unchanged: an earlier row gives this holder the same seat
             licenses 7 refused: seat: its holder has a name, but neither a user name nor a mail address; reassignable: "sometimes" is neither yes nor no: taken as yes
@@ -117,7 +117,7 @@ fn rows_that_share_item_and_serial_share_a_pool() {
         })
         .collect();
     assert_eq!(pools, ["true 3 false", "true 1 true", "true \"unlimited\" false"]);
-    assert_eq!((plan.people.len(), plan.seats.len()), (3, 3));
+    assert_eq!((plan.named.len(), plan.seats.len()), (3, 3));
     let count = Count::of(plan.receipts.iter());
     assert_eq!(Outcome::ALL.map(|outcome| count.of_outcome(outcome)).iter().sum::<u64>(), 8);
 }
@@ -129,7 +129,7 @@ fn devices_bring_their_people_unless_they_stand_somewhere() {
     check(
         &plan,
         &expect![[r#"
-            devices 2 taken: ada is not in the people file: taken from this row
+            devices 2 taken: ada is not in the people file: taken from this row if new to the ledger
             devices 3 taken: checked out to a location: no primary user
             devices 4 unchanged: the same as row 3; checked out to a location: no primary user
             devices 5 taken: 
@@ -137,14 +137,14 @@ fn devices_bring_their_people_unless_they_stand_somewhere() {
         "#]],
     );
     let platforms: Vec<_> =
-        plan.devices.iter().map(|wish| wish.command["platform"].as_str().unwrap_or("").to_owned()).collect();
+        plan.devices.iter().map(|wish| wish.complete(None)["platform"].as_str().unwrap_or("").to_owned()).collect();
     assert_eq!(platforms, ["macos", "other", "windows"]);
 }
 
 #[test]
 fn no_product_key_gets_into_the_ledger() {
     let plan = plan("", &format!("{LICENSES},,,Paint,AAAA-BBBB-CCCC,,,,,3\n"), "");
-    let asked = format!("{:?} {:?} {:?}", plan.pools, plan.seats, plan.people);
+    let asked = format!("{:?} {:?} {:?}", plan.pools, plan.seats, plan.named);
     assert!(!asked.contains("AAAA") && !asked.contains("aaaa"), "{asked}");
 }
 
@@ -176,7 +176,7 @@ fn apps_of_intune_are_pools_by_app_and_token_and_what_is_used_is_noted() {
     let pools: Vec<String> =
         plan.pools.iter().map(|wish| format!("{} {}", wish.item["name"], wish.item["owned"])).collect();
     assert_eq!(pools, ["\"Paint\" 5", "\"Paint\" 5", "\"Draw\" 8", "\"Write\" 2"]);
-    assert!(plan.seats.is_empty() && plan.people.is_empty());
+    assert!(plan.seats.is_empty() && plan.named.is_empty());
 }
 
 #[test]
@@ -191,8 +191,8 @@ fn people_and_devices_of_intune_are_read_from_both_of_its_exports() {
     let mut text = String::new();
     for devices in [by_report, by_portal] {
         let plan = plan_by(Preset::Intune, people, "", devices);
-        for wish in plan.people.iter().chain(&plan.departures).chain(&plan.devices) {
-            text.push_str(&format!("{}\n", wish.command));
+        for wish in plan.people.iter().chain(&plan.named).chain(&plan.departures).chain(&plan.devices) {
+            text.push_str(&format!("{}\n", wish.complete(None)));
         }
         assert_eq!(Count::of(plan.receipts.iter()).of_outcome(Outcome::Refused), u64::from(devices == by_portal));
     }
@@ -228,17 +228,72 @@ fn content_users_and_inventory_of_jamf_are_read() {
         licenses 3 taken: the list counts 0 of 2 as used: no seat is given
         licenses 4 refused: pool: "some" is no number of seats; the list counts 0 as used: no seat is given
         devices 2 taken: 
-        devices 3 taken: bob is not in the people file: taken from this row
+        devices 3 taken: bob is not in the people file: taken from this row if new to the ledger
         devices 4 refused: device: it has neither a tag nor a serial number
     "#]],
     );
-    let devices: Vec<String> = plan.devices.iter().map(|wish| format!("{}\n", wish.command)).collect();
+    let devices: Vec<String> = plan.devices.iter().map(|wish| format!("{}\n", wish.complete(None))).collect();
     expect![[r#"
         {"device":"name:C02A","device_id":"T1","enrolled":false,"join":"none","platform":"macos","primary_user":"name:ada","serial":"C02A","type":"put_device"}
         {"device":"name:C02B","enrolled":false,"join":"none","platform":"macos","primary_user":"name:bob","serial":"C02B","type":"put_device"}
     "#]].assert_eq(&devices.concat());
     let mobile = "Display Name,JSS Mobile Device ID,Serial Number,Model,OS Version,Username\niPad 7,7,DMP1,iPad (9th generation),17.1,ada\n";
     let plan = plan_by(Preset::Jamf, "", "", mobile);
-    let device = plan.devices.first().map(|wish| wish.command.to_string());
+    let device = plan.devices.first().map(|wish| wish.complete(None).to_string());
     expect![[r#"{"device":"name:DMP1","enrolled":false,"join":"none","platform":"ios","primary_user":"name:ada","serial":"DMP1","type":"put_device"}"#]].assert_eq(&device.unwrap_or_default());
+}
+
+#[test]
+fn what_a_list_does_not_say_is_what_the_ledger_has() {
+    let assets = "Asset Tag,Serial Number\nD2,S2\n";
+    let plan_of = |text: &str| plan_by(Preset::Generic, "", "", text);
+    let there = serde_json::json!({"serial": "S2", "device_id": "D2", "platform": "windows", "join": "entra", "enrolled": true,
+        "os_build": 22631, "primary_user": "u3", "id": "d1"});
+    let command =
+        |plan: &Plan| plan.devices.first().map(|wish| wish.complete(Some(&there)).to_string()).unwrap_or_default();
+    expect![[r#"{"device":"name:S2","device_id":"D2","enrolled":true,"join":"entra","os_build":22631,"platform":"windows","primary_user":"u3","serial":"S2","type":"put_device"}"#]]
+        .assert_eq(&command(&plan_of(assets)));
+    // a blank cell says that there is none, and what can't be read says nothing
+    let more = "Asset Tag,Serial Number,OS,OS build,User\nD2,N/A,Linux,14.5,\n";
+    expect![[r#"{"device":"name:D2","device_id":"D2","enrolled":true,"join":"entra","os_build":22631,"platform":"other","serial":"S2","type":"put_device"}"#]]
+        .assert_eq(&command(&plan_of(more)));
+}
+
+#[test]
+fn no_two_devices_become_one_by_what_stands_for_a_serial_number() {
+    let rows = "Asset Tag,Serial Number,Model\nA1,N/A,\nA2,n/a,\nA3,To be filled by O.E.M.,\nA4,S1,\nA5,S1,\nA6,S2,Acer Predator Helios\n\
+                ,S2,Acer Predator Helios\n,Default string,\n";
+    let plan = plan_by(Preset::Generic, "", "", rows);
+    check(
+        &plan,
+        &expect![[r#"
+            devices 2 taken: "N/A" is no serial number: read as blank
+            devices 3 taken: "n/a" is no serial number: read as blank
+            devices 4 taken: "To be filled by O.E.M." is no serial number: read as blank
+            devices 5 refused: device: rows with another tag have the serial number "S1" as well: none of them is taken
+            devices 6 refused: device: rows with another tag have the serial number "S1" as well: none of them is taken
+            devices 7 taken: 
+            devices 8 refused: device: row 7 has the same tag or serial number and says something else; that row stands
+            devices 9 refused: device: it has neither a tag nor a serial number; "Default string" is no serial number: read as blank
+        "#]],
+    );
+    let names: Vec<_> = plan.devices.iter().map(|wish| wish.command["device"].as_str().unwrap_or("")).collect();
+    assert_eq!(names, ["name:A1", "name:A2", "name:A3", "name:S2"]);
+}
+
+#[test]
+fn a_holder_with_an_address_of_the_people_file_is_that_person() {
+    let people = "Ada,Byron,ada@x.example,ada,true,,\nBob,,BOB@x.example,bob,false,,\nCy,,info@x.example,cy,true,,\nDi,,info@x.example,di,true,,\n";
+    let rows = ",ada@x.example,,Paint,K1,,,,,5\n,bob@x.example,,Paint,K1,,,,,5\n,info@x.example,,Paint,K1,,,,,5\n,eve@x.example,,Paint,K1,,,,,5\n";
+    let plan = plan(&format!("{PEOPLE}{people}"), &format!("{LICENSES}{rows}"), "");
+    let mut licenses = plan.receipts.iter().filter(|receipt| receipt.list == List::Licenses);
+    let words =
+        |receipt: &super::receipt::Receipt| receipt.remarks.iter().map(|(_, words)| words.clone()).collect::<String>();
+    assert_eq!(licenses.next().map(words).as_deref(), Some("ada@x.example is the address of ada in the people file"));
+    assert_eq!(licenses.next().map(words).as_deref(), Some("bob@x.example is the address of bob in the people file"));
+    let refused = licenses.next().map(super::receipt::Receipt::whys).unwrap_or_default();
+    assert_eq!(refused, ["person: in the people file info@x.example is the address of cy and of di"]);
+    assert_eq!(plan.named.len(), 1, "nobody has the last one's");
+    let holders: Vec<_> = plan.seats.iter().map(|wish| wish.command["target"]["user"].as_str().unwrap_or("")).collect();
+    assert_eq!(holders, ["name:ada", "name:bob", "name:eve@x.example"]);
 }

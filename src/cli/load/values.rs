@@ -16,8 +16,14 @@ pub(crate) enum DateOrder {
 /// or without a time behind it. Two digits of a year mean 1969 to 2068.
 pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
     let wrong = || format!("{text:?} is no date");
-    let words: Vec<&str> =
-        text.split([' ', '-', '/', '.', ',', 'T', '\u{a0}']).filter(|word| !word.is_empty()).collect();
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    // between digits it begins the time; elsewhere it is a letter of OCT, SEPT or AUGUST
+    let is_time = |at: usize| {
+        let (before, behind) = text.split_at(at);
+        is_digit(before.chars().next_back()) && is_digit(behind.chars().nth(1))
+    };
+    let spaced: String = text.char_indices().map(|(at, c)| if c == 'T' && is_time(at) { ' ' } else { c }).collect();
+    let words: Vec<&str> = spaced.split([' ', '-', '/', '.', ',', '\u{a0}']).filter(|word| !word.is_empty()).collect();
     let month_named = |word: &str| {
         let names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let start = word.get(..3)?.to_ascii_lowercase();
@@ -26,7 +32,7 @@ pub(super) fn day(text: &str, order: DateOrder) -> Result<Date, String> {
     let number = |word: &str| word.parse::<i16>().map_err(|_| wrong());
     let small = |word: &str| word.parse::<i8>().map_err(|_| wrong());
     let [first, second, third, ..] = words.as_slice() else { return Err(wrong()) };
-    if first.len() == 4 {
+    if first.len() == 4 && first.bytes().all(|byte| byte.is_ascii_digit()) {
         let month = month_named(second).map_or_else(|| small(second), Ok)?;
         return date(number(first)?, month, small(third)?).ok_or_else(wrong);
     }
@@ -68,30 +74,52 @@ pub(super) struct Money {
     pub(super) minor_units: u64,
 }
 
+/// The currencies of ISO 4217 by the number of their decimals.
+const CURRENCIES: [(usize, &str); 3] = [
+    (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+    (3, "BHD IQD JOD KWD LYD OMR TND"),
+    (
+        2,
+        "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP \
+         CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR \
+         JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN \
+         NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP \
+         SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW ZWG",
+    ),
+];
+
+fn decimals(currency: &str) -> Option<usize> {
+    CURRENCIES.iter().find(|(_, codes)| codes.split(' ').any(|code| code == currency)).map(|(decimals, _)| *decimals)
+}
+
 /// Money, as in `$12.58`, `1,234.56`, `1.234,56 €`, `EUR 12`, `free`. `default` is the currency where none stands.
 pub(super) fn money(text: &str, default: &str) -> Result<Money, String> {
     if ["free", "-", "n/a", "none"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Ok(Money { currency: default.to_owned(), minor_units: 0 });
     }
     let wrong = || format!("{text:?} is no amount of money");
+    // a minus in one of its forms, or the brackets of bookkeepers
+    if text.contains([
+        '-', '\u{2212}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{fe63}', '\u{ff0d}', '(', ')',
+    ]) {
+        return Err(format!("{text:?} is less than nothing"));
+    }
     let mut currency = default.to_owned();
     for (sign, code) in [("€", "EUR"), ("£", "GBP"), ("¥", "JPY"), ("₹", "INR"), ("$", "USD")] {
         if text.contains(sign) {
             code.clone_into(&mut currency);
         }
     }
-    let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
-    if letters.len() == 3 {
-        currency = letters.to_ascii_uppercase();
-    } else if !letters.is_empty() {
-        return Err(wrong());
+    let letters: String = text.chars().filter(|c| c.is_alphabetic()).collect();
+    if !letters.is_empty() {
+        currency = Some(letters.to_uppercase()).filter(|code| decimals(code).is_some()).ok_or_else(wrong)?;
     }
-    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '-')).collect();
-    if digits.contains('-') {
-        return Err(format!("{text:?} is less than nothing"));
+    let minor_digits = decimals(&currency).unwrap_or(2);
+    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
+    if minor_digits == 3 && is_thousands(&digits) && digits.contains(',') {
+        return Err(format!("{text:?} can be read in two ways: {currency} has three decimals"));
     }
-    let (whole, part) = decimal(&digits).ok_or_else(wrong)?;
-    let minor_digits: usize = if matches!(currency.as_str(), "JPY" | "KRW" | "VND" | "CLP") { 0 } else { 2 };
+    let (whole, part) = decimal(&digits, minor_digits).ok_or_else(wrong)?;
     let kept: String = part.chars().chain(std::iter::repeat('0')).take(minor_digits).collect();
     if part.chars().skip(minor_digits).any(|digit| digit != '0') {
         return Err(format!("{text:?} has more decimals than {currency} has"));
@@ -100,19 +128,45 @@ pub(super) fn money(text: &str, default: &str) -> Result<Money, String> {
     Ok(Money { currency, minor_units })
 }
 
-/// The digits before and after the decimal sign. The last of `.` and `,` is that sign, unless three digits follow a sign that
-/// stands alone or again.
-fn decimal(text: &str) -> Option<(String, String)> {
-    let plain = |part: &str| part.chars().filter(char::is_ascii_digit).collect::<String>();
-    let whole_only = |text: &str| Some((plain(text), String::new())).filter(|(whole, _)| !whole.is_empty());
-    let Some((head, tail)) = text.rsplit_once(['.', ',']) else { return whole_only(text) };
-    let sign = text.get(head.len()..=head.len())?;
-    let has_other = head.contains(if sign == "." { ',' } else { '.' });
-    if head.contains(sign) || (tail.len() == 3 && !has_other) {
-        return whole_only(text);
-    }
-    let whole = plain(head);
-    Some((if whole.is_empty() { "0".into() } else { whole }, tail.to_owned()))
+/// Whether one sign stands in the number, where a sign of thousands may stand: behind one to three digits that are more than 0,
+/// and before three.
+fn is_thousands(text: &str) -> bool {
+    let Some((head, tail)) = text.split_once(['.', ',']) else { return false };
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    (1..=3).contains(&head.len()) && tail.len() == 3 && is_number(tail) && !head.starts_with('0')
+}
+
+/// The digits of a number that a sign divides into groups: the first of one to three, the last of three, and those between of
+/// three, or of two as in India.
+fn grouped(text: &str, sign: char) -> Option<String> {
+    let groups: Vec<&str> = text.split(sign).collect();
+    let (first, rest) = groups.split_first()?;
+    let (last, between) = rest.split_last()?;
+    let is_well = (1..=3).contains(&first.len())
+        && !first.starts_with('0')
+        && last.len() == 3
+        && between.iter().all(|group| matches!(group.len(), 2 | 3));
+    is_well.then(|| groups.concat())
+}
+
+/// The digits before and after the decimal sign. The last of `.` and `,` is that sign, unless it stands again, or alone where
+/// it can be one of thousands; a number with three decimals has none alone.
+fn decimal(text: &str, decimals: usize) -> Option<(String, String)> {
+    let Some((head, tail)) = text.rsplit_once(['.', ',']) else {
+        return Some((text.to_owned(), String::new())).filter(|(whole, _)| !whole.is_empty());
+    };
+    let (sign, other) =
+        if text.get(head.len()..).is_some_and(|rest| rest.starts_with('.')) { ('.', ',') } else { (',', '.') };
+    let whole = match (head.contains(sign), head.contains(other)) {
+        (true, true) => return None,
+        (true, false) => return Some((grouped(text, sign)?, String::new())),
+        (false, true) => grouped(head, other)?,
+        (false, false) if decimals != 3 && is_thousands(text) => return Some((format!("{head}{tail}"), String::new())),
+        (false, false) if head.is_empty() && tail.is_empty() => return None,
+        (false, false) if head.is_empty() => "0".to_owned(),
+        (false, false) => head.to_owned(),
+    };
+    Some((whole, tail.to_owned()))
 }
 
 /// Seats: a count, or without limit.
@@ -136,7 +190,7 @@ pub(super) fn seats(text: &str) -> Result<Seats, String> {
         return Err(wrong());
     }
     let compact: String = text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '\'')).collect();
-    let (whole, part) = decimal(&compact).ok_or_else(wrong)?;
+    let (whole, part) = decimal(&compact, 0).ok_or_else(wrong)?;
     if part.chars().any(|digit| digit != '0') {
         return Err(format!("{text:?} is no whole number of seats"));
     }
@@ -154,6 +208,22 @@ pub(super) fn used(text: &str, owned: Option<&str>) -> Result<String, String> {
         Some(Ok(Seats::Count(owned))) => Ok(format!("the list counts {used} of {owned} as used: no seat is given")),
         Some(Ok(Seats::Unlimited) | Err(_)) | None => Ok(format!("the list counts {used} as used: no seat is given")),
     }
+}
+
+/// The build of a system: the third part of Windows' `10.0.22631.4460`, the first of `22631.4460`, or a plain number. Of other
+/// versions, as of `14.5`, no part is one.
+pub(super) fn os_build(text: &str) -> Result<u32, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let build = match parts.as_slice() {
+        ["10", "0", build] | ["10", "0", build, _] | [build] => Some(*build),
+        [build, _] => Some(*build).filter(|build| build.len() == 5),
+        [..] => None,
+    };
+    let is_number = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    build
+        .filter(|_| is_number)
+        .and_then(|build| build.parse().ok())
+        .ok_or_else(|| format!("{text:?} is no build number"))
 }
 
 /// Yes or no. Other words, like `sometimes`, are neither.
@@ -191,6 +261,10 @@ mod tests {
             ("3.4.21", "2021-04-03"),
             ("24 Nov 2008", "2008-11-24"),
             ("24-Nov-08", "2008-11-24"),
+            ("24-OCT-2008", "2008-10-24"),
+            ("SEPT 3, 2008", "2008-09-03"),
+            ("July 4, 2008", "2008-07-04"),
+            ("AUGUST 3, 2008", "2008-08-03"),
             ("Nov 24, 2008", "2008-11-24"),
             ("November 3rd, 2008", "2008-11-03"),
             ("02/30/2016", "\"02/30/2016\" is no date"),
@@ -219,7 +293,22 @@ mod tests {
             ("¥1200", "1200 JPY"),
             ("free", "0 USD"),
             (".5", "50 USD"),
+            ("1.234", "123400 USD"),
+            ("1,234,567", "123456700 USD"),
+            ("₹12,34,567.50", "123456750 INR"),
+            ("1234.000", "123400 USD"),
+            ("KWD 12.500", "12500 KWD"),
+            ("KWD 1,234.500", "1234500 KWD"),
+            ("1200 ISK", "1200 ISK"),
             ("-3", "\"-3\" is less than nothing"),
+            ("\u{2212}3", "\"\u{2212}3\" is less than nothing"),
+            ("(3.50)", "\"(3.50)\" is less than nothing"),
+            ("$0.125", "\"$0.125\" has more decimals than USD has"),
+            ("1234.567", "\"1234.567\" has more decimals than USD has"),
+            ("KWD 1,234", "\"KWD 1,234\" can be read in two ways: KWD has three decimals"),
+            ("12 per", "\"12 per\" is no amount of money"),
+            ("1.2.3", "\"1.2.3\" is no amount of money"),
+            ("1.234,567,890", "\"1.234,567,890\" is no amount of money"),
             ("12.345678", "\"12.345678\" has more decimals than USD has"),
             ("call us", "\"call us\" is no amount of money"),
             ("$", "\"$\" is no amount of money"),
@@ -233,9 +322,21 @@ mod tests {
         assert_eq!(seats("56"), Ok(Seats::Count(56)));
         assert_eq!(seats("1,000"), Ok(Seats::Count(1000)));
         assert_eq!(seats("12.0"), Ok(Seats::Count(12)));
+        assert_eq!(seats("1234.000"), Ok(Seats::Count(1234)));
+        assert_eq!(seats("1 234"), Ok(Seats::Count(1234)));
         assert_eq!(seats("Unlimited"), Ok(Seats::Unlimited));
-        for wrong in ["-1", "1.5", "many", "99999999999999999999999", "4242424242"] {
+        for wrong in ["-1", "1.5", "1.2.3", "0.125", "many", "99999999999999999999999", "4242424242"] {
             assert!(seats(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_build_is_the_part_of_a_version_that_is_one() {
+        for text in ["10.0.22631.4460", "10.0.22631", "22631.4460", "22631"] {
+            assert_eq!(os_build(text), Ok(22631), "{text}");
+        }
+        for text in ["14.5", "17.1.2", "23F79", "10.0.x.1", "10.0.22631.", "99999999999", "1.22631"] {
+            assert_eq!(os_build(text), Err(format!("{text:?} is no build number")));
         }
     }
 
