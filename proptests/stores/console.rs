@@ -132,6 +132,18 @@ fn an_inventory_from_a_file_has_a_receipt_for_every_row_and_is_sent_again_when_i
         let said = console.ends(2, &[&["sync", "--file", &whole], flag].concat());
         assert!(said.contains(flag[0]) && said.contains("CSV"), "{said}");
     }
+    let before = tenant.list("/pools");
+    let look = console.ends(1, &["sync", "--file", &whole, "--dry-run"]);
+    assert!(
+        look.contains("nothing was changed: 1 listed") && look.contains("declared:B2: encrypted-package"),
+        "{look}"
+    );
+    let look: Value =
+        serde_json::from_str(&console.ends(1, &["sync", "--file", &whole, "--dry-run", "--json"])).expect("JSON");
+    assert!(look["dry_run"] == true && look["counts"]["skipped"] == 1, "{look}");
+    let look = console.ends(0, &[&send[..], &["--complete", "--dry-run"]].concat());
+    assert!(look.contains("nothing was changed: 0 listed") && look.contains("1 unchanged"), "{look}");
+    assert_eq!(tenant.list("/pools"), before, "a dry run takes nothing");
     let said = console.ends(1, &["sync", "--file", &whole]);
     assert!(said.contains("B2: refused: encrypted-package") && said.contains("1 imported, 1 refused"), "{said}");
 
