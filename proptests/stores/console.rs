@@ -50,6 +50,16 @@ fn a_store_is_linked_read_and_compared_and_no_secret_is_printed() {
     let linked = ["stores", "--link", "microsoft-store", "--account", account, "--set", "client_id=seatledger"];
     let said = console.ends(1, &[&linked[..], &["--set", &base, "--set", &authority]].concat());
     assert!(said.contains("no credentials are given"), "{said}");
+    // each by itself, and the others stay: else the secret would be sent to the usual address
+    let settings = || tenant.get("/store-accounts/microsoft-store").ok()["settings"].clone();
+    let known = json!({"client_id": "seatledger", "base_url": url, "authority_url": url});
+    let set = |one: &str| {
+        console.ends(1, &["stores", "--link", "microsoft-store", "--account", account, "--set", one]);
+        settings()
+    };
+    assert_eq!(set("client_id=seatledger"), known);
+    assert_eq!(set("authority_url="), json!({"client_id": "seatledger", "base_url": url}));
+    assert_eq!(set(&authority), known);
     let said =
         console.ends(0, &["stores", "--link", "microsoft-store", "--account", account, "--credentials", &secret]);
     assert!(said.contains("runs") && !said.contains("secret-of"), "{said}");

@@ -2,7 +2,7 @@
 //! goes out and comes back. Not here: what a review does to a seat.
 
 use super::aside::Aside;
-use super::client::{Access, Client, encode};
+use super::client::{Access, Client, drawn_key, encode};
 use super::exit::{self, Failure, Finished};
 use super::output::{self, grouped};
 use clap::ValueEnum;
@@ -180,12 +180,6 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         Command::End { review } => call.finish(&review, "end").await,
         Command::Cancel { review } => call.finish(&review, "cancel").await,
     }
-}
-
-fn drawn_key() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::File(format!("no random bytes can be had: {error}")))?;
-    Ok(hex::encode(bytes))
 }
 
 impl Call {
