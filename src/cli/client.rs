@@ -181,6 +181,9 @@ impl Client {
     }
 
     fn limited(limits: Limits, ca: Option<&Path>, url: &str, token: &str) -> Result<Self, Failure> {
+        if !outside::is_url(url) {
+            return Err(Failure::Usage(format!("{url:?}: a service is asked at a URL, as in http://127.0.0.1:8080")));
+        }
         let Limits { silence_max, call_max } = limits;
         // no proxy between us and our own service: it would get the token
         let http = outside::begun(std::iter::once(url), ca)?.no_proxy();
