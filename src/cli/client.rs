@@ -44,7 +44,9 @@ impl Access {
             (None, Some(token)) => token_in(token, "SEATLEDGER_TOKEN")?,
             (None, None) => {
                 return Err(Failure::Usage(
-                    "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into(),
+                    "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment. The root token is what the \
+                     service was given as SEATLEDGER_ROOT_TOKEN, or in root.token in its data folder"
+                        .into(),
                 ));
             }
         };
