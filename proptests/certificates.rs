@@ -239,13 +239,16 @@ fn bad_questions_and_bad_files_are_named() {
         assert!(words.contains(why), "{why}: {words}");
     }
     let tiles = audit.log_url();
-    let token = audit.path("token");
+    let (token, wrong) = (audit.path("token"), audit.path("wrong"));
+    fs::write(&wrong, "nobody").expect("written");
     for (arguments, code, why) in [
         (vec!["--tiles", &tiles, "--token-file", &token, "--key", other], 5, "no verifier key and no file"),
         (vec!["--tiles", &tiles, "--token-file", &token, "--key", "/nowhere"], 5, "no verifier key and no file"),
         (vec!["--tiles", "/nowhere", "--key", "/nowhere"], 5, "no such folder"),
         (vec!["--tiles", "/", "--token-file", &token], 2, "--key is missing"),
-        (vec!["--tiles", &tiles], 3, "401"),
+        (vec!["--tiles", &tiles], 4, "401"),
+        (vec!["--tiles", &tiles, "--token-file", &wrong], 4, "401"),
+        (vec!["--tiles", &tiles, "--token-file", &wrong, "--key", &audit.path("key")], 4, "401"),
         (vec!["--tiles", "http://127.0.0.1:1/log"], 3, "key"),
     ] {
         let (ended, words) = audit.verify(&good, &arguments);

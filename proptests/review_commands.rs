@@ -108,6 +108,9 @@ fn a_review_goes_from_opening_to_its_end_by_the_command_line() {
     review(&t, &["sheet", id, "--out", &path("out.csv")]).well();
     let sheet = fs::read_to_string(path("out.csv")).expect("a sheet");
     assert_eq!(review(&t, &["sheet", id, "--out", "-"]).well(), sheet);
+    let told = json_of(&t, &["sheet", id, "--out", &path("again.csv")]);
+    assert_eq!(told, json!({"review": id, "file": path("again.csv"), "bytes": sheet.len()}));
+    review_as(&t, ROOT_TOKEN, &["--json"], &["sheet", id, "--out", "-"]).with(2, "--json");
     fs::write(path("in.csv"), filled(&sheet, &[("ada", "release"), ("=2+3", "release"), ("bob", "perhaps")]))
         .expect("written");
     let said = review(&t, &["sheet", id, "--in", &path("in.csv")]).with(1, "2 taken, 1 unchanged, 1 refused");

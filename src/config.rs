@@ -173,6 +173,11 @@ pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, String
     config.checked()
 }
 
+/// Whether a text is a host and a port; whether there is such a host is found out by listening there.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 /// Says where a file is no TOML, and nothing that stands there: the line may hold a secret.
 fn is_toml(text: &str) -> Result<(), String> {
     let Err(error) = Toml::from_str::<Dict>(text) else { return Ok(()) };
@@ -197,8 +202,20 @@ impl Config {
         if sources.iter().filter(|is_there| **is_there).count() > 1 {
             return Err("give the master key in one way: master_key, master_key_file or master_key_command".into());
         }
+        if self.log_name.contains("://") {
+            return Err(format!("log_name: {:?}: a log's name is a URL without its scheme", self.log_name));
+        }
+        if !is_address(&self.listen) {
+            return Err(format!("listen: {:?} is no address with a port, as in 127.0.0.1:8080", self.listen));
+        }
         if self.log_key.is_some() && self.log_key_file.is_some() {
             return Err("give the log's key in one way: log_key or log_key_file".into());
+        }
+        for (name, key) in [("master key", &self.master_key), ("log's key", &self.log_key)] {
+            let is_key = |key: &&str| key.len() == 64 && key.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if key.is_some() && key.as_deref().map(str::trim).filter(is_key).is_none() {
+                return Err(format!("the {name} is not 64 hexadecimal digits"));
+            }
         }
         if self.witness_quorum > self.witnesses.len() {
             let (quorum, known) = (self.witness_quorum, self.witnesses.len());
@@ -244,6 +261,12 @@ mod tests {
             ("colour = 1", "colour"),
             ("root_token = \"hush\"", "root token"),
             ("master_key = \"a\"\nmaster_key_file = \"b\"", "one way"),
+            ("master_key = \"hush\"", "the master key is not 64 hexadecimal digits"),
+            ("log_key = \"hush\"", "the log's key is not 64 hexadecimal digits"),
+            ("log_name = \"http://a/b\"", "without its scheme"),
+            ("listen = \"foo\"", "foo"),
+            ("listen = \":8080\"", "no address"),
+            ("listen = \"localhost:99999\"", "no address"),
             ("body_bytes_max = 0", "body_bytes_max"),
             ("log_key = \"hush\"\nlog_key_file = \"b\"", "one way"),
             ("sign_seconds = 0", "sign_seconds"),

@@ -2,7 +2,7 @@
 //! lists of keys that a service or a witness is started with. Each is named, and none is an error of ours. Not here: the
 //! parsers one by one (`merkle`), and what can't be asked of the log by number (`merkle_log.rs`).
 
-use crate::harness::{ROOT_TOKEN, Service};
+use crate::harness::{ROOT_TOKEN, Service, asked, run_program};
 use crate::merkle_log::key;
 use crate::witness::{Witness, submission};
 use rand::rngs::StdRng;
@@ -121,6 +121,11 @@ fn whatever_is_sent_to_a_witness_is_refused_unless_it_is_one_history() {
 
 /// Starts it with something that must not do, and answers what it says.
 fn refused(command: &str, data: &Path, args: &[&str], environment: &[(&str, &str)]) -> String {
+    ended(command, data, args, environment).1
+}
+
+/// The same, with the number that it ends with.
+fn ended(command: &str, data: &Path, args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatledger"));
     program.env_clear().env("SEATLEDGER_ROOT_TOKEN", ROOT_TOKEN).envs(environment.iter().copied());
     program.arg(command).arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]).args(args);
@@ -134,7 +139,38 @@ fn refused(command: &str, data: &Path, args: &[&str], environment: &[(&str, &str
     let status = child.wait().expect("it ends");
     assert!(!is_serving && status.code().is_some_and(|code| code != 0), "{args:?} {environment:?}: {said}");
     assert!(!said.contains("panicked"), "{args:?} {environment:?}: {said}");
-    said
+    (status.code(), said)
+}
+
+#[test]
+fn what_makes_no_sense_ends_with_2_and_what_can_not_be_read_with_5() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (data, text) = (place.path().join("data"), place.path().join("text"));
+    fs::write(&text, "no certificate").expect("written");
+    let (text, nothing): (_, &[&str]) = (text.to_str().expect("a path"), &[]);
+    for (args, environment, code, why) in [
+        (nothing, &[("SEATLEDGER_MASTER_KEY", "zz")][..], 2, "the master key is not 64 hexadecimal digits"),
+        (&[], &[("SEATLEDGER_LOG_KEY", "zz")], 2, "the log's key is not 64 hexadecimal digits"),
+        (&["--log-name", "http://a/b"], &[], 2, "without its scheme"),
+        (&["--store-url", "foo"], &[], 2, "foo"),
+        (&["--store-url", "ftp://a"], &[], 2, "ftp://a"),
+        (&["--store-ca", "/nosuch"], &[], 5, "/nosuch"),
+        (&["--store-ca", text], &[], 5, "certificates"),
+    ] {
+        let (number, said) = ended("serve", &data, args, environment);
+        assert!(number == Some(code) && said.contains(why), "{args:?} {environment:?}: {number:?} {said}");
+    }
+    let folder = data.to_str().expect("a path");
+    for listen in ["foo", ":1", "127.0.0.1:99999"] {
+        let (code, _, said) = run_program(&["serve", "--data", folder, "--listen", listen]);
+        assert!(code == Some(2) && said.contains(listen), "{listen}: {code:?} {said}");
+    }
+    for url in ["foo", "ftp://x", "http://"] {
+        let (code, out, said) = asked(url, &["drift", "--tenant", "contoso"]);
+        assert!(code == Some(2) && out.is_empty() && said.lines().count() == 1, "{url}: {code:?} {said}");
+    }
+    // nothing of it has made a ledger
+    assert!(!data.join("READY").exists());
 }
 
 #[test]

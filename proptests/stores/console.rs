@@ -50,6 +50,16 @@ fn a_store_is_linked_read_and_compared_and_no_secret_is_printed() {
     let linked = ["stores", "--link", "microsoft-store", "--account", account, "--set", "client_id=seatledger"];
     let said = console.ends(1, &[&linked[..], &["--set", &base, "--set", &authority]].concat());
     assert!(said.contains("no credentials are given"), "{said}");
+    // each by itself, and the others stay: else the secret would be sent to the usual address
+    let settings = || tenant.get("/store-accounts/microsoft-store").ok()["settings"].clone();
+    let known = json!({"client_id": "seatledger", "base_url": url, "authority_url": url});
+    let set = |one: &str| {
+        console.ends(1, &["stores", "--link", "microsoft-store", "--account", account, "--set", one]);
+        settings()
+    };
+    assert_eq!(set("client_id=seatledger"), known);
+    assert_eq!(set("authority_url="), json!({"client_id": "seatledger", "base_url": url}));
+    assert_eq!(set(&authority), known);
     let said =
         console.ends(0, &["stores", "--link", "microsoft-store", "--account", account, "--credentials", &secret]);
     assert!(said.contains("runs") && !said.contains("secret-of"), "{said}");
@@ -132,6 +142,18 @@ fn an_inventory_from_a_file_has_a_receipt_for_every_row_and_is_sent_again_when_i
         let said = console.ends(2, &[&["sync", "--file", &whole], flag].concat());
         assert!(said.contains(flag[0]) && said.contains("CSV"), "{said}");
     }
+    let before = tenant.list("/pools");
+    let look = console.ends(1, &["sync", "--file", &whole, "--dry-run"]);
+    assert!(
+        look.contains("nothing was changed: 1 listed") && look.contains("declared:B2: encrypted-package"),
+        "{look}"
+    );
+    let look: Value =
+        serde_json::from_str(&console.ends(1, &["sync", "--file", &whole, "--dry-run", "--json"])).expect("JSON");
+    assert!(look["dry_run"] == true && look["counts"]["skipped"] == 1, "{look}");
+    let look = console.ends(0, &[&send[..], &["--complete", "--dry-run"]].concat());
+    assert!(look.contains("nothing was changed: 0 listed") && look.contains("1 unchanged"), "{look}");
+    assert_eq!(tenant.list("/pools"), before, "a dry run takes nothing");
     let said = console.ends(1, &["sync", "--file", &whole]);
     assert!(said.contains("B2: refused: encrypted-package") && said.contains("1 imported, 1 refused"), "{said}");
 

@@ -89,7 +89,8 @@ impl Store {
         });
         let account = json!({"account_id": self.directory, "settings": settings});
         shop.tenant.put("/store-accounts/microsoft-store", account.clone()).created();
-        shop.tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
+        let idle = shop.tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
+        assert!(idle["detail"].as_str().is_some_and(|why| why.contains("no credentials are given")), "{idle}");
         let mut with_secret = account;
         with_secret["credentials"] = json!({"client_secret": "the-simulated-secret-of-seatledger"});
         let answer = shop.tenant.put("/store-accounts/microsoft-store", with_secret);
@@ -98,6 +99,22 @@ impl Store {
         let seen = shop.tenant.get("/store-accounts/microsoft-store");
         assert!(!seen.text.contains("secret") && seen.body["connector"]["running"] == true, "{}", seen.text);
     }
+}
+
+#[test]
+fn a_sync_that_no_connector_runs_says_why() {
+    let store = Store::with_seats(1);
+    let service = Arc::new(service_for(&store.simulator.url()));
+    let tenant = service.tenant();
+    let settings = json!({"client_id": "seatledger", "base_url": "http://127.0.0.1:1/elsewhere"});
+    let account =
+        json!({"account_id": store.directory, "settings": settings, "credentials": {"client_secret": "hush"}});
+    tenant.put("/store-accounts/microsoft-store", account).created();
+    let idle = tenant.post("/syncs", json!({"provider": "microsoft-store"})).problem("connector-not-running");
+    assert!(
+        idle["detail"].as_str().is_some_and(|why| why.contains("base_url") && why.contains("--store-url")),
+        "{idle}"
+    );
 }
 
 /// A store with so many seats of one app, and a tenant that is linked to it and has read it once.

@@ -28,6 +28,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const BATCH_EVENTS: usize = 4096;
 /// A command that left more is none of ours: it could not be taken at once.
 const COMMAND_EVENTS_MAX: usize = 1_000_000;
+/// UTF-8's.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Command ids end here.
 const COMMAND_ID_BYTES_MAX: usize = 64;
 
@@ -109,6 +111,15 @@ pub fn import(ledger: &Ledger, source: &mut dyn BufRead, progress: &dyn Progress
                 return Err(cut);
             }
             break;
+        }
+        // where no part is open yet: what editors and shells put before and behind a text
+        if !part.is_open {
+            if text.starts_with(BYTE_ORDER_MARK) {
+                text.drain(..BYTE_ORDER_MARK.len());
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
         }
         let unreadable = |what| ImportError::Unreadable { line, what };
         if text.len() == LINE_BYTES_MAX {

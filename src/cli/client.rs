@@ -3,7 +3,7 @@
 
 use super::exit::Failure;
 use super::{output, outside};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::fmt;
@@ -44,7 +44,9 @@ impl Access {
             (None, Some(token)) => token_in(token, "SEATLEDGER_TOKEN")?,
             (None, None) => {
                 return Err(Failure::Usage(
-                    "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment".into(),
+                    "a token is needed: --token-file FILE, or SEATLEDGER_TOKEN in the environment. The root token is what the \
+                     service was given as SEATLEDGER_ROOT_TOKEN, or in root.token in its data folder"
+                        .into(),
                 ));
             }
         };
@@ -149,6 +151,8 @@ pub(crate) struct Client {
     base: String,
     token: String,
     call_max: Duration,
+    /// The ETag at which what is asked for must still be.
+    if_match: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -179,11 +183,19 @@ impl Client {
     }
 
     fn limited(limits: Limits, ca: Option<&Path>, url: &str, token: &str) -> Result<Self, Failure> {
+        if !outside::is_url(url) {
+            return Err(Failure::Usage(format!("{url:?}: a service is asked at a URL, as in http://127.0.0.1:8080")));
+        }
         let Limits { silence_max, call_max } = limits;
         // no proxy between us and our own service: it would get the token
         let http = outside::begun(std::iter::once(url), ca)?.no_proxy();
         let http = outside::built(http.connect_timeout(CONNECT_MAX).read_timeout(silence_max))?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned(), call_max })
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.to_owned(), call_max, if_match: None })
+    }
+
+    /// The same, whose calls do nothing where what they are about is at another ETag by then.
+    pub(crate) fn if_match(&self, etag: &str) -> Self {
+        Self { if_match: Some(etag.to_owned()), ..self.clone() }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -192,6 +204,16 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CallError> {
         self.call(Method::GET, path, &Body::None, None).await
+    }
+
+    /// A single resource and its ETag; `None` where there is none.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<(Value, Option<String>)>, CallError> {
+        let (headers, text) = match self.answered(Method::GET, path, &Body::None, None).await {
+            Err(CallError::Problem(Problem { status: 404, .. })) => return Ok(None),
+            found => found?,
+        };
+        let etag = headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        Ok(Some((read(&Method::GET, path, &text)?, etag)))
     }
 
     /// Writes an answer of any length as it comes. What was written stays when the connection breaks.
@@ -274,7 +296,7 @@ impl Client {
         for attempt in 1.. {
             let lines: String =
                 open.iter().filter_map(|at| batch.get(*at)).map(|command| format!("{command}\n")).collect();
-            let answer = self.text(Method::POST, &path, &Body::Lines(lines), None).await?;
+            let (_, answer) = self.answered(Method::POST, &path, &Body::Lines(lines), None).await?;
             let read: Vec<Value> = answer
                 .lines()
                 .filter(|line| !line.trim().is_empty())
@@ -311,18 +333,19 @@ impl Client {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<Value, CallError> {
-        let text = self.text(method.clone(), path, body, key).await?;
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text).map_err(|error| {
-            CallError::Unreadable(format!("{method} {path} answered something else than JSON: {error}"))
-        })
+        let (_, text) = self.answered(method.clone(), path, body, key).await?;
+        if text.is_empty() { Ok(Value::Null) } else { read(&method, path, &text) }
     }
 
-    /// The text of an answer that went well. Sent again while the service says "later", or when the connection broke and
-    /// the call can be repeated without doing its work twice.
-    async fn text(&self, method: Method, path: &str, body: &Body, key: Option<&str>) -> Result<String, CallError> {
+    /// The head and the text of an answer that went well. Sent again while the service says "later", or when the connection
+    /// broke and the call can be repeated without doing its work twice.
+    async fn answered(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Body,
+        key: Option<&str>,
+    ) -> Result<(HeaderMap, String), CallError> {
         let is_repeatable = method != Method::POST || key.is_some() || matches!(body, Body::Lines(_));
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
@@ -333,7 +356,7 @@ impl Client {
                     retry_after(headers).unwrap_or(pause)
                 }
                 Err(_) if is_repeatable && attempt < 3 => pause,
-                Ok((status, _, text)) if status.is_success() => return Ok(text.clone()),
+                Ok((status, headers, text)) if status.is_success() => return Ok((headers.clone(), text.clone())),
                 Ok((status, _, text)) => return Err(CallError::Problem(Problem::of(*status, text))),
                 Err(error) => return Err(error.clone()),
             };
@@ -366,6 +389,9 @@ impl Client {
             self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token).timeout(self.call_max);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
+        }
+        if let Some(etag) = &self.if_match {
+            request = request.header(IF_MATCH, etag);
         }
         request = match body {
             Body::None => request,
@@ -421,6 +447,18 @@ impl Client {
             output::note(&format!("{} has not answered in full for {} s", self.base, waited.as_secs()));
         }
     }
+}
+
+fn read(method: &Method, path: &str, text: &str) -> Result<Value, CallError> {
+    serde_json::from_str(text)
+        .map_err(|error| CallError::Unreadable(format!("{method} {path} answered something else than JSON: {error}")))
+}
+
+/// A key for one call, so that it does its work once however often it is sent.
+pub(crate) fn drawn_key() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::File(format!("no random bytes can be had: {error}")))?;
+    Ok(hex::encode(bytes))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -47,16 +47,16 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["data", "format"])]
     proof: bool,
     /// In a bundle: events of these types, with commas between them
-    #[arg(long = "type", requires = "proof", value_name = "TYPES")]
+    #[arg(long = "type", requires = "proof", conflicts_with_all = ["data", "format"], value_name = "TYPES")]
     types: Option<String>,
     /// In a bundle: events about this pool
-    #[arg(long, requires = "proof", value_name = "POOL")]
+    #[arg(long, requires = "proof", conflicts_with_all = ["data", "format"], value_name = "POOL")]
     pool: Option<String>,
     /// In a bundle: events about this user
-    #[arg(long, requires = "proof", value_name = "USER")]
+    #[arg(long, requires = "proof", conflicts_with_all = ["data", "format"], value_name = "USER")]
     user: Option<String>,
     /// In a bundle: events about this device
-    #[arg(long, requires = "proof", value_name = "DEVICE")]
+    #[arg(long, requires = "proof", conflicts_with_all = ["data", "format"], value_name = "DEVICE")]
     device: Option<String>,
     /// Where to; it must not exist yet. Without it, standard output
     #[arg(long, value_name = "FILE")]

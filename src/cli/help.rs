@@ -6,6 +6,9 @@ use clap::Command;
 /// The lines of an example have at most so many characters: clap breaks what is wider than the terminal, which has 80 at least.
 const LINE_MAX: usize = 78;
 
+/// What an example begins with.
+const PROGRAMS: [&str; 2] = ["seatledger ", "curl "];
+
 /// The command and those below it, with such help.
 pub(super) fn laid_out(mut command: Command) -> Command {
     if let Some(help) = command.get_after_help() {
@@ -21,7 +24,7 @@ fn lay_out(help: &str) -> String {
     for line in help.lines() {
         match lines.last_mut().filter(|last| is_prose(last) && is_prose(line)) {
             Some(last) => *last += &format!(" {line}"),
-            None if line.trim_start().starts_with("seatledger ") => lines.extend(broken(line)),
+            None if PROGRAMS.iter().any(|program| line.trim_start().starts_with(program)) => lines.extend(broken(line)),
             None => lines.push(line.to_owned()),
         }
     }
@@ -69,7 +72,8 @@ mod tests {
         for (written, laid_out) in written.iter().zip(&laid_out) {
             assert_eq!(words(written), words(&laid_out.replace("\\\n", "")), "{laid_out}");
             for line in laid_out.lines() {
-                is_example = line.starts_with("  seatledger ") || is_example && line.starts_with("      ");
+                let begins = PROGRAMS.iter().any(|program| line.starts_with(&format!("  {program}")));
+                is_example = begins || is_example && line.starts_with("      ");
                 assert!(!is_example || line.chars().count() <= LINE_MAX, "{line}");
                 // within quotes a backslash at the end would be a part of the word
                 assert!(!is_example || line.matches('\'').count().is_multiple_of(2), "{line}");

@@ -203,7 +203,8 @@ mod tests {
         crate::audit::export::export(&ledger, tenant, 0, 1, format, true, &mut text).unwrap();
         ledger.stop().await;
         let (good, bad) = (dir.path().join("good.ndjson"), dir.path().join("bad.ndjson"));
-        std::fs::write(&good, &text).unwrap();
+        // with what an editor puts before and behind it
+        std::fs::write(&good, [b"\xef\xbb\xbf", &text[..], b"\n\r\n"].concat()).unwrap();
         std::fs::write(&bad, [&text[..], b"{}\n"].concat()).unwrap();
         let new = dir.path().join("new");
         // what an import left that was killed

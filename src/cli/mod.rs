@@ -247,6 +247,64 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// The ids of what an argument requires. clap tells them to nobody but a programmer who looks for faults.
+    fn required_by(argument: &clap::Arg) -> Vec<String> {
+        let told = format!("{argument:?}");
+        let (_, behind) = told.split_once(", requires: [").expect("clap tells it");
+        let (list, _) = behind.split_once("], r_ifs: ").expect("clap tells it");
+        list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    /// With how many requirements, and which of them can be dropped.
+    fn dropped(command: &clap::Command) -> (usize, Vec<String>) {
+        let excludes = |one: &clap::Arg, other: &clap::Arg| {
+            let says = |one: &clap::Arg, other: &clap::Arg| {
+                command.get_arg_conflicts_with(one).iter().any(|conflicting| conflicting.get_id() == other.get_id())
+            };
+            says(one, other) || says(other, one)
+        };
+        let (mut found, mut holes) = (0, vec![]);
+        for argument in command.get_arguments() {
+            for id in required_by(argument) {
+                let required = command.get_arguments().find(|other| other.get_id() == id.as_str()).expect("it is there");
+                found += 1;
+                let breaks = |other: &&clap::Arg| excludes(other, required) && !excludes(other, argument);
+                holes.extend(command.get_arguments().filter(breaks).map(|other| {
+                    format!("{}: {} without {id}, with {}", command.get_name(), argument.get_id(), other.get_id())
+                }));
+            }
+        }
+        for below in command.get_subcommands() {
+            let (more, of_those) = dropped(below);
+            found += more;
+            holes.extend(of_those);
+        }
+        (found, holes)
+    }
+
+    /// clap lets a requirement go that something else on the line conflicts with: that has to conflict with who requires it, too.
+    #[test]
+    fn what_an_argument_requires_is_never_dropped() {
+        let (found, holes) = dropped(&Cli::command());
+        assert_eq!(holes, [""; 0]);
+        assert!(found >= 8, "only {found} requirements are seen; clap tells of them in another way by now");
+    }
+
+    #[test]
+    fn a_bundle_s_choice_makes_no_sense_without_a_bundle() {
+        let read = |line: &str| {
+            let words = format!("seatledger export --tenant t {line}");
+            Cli::command().try_get_matches_from(words.split(' ')).err().map(|error| error.kind())
+        };
+        for choice in ["--type seat_granted", "--pool p", "--user u", "--device d"] {
+            assert_eq!(read(&format!("--proof {choice}")), None, "{choice}");
+            assert_eq!(read(choice), Some(ErrorKind::MissingRequiredArgument), "{choice}");
+            for other in ["--data d", "--format csv"] {
+                assert_eq!(read(&format!("{other} {choice}")), Some(ErrorKind::ArgumentConflict), "{other} {choice}");
+            }
+        }
+    }
+
     #[test]
     fn a_folder_and_a_service_are_not_both_said() {
         let judged = |line: &str| {

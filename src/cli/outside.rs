@@ -76,7 +76,8 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
 
 /// Whether a text is a URL that can be asked.
 pub(super) fn is_url(text: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
+    let has_scheme = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    has_scheme && reqwest::Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
 /// Whether a URL is one of this machine.
@@ -103,6 +104,16 @@ pub(super) fn in_full(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_asked_has_a_scheme_and_a_host() {
+        for url in ["http://a", "https://ledger.example/below", "http://127.0.0.1:8080", "http://[::1]:1"] {
+            assert!(is_url(url), "{url}");
+        }
+        for text in ["", "foo", "ftp://a", "http:a", "http://", "http://a:99999", "//a"] {
+            assert!(!is_url(text), "{text}");
+        }
+    }
 
     #[test]
     fn what_runs_on_this_machine_is_known_by_its_url() {

@@ -2,7 +2,7 @@
 //! goes out and comes back. Not here: what a review does to a seat.
 
 use super::aside::Aside;
-use super::client::{Access, Client, encode};
+use super::client::{Access, Client, drawn_key, encode};
 use super::exit::{self, Failure, Finished};
 use super::output::{self, grouped};
 use clap::ValueEnum;
@@ -182,12 +182,6 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     }
 }
 
-fn drawn_key() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::File(format!("no random bytes can be had: {error}")))?;
-    Ok(hex::encode(bytes))
-}
-
 impl Call {
     fn of(&self, review: &str) -> String {
         format!("{}/{}", self.path, encode(review))
@@ -258,6 +252,11 @@ impl Call {
     async fn sheet_out(&self, review: &str, file: &Path) -> Result<Finished, Failure> {
         let path = format!("{}/seats?format=csv", self.of(review));
         if is_standard(file) {
+            if self.as_json {
+                return Err(Failure::Usage(
+                    "--json says where the sheet is, and with --out - the sheet is the output".into(),
+                ));
+            }
             let mut out = BufWriter::new(std::io::stdout());
             self.client.download(&path, &mut out).await?;
             return Ok(Finished::Well);
@@ -265,7 +264,11 @@ impl Call {
         // nothing is left behind of one that could not be had
         let mut sheet = Vec::new();
         self.client.download(&path, &mut sheet).await?;
-        Aside::of(file)?.write(&sheet).map(|()| Finished::Well)
+        Aside::of(file)?.write(&sheet)?;
+        if self.as_json {
+            output::json(&json!({"review": review, "file": file.display().to_string(), "bytes": sheet.len()}))?;
+        }
+        Ok(Finished::Well)
     }
 
     async fn sheet_in(&self, review: &str, file: &Path) -> Result<Finished, Failure> {

@@ -55,6 +55,9 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let rotation = if args.old_key_lost { Rotation::OldIsLost } else { Rotation::SignedByOld };
     let key = args.log_key_file.clone().map_or(LogKeySource::DataFolder, LogKeySource::File);
     let mut signing = Signing { key, every: Duration::ZERO, rotation: Some(rotation), ..Signing::default() };
+    if let Some(name) = args.log_name.as_ref().filter(|name| name.contains("://")) {
+        return Err(Failure::Usage(format!("{name:?}: a log's name is a URL without its scheme")));
+    }
     if let Some(name) = args.log_name.or_else(|| log_name_in(&args.data)) {
         signing.log_name = name;
     }

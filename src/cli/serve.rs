@@ -175,6 +175,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let outside =
         outside::client(witnesses.iter().map(Witness::url), config.witness_ca.as_deref(), cosign::ANSWER_MAX)?;
     let authority = authority(&config)?;
+    connect::checked(&config)?;
     let ledger = open(&config, &witnesses).await?;
     let watching = tokio::spawn(end_with_the_log(ledger.clone()));
     without_huge_pages();

@@ -21,12 +21,18 @@ const AFTER_HELP: &str = "\
 The server keeps everything in memory and forgets it at the end. Below /simulator/ are the order desk (POST orders), dumps of
 every seat and of every grant ever made, and the switches: what goes wrong, and what time it is.
 
-Example:
-  seatledger store-simulator apple --listen 127.0.0.1:8091 --latency-ms 50 --fault cut-after=20
-  curl -d '{\"order\": \"unit\", \"uid\": \"1\"}' -H 'content-type: application/json' http://127.0.0.1:8091/simulator/orders
-
 Microsoft's has the tenant contoso.example and the tools seatledger and intune, whose secrets are the-simulated-secret-of-
-and the tool's name. Apple's waits --event-delay-ms before a grant takes effect; Microsoft's grants at once.";
+and the tool's name. An account that is linked to it is told both where the store is and where tokens are asked for: base_url and
+authority_url. Apple's waits --event-delay-ms before a grant takes effect; Microsoft's grants at once.
+
+Examples:
+  seatledger store-simulator apple --listen 127.0.0.1:8091 --latency-ms 50 --fault cut-after=20
+  curl http://127.0.0.1:8091/simulator/orders -H 'content-type: application/json' -d '{\"order\": \"unit\", \"uid\": \"1\"}'
+
+With a store of its own, where secret.json is {\"client_secret\": \"the-simulated-secret-of-seatledger\"}:
+  seatledger store-simulator microsoft
+  seatledger serve --store-url http://127.0.0.1:8091
+  seatledger stores --tenant contoso --link microsoft-store --account contoso.example --set client_id=seatledger --set base_url=http://127.0.0.1:8091 --set authority_url=http://127.0.0.1:8091 --credentials secret.json";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]

@@ -15,7 +15,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[command(after_help = "\
 The account of microsoft-store is the organization's directory: its id, or a domain of it. Its settings: client_id, and base_url
 and authority_url where the service is not Microsoft's. Of apple-business: mdm_id and mdm_name, notification_url, and base_url
-where it is not Apple's. Left out, settings stay as they are. Credentials are JSON in a file:
+where it is not Apple's. A setting that is not named stays as it is; with nothing behind its = it is taken away.
+Credentials are JSON in a file:
 {\"client_secret\": \"...\"} for Microsoft, {\"content_tokens\": [\"...\"]} for Apple, a token for each unit. They are kept by
 the service with mode 0600, outside the log, and never shown again.
 
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     /// What the account is called: at Apple the uId of a unit. Once linked it can't be another one
     #[arg(long, value_name = "ID", requires = "link")]
     account: Option<String>,
-    /// A setting, as in client_id=91ab
+    /// A setting, as in client_id=91ab; base_url= takes it away. Those that are not named stay
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "link", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// A file with the credentials
@@ -57,16 +58,18 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let client = args.access.client()?;
     let base = format!("/v1/tenants/{}/store-accounts", client::encode(&args.tenant));
     if let Some(provider) = &args.link {
-        let settings: Map<String, Value> =
-            args.settings.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let mut body = json!({"account_id": args.account});
-        if !settings.is_empty() {
-            client::put(&mut body, "settings", settings);
-        }
+        let path = format!("{base}/{}", client::encode(provider));
+        let (mut body, mut linking) = (json!({"account_id": args.account}), client.clone());
         if let Some(file) = &args.credentials {
             client::put(&mut body, "credentials", read(file)?);
         }
-        client.put(&format!("{base}/{}", client::encode(provider)), body, None).await?;
+        if !args.settings.is_empty() {
+            let (account, etag) = client.find(&path).await?.unwrap_or_default();
+            client::put(&mut body, "settings", laid_over(account.get("settings"), &args.settings));
+            // what somebody else has set since is not undone
+            linking = etag.map_or(linking, |etag| client.if_match(&etag));
+        }
+        linking.put(&path, body, Some(&client::drawn_key()?)).await?;
     }
     let accounts = client.list(&base).await?;
     if args.json {
@@ -82,6 +85,19 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     }
     let is_well = |account: &Value| account.pointer("/connector/problem").is_none_or(Value::is_null);
     Ok(Finished::well_if(accounts.iter().all(is_well)))
+}
+
+/// The service takes settings as a whole.
+fn laid_over(settings: Option<&Value>, said: &[(String, String)]) -> Map<String, Value> {
+    let mut settings = settings.and_then(Value::as_object).cloned().unwrap_or_default();
+    for (name, value) in said {
+        if value.is_empty() {
+            settings.remove(name);
+        } else {
+            settings.insert(name.clone(), value.clone().into());
+        }
+    }
+    settings
 }
 
 fn row(account: &Value) -> Vec<String> {
@@ -126,4 +142,17 @@ fn read(path: &Path) -> Result<Value, Failure> {
     read.map_err(|error| exit::file(path, "the credentials can't be read", error))?;
     // what serde says of it could quote it
     serde_json::from_slice(&text).map_err(|_| exit::file(path, "the credentials can't be read", "it is no JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_not_named_stays_and_one_with_nothing_behind_it_goes() {
+        let said = ["base_url=", "client_id=c2", "mdm_id="].map(|text| setting(text).unwrap());
+        let known = json!({"client_id": "c", "base_url": "http://a", "poll_millis": 40_000});
+        assert_eq!(Value::Object(laid_over(Some(&known), &said)), json!({"client_id": "c2", "poll_millis": 40_000}));
+        assert_eq!(Value::Object(laid_over(None, &said)), json!({"client_id": "c2"}));
+    }
 }

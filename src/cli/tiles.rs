@@ -51,8 +51,7 @@ impl Tiles {
     /// The log's key as who serves the tiles says it; a folder has none.
     pub(super) async fn key(&self) -> Result<Option<VerifierKey>, Failure> {
         let Self::Url { http, prefix, token } = self else { return Ok(None) };
-        let unreachable = |error: TilesError| Failure::Unreachable(error.to_string());
-        let bytes = fetched(http, prefix, token.as_deref(), "key", NOTE_BYTES_MAX).await.map_err(unreachable)?;
+        let bytes = fetched(http, prefix, token.as_deref(), "key", NOTE_BYTES_MAX).await?;
         let bytes = bytes.ok_or_else(|| Failure::Unreachable(format!("{prefix}key is not there")))?;
         keys_in(&String::from_utf8_lossy(&bytes)).map(|keys| keys.into_iter().next())
     }
@@ -60,12 +59,10 @@ impl Tiles {
     /// The keys that the log has had, as the mirror or the service says them; `None` where it has no such list. They lead from
     /// a key that is trusted to others, and are trusted for nothing else.
     pub(super) async fn log_keys(&self) -> Result<Option<LogKeys>, Failure> {
-        let unreachable = |error: TilesError| Failure::Unreachable(error.to_string());
         let bytes = match self {
-            Self::Folder(folder) => read_file(&folder.join(KEYS), KEYS_BYTES_MAX).map_err(unreachable)?,
-            Self::Url { http, prefix, token } => {
-                fetched(http, prefix, token.as_deref(), KEYS, KEYS_BYTES_MAX).await.map_err(unreachable)?
-            }
+            Self::Folder(folder) => read_file(&folder.join(KEYS), KEYS_BYTES_MAX)
+                .map_err(|error: TilesError| Failure::Unreachable(error.to_string()))?,
+            Self::Url { http, prefix, token } => fetched(http, prefix, token.as_deref(), KEYS, KEYS_BYTES_MAX).await?,
         };
         let read = bytes.map(|bytes| check::log_keys(&bytes)).transpose();
         read.map_err(|error| {
@@ -78,7 +75,8 @@ impl Tiles {
             Self::Folder(folder) => read_file(&folder.join(address.to_string()), BUNDLE_BYTES_MAX),
             Self::Url { http, prefix, token } => {
                 let name = address.to_string();
-                Handle::current().block_on(fetched(http, prefix, token.as_deref(), &name, BUNDLE_BYTES_MAX))
+                let fetched = fetched(http, prefix, token.as_deref(), &name, BUNDLE_BYTES_MAX);
+                Handle::current().block_on(fetched).map_err(|failure| TilesError(failure.to_string()))
             }
         }
     }
@@ -118,8 +116,8 @@ async fn fetched(
     token: Option<&str>,
     name: &str,
     bytes_max: usize,
-) -> Result<Option<Vec<u8>>, TilesError> {
-    let failed = |error: reqwest::Error| TilesError(format!("{prefix}{name}: {error}"));
+) -> Result<Option<Vec<u8>>, Failure> {
+    let failed = |error: reqwest::Error| Failure::Unreachable(format!("{prefix}{name}: {error}"));
     let mut request = http.get(format!("{prefix}{name}"));
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -129,7 +127,9 @@ async fn fetched(
         return Ok(None);
     }
     if !response.status().is_success() {
-        return Err(TilesError(format!("{prefix}{name}: the answer is {}", response.status())));
+        let said = format!("{prefix}{name}: the answer is {}", response.status());
+        let is_of_the_token = matches!(response.status().as_u16(), 401 | 403);
+        return Err(if is_of_the_token { Failure::NotAllowed(said) } else { Failure::Unreachable(said) });
     }
     let mut bytes = Vec::new();
     while let Some(part) = response.chunk().await.map_err(failed)? {
@@ -138,7 +138,8 @@ async fn fetched(
             break;
         }
     }
-    within(&format!("{prefix}{name}"), bytes, bytes_max).map(Some)
+    let read = within(&format!("{prefix}{name}"), bytes, bytes_max);
+    read.map(Some).map_err(|error| Failure::Unreachable(error.to_string()))
 }
 
 fn within(name: &dyn std::fmt::Display, bytes: Vec<u8>, bytes_max: usize) -> Result<Vec<u8>, TilesError> {

@@ -10,6 +10,9 @@ const AFTER_HELP: &str = "\
 Roles: admin (everything of the tenant), operator (commands), connector (inventories, devices, installs), directory
 (users and groups), auditor (reads everything, changes nothing).
 
+The first ones are made with the root token. It is in root.token in the data folder, unless the service was given it by
+SEATLEDGER_ROOT_TOKEN: then leave --token-file out, and set SEATLEDGER_TOKEN to the same.
+
 Examples:
   seatledger token --tenant contoso --token-file ledger-data/root.token create --name helpdesk --role operator
   seatledger token --tenant contoso --token-file ledger-data/root.token list

@@ -24,7 +24,8 @@ the address of the tiles, and then says only that both are of one hand. Where th
 keys beside the tiles leads from that key to the others, over heads that name two keys and that both have signed; a certificate of
 more records than its key signs by that list is refused.
 
-Exit codes: 0 everything is so, 1 something is not and is named, 2 no key, 3 the tiles can't be reached, 5 a file can't be read.
+Exit codes: 0 everything is so, 1 something is not and is named, 2 no key, 3 the tiles can't be reached, 4 the token is not good for them,
+5 a file can't be read.
 
 Examples:
   seatledger verify-certificate contoso.certificate --tiles contoso-log --key log.key.pub

@@ -6,7 +6,7 @@ use super::exit::{self, Failure, Finished};
 use super::output;
 use super::serve::stop_signals;
 use crate::clock::Clock;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, is_address};
 use crate::http::ListenerLimits;
 use crate::ledger::LogKeySource;
 use crate::merkle::{Cosigned, KeyKind, Note, Refusal, SUBMISSION_BYTES_MAX, Signer, Submission, VerifierKey};
@@ -79,6 +79,9 @@ struct Witness {
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     telemetry::start_log(LogFormat::Human, "info", || None).map_err(Failure::Usage)?;
+    if !is_address(&args.listen) {
+        return Err(Failure::Usage(format!("{:?} is no address with a port, as in 127.0.0.1:8090", args.listen)));
+    }
     let listener = tokio::net::TcpListener::bind(&args.listen).await;
     let listener = listener.map_err(|error| Failure::File(format!("{} can't be listened at: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| Failure::File(error.to_string()))?;

@@ -1,5 +1,8 @@
 //! The pages behind the `type` of every problem: cause, fix, and status. Not here: when a problem arises.
 
+use super::problem::Problem;
+use crate::domain::facts::Owned;
+use crate::domain::rejection::{Figures, Rejection, Remedies};
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
@@ -129,8 +132,8 @@ pub(crate) const PAGES: &[Page] = &[
         "Time can be advanced only on a service started with --clock manual.",
         "Start it so, for demos and tests."),
     page("connector-not-running", 409, "No connector runs for this provider",
-        "A sync of a store is run by its connector, which needs credentials; a declared inventory is sent with POST /inventory.",
-        "Give credentials with PUT /store-accounts/{provider}; GET shows why the connector does not run. Or send the inventory."),
+        "A sync of a store is run by its connector, and this account has none that runs; a declared inventory is sent with POST /inventory.",
+        "The detail, and GET /store-accounts/{provider}, say why it does not run: give the credentials with PUT there, or mend what it names. Or send the inventory."),
     page("device-name-taken", 409, "Another device has this name",
         "A serial number or device id belongs to one device.",
         "Retire or rename the other one first."),
@@ -329,12 +332,29 @@ pub(crate) fn find(name: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.name == name)
 }
 
+const EXAMPLE_POSITION: u64 = 42;
+
+/// Refusals that say in figures what is missing, each as it could be.
+fn shortages() -> [Rejection; 4] {
+    let figures = Figures { owned: Owned::Count(100), held: 98, queued: 0 };
+    let remedies = Remedies { uninstall_would_free: 3, narrow_would_free: 12, buy_would_free: 3 };
+    let none_free = Figures { held: 100, queued: 2, ..figures };
+    [
+        Rejection::NotEnoughSeats { short_by: 3, figures, remedies },
+        Rejection::NoSeatAvailable { figures: none_free, remedies },
+        Rejection::RefundExceedsFreeSeats { quantity: 5, figures },
+        Rejection::SeatsStillHeld { held: 98 },
+    ]
+}
+
 impl Page {
     fn example(&self) -> String {
-        let body = serde_json::json!({
-            "type": format!("/problems/{}", self.name), "title": self.title, "status": self.status, "detail": self.cause,
-        });
-        format!("{body:#}")
+        let shortage = shortages().into_iter().find(|rejection| rejection.name() == self.name);
+        let problem = shortage.map_or_else(
+            || Problem::new(self.name, self.cause),
+            |rejection| Problem::of_rejection(&rejection, EXAMPLE_POSITION),
+        );
+        format!("{:#}", problem.to_json())
     }
 
     fn html(&self) -> String {
@@ -381,7 +401,7 @@ pub(super) fn escaped(text: &str) -> String {
 pub(super) async fn show(super::inputs::Places(name): super::inputs::Places<String>) -> Response {
     match find(&name) {
         Some(page) => sent(page.html()),
-        None => super::problem::Problem::new("problem-not-found", "no problem has this name").into_response(),
+        None => Problem::new("problem-not-found", "no problem has this name").into_response(),
     }
 }
 
@@ -410,5 +430,22 @@ mod tests {
             assert!(!page.cause.is_empty() && !page.fix.is_empty(), "{}", page.name);
             assert!((400..600).contains(&page.status));
         }
+    }
+
+    #[test]
+    fn an_example_has_what_the_answer_has() {
+        let example =
+            |name: &str| -> serde_json::Value { serde_json::from_str(&find(name).unwrap().example()).unwrap() };
+        let seats = example("not-enough-seats");
+        assert_eq!([&seats["short_by"], &seats["owned"], &seats["free"], &seats["position"]], [3, 100, 2, 42]);
+        assert_eq!(seats["remedies"][2]["action"], "buy_more");
+        assert!(example("no-seat-available")["detail"].as_str().unwrap().contains("2 wait in the queue"));
+        assert_eq!(example("refund-exceeds-free-seats")["quantity"], 5);
+        assert_eq!(example("seats-still-held")["held"], 98);
+        let of_page = example("pool-not-found");
+        assert_eq!(
+            [&of_page["type"], &of_page["status"]],
+            [&serde_json::json!("/problems/pool-not-found"), &404.into()]
+        );
     }
 }

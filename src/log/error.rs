@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 /// Why the log can't be opened or read as a whole. Nothing was changed or deleted on the way to such an error, unless
 /// its text says so.
@@ -55,6 +56,13 @@ pub enum OpenError {
     )]
     Corrupt(Damage),
 
+    /// Nothing of a ledger was looked at yet.
+    #[error(
+        "{dir} can't be a data folder: {error}. Nothing was read or written: name a folder that is there, or a place where one can \
+         be made"
+    )]
+    NoFolder { dir: String, error: io::Error },
+
     /// The disk said no. That is no damage: the same folder opens when the cause is gone.
     #[error("{doing} failed: {error}. {}", advice(.error))]
     Io { doing: String, error: io::Error },
@@ -95,6 +103,16 @@ impl OpenError {
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
         let doing = doing.into();
         move |error| OpenError::Io { doing, error }
+    }
+
+    /// Why a folder can't be taken, before anything is looked at: a wrong path is none of the disk's faults.
+    pub(crate) fn folder(dir: &Path, error: io::Error) -> OpenError {
+        use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, NotADirectory, NotFound};
+        let dir = dir.display().to_string();
+        if matches!(error.kind(), AlreadyExists | InvalidFilename | InvalidInput | NotADirectory | NotFound) {
+            return OpenError::NoFolder { dir, error };
+        }
+        OpenError::Io { doing: format!("making {dir}"), error }
     }
 
     pub(crate) fn corrupt(file: impl Into<String>, what: impl Into<String>) -> OpenError {

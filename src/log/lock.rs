@@ -18,7 +18,7 @@ impl FolderLock {
     /// # Errors
     /// When another process has it, or the disk said no.
     pub fn take(dir: &Path) -> Result<Arc<FolderLock>, OpenError> {
-        FileMedium::new(dir).create_folder(TOP).map_err(OpenError::io(format!("making {}", dir.display())))?;
+        FileMedium::new(dir).create_folder(TOP).map_err(|error| OpenError::folder(dir, error))?;
         let path = dir.join("LOCK");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(OpenError::io(format!("opening {}", path.display())))?;
@@ -33,6 +33,24 @@ impl FolderLock {
             Err(TryLockError::Error(error)) => {
                 Err(OpenError::Io { doing: format!("locking {}", path.display()), error })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_wrong_is_said_to_be_that_and_no_disk_is_blamed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for wrong in [file.clone(), file.join("below"), Path::new("/proc/nothing").to_path_buf()] {
+            let said = FolderLock::take(&wrong).map(drop).unwrap_err().to_string();
+            let place = wrong.display().to_string();
+            assert!(said.starts_with(&place) && said.contains("can't be a data folder"), "{said}");
+            assert!(!said.contains("acknowledged"), "{said}");
         }
     }
 }

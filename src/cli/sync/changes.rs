@@ -25,11 +25,16 @@ pub(crate) struct Taken {
     pub(crate) changed: BTreeSet<String>,
 }
 
-/// `answer` is that of `POST /inventory`, `tenant` the path of the tenant.
-pub(crate) async fn taken(client: &Client, tenant: &str, answer: &Value) -> Result<Taken, CallError> {
+/// The sync that an inventory was; `answer` is that of `POST /inventory`, `tenant` the path of the tenant.
+pub(crate) async fn sync_of(client: &Client, tenant: &str, answer: &Value) -> Result<Value, CallError> {
     let sync = answer.get("sync").and_then(Value::as_str);
     let sync = sync.ok_or_else(|| CallError::Unreadable("POST /inventory named no sync".into()))?;
-    let sync = client.get(&format!("{tenant}/syncs/{}", encode(sync))).await?;
+    client.get(&format!("{tenant}/syncs/{}", encode(sync))).await
+}
+
+/// `answer` is that of `POST /inventory`, `tenant` the path of the tenant.
+pub(crate) async fn taken(client: &Client, tenant: &str, answer: &Value) -> Result<Taken, CallError> {
+    let sync = sync_of(client, tenant, answer).await?;
     let position = |name: &str| sync.get(name).and_then(Value::as_u64);
     let (Some(from), Some(to)) = (position("started_position"), position("ended_position")) else {
         return Err(CallError::Unreadable("a declared inventory was taken, and its sync has not ended".into()));

@@ -1,7 +1,7 @@
 //! A declared inventory from a file, sent to the running service, with a receipt for every item; again whenever the file has
 //! changed, if asked to. Not here: what a row means (`sheet`).
 
-use super::changes::{Taken, taken};
+use super::changes::{Taken, sync_of, taken};
 use super::sheet::{self, Line, Mapping};
 use crate::cli::client::{CallError, Client};
 use crate::cli::exit::{self, Failure, Finished};
@@ -18,6 +18,7 @@ pub(super) struct Sending<'a> {
     pub(super) file: &'a Path,
     pub(super) maps: &'a [Mapping],
     pub(super) is_complete: bool,
+    pub(super) is_dry_run: bool,
     pub(super) is_json: bool,
 }
 
@@ -83,7 +84,7 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
     if size > FILE_BYTES_MAX {
         return Err(exit::file(sending.file, "is too large", format!("it has more than {FILE_BYTES_MAX} bytes")));
     }
-    let (inventory, lines) = if is_csv(sending.file) {
+    let (mut inventory, lines) = if is_csv(sending.file) {
         let sheet::Read { lines, unsaid } = sheet::read(sending.file, sending.maps)?;
         let items: Vec<&Value> = lines.iter().filter_map(|line| line.item.as_ref().ok()).collect();
         (json!({"complete": sending.is_complete, "items": items, "keep": unsaid}), lines)
@@ -100,8 +101,22 @@ async fn send(client: &Client, tenant: &str, sending: &Sending<'_>) -> Result<Fi
         let lines = items.map(line).collect();
         (inventory, lines)
     };
+    if sending.is_dry_run {
+        let fields = inventory.as_object_mut();
+        let fields = fields.ok_or_else(|| exit::file(sending.file, "is no inventory", "it is no JSON object"))?;
+        fields.insert("dry_run".to_owned(), true.into());
+    }
+    // a JSON file may ask for it by itself
+    let is_dry_run = inventory.get("dry_run").is_some_and(|is_dry_run| *is_dry_run == true);
     let is_readable = lines.iter().all(|line| line.item.is_ok());
     let tenant = format!("/v1/tenants/{tenant}");
+    if is_dry_run && is_readable {
+        // what became of each item is known of items that were taken
+        let answer = client.post(&format!("{tenant}/inventory"), inventory, None).await?;
+        let sync = sync_of(client, &tenant, &answer).await?;
+        super::tell(&sync, sending.is_json)?;
+        return Ok(Finished::well_if(sync.get("skipped").and_then(Value::as_array).is_none_or(Vec::is_empty)));
+    }
     let before = pools(client, &tenant).await?;
     let taken = if is_readable {
         let answer = client.post(&format!("{tenant}/inventory"), inventory, None).await?;

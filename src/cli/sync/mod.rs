@@ -20,26 +20,26 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 A file is JSON as POST /inventory takes it, or CSV with a row for each item and the columns sku, name, owned (a number, or
 unlimited), license_type (online or offline), publisher, distribution_policy (restricted or open); --map names others. Each row
 has a receipt: imported, changed, unchanged, or refused and why; a file with a refused row is not sent. What a CSV has no column for
-stays as it is.
+stays as it is. With --dry-run the service counts what the file would change, names what it would leave out and why, and takes nothing.
 
 Examples:
   seatledger sync microsoft-store --tenant contoso --token-file operator.token
   seatledger sync apple-business --full --dry-run --tenant contoso
   seatledger sync --confirm sync_17 --tenant contoso
-  seatledger sync --file bought.csv --map owned=Quantity --map sku=Article --complete --tenant contoso
+  seatledger sync --file bought.csv --map owned=Quantity --map sku=Article --complete --dry-run --tenant contoso
   seatledger sync --file /srv/inventory.json --every 3600 --tenant contoso")]
 pub(crate) struct Args {
     /// The store: microsoft-store or apple-business
     #[arg(value_name = "PROVIDER", required_unless_present_any = ["file", "confirm"], conflicts_with_all = ["file", "confirm"])]
     provider: Option<String>,
     /// Read everything, also what did not change since the last sync
-    #[arg(long, requires = "provider")]
+    #[arg(long, conflicts_with_all = ["file", "confirm"])]
     full: bool,
-    /// Say what a sync would find, and record nothing of it
-    #[arg(long, requires = "provider")]
+    /// Say what a sync, or a file, would change, and change nothing
+    #[arg(long, conflicts_with_all = ["confirm", "every"])]
     dry_run: bool,
     /// Don't wait for the end
-    #[arg(long, requires = "provider")]
+    #[arg(long, conflicts_with_all = ["file", "confirm"])]
     no_wait: bool,
     /// Let happen what the brake holds back of this sync
     #[arg(long, value_name = "SYNC", conflicts_with = "file")]
@@ -48,13 +48,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// A column for a field, as in owned=Quantity
-    #[arg(long = "map", value_name = "FIELD=COLUMN", requires = "file", value_parser = sheet::mapping)]
+    #[arg(long = "map", value_name = "FIELD=COLUMN", requires = "file", conflicts_with_all = ["provider", "confirm"], value_parser = sheet::mapping)]
     maps: Vec<sheet::Mapping>,
     /// A CSV file lists everything: what is not in it is gone
-    #[arg(long, requires = "file")]
+    #[arg(long, requires = "file", conflicts_with_all = ["provider", "confirm"])]
     complete: bool,
     /// Send the file again after so many seconds, if it has changed, until told to stop
-    #[arg(long, value_name = "SECONDS", requires = "file", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", requires = "file", conflicts_with_all = ["provider", "confirm"],
+        value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
     #[command(flatten)]
     access: Access,
@@ -77,7 +78,13 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     let client = args.access.client()?;
     let tenant = client::encode(&args.tenant);
     if let Some(file) = &args.file {
-        let sending = file::Sending { file, maps: &args.maps, is_complete: args.complete, is_json: args.json };
+        let sending = file::Sending {
+            file,
+            maps: &args.maps,
+            is_complete: args.complete,
+            is_dry_run: args.dry_run,
+            is_json: args.json,
+        };
         return file::run(&client, &tenant, &sending, args.every.map(Duration::from_secs)).await;
     }
     if let Some(sync) = &args.confirm {
@@ -102,11 +109,7 @@ pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
         return Ok(Finished::Well);
     }
     let ended = &wait(&client, &tenant, sync).await?;
-    if args.json {
-        output::json(ended)?;
-    } else {
-        tell(ended)?;
-    }
+    tell(ended, args.json)?;
     Ok(Finished::well_if(ended["state"] == "completed"))
 }
 
@@ -128,7 +131,10 @@ async fn wait(client: &Client, tenant: &str, sync: &str) -> Result<Value, Failur
     }
 }
 
-fn tell(sync: &Value) -> Result<(), Failure> {
+fn tell(sync: &Value, is_json: bool) -> Result<(), Failure> {
+    if is_json {
+        return output::json(sync);
+    }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if sync["state"] == "failed" {
         return output::line(&format!("{} failed: {}", text(&sync["id"]), text(&sync["failure"])));
@@ -138,7 +144,8 @@ fn tell(sync: &Value) -> Result<(), Failure> {
     };
     let items = ["listed", "changed", "delisted", "skipped", "unchanged"]
         .map(|name| format!("{} {name}", count("counts", name)));
-    output::line(&format!("{} completed: {}", text(&sync["id"]), items.join(", ")))?;
+    let ended = if sync["dry_run"] == true { "would do, and nothing was changed" } else { "completed" };
+    output::line(&format!("{} {ended}: {}", text(&sync["id"]), items.join(", ")))?;
     if sync["seats"].is_object() {
         let (seen, foreign, lost) = (count("seats", "seen"), count("seats", "foreign"), count("seats", "lost"));
         output::line(&format!("seats: {seen} at the store, {foreign} of them foreign, {lost} lost"))?;
@@ -154,4 +161,50 @@ fn tell(sync: &Value) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cli;
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    fn refused(line: &str) -> Option<ErrorKind> {
+        let words = format!("seatledger sync --tenant contoso {line}");
+        Cli::command().try_get_matches_from(words.split_whitespace()).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn what_makes_no_sense_together_is_refused() {
+        for line in [
+            "microsoft-store --full --dry-run --no-wait --json",
+            "--confirm sync_1",
+            "--file f.csv --map owned=Quantity --complete --dry-run",
+            "--file f.csv --map owned=Quantity --complete --every 60",
+        ] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+        let (of_store, of_file) = (["--full", "--no-wait"], ["--map owned=Quantity", "--complete", "--every 60"]);
+        let mut pairs = [
+            "microsoft-store --file f",
+            "microsoft-store --confirm s",
+            "--file f --confirm s",
+            "--confirm s --dry-run",
+            "--file f --every 60 --dry-run",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        for flag in of_store {
+            pairs.extend([format!("--file f {flag}"), format!("--confirm s {flag}")]);
+        }
+        for flag in of_file {
+            pairs.extend([format!("microsoft-store {flag}"), format!("--confirm s {flag}")]);
+        }
+        for line in &pairs {
+            assert_eq!(refused(line), Some(ErrorKind::ArgumentConflict), "{line}");
+        }
+        for line in ["", "--dry-run", "--full", "--complete"] {
+            assert_eq!(refused(line), Some(ErrorKind::MissingRequiredArgument), "{line}");
+        }
+    }
 }

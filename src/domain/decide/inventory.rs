@@ -53,7 +53,8 @@ impl Judge<'_> {
         Ok(Verdict::Done)
     }
 
-    /// What a pass would do, counted on a copy.
+    /// What a pass would do, counted on a copy. What it would leave out is named to who declared it; a connector looks so by
+    /// itself again and again.
     fn dry_run(&mut self, inventory: &Inventory) {
         let mut copy = self.tenant.clone();
         if let Some(sync) = inventory.part.as_ref().and_then(|part| copy.syncs.get_mut(part.sync.index())) {
@@ -71,13 +72,15 @@ impl Judge<'_> {
         };
         let intake = crate::domain::command::Intake::Observation(crate::domain::command::Observation::Inventory(real));
         let judged = super::decide(&mut copy, &intake, &envelope, None);
-        let is_count = |event: &Event| matches!(event, Event::SyncCompleted { .. } | Event::SyncItemsTaken { .. });
-        let counted = judged.events.into_iter().rev().find(is_count);
         if inventory.part.is_none() {
             self.start(inventory);
         }
-        if let Some(counted) = counted {
-            self.emit(counted);
+        let is_told = |event: &Event| {
+            matches!(event, Event::SyncCompleted { .. } | Event::SyncItemsTaken { .. })
+                || inventory.part.is_none() && matches!(event, Event::ItemSkipped { .. })
+        };
+        for event in judged.events.into_iter().filter(is_told) {
+            self.emit(event);
         }
     }
 

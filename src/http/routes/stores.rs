@@ -2,7 +2,7 @@
 
 use crate::domain::key::Provider;
 use crate::http::Service;
-use crate::http::auth::Stranger;
+use crate::http::auth::{Caller, Stranger};
 use crate::http::contract::{
     CommandAnswer, CommandHeaders, CommandProblems, IfMatchHeader, IfMatchProblems, ReadProblems,
 };
@@ -135,11 +135,29 @@ pub(in crate::http) async fn delete_tool(
     request_body = SyncBody,
     responses((status = 202, body = CommandAnswer), CommandProblems))]
 pub(in crate::http) async fn start_sync(door: Door, body: Body) -> Result<Response, Problem> {
-    let mut response = door.command(Kind::StartSync, [], body).await?;
-    if response.status().is_success() {
-        *response.status_mut() = StatusCode::ACCEPTED;
+    let caller = door.caller.clone();
+    let mut reply = door.judged(Kind::StartSync, [], &body.0).await?;
+    if reply.status.is_success() {
+        reply.status = StatusCode::ACCEPTED;
+    } else if !reply.is_repeat
+        && let Some(said) = why_not_running(&caller, &body, &reply.body)
+    {
+        reply.body = said;
     }
-    Ok(response)
+    Ok(reply.into_response())
+}
+
+/// The same refusal with what keeps the account's connector from running now. A repeat says what the log says.
+fn why_not_running(caller: &Caller, asked: &Body, refused: &[u8]) -> Option<Vec<u8>> {
+    let mut problem: Value = serde_json::from_slice(refused).ok()?;
+    if problem.get("type")? != "/problems/connector-not-running" {
+        return None;
+    }
+    let asked: Value = serde_json::from_slice(&asked.0).ok()?;
+    let provider = asked.get("provider")?.as_str()?.parse().ok()?;
+    let why = caller.service.stores.seen(caller.tenant, provider)?.problem?;
+    *problem.get_mut("detail")? = format!("the account's connector does not run: {why}").into();
+    Some(problem.to_string().into_bytes())
 }
 
 /// Confirms what the brake held back of a sync.

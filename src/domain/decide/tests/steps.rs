@@ -234,12 +234,12 @@ pub(super) fn item(kind: Kind, name: &str, owned: u64) -> InventoryItem {
     }
 }
 
-fn inventory(items: Vec<InventoryItem>, provider: Provider, is_complete: bool) -> Step {
+fn inventory(items: Vec<InventoryItem>, provider: Provider, is_complete: bool, is_dry_run: bool) -> Step {
     let language = "en-US".to_owned();
     observed(Observation::Inventory(Inventory {
         provider,
         is_complete,
-        is_dry_run: false,
+        is_dry_run,
         language,
         pages: 1,
         items,
@@ -249,12 +249,17 @@ fn inventory(items: Vec<InventoryItem>, provider: Provider, is_complete: bool) -
 
 /// A part of a provider's inventory.
 pub(super) fn told_of(kind: Kind, items: Vec<InventoryItem>) -> Step {
-    inventory(items, kind.provider(), false)
+    inventory(items, kind.provider(), false, false)
 }
 
 /// All of a provider's inventory.
 pub(super) fn synced(kind: Kind, items: Vec<InventoryItem>) -> Step {
-    inventory(items, kind.provider(), true)
+    inventory(items, kind.provider(), true, false)
+}
+
+/// The same, to see what it would change.
+pub(super) fn tried(kind: Kind, items: Vec<InventoryItem>) -> Step {
+    inventory(items, kind.provider(), true, true)
 }
 
 pub(super) fn listed(kind: Kind, owned: u64) -> Step {

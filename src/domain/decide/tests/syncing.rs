@@ -39,6 +39,23 @@ fn a_sync_says_what_is_new_what_changed_and_what_is_skipped() {
 }
 
 #[test]
+fn a_dry_run_counts_what_would_change_and_names_what_would_be_left_out() {
+    let mut encrypted = item(D, "notes", 1);
+    encrypted.is_encrypted = true;
+    check(
+        &[of_all(office_and_visio())],
+        tried(D, vec![item(D, "office", 7), item(D, "teams", 1), encrypted]),
+        expect![[r#"
+        sync_started is_dry_run is_full language en-US provider declared sync sync_1
+        item_skipped reason encrypted_package sync sync_1
+        sync_completed changed 1 delisted 1 listed 1 pages 1 skipped 1 sync sync_1 unchanged 0
+        = office: 0 of 5
+        = visio: 0 of 5
+    "#]],
+    );
+}
+
+#[test]
 fn the_same_again_changes_nothing() {
     check(
         &[of_all(office_and_visio())],
