@@ -266,7 +266,8 @@ mod tests {
         let (mut found, mut holes) = (0, vec![]);
         for argument in command.get_arguments() {
             for id in required_by(argument) {
-                let required = command.get_arguments().find(|other| other.get_id() == id.as_str()).expect("it is there");
+                let required =
+                    command.get_arguments().find(|other| other.get_id() == id.as_str()).expect("it is there");
                 found += 1;
                 let breaks = |other: &&clap::Arg| excludes(other, required) && !excludes(other, argument);
                 holes.extend(command.get_arguments().filter(breaks).map(|other| {

@@ -38,8 +38,9 @@ impl Tenant {
         if self.held.is_empty() {
             return false;
         }
-        if self.waiting.is_none() {
-            self.waiting = Some(Arc::new(self.count_waiting()));
+        match &self.waiting {
+            Some(waiting) => debug_assert_eq!(waiting.counts, self.count_waiting().counts),
+            None => self.waiting = Some(Arc::new(self.count_waiting())),
         }
         self.waiting.as_ref().is_some_and(|waiting| !waiting.counts.is_empty())
     }

@@ -21,20 +21,26 @@ impl WaysOut {
         self.narrow_would_free += other.narrow_would_free;
     }
 
-    pub(super) fn take_away(&mut self, other: Self) {
-        self.uninstall_would_free -= other.uninstall_would_free;
-        self.narrow_would_free -= other.narrow_would_free;
+    /// `None` where that is no part of it.
+    pub(super) fn without(self, part: Self) -> Option<Self> {
+        Some(Self {
+            as_of: self.as_of,
+            uninstall_would_free: self.uninstall_would_free.checked_sub(part.uninstall_would_free)?,
+            narrow_would_free: self.narrow_would_free.checked_sub(part.narrow_would_free)?,
+        })
     }
 }
 
 impl Tenant {
     /// Counted anew only where the pool has changed as a whole.
     pub(super) fn ways_out(&mut self, pool: PoolId) -> WaysOut {
-        self.known_ways_out(pool).unwrap_or_else(|| {
-            let counted = self.count_ways_out(pool);
-            self.ways_out_counted.insert(pool, counted);
-            counted
-        })
+        if let Some(known) = self.known_ways_out(pool) {
+            debug_assert_eq!(known, self.count_ways_out(pool), "{pool}");
+            return known;
+        }
+        let counted = self.count_ways_out(pool);
+        self.ways_out_counted.insert(pool, counted);
+        counted
     }
 
     /// As they were counted, where that still holds.

@@ -191,7 +191,7 @@ mod tests {
             assert_eq!(told["skipped"], skipped, "{told}");
         }
         let syncs = service.ledger.read(tenant, |view| view.state.syncs.clone()).unwrap();
-        let [draw, paint] = syncs.as_slice() else { panic!("{syncs:?}") };
+        let [draw, paint] = syncs.iter().collect::<Vec<_>>()[..] else { panic!("{syncs:?}") };
         let over_both = Sync { ended_position: paint.ended_position, ..draw.clone() };
         let caller = Caller { service, tenant, actor: Actor::Root, role: None };
         let skipped = json!(skipped_by(&caller, &over_both).unwrap());

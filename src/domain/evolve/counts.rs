@@ -8,6 +8,9 @@ use crate::domain::placing::Chain;
 use crate::domain::state::Tenant;
 use crate::domain::subject::each_own;
 
+/// A fact that tells of more seats lets everything be counted anew, if a rule ever asks.
+const SEATS_MAX: usize = 1024;
+
 impl Tenant {
     /// Takes the seats that a fact may change out of the counts, to be put back as they are after it.
     pub(super) fn take_out_of_counts(&mut self, event: &Event) -> Vec<(PoolId, Holder)> {
@@ -18,15 +21,19 @@ impl Tenant {
         let mut seats = self.seats_told_of(event);
         seats.sort_unstable();
         seats.dedup();
+        if seats.len() > SEATS_MAX {
+            self.ways_out_counted.clear();
+            self.waiting = None;
+            return Vec::new();
+        }
         for (pool, holder) in seats.iter().copied() {
             self.uncount_waiting(pool, holder);
-            let Some(mut counted) = self.known_ways_out(pool) else {
+            let without = self.known_ways_out(pool).and_then(|known| known.without(self.ways_out_at(pool, holder)));
+            match without {
+                Some(counted) => drop(self.ways_out_counted.insert(pool, counted)),
                 // what has become wrong stays so
-                self.ways_out_counted.remove(&pool);
-                continue;
-            };
-            counted.take_away(self.ways_out_at(pool, holder));
-            self.ways_out_counted.insert(pool, counted);
+                None => drop(self.ways_out_counted.remove(&pool)),
+            }
         }
         seats
     }

@@ -150,6 +150,7 @@ impl Tenant {
             reviews_closing: self.reviews_closing.clone(),
             log_keys: self.log_keys.clone(),
             ways_out_counted: self.ways_out_counted.clone(),
+            waiting: self.waiting.clone(),
             names: Names::default(),
         }
     }

@@ -79,7 +79,7 @@ fn what_waits_at_the_stores_is_looked_at_where_a_pool_owes_alone() {
     // of a pool that is not there: whoever looks stops
     let seats = vec![(PoolId(99), holder("ada"), ReleaseCause::DeficitPlan)];
     let held = HeldEndings { id: HeldId(0), sync: None, at: START, position: 0, seats, removals: Vec::new() };
-    scenario.tenant.held.insert(held.id, held);
+    scenario.tenant.held.insert(held.id, held.into());
     for step in [deficits_are_reclaimed(), listed(Kind::Declared, 8)] {
         assert_eq!(scenario.play(&step).answer().rejection, None, "{step:?}");
     }
