@@ -47,7 +47,7 @@ cosigned here, and the old one never again after that.
 POST /add-checkpoint is that of C2SP tlog-witness, GET /key the verifier key to give to logs and auditors.
 
 Example:
-  curl -H \"Authorization: Bearer $TOKEN\" https://ledger.example/v1/tenants/contoso/log/key >> logs
+  curl https://ledger.example/v1/tenants/contoso/log/key -H \"Authorization: Bearer $TOKEN\" >> logs
   seatledger witness --data witness-data --name witness.example/w1 --logs logs --listen 127.0.0.1:8090";
 
 #[derive(Debug, clap::Args)]

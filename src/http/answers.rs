@@ -187,7 +187,7 @@ mod tests {
             let item = json!({"sku": sku, "license_type": "offline", "name": sku, "owned": 1,
                 "distribution_policy": "restricted", "encrypted": true});
             let told = done(&router, "POST", "inventory", json!({"complete": false, "items": [item]})).await;
-            let skipped = json!([{"key": format!("declared:{sku}"), "reason": "encrypted_package"}]);
+            let skipped = json!([{"key": format!("declared:{sku}"), "reason": "encrypted-package"}]);
             assert_eq!(told["skipped"], skipped, "{told}");
         }
         let syncs = service.ledger.read(tenant, |view| view.state.syncs.clone()).unwrap();
@@ -195,6 +195,6 @@ mod tests {
         let over_both = Sync { ended_position: paint.ended_position, ..draw.clone() };
         let caller = Caller { service, tenant, actor: Actor::Root, role: None };
         let skipped = json!(skipped_by(&caller, &over_both).unwrap());
-        assert_eq!(skipped, json!([{"key": "declared:draw", "reason": "encrypted_package"}]));
+        assert_eq!(skipped, json!([{"key": "declared:draw", "reason": "encrypted-package"}]));
     }
 }

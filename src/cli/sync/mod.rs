@@ -48,13 +48,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// A column for a field, as in owned=Quantity
-    #[arg(long = "map", value_name = "FIELD=COLUMN", requires = "file", conflicts_with_all = ["provider", "confirm"], value_parser = sheet::mapping)]
+    #[arg(long = "map", value_name = "FIELD=COLUMN", requires = "file", conflicts_with_all = ["provider", "confirm", "full", "no_wait"], value_parser = sheet::mapping)]
     maps: Vec<sheet::Mapping>,
     /// A CSV file lists everything: what is not in it is gone
-    #[arg(long, requires = "file", conflicts_with_all = ["provider", "confirm"])]
+    #[arg(long, requires = "file", conflicts_with_all = ["provider", "confirm", "full", "no_wait"])]
     complete: bool,
     /// Send the file again after so many seconds, if it has changed, until told to stop
-    #[arg(long, value_name = "SECONDS", requires = "file", conflicts_with_all = ["provider", "confirm"],
+    #[arg(long, value_name = "SECONDS", requires = "file", conflicts_with_all = ["provider", "confirm", "full", "no_wait"],
         value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
     #[command(flatten)]

@@ -41,7 +41,7 @@ fn crowd() -> Tenant {
         take(&mut tenant, &Event::GroupAdded { group, external_id, kind: GroupKind::Mixed });
     }
     let seats = vec![(PoolId(0), UserId(3).into())];
-    take(&mut tenant, &Event::EndingsHeld { held: HeldId(0), sync: None, cause: ReleaseCause::Uncovered, seats });
+    take(&mut tenant, &Event::EndingsHeld { held: HeldId(0), sync: None, cause: ReleaseCause::Lost, seats });
     tenant
 }
 
@@ -80,7 +80,7 @@ fn a_copy_of_a_state_has_of_its_own_only_the_pieces_that_were_changed_since() {
     let held = Event::EndingsHeld {
         held: HeldId(0),
         sync: None,
-        cause: ReleaseCause::Uncovered,
+        cause: ReleaseCause::Lost,
         seats: vec![(PoolId(0), UserId(4).into())],
     };
     take(&mut copy, &held);
