@@ -154,7 +154,7 @@ fn a_small_demo_ends_with_ledger_and_stores_agreeing_and_lives_the_same_life_aga
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
 
     let again = program(folder.path()).args(SMALL).arg("--exit").stderr(Stdio::inherit()).output().expect("it runs");
-    assert!(again.status.success());
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
     let again: Value = serde_json::from_slice(&again.stdout).expect("the report is JSON");
     assert_eq!(life(&report), life(&again));
     assert_eq!(again["places"], Value::Null);

@@ -241,7 +241,8 @@ async fn prove(life: &Life, service: Spawned, data: &Path) -> Result<Proof, Fail
     let program =
         std::env::current_exe().map_err(|error| Failure::File(format!("this program can't find itself: {error}")))?;
     let replay = tokio::process::Command::new(program)
-        .args(["replay", "--json", "--tenant", TENANT, "--data"])
+        // what is recorded behind the digest, as repeats of a refusal are at a stop, is none of it
+        .args(["replay", "--json", "--tenant", TENANT, "--to", &position.to_string(), "--data"])
         .arg(data)
         .output()
         .await;
