@@ -36,8 +36,9 @@ impl Batch {
 }
 
 impl Bench {
-    /// Goes on with the batches that wait, until an instant, or until so many commands are in the group. One that is not done
-    /// then is the last of them the next time. Says how many are done.
+    /// Goes on with the batches that wait, until an instant, or until so many commands are in the group: one after the other, since
+    /// where all take turns all are answered late. One that took all of the time is the last of them the next time. Says how
+    /// many are done.
     pub(super) fn judge_batches(&mut self, commands_max: usize, end: Instant, now: Time, room: Room) -> usize {
         let mut done = 0;
         while self.takes_more(commands_max, end)
@@ -47,6 +48,8 @@ impl Bench {
             if batch.left.as_slice().is_empty() {
                 self.draft.owed.push(Owed::All(batch.reply, batch.judged));
                 done += 1;
+            } else if monotonic() < end {
+                self.batches.push_front(batch);
             } else {
                 self.batches.push_back(batch);
             }
