@@ -5,6 +5,7 @@
 use super::bench::Bench;
 use super::draft::{Judgement, Owed};
 use super::judge::Verdict;
+use super::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX};
 use crate::clock::monotonic;
 use crate::domain::ids::TenantId;
 use crate::domain::state::LOOK_AHEAD;
@@ -16,6 +17,8 @@ use tokio::sync::oneshot;
 
 /// Batches are judged for so long before whoever else waits has a turn.
 pub(super) const TURN: Duration = Duration::from_millis(20);
+/// What was taken up before the group is full goes on until so many commands are in it: a call's run in one group costs one sync.
+pub(super) const COMMANDS_MAX: usize = 2 * GROUP_COMMANDS_MAX;
 
 /// A batch that waits for the judge, or for the rest of its judgement.
 pub(super) struct Batch {
@@ -36,12 +39,13 @@ impl Batch {
 }
 
 impl Bench {
-    /// Goes on with the batches that wait, until an instant, or until so many commands are in the group: one after the other, since
-    /// where all take turns all are answered late. One that took all of the time is the last of them the next time. Says how
-    /// many are done.
+    /// Goes on with the batches that wait, until an instant or until the group is full; so many commands may be in it at most.
+    /// One after the other, since where all take turns all are answered late; one that took all of the time is the last of
+    /// them the next time. Says how many are done.
     pub(super) fn judge_batches(&mut self, commands_max: usize, end: Instant, now: Time, room: Room) -> usize {
         let mut done = 0;
-        while self.takes_more(commands_max, end)
+        while !self.is_full()
+            && self.takes_more(commands_max, end)
             && let Some(mut batch) = self.batches.pop_front()
         {
             self.go_on(&mut batch, commands_max, end, now, room);
@@ -72,7 +76,7 @@ impl Bench {
     }
 
     fn takes_more(&self, commands_max: usize, end: Instant) -> bool {
-        self.draft.commands < commands_max && !self.is_full() && monotonic() < end
+        self.draft.commands < commands_max && self.draft.group.bytes() < GROUP_BYTES_MAX && monotonic() < end
     }
 
     /// Nothing more is judged. What was is answered with the group, and the rest as a job that still waits: a batch of which

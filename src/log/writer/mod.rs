@@ -236,11 +236,10 @@ impl<A: Audience> Writer<A> {
     /// Takes what waits and judges it, and sends the group on its way if none is.
     fn round(&mut self, jobs: &mut Waiting<Job>, next_tick: &mut Instant) -> Standing {
         let mut stopping = None;
-        let end = monotonic() + batches::TURN;
-        // first, or many others would leave no room for them, and never more than a half of the group
-        self.judge_batches(GROUP_COMMANDS_MAX / 2, end);
+        // many others leave room for batches that wait
+        let commands_max = if self.bench.batches.is_empty() { GROUP_COMMANDS_MAX } else { GROUP_COMMANDS_MAX / 2 };
         for at in 0_usize.. {
-            if stopping.is_some() || self.bench.is_full() {
+            if stopping.is_some() || self.bench.is_full() || self.bench.draft.commands >= commands_max {
                 break;
             }
             if at.is_multiple_of(LOOK_AHEAD) {
@@ -249,7 +248,7 @@ impl<A: Audience> Writer<A> {
             let Some(job) = jobs.next() else { break };
             self.take(job, &mut stopping);
         }
-        self.judge_batches(GROUP_COMMANDS_MAX, end);
+        self.judge_batches();
         if monotonic() >= *next_tick {
             let is_left = self.tick();
             *next_tick = monotonic() + if is_left { TICK_GOES_ON } else { TICK };
@@ -268,8 +267,9 @@ impl<A: Audience> Writer<A> {
         Standing { answered, is_busy, has_rest: !self.bench.batches.is_empty(), is_full, stopping }
     }
 
-    fn judge_batches(&mut self, commands_max: usize, end: Instant) {
-        let done = self.bench.judge_batches(commands_max, end, self.clock.now(), self.reader.room());
+    fn judge_batches(&mut self) {
+        let (end, now, room) = (monotonic() + batches::TURN, self.clock.now(), self.reader.room());
+        let done = self.bench.judge_batches(batches::COMMANDS_MAX, end, now, room);
         self.gauges.waiting.fetch_sub(done, Ordering::Relaxed);
     }
 

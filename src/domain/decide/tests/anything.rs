@@ -216,19 +216,15 @@ fn is_offered(tenant: &Tenant, pool: PoolId, holder: Holder) -> bool {
     }
 }
 
-/// What PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).
-pub(super) fn cases() -> u32 {
-    let asked = ProptestConfig::default().cases;
-    if asked == 256 { 64 } else { asked }
+/// As many cases as PROPTEST_CASES says, and 64 where it says nothing (proptest itself would say 256).
+pub(super) fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let cases = if usual.cases == 256 { 64 } else { usual.cases };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 1024, ..usual }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        max_shrink_iters: 1024,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_laws_hold_whatever_happens((kind, steps) in life()) {

@@ -1,7 +1,7 @@
 //! Whom a change reaches, and what reaches whom: the answers that are looked up beside those of a plain walk over every
 //! assignment and every device.
 
-use super::anything::{cases, step};
+use super::anything::{config, step};
 use super::scenario::{DEVICES, Scenario, Step, device, user};
 use super::steps::*;
 use crate::domain::command::{Actor, Door, Envelope, Intake, Observation};
@@ -146,12 +146,7 @@ fn life() -> impl Strategy<Value = (Kind, Vec<Step>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        max_shrink_iters: 1024,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_is_looked_up_is_what_a_plain_walk_finds((kind, steps) in life()) {

@@ -2,7 +2,7 @@
 //! released, and are to be released by a decision or by the rule. Told apart from the code under test by a plain copy of
 //! who held what at the freeze.
 
-use super::anything::{anyone, cases, step};
+use super::anything::{anyone, config, step};
 use super::reviewing::{decided, ended, opened};
 use super::scenario::{POOLS, Scenario, Step};
 use super::steps::*;
@@ -46,12 +46,7 @@ fn life() -> impl Strategy<Value = Life> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        max_shrink_iters: 1024,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_end_releases_the_frozen_seats_that_are_to_go_and_no_other((kind, before, rule, meanwhile) in life()) {

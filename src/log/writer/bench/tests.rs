@@ -7,6 +7,7 @@ use crate::domain::facts::{DepartureCause, Intent, Owned};
 use crate::domain::ids::UserId;
 use crate::domain::key::{LicenseType, PoolKey, Provider};
 use crate::domain::personal::UserProfile;
+use crate::log::writer::batches::COMMANDS_MAX;
 use crate::vault::{MasterKeySource, user_name_blind};
 use tokio::sync::oneshot;
 
@@ -152,12 +153,19 @@ fn batches_are_judged_in_parts_one_after_the_other_and_answered_behind_their_las
 fn a_batch_ends_its_part_where_the_group_is_full() {
     let dir = tempfile::tempdir().unwrap();
     let (mut bench, tenant) = at_work(&dir);
-    let _answers = put_batch(&mut bench, tenant, "a", GROUP_COMMANDS_MAX + 10);
-    assert_eq!((go_on(&mut bench, usize::MAX), bench.draft.commands), (0, GROUP_COMMANDS_MAX));
+    let _answers = put_batch(&mut bench, tenant, "a", COMMANDS_MAX + 10);
+    assert_eq!((go_on(&mut bench, COMMANDS_MAX), bench.draft.commands), (0, COMMANDS_MAX));
+    bench.seal(Draft::default());
+    // and no other is taken up
+    let _answers = put_batch(&mut bench, tenant, "b", GROUP_COMMANDS_MAX);
+    let _more = put_batch(&mut bench, tenant, "c", 1);
+    assert_eq!((go_on(&mut bench, COMMANDS_MAX), bench.draft.commands), (2, 10 + GROUP_COMMANDS_MAX));
+    bench.seal(Draft::default());
+    assert_eq!(go_on(&mut bench, COMMANDS_MAX), 1);
     bench.seal(Draft::default());
     // fewer commands, and more bytes than a group takes
     let _answers = put_batch(&mut bench, tenant, &"x".repeat(5000), 1000);
-    assert_eq!(go_on(&mut bench, usize::MAX), 1);
+    assert_eq!(go_on(&mut bench, COMMANDS_MAX), 0);
     assert!(bench.is_full() && bench.draft.commands < 1000, "{}", bench.draft.commands);
 }
 
