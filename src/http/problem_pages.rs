@@ -307,7 +307,7 @@ pub(crate) const PAGES: &[Page] = &[
         "A write or a sync failed, or the service is stopping; the command may or may not have been recorded.",
         "Send the command again under the same id once the service is back: it then gives its first answer."),
     page("overloaded", 503, "Too many requests are under way",
-        "The bound on requests at once is reached, or one tenant has its share of the event streams, exports or reads of the past under way.",
+        "The bound on requests at once is reached, or one tenant has its share of the event streams, exports, reads of the past or long reads (large pages, plans) under way.",
         "Try again after Retry-After."),
     page("queue-full", 503, "Too many commands wait",
         "The queue of the writer is full; nothing of this command was recorded.",
