@@ -1,7 +1,10 @@
 //! Reading the journal as one sequence of groups over all its segments, with every check that its bytes allow. Used by
-//! opening, replay, rebuilding sled, and `verify`. Not here: writing.
+//! opening, replay, rebuilding sled, and `verify`. Not here: writing, and how much of a segment is in memory (`scan/part.rs`).
+
+mod part;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::{ControlFlow, Range};
 
 use super::bytes::wide;
@@ -10,8 +13,9 @@ use super::frame::{Body, Head, Sealer};
 use super::group::FrameSpan;
 use super::medium::{Medium, read_file};
 use super::segment::{
-    FoundGroup, HEADER_BYTES, JOURNAL, SegmentHeader, find_frame, find_group, segment_id, segment_name, used_end,
+    FoundGroup, HEADER_BYTES, JOURNAL, SegmentHeader, find_frame, segment_id, segment_name, used_end,
 };
+use part::Part;
 
 /// A segment on the medium and which of its groups count.
 #[derive(Clone, Debug)]
@@ -97,7 +101,7 @@ impl Links {
     }
 }
 
-/// A whole, linked group as it goes by.
+/// A whole, linked group as it goes by: where its frames lie in some bytes of its segment.
 pub(crate) struct Visit<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) found: &'a FoundGroup,
@@ -144,7 +148,7 @@ pub(crate) fn read_groups(
     let live: Vec<&Segment> = segments.iter().filter(|segment| !segment.is_void()).collect();
     let start = live.iter().rposition(|s| s.header.first_group <= extent.from.max(1)).unwrap_or(0);
     let mut end = JournalEnd::default();
-    let mut found = FoundGroup::default();
+    let (mut found, mut part) = (FoundGroup::default(), Part::default());
     for (index, segment) in live.iter().enumerate().skip(start) {
         if index == start {
             end.last_group = segment.header.first_group.saturating_sub(1);
@@ -156,10 +160,14 @@ pub(crate) fn read_groups(
             );
             return Err(OpenError::corrupt(medium.describe(&segment.name), what));
         }
-        let bytes = read_file(medium, &segment.name)
-            .map_err(OpenError::io(format!("reading {}", medium.describe(&segment.name))))?
-            .ok_or_else(|| missing(segment.header.id..segment.header.id + 1))?;
-        let reading = Reading { medium, segment, bytes: &bytes, sealer: segment.header.sealer() };
+        let begun = medium.open(&segment.name).and_then(|file| part.begin(file));
+        begun.map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return missing(segment.header.id..segment.header.id + 1);
+            }
+            unread(medium, segment)(error)
+        })?;
+        let mut reading = Reading { medium, segment, part: &mut part, sealer: segment.header.sealer() };
         if reading.run(extent, &mut end, &mut found, visit)?.is_break() {
             return Ok(end);
         }
@@ -167,33 +175,38 @@ pub(crate) fn read_groups(
     Ok(end)
 }
 
+fn unread(medium: &dyn Medium, segment: &Segment) -> impl FnOnce(io::Error) -> OpenError {
+    OpenError::io(format!("reading {}", medium.describe(&segment.name)))
+}
+
 struct Reading<'a> {
     medium: &'a dyn Medium,
     segment: &'a Segment,
-    bytes: &'a [u8],
+    part: &'a mut Part,
     sealer: Sealer,
 }
 
 impl Reading<'_> {
     fn run(
-        &self,
+        &mut self,
         extent: Extent,
         end: &mut JournalEnd,
         found: &mut FoundGroup,
         visit: &mut Visitor<'_>,
     ) -> Result<ControlFlow<()>, OpenError> {
         let is_last = self.segment.void_from == u64::MAX;
-        let mut at = HEADER_BYTES;
+        let mut at = wide(HEADER_BYTES);
         loop {
-            end.end = wide(at);
-            end.file_len = wide(self.bytes.len());
+            end.end = at;
+            end.file_len = self.part.file_len();
             if end.last_group >= extent.to {
                 return Ok(ControlFlow::Break(()));
             }
             if end.last_group + 1 == self.segment.void_from {
                 return Ok(ControlFlow::Continue(()));
             }
-            if !find_group(self.bytes, at, &self.sealer, found) {
+            let is_whole = self.part.find_group(at, &self.sealer, found);
+            if !is_whole.map_err(unread(self.medium, self.segment))? {
                 if !is_last {
                     return Err(self.damaged(at, end, "a group is not whole, and later ones follow it"));
                 }
@@ -205,15 +218,15 @@ impl Reading<'_> {
                 return Err(self.damaged(at, end, &what));
             }
             for frame in &found.frames {
-                let linked = match Body::verified(frame.body(self.bytes)) {
+                let linked = match Body::verified(frame.body(self.part.bytes())) {
                     Some(body) => end.links.take(&body),
                     None => Err("a chain hash is not that of its records".into()),
                 };
                 linked.map_err(|what| self.damaged_frame(frame, end, &what))?;
             }
             end.last_group = found.number;
-            at = found.end;
-            if found.number >= extent.from && visit(Visit { bytes: self.bytes, found })?.is_break() {
+            at = self.part.offset_of(found.end);
+            if found.number >= extent.from && visit(Visit { bytes: self.part.bytes(), found })?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -221,23 +234,24 @@ impl Reading<'_> {
 
     /// Judges what stands behind the last whole group G of the journal: a valid frame of a group beyond G+1 can only
     /// have been written after G+1 was acknowledged, so G+1 was whole once. Everything else is a torn end.
-    fn torn(&self, at: usize, end: &JournalEnd) -> Result<Option<Torn>, OpenError> {
-        let used = used_end(self.bytes);
-        if used <= at {
+    fn torn(&mut self, at: u64, end: &JournalEnd) -> Result<Option<Torn>, OpenError> {
+        let rest = self.part.rest_from(at).map_err(unread(self.medium, self.segment))?;
+        let used = rest.get(..used_end(rest)).unwrap_or_default();
+        if used.is_empty() {
             return Ok(None);
         }
-        if find_frame(self.bytes, at, &self.sealer, |body| body.group > end.last_group + 1).is_some() {
+        if find_frame(rest, 0, &self.sealer, |body| body.group > end.last_group + 1).is_some() {
             return Err(self.damaged(at, end, "a group is not whole, and a later one follows it"));
         }
-        let bytes = self.bytes.get(at..used).unwrap_or_default().to_vec();
-        let place = self.place_of(at, end, "a group is not whole, and a checkpoint covers it");
-        Ok(Some(Torn { offset: wide(at), bytes, place }))
+        let bytes = used.to_vec();
+        let place = self.place_of(at, end, "a group is not whole, and a checkpoint covers it")?;
+        Ok(Some(Torn { offset: at, bytes, place }))
     }
 
     fn damaged_frame(&self, frame: &FrameSpan, end: &JournalEnd, what: &str) -> OpenError {
         OpenError::Corrupt(Damage {
             file: self.medium.describe(&self.segment.name),
-            offset: Some(wide(frame.at.start)),
+            offset: Some(self.part.offset_of(frame.at.start)),
             group: Some(end.last_group + 1),
             tenant: Some(frame.tenant),
             position: Some(end.links.heads.get(&frame.tenant).map_or(frame.first_position, |h| h.next_position)),
@@ -247,14 +261,15 @@ impl Reading<'_> {
 
     /// Names the damage at `at` as exactly as the bytes allow: the frames of the broken group that are whole still
     /// advance their tenants; the first one that is not says who it was, or the next whole one shows the gap.
-    fn damaged(&self, at: usize, end: &JournalEnd, what: &str) -> OpenError {
-        OpenError::Corrupt(self.place_of(at, end, what))
+    fn damaged(&mut self, at: u64, end: &JournalEnd, what: &str) -> OpenError {
+        self.place_of(at, end, what).map_or_else(|error| error, OpenError::Corrupt)
     }
 
-    fn place_of(&self, at: usize, end: &JournalEnd, what: &str) -> Damage {
+    fn place_of(&mut self, at: u64, end: &JournalEnd, what: &str) -> Result<Damage, OpenError> {
+        let rest = self.part.rest_from(at).map_err(unread(self.medium, self.segment))?;
         let mut heads = end.links.heads.clone();
-        let mut bad = at;
-        while let Some((frame, body)) = self.bytes.get(bad..).and_then(|rest| self.sealer.open(rest)) {
+        let mut bad = 0;
+        while let Some((frame, body)) = rest.get(bad..).and_then(|rest| self.sealer.open(rest)) {
             if body.group != end.last_group + 1 {
                 break;
             }
@@ -262,24 +277,23 @@ impl Reading<'_> {
             bad += frame.len();
         }
         let next_of = |tenant: u32| heads.get(&tenant).map_or(0, |head| head.next_position);
-        let guess = self
-            .bytes
+        let guess = rest
             .get(bad..)
             .and_then(Sealer::guess)
             .filter(|(tenant, first)| heads.contains_key(tenant) && next_of(*tenant) == *first);
         let gap = || {
             let after = |body: &Body<'_>| body.first_position > next_of(body.tenant);
-            find_frame(self.bytes, bad, &self.sealer, after).map(|span| (span.tenant, next_of(span.tenant)))
+            find_frame(rest, bad, &self.sealer, after).map(|span| (span.tenant, next_of(span.tenant)))
         };
         let place = guess.or_else(gap);
-        Damage {
+        Ok(Damage {
             file: self.medium.describe(&self.segment.name),
-            offset: Some(wide(bad)),
+            offset: Some(at + wide(bad)),
             group: Some(end.last_group + 1),
             tenant: place.map(|(tenant, _)| tenant),
             position: place.map(|(_, position)| position),
             what: what.into(),
-        }
+        })
     }
 }
 
