@@ -183,7 +183,7 @@ impl Tenant {
         let seat = pool.seats.get(&holder).filter(|seat| seat.granted_at < before)?;
         match seat.state {
             SeatState::Foreign => Some(ReleaseCause::EndedAtStore),
-            SeatState::Reserved | SeatState::InUse if seat.is_confirmed && !pool.details.is_irrevocable => {
+            SeatState::Reserved | SeatState::InUse if seat.is_confirmed() && !pool.details.is_irrevocable => {
                 Some(ReleaseCause::Lost)
             }
             SeatState::Reserved | SeatState::InUse | SeatState::Releasing => None,

@@ -136,7 +136,7 @@ pub fn compare(
             let is_missing = !is_shown && is_read;
             let noticed = before.missing_seats.get(&id);
             let (since, was_missing) = (*noticed.unwrap_or(&read.ended), read.agrees(noticed));
-            match (seat.state, seat.is_confirmed) {
+            match (seat.state, seat.is_confirmed()) {
                 (SeatState::Reserved | SeatState::InUse, false) if is_shown && is_read => {
                     findings.seen.push((pool.id, holder));
                 }
@@ -210,7 +210,7 @@ fn matched<'p, 's>(
         let called = names.of(pool.id, *holder);
         let is_another_s = |spelled: &StoreHolder| {
             let bearer = names.holder(spelled).filter(|bearer| bearer != holder);
-            bearer.and_then(|bearer| pool.seats.get(&bearer)).is_some_and(|seat| seat.is_confirmed)
+            bearer.and_then(|bearer| pool.seats.get(&bearer)).is_some_and(|seat| seat.is_confirmed())
         };
         let found = called.iter().find_map(|name| {
             let name = name.normalized();

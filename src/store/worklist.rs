@@ -49,7 +49,7 @@ pub fn sought(pool: &Pool, holder: Holder) -> Option<Sought> {
     }
     let seat = pool.seats.get(&holder)?;
     match seat.state {
-        SeatState::Reserved | SeatState::InUse => (!seat.is_confirmed).then_some(Sought::Grant),
+        SeatState::Reserved | SeatState::InUse => (!seat.is_confirmed()).then_some(Sought::Grant),
         SeatState::Releasing => Some(Sought::Release),
         SeatState::Foreign => None,
     }
@@ -62,7 +62,7 @@ impl Worklist {
             for (holder, seat) in pool.seats.iter() {
                 self.look(pool, *holder, now);
                 if let Some(waiting) = self.waiting.get_mut(&(pool.id, *holder)) {
-                    waiting.is_from_before = !seat.is_confirmed;
+                    waiting.is_from_before = !seat.is_confirmed();
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{InstallKey, Seat, SeatState};
+use crate::domain::state::{InstallKey, Seat, SeatMark, SeatState};
 
 /// How an install comes by its seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Judge<'_> {
             PoolState::Removed => return Err(Rejection::PoolRemoved),
         }
         match entry.seats.get(&holder) {
-            Some(seat) if !seat.is_release_sent => Ok(License::TakenBack(holder)),
+            Some(seat) if !seat.is(SeatMark::ReleaseSent) => Ok(License::TakenBack(holder)),
             None if entry.has_free_seat() && entry.is_serving() => Ok(License::Granted(holder)),
             Some(_) | None => Err(self.no_seat_for(pool, holder)),
         }

@@ -7,7 +7,7 @@ use crate::domain::event::Event;
 use crate::domain::facts::{GrantCause, PoolState, ReleaseCause};
 use crate::domain::ids::{Holder, PoolId};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::SeatState;
+use crate::domain::state::{Seat, SeatMark, SeatState};
 
 impl Judge<'_> {
     pub(super) fn provider_report(&mut self, pool: &PoolRef, report: ProviderReport) -> Ruling {
@@ -54,7 +54,7 @@ impl Judge<'_> {
     }
 
     fn grant_confirmed(&mut self, pool: PoolId, holder: Holder) {
-        if self.tenant.pool(pool).seats.get(&holder).is_some_and(|seat| !seat.is_confirmed) {
+        if self.tenant.pool(pool).seats.get(&holder).is_some_and(|seat| !seat.is_confirmed()) {
             self.emit(Event::SeatConfirmed { pool, holder });
         }
     }
@@ -80,10 +80,10 @@ impl Judge<'_> {
         let Some(seat) = self.tenant.pool(pool).seats.get(&holder) else {
             return;
         };
-        if seat.is_confirmed || !matches!(seat.state, SeatState::Reserved | SeatState::InUse) {
+        if seat.is_confirmed() || !matches!(seat.state, SeatState::Reserved | SeatState::InUse) {
             return;
         }
-        let place = seat.queue_place.unwrap_or(seat.granted_at);
+        let place = self.tenant.pool(pool).places_kept.get(&holder).copied().unwrap_or(seat.granted_at);
         let is_covered = self.tenant.coverage(pool, holder).is_covered();
         let cause = if not_enough { ReleaseCause::NotEnoughAtProvider } else { ReleaseCause::RefusedByProvider };
         if not_enough && !self.tenant.pool(pool).is_serving_paused {
@@ -108,8 +108,7 @@ impl Judge<'_> {
     }
 
     fn release_sent(&mut self, pool: PoolId, holder: Holder) {
-        let is_waiting =
-            |seat: &crate::domain::state::Seat| seat.state == SeatState::Releasing && !seat.is_release_sent;
+        let is_waiting = |seat: &Seat| seat.state == SeatState::Releasing && !seat.is(SeatMark::ReleaseSent);
         if self.tenant.pool(pool).seats.get(&holder).is_some_and(is_waiting) {
             self.emit(Event::SeatReleaseSent { pool, holder });
         }
@@ -121,7 +120,7 @@ impl Judge<'_> {
             return;
         };
         let cause = seat.release_cause.unwrap_or(ReleaseCause::Reclaimed);
-        let is_flagged = seat.is_regrant_wanted;
+        let is_flagged = seat.is(SeatMark::RegrantWanted);
         self.emit(Event::SeatReleased { pool, holder, cause, lapsed: false });
         if is_flagged && (self.is_offered(pool, holder) || self.tenant.coverage(pool, holder).is_covered()) {
             self.regrant(pool, holder);
@@ -148,7 +147,7 @@ impl Judge<'_> {
         let Some(seat) = self.tenant.pool(pool).seats.get(&holder) else {
             return;
         };
-        let (state, is_confirmed) = (seat.state, seat.is_confirmed);
+        let (state, is_confirmed) = (seat.state, seat.is_confirmed());
         match state {
             SeatState::Foreign => {
                 self.emit(Event::SeatReleased { pool, holder, cause: ReleaseCause::EndedAtStore, lapsed: false });

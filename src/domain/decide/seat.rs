@@ -10,7 +10,7 @@ use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
 use crate::domain::key::LicenseType;
 use crate::domain::plan::DeficitPlan;
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{HeldEndings, SeatState};
+use crate::domain::state::{HeldEndings, SeatMark, SeatState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ impl Judge<'_> {
             return Err(Rejection::NotAssigned);
         }
         if let Some(seat) = seat {
-            let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
+            let (state, is_sent, is_flagged) =
+                (seat.state, seat.is(SeatMark::ReleaseSent), seat.is(SeatMark::RegrantWanted));
             self.regain(pool, holder, state, is_sent, is_flagged);
             return Ok(self.done_or(About::Seat { pool, holder }));
         }

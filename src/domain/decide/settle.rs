@@ -6,7 +6,7 @@ use crate::domain::coverage::Coverage;
 use crate::domain::event::Event;
 use crate::domain::facts::{DequeueCause, GrantCause, KeepOrRelease, PoolState, ReleaseCause};
 use crate::domain::ids::{HeldId, Holder, PoolId, SyncId};
-use crate::domain::state::{Seat, SeatState, Tenant};
+use crate::domain::state::{Seat, SeatMark, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,7 +128,8 @@ impl Judge<'_> {
             return;
         }
         if let Some(seat) = entry.seats.get(&holder) {
-            let (state, is_sent, is_flagged) = (seat.state, seat.is_release_sent, seat.is_regrant_wanted);
+            let (state, is_sent, is_flagged) =
+                (seat.state, seat.is(SeatMark::ReleaseSent), seat.is(SeatMark::RegrantWanted));
             return self.regain(pool, holder, state, is_sent, is_flagged);
         }
         if entry.state == PoolState::Removed {

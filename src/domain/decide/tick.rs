@@ -123,7 +123,8 @@ fn may_time_out(pool: &Pool, now: Time) -> bool {
 
 /// From the last entry into `reserved`, or from the policy where that is younger; not while unconfirmed.
 fn times_out_at(pool: &Pool, seat: &Seat, days: u32) -> Option<Time> {
-    (seat.state == SeatState::Reserved && seat.is_confirmed).then(|| seat.since.max(pool.policy_since).plus_days(days))
+    (seat.state == SeatState::Reserved && seat.is_confirmed())
+        .then(|| seat.since.max(pool.policy_since).plus_days(days))
 }
 
 impl crate::domain::state::Tenant {

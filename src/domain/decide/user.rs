@@ -9,7 +9,7 @@ use crate::domain::facts::{AssignmentEndCause, DepartureCause, DequeueCause, Gra
 use crate::domain::ids::{AssignmentId, Holder, PoolId, UserId};
 use crate::domain::personal::{AliasKind, Personal};
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{Seat, SeatState};
+use crate::domain::state::{Seat, SeatMark, SeatState};
 
 impl Judge<'_> {
     pub(super) fn put_user(&mut self, user: UserRef, profile: &Personal) -> Ruling {
@@ -133,7 +133,7 @@ impl Judge<'_> {
         if is_in_window {
             let can_be_offered = |pool: &PoolId| {
                 let entry = self.tenant.pool(*pool);
-                let is_going = |seat: &Seat| seat.state == SeatState::Releasing && !seat.is_regrant_wanted;
+                let is_going = |seat: &Seat| seat.state == SeatState::Releasing && !seat.is(SeatMark::RegrantWanted);
                 entry.state != PoolState::Removed
                     && entry.seats.get(&holder).is_none_or(is_going)
                     && !entry.queued.contains_key(&holder)

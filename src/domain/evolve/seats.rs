@@ -9,7 +9,7 @@ use super::reviews::Parting;
 use crate::domain::event::Event;
 use crate::domain::facts::ReleaseCause;
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
-use crate::domain::state::{Install, InstallKey, Meta, Pool, RecentEnding, Seat, SeatState, Tenant};
+use crate::domain::state::{Install, InstallKey, Meta, Pool, RecentEnding, Seat, SeatMark, SeatState, Tenant};
 use crate::domain::time::HOUR_MICROS;
 
 impl Tenant {
@@ -32,20 +32,21 @@ impl Tenant {
             Event::SeatReleaseSent { pool, holder } => {
                 let seat = self.seat_mut(*pool, *holder);
                 assert_eq!(seat.state, SeatState::Releasing, "a release is sent for a releasing seat");
-                seat.is_release_sent = true;
+                seat.mark(SeatMark::ReleaseSent, true);
             }
             Event::SeatReleaseRefused { pool, holder } => {
                 self.take_back(*pool, *holder, meta);
-                self.seat_mut(*pool, *holder).is_release_refused = true;
+                self.seat_mut(*pool, *holder).mark(SeatMark::ReleaseRefused, true);
             }
             Event::SeatTakenBack { pool, holder } => {
-                assert!(!self.seat(*pool, *holder).is_release_sent, "a release that was sent can't be taken back");
+                let is_sent = self.seat(*pool, *holder).is(SeatMark::ReleaseSent);
+                assert!(!is_sent, "a release that was sent can't be taken back");
                 self.take_back(*pool, *holder, meta);
             }
             Event::RegrantFlagged { pool, holder } => {
                 let seat = self.seat_mut(*pool, *holder);
                 assert_eq!(seat.state, SeatState::Releasing, "only a releasing seat is regranted");
-                seat.is_regrant_wanted = true;
+                seat.mark(SeatMark::RegrantWanted, true);
                 self.pool_mut(*pool).regrants.insert(meta.position, *holder);
                 self.lapse(*pool, *holder, false);
             }
@@ -59,14 +60,14 @@ impl Tenant {
             }
             Event::SeatConfirmed { pool, holder } => {
                 let seat = self.seat_mut(*pool, *holder);
-                seat.is_confirmed = true;
+                seat.mark(SeatMark::Confirmed, true);
                 if seat.state == SeatState::Reserved {
                     seat.since = meta.recorded_at;
                 }
+                self.forget_place(*pool, *holder);
             }
             Event::ForeignSeatSeen { pool, holder } => {
-                let seat = new_seat(SeatState::Foreign, meta, None, true);
-                self.insert_seat(*pool, *holder, seat);
+                self.insert_seat(*pool, *holder, Seat::new(SeatState::Foreign, meta.position, meta.recorded_at, true));
             }
             Event::ForeignSeatAdopted { pool, holder, in_use } => {
                 self.settle_in_reviews(*pool, *holder, Parting::Adopted, meta);
@@ -135,8 +136,12 @@ impl Tenant {
         self.leave_queue(pool, holder);
         self.lapse(pool, holder, false);
         let state = if in_use { SeatState::InUse } else { SeatState::Reserved };
-        let seat = new_seat(state, meta, place, is_confirmed);
-        self.insert_seat(pool, holder, seat).last_free_position = meta.position;
+        let seat = Seat::new(state, meta.position, meta.recorded_at, is_confirmed);
+        let entry = self.insert_seat(pool, holder, seat);
+        entry.last_free_position = meta.position;
+        if let Some(place) = place.filter(|_| !is_confirmed) {
+            entry.places_kept.insert(holder, place);
+        }
         if in_use {
             self.attach_installs(pool, holder);
         }
@@ -161,8 +166,15 @@ impl Tenant {
         self.lapse(pool, holder, lapsed);
         let seat = self.seat_mut(pool, holder);
         seat.release_cause = Some(cause);
-        seat.is_release_sent = false;
-        seat.is_release_refused = false;
+        seat.mark(SeatMark::ReleaseSent, false);
+        seat.mark(SeatMark::ReleaseRefused, false);
+    }
+
+    /// Where a holder waited who would not go back there any more.
+    fn forget_place(&mut self, pool: PoolId, holder: Holder) {
+        if self.pool(pool).places_kept.contains_key(&holder) {
+            self.pool_mut(pool).places_kept.remove(&holder);
+        }
     }
 
     fn offer_taken(&mut self, pool: PoolId, holder: Holder) {
@@ -191,8 +203,9 @@ impl Tenant {
         let to = if has_install { SeatState::InUse } else { SeatState::Reserved };
         self.enter(pool, holder, &[SeatState::Releasing], to, meta);
         let seat = self.seat_mut(pool, holder);
-        let was_wanted = std::mem::take(&mut seat.is_regrant_wanted);
-        seat.is_release_sent = false;
+        let was_wanted = seat.is(SeatMark::RegrantWanted);
+        seat.mark(SeatMark::RegrantWanted, false);
+        seat.mark(SeatMark::ReleaseSent, false);
         seat.release_cause = None;
         if was_wanted {
             self.pool_mut(pool).forget_regrant(holder);
@@ -209,9 +222,10 @@ impl Tenant {
         let entry = self.pool_mut(pool);
         let seat = entry.seats.remove(&holder).expect("a seat is released from its holder");
         *entry.count_mut(seat.state) -= 1;
-        if seat.is_regrant_wanted {
+        if seat.is(SeatMark::RegrantWanted) {
             entry.forget_regrant(holder);
         }
+        self.forget_place(pool, holder);
         self.links_mut(holder).seats.remove(&pool);
         self.seats_held -= 1;
         if lapsed {
@@ -324,21 +338,5 @@ impl Tenant {
         if entry.devices_of(user).next().is_none() {
             self.user_mut(user).links.installed.remove(&pool);
         }
-    }
-}
-
-fn new_seat(state: SeatState, meta: &Meta, queue_place: Option<u64>, is_confirmed: bool) -> Seat {
-    Seat {
-        state,
-        granted_at: meta.position,
-        since: meta.recorded_at,
-        since_position: meta.position,
-        queue_place,
-        installs: 0,
-        is_confirmed,
-        release_cause: None,
-        is_release_sent: false,
-        is_regrant_wanted: false,
-        is_release_refused: false,
     }
 }

@@ -289,6 +289,7 @@ impl Tenant {
             foreign: 0,
             queue: Chunked::default(),
             queued: Chunked::default(),
+            places_kept: Chunked::default(),
             lapsed: ChunkedSet::default(),
             regrants: BTreeMap::new(),
             is_serving_paused: false,

@@ -12,6 +12,7 @@ mod near;
 mod pool;
 mod pool_keys;
 mod review;
+mod seat;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,10 @@ pub use dense::Dense;
 pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};
 pub use near::LOOK_AHEAD;
-pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag, Seat, SeatState};
+pub use pool::{Install, InstallKey, Pool, PoolName, QueuePlace, RefundLag};
 pub use pool_keys::PoolKeys;
 pub use review::{Decision, Review, ReviewState, Settled, SettledBy};
+pub use seat::{Seat, SeatMark, SeatState};
 pub use tables::{
     Drift, HeldEndings, LogKeyRotation, Names, ReadKey, Reads, RefusalKey, RefusalSeen, Refusals, StoreAccount,
     StoredNames, Sync, SyncState, Token, Tool,

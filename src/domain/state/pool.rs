@@ -1,9 +1,9 @@
 //! One counted stock of seats: what is owned, who holds, who waits, what is installed.
 
 use super::chunked::{Chunked, ChunkedSet};
+use super::seat::{Seat, SeatState};
 use crate::domain::facts::{
     AppPrice, DeficitPolicy, DistributionPolicy, EndsOn, HeldBy, KeepOrRelease, Owned, Policy, PoolDetails, PoolState,
-    ReleaseCause,
 };
 use crate::domain::ids::{AssignmentId, DeviceId, DriftId, Holder, PoolId, UserId};
 use crate::domain::key::PoolKey;
@@ -11,47 +11,6 @@ use crate::domain::rejection::Figures;
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The four states in which a seat counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SeatState {
-    Reserved,
-    InUse,
-    Releasing,
-    Foreign,
-}
-
-/// One license occupied by one holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that a provider may report")]
-pub struct Seat {
-    pub state: SeatState,
-    /// The position of the grant, or of the first sight of a foreign seat.
-    pub granted_at: u64,
-    /// When and where it entered its present state; a reservation that the provider confirms begins with that.
-    pub since: Time,
-    pub since_position: u64,
-    /// Its place in the queue, if it came from there.
-    pub queue_place: Option<u64>,
-    /// Installs that this seat licenses.
-    pub installs: u32,
-    /// The provider has said yes, or need not be asked.
-    pub is_confirmed: bool,
-    /// Releasing only: why, and whether the provider was asked yet.
-    pub release_cause: Option<ReleaseCause>,
-    pub is_release_sent: bool,
-    pub is_regrant_wanted: bool,
-    pub is_release_refused: bool,
-}
-
-impl Seat {
-    /// In use, and its last install is gone: what a judgement has to settle before it ends.
-    #[must_use]
-    pub fn is_unused(&self) -> bool {
-        self.state == SeatState::InUse && self.installs == 0
-    }
-}
 
 /// A place in a queue: the position of the event that queued the holder.
 pub type QueuePlace = u64;
@@ -105,6 +64,9 @@ pub struct Pool {
     pub foreign: u64,
     pub queue: Chunked<QueuePlace, Holder>,
     pub queued: Chunked<Holder, QueuePlace>,
+    /// Where in the queue those were whose seats came from there, until the provider confirms them: where they go back to if it
+    /// refuses.
+    pub places_kept: Chunked<Holder, QueuePlace>,
     /// Covered holders who lost the seat and don't get it back by themselves.
     pub lapsed: ChunkedSet<Holder>,
     /// Releasing seats that are wanted again after their release was sent, in order of the wish.
@@ -317,6 +279,7 @@ impl Pool {
             foreign: 0,
             queue: Chunked::default(),
             queued: Chunked::default(),
+            places_kept: Chunked::default(),
             lapsed: ChunkedSet::default(),
             regrants: BTreeMap::new(),
             is_serving_paused: self.is_serving_paused,

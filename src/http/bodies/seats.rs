@@ -3,7 +3,7 @@
 use crate::audit::hindsight;
 use crate::domain::ids::{AssignmentId, DeviceId, Holder, PoolId, UserId};
 use crate::domain::placing::Chain;
-use crate::domain::state::{Install, InstallKey, Pool, QueuePlace, Seat, SeatState, Tenant};
+use crate::domain::state::{Install, InstallKey, Pool, QueuePlace, Seat, SeatMark, SeatState, Tenant};
 use crate::domain::time::Time;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
@@ -44,9 +44,9 @@ fn flags_of(state: &Tenant, pool: &Pool, holder: Holder, seat: Option<&Seat>) ->
     let all = [
         (SeatFlag::Untargeted, is_ours && !state.coverage(pool.id, holder).is_covered()),
         (SeatFlag::Lapsed, pool.lapsed.contains(&holder)),
-        (SeatFlag::Regrant, seat.is_some_and(|seat| seat.is_regrant_wanted)),
-        (SeatFlag::Unconfirmed, is_ours && seat.is_some_and(|seat| !seat.is_confirmed)),
-        (SeatFlag::ReleaseRefused, seat.is_some_and(|seat| seat.is_release_refused)),
+        (SeatFlag::Regrant, seat.is_some_and(|seat| seat.is(SeatMark::RegrantWanted))),
+        (SeatFlag::Unconfirmed, is_ours && seat.is_some_and(|seat| !seat.is_confirmed())),
+        (SeatFlag::ReleaseRefused, seat.is_some_and(|seat| seat.is(SeatMark::ReleaseRefused))),
         (SeatFlag::Foreign, is_in(SeatState::Foreign)),
         (SeatFlag::Irrevocable, seat.is_some() && pool.details.is_irrevocable),
         (SeatFlag::InGrace, is_in_grace && seat.is_some()),

@@ -10,7 +10,7 @@ use crate::domain::facts::{
     Brake, DistributionPolicy, GroupKind, HeldBy, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch, SyncSeats,
 };
 use crate::domain::ids::{HeldId, Holder, PoolId};
-use crate::domain::state::Tenant;
+use crate::domain::state::{SeatMark, Tenant};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -192,7 +192,7 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
         let coverage = tenant.coverage(pool.id, holder);
         let (waits, lapsed) = (pool.queued.contains_key(&holder), pool.lapsed.contains(&holder));
         let seat = pool.seats.get(&holder);
-        let flagged = seat.is_some_and(|seat| seat.is_regrant_wanted);
+        let flagged = seat.is_some_and(|seat| seat.is(SeatMark::RegrantWanted));
         let broken = [
             (waits && !coverage.is_covered() && !is_offered(tenant, pool.id, holder), "waits and may not have it"),
             (waits && pool.state == PoolState::Removed, "waits for an app that is gone"),

@@ -3,12 +3,11 @@
 //! in order, so what `evolve` asserts of one of them holds here too. What it asserts between things does not: the cap may be
 //! exceeded, and an install may be known before the seat that licenses it.
 
-use super::new_seat;
 use crate::domain::event::Event;
 use crate::domain::facts::{DeviceFacts, Join};
 use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::placing::Chain;
-use crate::domain::state::{Device, Flat, InstallKey, Links, Meta, SeatState, Tenant, User};
+use crate::domain::state::{Device, Flat, InstallKey, Links, Meta, Seat, SeatMark, SeatState, Tenant, User};
 use std::sync::Arc;
 
 /// From whichever state the seat is in.
@@ -50,8 +49,8 @@ impl Tenant {
                 self.lapse(*pool, *holder, *lapsed);
                 let seat = self.seat_mut(*pool, *holder);
                 seat.release_cause = Some(*cause);
-                seat.is_release_sent = false;
-                seat.is_release_refused = false;
+                seat.mark(SeatMark::ReleaseSent, false);
+                seat.mark(SeatMark::ReleaseRefused, false);
             }
             Event::SeatReleased { pool, holder, cause: _, lapsed } => self.released(*pool, *holder, *lapsed),
             Event::ForeignSeatAdopted { pool, holder, in_use } => {
@@ -90,11 +89,10 @@ impl Tenant {
     fn granted_late(&mut self, pool: PoolId, holder: Holder, in_use: bool, meta: &Meta) {
         let entry = self.pool(pool);
         let is_confirmed = !entry.details.is_confirmed_by_provider;
-        let place = entry.queued.get(&holder).copied();
         self.leave_queue(pool, holder);
         self.lapse(pool, holder, false);
         let state = if in_use { SeatState::InUse } else { SeatState::Reserved };
-        self.insert_seat(pool, holder, new_seat(state, meta, place, is_confirmed));
+        self.insert_seat(pool, holder, Seat::new(state, meta.position, meta.recorded_at, is_confirmed));
         if in_use {
             self.attach_installs(pool, holder);
         }

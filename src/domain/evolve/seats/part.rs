@@ -2,13 +2,12 @@
 //! rule reads it. Whoever calls hands over every fact about these holders in their order, with every pool in its place. What
 //! stands there of anybody else is there for its place alone, so nothing that `evolve` asserts between things is asserted here.
 
-use super::new_seat;
-use crate::domain::command::Actor;
 use crate::domain::event::{Event, Target};
 use crate::domain::facts::{DeviceFacts, GroupKind, Join};
 use crate::domain::ids::{DeviceId, GroupId, Holder, PoolId, UserId};
 use crate::domain::state::{
-    Assignment, ByPool, Device, Flat, Group, Install, InstallKey, Links, Membership, Meta, SeatState, Tenant, User,
+    Assignment, ByPool, Device, Flat, Group, Install, InstallKey, Links, Membership, Meta, Seat, SeatState, Tenant,
+    User,
 };
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
@@ -92,11 +91,10 @@ impl Tenant {
             }
 
             Event::SeatGranted { pool, holder, cause: _, in_use } if is_told(*holder) => {
-                let place = self.pool(*pool).queued.get(holder).copied();
                 self.leave_queue(*pool, *holder);
                 self.lapse(*pool, *holder, false);
                 let state = if *in_use { SeatState::InUse } else { SeatState::Reserved };
-                self.insert_seat(*pool, *holder, new_seat(state, meta, place, is_confirmed));
+                self.insert_seat(*pool, *holder, Seat::new(state, meta.position, meta.recorded_at, is_confirmed));
                 if *in_use {
                     self.attach_installs(*pool, *holder);
                 }
@@ -303,8 +301,7 @@ impl Tenant {
     /// # Panics
     /// When the holder is in no place, or has a seat of the pool there.
     pub fn place_seat(&mut self, pool: PoolId, holder: Holder, state: SeatState, granted_at: u64) {
-        let granted = Meta { position: granted_at, recorded_at: Time(0), actor: Actor::Ledger };
-        self.insert_seat(pool, holder, new_seat(state, &granted, None, true));
+        self.insert_seat(pool, holder, Seat::new(state, granted_at, Time(0), true));
     }
 
     /// Puts a living assignment in its place; the list of all of them is the caller's.
