@@ -2,6 +2,7 @@
 //! medians of rounds that are interleaved with the no-op's, since the machines are shared. Not here: the load itself.
 
 mod disk;
+mod held;
 mod inside;
 mod load;
 mod noop;
@@ -66,6 +67,12 @@ pub(crate) struct Args {
     /// Be the no-op, of this process if one is named
     #[arg(long, hide = true, value_name = "PID")]
     noop_server: Option<Option<i32>>,
+    /// Be the process whose memory is measured, and hold the seats in this
+    #[arg(long, hide = true, value_enum, requires = "held_by")]
+    held_in: Option<held::HeldIn>,
+    /// How it comes to hold them
+    #[arg(long, hide = true, value_enum, requires = "held_in")]
+    held_by: Option<held::HeldBy>,
 }
 
 /// What can be taken by itself.
@@ -87,12 +94,17 @@ enum Rows {
     Restart,
     /// What an event takes on the disk
     Disk,
+    /// What a held seat takes in memory
+    Held,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Finished, Failure> {
     if let Some(parent) = args.noop_server {
         parent.map_or(Ok(()), end_with)?;
         return noop::serve().await;
+    }
+    if let (Some(held_in), Some(held_by)) = (args.held_in, args.held_by) {
+        return held::measured(held_in, held_by, args.users, args.seats);
     }
     let folder = match &args.folder {
         Some(parent) => std::fs::create_dir_all(parent).and_then(|()| tempfile::tempdir_in(parent)),
@@ -136,6 +148,9 @@ impl Bench {
         }
         if self.has(Rows::Disk) {
             self.disk(folder).await?.into_iter().for_each(|row| figures.push(row));
+        }
+        if self.has(Rows::Held) {
+            self.held().await?.into_iter().for_each(|row| figures.push(row));
         }
         Ok(figures)
     }
