@@ -10,14 +10,21 @@ use serde::ser::{
 };
 use std::io;
 
+/// The most bytes that a number takes.
+const NUMBER_BYTES: usize = 9;
+
 /// Where bytes go.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Flaw>;
+    /// The first of these, so many.
+    fn put_first(&mut self, bytes: [u8; NUMBER_BYTES], count: usize) -> Result<(), Flaw>;
 }
 
 /// Gathers bytes, and gives them away whenever so many are there.
 pub(super) struct Gathered<F> {
+    /// Room, of which so much is filled: so that a number is put there at once, whatever it takes of it.
     block: Vec<u8>,
+    filled: usize,
     block_bytes: usize,
     /// Leaves the block empty.
     away: F,
@@ -25,31 +32,61 @@ pub(super) struct Gathered<F> {
 
 impl<F: FnMut(&mut Vec<u8>) -> io::Result<()>> Gathered<F> {
     pub(super) fn new(block_bytes: usize, away: F) -> Self {
-        Self { block: Vec::with_capacity(block_bytes), block_bytes, away }
+        let block_bytes = block_bytes.max(NUMBER_BYTES);
+        Self { block: vec![0; block_bytes], filled: 0, block_bytes, away }
     }
 
     #[cold]
     #[inline(never)]
     fn give(&mut self) -> Result<(), Flaw> {
+        self.block.truncate(self.filled);
         (self.away)(&mut self.block).map_err(What::Written)?;
         assert!(self.block.is_empty(), "what was given away is not kept");
-        self.block.reserve(self.block_bytes);
+        self.block.resize(self.block_bytes, 0);
+        self.filled = 0;
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> Result<(), Flaw> {
+        if self.filled > 0 {
+            self.give()?;
+        }
+        if bytes > self.block.len() {
+            self.block.resize(bytes, 0);
+        }
         Ok(())
     }
 
     /// Gives away the rest.
     pub(super) fn finish(mut self) -> Result<(), Flaw> {
-        if self.block.is_empty() { Ok(()) } else { self.give() }
+        if self.filled == 0 { Ok(()) } else { self.give() }
     }
 }
 
 impl<F: FnMut(&mut Vec<u8>) -> io::Result<()>> Sink for Gathered<F> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) -> Result<(), Flaw> {
-        if self.block.len() + bytes.len() > self.block_bytes && !self.block.is_empty() {
-            self.give()?;
+        if self.filled + bytes.len() > self.block.len() {
+            self.make_room(bytes.len())?;
         }
-        self.block.extend_from_slice(bytes);
+        if let Some(room) = self.block.get_mut(self.filled..self.filled + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.filled += bytes.len();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put_first(&mut self, bytes: [u8; NUMBER_BYTES], count: usize) -> Result<(), Flaw> {
+        if self.filled + NUMBER_BYTES > self.block.len() {
+            self.make_room(NUMBER_BYTES)?;
+        }
+        if let Some(room) = self.block.get_mut(self.filled..).and_then(<[u8]>::first_chunk_mut) {
+            *room = bytes;
+            self.filled += count;
+        }
         Ok(())
     }
 }
@@ -66,12 +103,13 @@ impl<S: Sink> Writer<'_, S> {
     #[inline]
     fn number(&mut self, number: u64) -> Result<(), Flaw> {
         let [b0, b1, b2, b3, b4, b5, b6, b7] = number.to_le_bytes();
-        match number {
-            0..=250 => self.0.put(&[b0]),
-            251..=0xffff => self.0.put(&[251, b0, b1]),
-            0x1_0000..=0xffff_ffff => self.0.put(&[252, b0, b1, b2, b3]),
-            0x1_0000_0000.. => self.0.put(&[253, b0, b1, b2, b3, b4, b5, b6, b7]),
-        }
+        let (first, count) = match number {
+            0..=250 => return self.0.put_first([b0, 0, 0, 0, 0, 0, 0, 0, 0], 1),
+            251..=0xffff => (251, 3),
+            0x1_0000..=0xffff_ffff => (252, 5),
+            0x1_0000_0000.. => (253, NUMBER_BYTES),
+        };
+        self.0.put_first([first, b0, b1, b2, b3, b4, b5, b6, b7], count)
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use crate::domain::ids::{DeviceId, Holder, PoolId, UserId};
 use crate::domain::placing::{LateStep, Lateness};
 use crate::domain::seat_step::SeatStep;
 use crate::domain::subject::Subject;
+use std::ops::Range;
 
 /// The codes of seats: of one pool together, its users by their ids and then its devices.
 const SEATS: u64 = 1 << 63;
@@ -21,6 +22,10 @@ const STEP_BITS: u32 = 5;
 const LATE_KIND: u64 = 10;
 const LATE_OF_KIND: u64 = 32;
 const LATE_BITS: u32 = 4;
+/// What one command does to a pool or to somebody are a few events in a row, and what one caller does are many: one entry tells of
+/// all of them, with how many follow the first in its lowest bits.
+const ROW_BITS: u32 = 3;
+const ROW_BITS_OF_ACTORS: u32 = 6;
 
 /// By kind, then by id; stands in files.
 pub(super) fn code(subject: Subject) -> u64 {
@@ -87,23 +92,64 @@ impl Marks {
     }
 }
 
+/// In an entry of a code, what the lowest bits of what stands for an event say.
+#[derive(Clone, Copy)]
+enum Lowest {
+    Position,
+    Step,
+    LatePart,
+    /// How many events in a row follow, in so many bits.
+    Row(u32),
+}
+
+fn lowest(code: u64) -> Lowest {
+    match code >> 32 {
+        _ if code >= HELD => Lowest::Step,
+        // pools, users, devices
+        0..=2 => Lowest::Row(ROW_BITS),
+        5 | 6 => Lowest::Row(ROW_BITS_OF_ACTORS),
+        LATE_KIND | LATE_OF_KIND.. => Lowest::LatePart,
+        _ => Lowest::Position,
+    }
+}
+
 /// So many of the lowest bits of what stands for an event are no position.
 fn mark_bits(code: u64) -> u32 {
-    match code >> 32 {
-        _ if code >= HELD => STEP_BITS,
-        LATE_KIND | LATE_OF_KIND.. => LATE_BITS,
-        _ => 0,
+    match lowest(code) {
+        Lowest::Position => 0,
+        Lowest::Step => STEP_BITS,
+        Lowest::LatePart => LATE_BITS,
+        Lowest::Row(bits) => bits,
     }
 }
 
 /// What stands for an event in the entry of a code.
 pub(super) fn stamp(code: u64, position: u64, marks: Marks) -> u64 {
-    let mark = match mark_bits(code) {
-        STEP_BITS => marks.step,
-        LATE_BITS => marks.late_part,
-        _ => 0,
+    let mark = match lowest(code) {
+        Lowest::Position | Lowest::Row(_) => 0,
+        Lowest::Step => marks.step,
+        Lowest::LatePart => marks.late_part,
     };
     position << mark_bits(code) | u64::from(mark)
+}
+
+/// The most events in a row that an entry of a code tells of.
+pub(super) fn row_max(code: u64) -> u64 {
+    match lowest(code) {
+        Lowest::Row(bits) => 1 << bits,
+        Lowest::Position | Lowest::Step | Lowest::LatePart => 1,
+    }
+}
+
+/// The positions of the row that an entry tells of.
+pub(super) fn row_in(code: u64, stamp: u64) -> Range<u64> {
+    let first = position_in(code, stamp);
+    first..first + 1 + (stamp & (row_max(code) - 1))
+}
+
+/// What stands for a row that is longer by one; `None` where no entry tells of so many.
+pub(super) fn longer(code: u64, stamp: u64) -> Option<u64> {
+    (stamp & (row_max(code) - 1) < row_max(code) - 1).then(|| stamp + 1)
 }
 
 /// The first stamp of a position.

@@ -4,6 +4,7 @@
 //! set aside and made anew from the log at the next start.
 
 mod code;
+mod naming;
 mod order;
 mod run;
 mod table;
@@ -15,8 +16,12 @@ use crate::domain::event::Recorded;
 use crate::domain::ids::{Holder, PoolId, TenantId};
 use crate::domain::placing::{LateStep, Lateness};
 use crate::domain::seat_step::SeatStep;
-use crate::domain::subject::{Subject, name_subjects, subjects_of};
-use code::{Marks, code, first_stamp, held_in, holder_in_seat, last_pool, late_in, position_in, stamp, steps_in};
+use crate::domain::subject::{Subject, subjects_of};
+use code::{
+    Marks, code, first_stamp, held_in, holder_in_seat, last_pool, late_in, position_in, row_in, row_max, stamp,
+    steps_in,
+};
+use naming::Naming;
 use parking_lot::RwLock;
 use run::Run;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,16 +59,14 @@ pub struct Subjects {
 
 struct Held {
     fresh: Table,
-    /// Positions in `fresh`, over all keys.
+    /// Over all keys.
     fresh_entries: usize,
     /// On its way into a run.
     flushing: Option<Arc<Table>>,
     runs: Arc<[Arc<Run>]>,
     /// Once it is not, nothing more is taken: the next start makes everything anew.
     is_whole: bool,
-    /// What the last event named; its room is used again.
-    named: Vec<Subject>,
-    codes: Vec<u64>,
+    naming: Naming,
 }
 
 /// A table that waits to be written as a run, with what it takes to do so on another thread.
@@ -93,8 +96,7 @@ impl Subjects {
             flushing: None,
             runs,
             is_whole: true,
-            named: Vec::new(),
-            codes: Vec::new(),
+            naming: Naming::default(),
         };
         Ok(Self { held: Arc::new(RwLock::new(held)), folder })
     }
@@ -105,7 +107,7 @@ impl Subjects {
         self.held.read().covered_group()
     }
 
-    /// Positions in memory that no run holds yet, over all subjects.
+    /// Entries in memory that no run holds yet, over all subjects.
     #[must_use]
     pub fn fresh(&self) -> usize {
         self.held.read().fresh_entries
@@ -128,19 +130,9 @@ impl Subjects {
         if !held.is_whole {
             return;
         }
-        for (tenant, recorded) in records {
-            name_subjects(recorded, &mut held.named);
-            held.codes.clear();
-            held.codes.extend(held.named.iter().map(|subject| code(*subject)));
-            // numbers are compared faster than subjects
-            held.codes.sort_unstable();
-            held.codes.dedup();
-            held.fresh_entries += held.codes.len();
-            let marks = Marks::of(recorded);
-            for code in &held.codes {
-                held.fresh.push((tenant.0, *code), stamp(*code, recorded.position, marks));
-            }
-        }
+        let before = held.fresh.len();
+        held.naming.take(records, &mut held.fresh);
+        held.fresh_entries += held.fresh.len() - before;
     }
 
     /// Positions within `range` of events about a subject, at most `max`: the first ones in ascending order, or the last
@@ -157,9 +149,19 @@ impl Subjects {
         newest_first: bool,
     ) -> Result<Vec<u64>, NotWhole> {
         let code = code(subject);
-        let mut found = self.stamps((tenant.0, code), &range, max, newest_first)?;
-        found.iter_mut().for_each(|stamp| *stamp = position_in(code, *stamp));
-        Ok(found)
+        // rows that begin before the range may reach into it, and as many may end before it does
+        let before = row_max(code) - 1;
+        let from = range.start.saturating_sub(before)..range.end;
+        let more = if newest_first { 0 } else { super::bytes::size(before) };
+        let found = self.stamps((tenant.0, code), &from, max.saturating_add(more), newest_first)?;
+        let mut positions = Vec::with_capacity(found.len());
+        for stamp in found {
+            let row = row_in(code, stamp);
+            let row = row.start.max(range.start)..row.end.min(range.end);
+            if newest_first { positions.extend(row.rev()) } else { positions.extend(row) }
+        }
+        positions.truncate(max);
+        Ok(positions)
     }
 
     /// Positions within `range` of facts that came late by a step, of one pool or of all, with how late; the first ones in
@@ -451,7 +453,13 @@ impl Tally {
 /// When the folder can't be read.
 pub fn verify(dir: &Path) -> io::Result<Result<(u64, Tally), String>> {
     let mut tally = Tally::default();
-    let covered = runs::verify_all::<Run>(&dir.join(FOLDER), &mut |(key, at)| tally.add_position(key, at))?;
+    let covered = runs::verify_all::<Run>(&dir.join(FOLDER), &mut |(key, at)| {
+        if row_max(key.1) > 1 {
+            row_in(key.1, at).for_each(|position| tally.add_position(key, first_stamp(key.1, position)));
+        } else {
+            tally.add_position(key, at);
+        }
+    })?;
     Ok(covered.map(|covered| (covered, tally)))
 }
 

@@ -181,6 +181,49 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn events_in_a_row_take_one_entry_and_are_found_one_by_one(
+        // one step after the other: see `take`
+        groups in prop::collection::vec(
+            prop::collection::vec(prop_oneof![4 => Just((0_u32, 0_u32)), 1 => (Just(0), 0..3_u32), 1 => Just((3, 0))], 0..200),
+            1..4,
+        ),
+        range in (0_u64..300, 0_u64..200).prop_map(|(from, count)| from..from + count),
+        max in 1_usize..20,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (subjects, mut plain, mut next) = (Subjects::open(dir.path(), 100).unwrap(), Plain::new(), [0; 2]);
+        for (group, seats) in (1..).zip(&groups) {
+            take(&subjects, &mut plain, &mut next, seats);
+            compare(&subjects, &plain, &range, max);
+            if group == 1 {
+                flush(&subjects, group);
+                prop_assert_eq!(verify(dir.path()).unwrap(), Ok((group, tally(&plain))));
+            }
+        }
+        compare(&subjects, &plain, &range, max);
+        compare(&subjects, &plain, &(0..u64::MAX), usize::MAX);
+    }
+}
+
+#[test]
+fn of_a_thousand_events_of_one_caller_about_one_seat_few_entries_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (subjects, mut plain, mut next) = (Subjects::open(dir.path(), 9).unwrap(), Plain::new(), [0; 2]);
+    take(&subjects, &mut plain, &mut next, &[(0, 0); 1000]);
+    // a type, the seat under pool and holder, each a thousand times; whoever did it, pool and user in rows
+    let rows = 1000_usize.div_ceil(64) + 2 * 1000_usize.div_ceil(8);
+    let named: usize = plain
+        .iter()
+        .filter(|((_, subject), _)| matches!(subject, Subject::Late(_) | Subject::LateOf(..)))
+        .map(|(_, at)| at.len())
+        .sum();
+    assert_eq!(subjects.fresh(), 3 * 1000 + rows + named);
+}
+
 #[test]
 fn an_entry_costs_few_bytes_and_many_blocks_are_searched_from_both_ends() {
     let dir = tempfile::tempdir().unwrap();
