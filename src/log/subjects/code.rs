@@ -24,8 +24,8 @@ const LATE_OF_KIND: u64 = 32;
 const LATE_BITS: u32 = 4;
 /// What one command does to a pool or to somebody are a few events in a row, and what one caller does are many: one entry tells of
 /// all of them, with how many follow the first in its lowest bits.
-const ROW_BITS: u32 = 3;
-const ROW_BITS_OF_ACTORS: u32 = 6;
+const ROW_BITS: u32 = 2;
+const ROW_BITS_OF_ACTORS: u32 = 5;
 
 /// By kind, then by id; stands in files.
 pub(super) fn code(subject: Subject) -> u64 {

@@ -4,7 +4,7 @@
 //! block  count:u16, then varints: 0 for another key, tenant - previous tenant,
 //!        code (- previous code, if the tenant is the same), position; or position - previous position, which is not 0
 //!        for a seat, what stands as its position is 32 times that with the number of what was done; for what came late,
-//!        16 times that with how late; for a pool, a user or a device 8 times, and for an actor 64 times that with how many
+//!        16 times that with how late; for a pool, a user or a device 4 times, and for an actor 32 times that with how many
 //!        events that follow it directly are told of as well
 //! tail   tenant:u32 code:u64 position:u64 of the first entry of each block
 //! ```

@@ -215,7 +215,7 @@ fn of_a_thousand_events_of_one_caller_about_one_seat_few_entries_are_made() {
     let (subjects, mut plain, mut next) = (Subjects::open(dir.path(), 9).unwrap(), Plain::new(), [0; 2]);
     take(&subjects, &mut plain, &mut next, &[(0, 0); 1000]);
     // a type, the seat under pool and holder, each a thousand times; whoever did it, pool and user in rows
-    let rows = 1000_usize.div_ceil(64) + 2 * 1000_usize.div_ceil(8);
+    let rows = 1000_usize.div_ceil(32) + 2 * 1000_usize.div_ceil(4);
     let named: usize = plain
         .iter()
         .filter(|((_, subject), _)| matches!(subject, Subject::Late(_) | Subject::LateOf(..)))
