@@ -98,7 +98,8 @@ pub fn verify_against(
     let mut found = Verification::default();
     let (mut keys, mut indexes, mut caches) = (vec![], vec![], vec![]);
     let vault = look_at_keys(dir, master_key, &mut found, &mut keys);
-    let mut look_at = |folder, read: ReadIndex| look_at_index(dir, folder, read, is_beside_service, &mut indexes);
+    let mut look_at =
+        |folder, read: ReadIndex| look_at_index(dir, folder, read, is_beside_service, (&mut found.notes, &mut indexes));
     let receipts = look_at("receipts", receipts::verify);
     let positions = look_at("subjects", subjects::verify);
     let snapshots = look_at_snapshots(dir, &mut found.notes, &mut caches);
@@ -204,13 +205,17 @@ fn look_at_index(
     folder: &str,
     read: ReadIndex,
     is_beside_service: bool,
-    findings: &mut Vec<Damage>,
+    (notes, findings): (&mut Vec<String>, &mut Vec<Damage>),
 ) -> Index {
     let mut looks = if is_beside_service { 5 } else { 1 };
     loop {
         looks -= 1;
         let why = match read(dir) {
             Ok(Ok((covered_group, on_disk))) => return Index { covered_group, on_disk, ..Index::default() },
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                notes.push(format!("{error}: not compared; the next start makes its index anew"));
+                return Index::default();
+            }
             Ok(Err(what)) => what,
             Err(error) => error.to_string(),
         };

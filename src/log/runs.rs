@@ -84,8 +84,12 @@ impl RunFile {
         let (head, rest) = header.split_first_chunk::<HEAD_BYTES>().expect("a head is shorter than a block");
         let (crc, zeros) = rest.split_first_chunk::<4>().expect("a crc is shorter than the rest of a block");
         let (stated, numbers) = head.split_first_chunk::<8>().expect("a head begins with its magic");
-        if stated != magic || *crc != crc32fast::hash(head).to_be_bytes() || zeros.iter().any(|byte| *byte != 0) {
+        if *crc != crc32fast::hash(head).to_be_bytes() || zeros.iter().any(|byte| *byte != 0) {
             return Err(damaged(path, "its header is not what was written"));
+        }
+        if stated != magic {
+            let what = format!("{}: it is of another version of the program", path.display());
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
         let mut numbers = numbers.as_chunks::<8>().0.iter().map(|number| u64::from_be_bytes(*number));
         let mut next = || numbers.next().expect("a head has five numbers");
@@ -176,7 +180,7 @@ pub(super) fn open_or_clear<R: Run>(folder: &Path, last_group: u64, index: &str)
     if let Some(runs) = runs.filter(|runs| runs.last().is_none_or(|run| run.file().last_group <= last_group)) {
         return Ok(runs.into_iter().map(Arc::new).collect());
     }
-    tracing::warn!(index, "the index is damaged or incomplete; it is made anew from the log");
+    tracing::warn!(index, "the index can't be used; it is made anew from the log");
     for found in std::fs::read_dir(folder)? {
         std::fs::remove_file(found?.path())?;
     }
@@ -311,6 +315,7 @@ pub(super) fn verify_all<R: Run>(folder: &Path, each: &mut dyn FnMut(R::Entry)) 
     for path in paths {
         match open(&path) {
             Ok(run) => runs.push(run),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return Err(error),
             Err(error) => return Ok(Err(error.to_string())),
         }
     }

@@ -205,8 +205,10 @@ impl Reading<'_> {
             if end.last_group + 1 == self.segment.void_from {
                 return Ok(ControlFlow::Continue(()));
             }
-            let is_whole = self.part.find_group(at, &self.sealer, found);
-            if !is_whole.map_err(unread(self.medium, self.segment))? {
+            let is_whole = self.part.find_group(at, &self.sealer, found).map_err(unread(self.medium, self.segment))?;
+            // by what was read, where it ends before what was said of it
+            end.file_len = self.part.file_len();
+            if !is_whole {
                 if !is_last {
                     return Err(self.damaged(at, end, "a group is not whole, and later ones follow it"));
                 }

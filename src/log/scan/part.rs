@@ -82,3 +82,69 @@ impl Part {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::group::{Encoder, Group};
+    use super::super::super::medium::Medium as _;
+    use super::super::super::memory::{Faults, MemoryDisk};
+    use super::super::super::segment::HEADER_BYTES;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Groups one behind the other, and where each begins.
+    fn written(groups: &[Vec<usize>], sealer: &Sealer) -> (Vec<u8>, Vec<usize>) {
+        let (mut bytes, mut begins) = (vec![7; HEADER_BYTES], Vec::new());
+        for (number, records) in (1..).zip(groups) {
+            let mut group = Group::new();
+            records.iter().for_each(|length| group.push(3, &vec![1; *length]));
+            let mut encoder = Encoder::default();
+            encoder.encode(&group, number, &BTreeMap::new());
+            encoder.seal(sealer);
+            begins.push(bytes.len());
+            bytes.extend_from_slice(&encoder.bytes);
+        }
+        begins.push(bytes.len());
+        (bytes, begins)
+    }
+
+    proptest! {
+        #[test]
+        fn groups_are_found_as_in_the_whole_segment_however_long_they_are(
+            // of up to six parts
+            groups in prop::collection::vec(prop::collection::vec(0..5_000_usize, 1..10), 0..8),
+            behind in prop::collection::vec(any::<u8>(), 0..20_000),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let sealer = Sealer::new(1, &[9; 16]);
+            let (mut whole, begins) = written(&groups, &sealer);
+            whole.extend_from_slice(&behind);
+            let disk = MemoryDisk::new(Faults::default());
+            let file = disk.create("segment").unwrap();
+            file.write_at(0, &whole).unwrap();
+            let mut part = Part::default();
+            part.begin(disk.open("segment").unwrap()).unwrap();
+            if let Some(cut) = cut {
+                // once its length is known
+                whole.truncate(cut.index(whole.len()));
+                file.set_len(wide(whole.len())).unwrap();
+            }
+            let (mut here, mut there) = (FoundGroup::default(), FoundGroup::default());
+            let mut at = HEADER_BYTES;
+            while find_group(&whole, at, &sealer, &mut there) {
+                prop_assert!(begins.contains(&at));
+                prop_assert!(part.find_group(wide(at), &sealer, &mut here).unwrap());
+                prop_assert_eq!((here.number, part.offset_of(here.end)), (there.number, wide(there.end)));
+                prop_assert_eq!(here.frames.len(), there.frames.len());
+                for (mine, other) in here.frames.iter().zip(&there.frames) {
+                    prop_assert_eq!(mine.body(part.bytes()), other.body(&whole));
+                }
+                at = there.end;
+            }
+            prop_assert!(!part.find_group(wide(at), &sealer, &mut here).unwrap());
+            prop_assert_eq!(part.rest_from(wide(at)).unwrap(), whole.get(at..).unwrap_or_default());
+            prop_assert_eq!(part.file_len(), wide(whole.len().max(HEADER_BYTES)));
+        }
+    }
+}

@@ -123,14 +123,20 @@ fn mark_bits(code: u64) -> u32 {
     }
 }
 
+/// What stands for an event in the entry of a code, and the most events in a row that one tells of.
+pub(super) fn stamp_and_row(code: u64, position: u64, marks: Marks) -> (u64, u64) {
+    let (bits, mark, row_max) = match lowest(code) {
+        Lowest::Position => (0, 0, 1),
+        Lowest::Step => (STEP_BITS, marks.step, 1),
+        Lowest::LatePart => (LATE_BITS, marks.late_part, 1),
+        Lowest::Row(bits) => (bits, 0, 1 << bits),
+    };
+    (position << bits | u64::from(mark), row_max)
+}
+
 /// What stands for an event in the entry of a code.
 pub(super) fn stamp(code: u64, position: u64, marks: Marks) -> u64 {
-    let mark = match lowest(code) {
-        Lowest::Position | Lowest::Row(_) => 0,
-        Lowest::Step => marks.step,
-        Lowest::LatePart => marks.late_part,
-    };
-    position << mark_bits(code) | u64::from(mark)
+    stamp_and_row(code, position, marks).0
 }
 
 /// The most events in a row that an entry of a code tells of.
@@ -148,8 +154,8 @@ pub(super) fn row_in(code: u64, stamp: u64) -> Range<u64> {
 }
 
 /// What stands for a row that is longer by one; `None` where no entry tells of so many.
-pub(super) fn longer(code: u64, stamp: u64) -> Option<u64> {
-    (stamp & (row_max(code) - 1) < row_max(code) - 1).then(|| stamp + 1)
+pub(super) fn longer(row: u64, row_max: u64) -> Option<u64> {
+    (row & (row_max - 1) < row_max - 1).then(|| row + 1)
 }
 
 /// The first stamp of a position.

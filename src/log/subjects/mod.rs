@@ -59,8 +59,6 @@ pub struct Subjects {
 
 struct Held {
     fresh: Table,
-    /// Over all keys.
-    fresh_entries: usize,
     /// On its way into a run.
     flushing: Option<Arc<Table>>,
     runs: Arc<[Arc<Run>]>,
@@ -90,14 +88,7 @@ impl Subjects {
     pub fn open(dir: &Path, last_group: u64) -> io::Result<Self> {
         let folder = dir.join(FOLDER);
         let runs = runs::open_or_clear(&folder, last_group, "of subjects")?;
-        let held = Held {
-            fresh: Table::default(),
-            fresh_entries: 0,
-            flushing: None,
-            runs,
-            is_whole: true,
-            naming: Naming::default(),
-        };
+        let held = Held { fresh: Table::default(), flushing: None, runs, is_whole: true, naming: Naming::default() };
         Ok(Self { held: Arc::new(RwLock::new(held)), folder })
     }
 
@@ -110,7 +101,7 @@ impl Subjects {
     /// Entries in memory that no run holds yet, over all subjects.
     #[must_use]
     pub fn fresh(&self) -> usize {
-        self.held.read().fresh_entries
+        self.held.read().fresh.len()
     }
 
     #[must_use]
@@ -130,9 +121,7 @@ impl Subjects {
         if !held.is_whole {
             return;
         }
-        let before = held.fresh.len();
         held.naming.take(records, &mut held.fresh);
-        held.fresh_entries += held.fresh.len() - before;
     }
 
     /// Positions within `range` of events about a subject, at most `max`: the first ones in ascending order, or the last
@@ -154,11 +143,18 @@ impl Subjects {
         let from = range.start.saturating_sub(before)..range.end;
         let more = if newest_first { 0 } else { super::bytes::size(before) };
         let found = self.stamps((tenant.0, code), &from, max.saturating_add(more), newest_first)?;
-        let mut positions = Vec::with_capacity(found.len());
+        let mut positions = Vec::new();
         for stamp in found {
             let row = row_in(code, stamp);
             let row = row.start.max(range.start)..row.end.min(range.end);
-            if newest_first { positions.extend(row.rev()) } else { positions.extend(row) }
+            if newest_first {
+                positions.extend(row.rev())
+            } else {
+                positions.extend(row)
+            }
+            if positions.len() >= max {
+                break;
+            }
         }
         positions.truncate(max);
         Ok(positions)
@@ -362,14 +358,13 @@ impl Subjects {
         let mut held = self.held.write();
         held.is_whole = false;
         held.fresh = Table::default();
-        held.fresh_entries = 0;
     }
 
     /// About how much a flush would write.
     #[must_use]
     pub fn flush_bytes(&self) -> u64 {
         let held = self.held.read();
-        runs::bytes_to_write(&held.runs, held.fresh_entries as u64 * ENTRY_BYTES_GUESS)
+        runs::bytes_to_write(&held.runs, held.fresh.len() as u64 * ENTRY_BYTES_GUESS)
     }
 
     /// Takes what is in memory for a run that covers the log up to `last_group`. `None` while another flush runs.
@@ -379,7 +374,6 @@ impl Subjects {
             return None;
         }
         let table = Arc::new(std::mem::take(&mut held.fresh));
-        held.fresh_entries = 0;
         held.flushing = Some(Arc::clone(&table));
         let first_group = held.covered_group() + 1;
         Some(Flush { table, runs: Arc::clone(&held.runs), folder: self.folder.clone(), first_group, last_group })
@@ -392,7 +386,6 @@ impl Subjects {
         match flushed {
             Some(Flushed(runs)) => held.runs = runs.into(),
             None => {
-                held.fresh_entries += table.len();
                 let mut older = Table::clone(&table);
                 older.append(std::mem::take(&mut held.fresh));
                 held.fresh = older;

@@ -1,7 +1,7 @@
 //! From events to entries: what each names, and rows of events that name the same put down as one. Not here: which number
 //! stands for what.
 
-use super::code::{Marks, code, longer, row_max, stamp};
+use super::code::{Marks, code, longer, stamp_and_row};
 use super::table::Table;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
@@ -44,24 +44,29 @@ impl Naming {
         self.codes.sort_unstable();
         self.codes.dedup();
         let marks = Marks::of(recorded);
-        let mut rows = self.rows.drain(..).peekable();
+        let mut rows = self.rows.as_slice();
         for code in self.codes.iter().copied() {
-            while let Some((ended, row)) = rows.next_if(|(of, _)| *of < code) {
-                fresh.push((tenant.0, ended), row);
-            }
-            let new = stamp(code, recorded.position, marks);
-            if row_max(code) == 1 {
+            let (new, row_max) = stamp_and_row(code, recorded.position, marks);
+            if row_max == 1 {
                 fresh.push((tenant.0, code), new);
                 continue;
             }
-            let row = rows.next_if(|(of, _)| *of == code).map(|(_, row)| row);
-            let goes_on = row.and_then(|row| longer(code, row));
-            if let Some(full) = row.filter(|_| goes_on.is_none()) {
-                fresh.push((tenant.0, code), full);
+            while let Some(((ended, row), rest)) = rows.split_first().filter(|((of, _), _)| *of < code) {
+                fresh.push((tenant.0, *ended), *row);
+                rows = rest;
             }
+            let known = rows.split_first().filter(|((of, _), _)| *of == code);
+            let goes_on = known.and_then(|((_, row), _)| longer(*row, row_max));
             self.still.push((code, goes_on.unwrap_or(new)));
+            if let Some(((_, row), rest)) = known {
+                rows = rest;
+                if goes_on.is_none() {
+                    fresh.push((tenant.0, code), *row);
+                }
+            }
         }
-        rows.for_each(|(ended, row)| fresh.push((tenant.0, ended), row));
+        rows.iter().for_each(|(ended, row)| fresh.push((tenant.0, *ended), *row));
+        self.rows.clear();
         std::mem::swap(&mut self.rows, &mut self.still);
     }
 

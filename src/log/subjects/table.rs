@@ -12,17 +12,17 @@ const BLOCK_ENTRIES: usize = if cfg!(test) { 64 } else { 4096 };
 
 /// Entries that no more come to.
 struct Block {
-    len: usize,
     /// As they came, until they are sorted.
     came: Mutex<Vec<Entry>>,
     sorted: OnceLock<Vec<Entry>>,
 }
 
-/// In the order in which they came, which is the order of a tenant's positions.
+/// In the order in which they came, which for each key is the order of its positions.
 #[derive(Clone, Default)]
 pub(super) struct Table {
     blocks: Vec<Arc<Block>>,
     tail: Vec<Entry>,
+    len: usize,
 }
 
 /// What was in a table at a moment, to be searched while more comes to it.
@@ -35,7 +35,7 @@ pub(super) struct Look {
 
 impl Block {
     fn of(came: Vec<Entry>) -> Arc<Self> {
-        Arc::new(Self { len: came.len(), came: Mutex::new(came), sorted: OnceLock::new() })
+        Arc::new(Self { came: Mutex::new(came), sorted: OnceLock::new() })
     }
 
     fn sorted(&self) -> &[Entry] {
@@ -71,6 +71,7 @@ impl Table {
             self.end_block();
         }
         self.tail.push((key, position));
+        self.len += 1;
     }
 
     fn end_block(&mut self) {
@@ -80,7 +81,7 @@ impl Table {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.blocks.iter().map(|block| block.len).sum::<usize>() + self.tail.len()
+        self.len
     }
 
     /// Adds what there is to a look that has all that is older.
@@ -96,6 +97,7 @@ impl Table {
         self.end_block();
         self.blocks.extend(newer.blocks);
         self.tail = newer.tail;
+        self.len += newer.len;
     }
 
     /// Every entry, by key and position.

@@ -278,6 +278,24 @@ fn a_damaged_block_is_noticed_and_the_next_start_begins_anew() {
 }
 
 #[test]
+fn runs_of_another_version_are_no_damage_and_the_next_start_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2);
+    for path in run_files(dir.path()) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[7] = b'5';
+        let crc = crc32fast::hash(&bytes[..48]);
+        bytes[48..52].copy_from_slice(&crc.to_be_bytes());
+        std::fs::write(path, bytes).unwrap();
+    }
+    let error = verify(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().ends_with(": it is of another version of the program"), "{error}");
+    assert_eq!(Subjects::open(dir.path(), 2).unwrap().covered_group(), 0);
+    assert_eq!(verify(dir.path()).unwrap(), Ok((0, Tally::default())));
+}
+
+#[test]
 fn whatever_bit_flips_and_whichever_run_is_missing_no_wrong_position_is_given() {
     let dir = tempfile::tempdir().unwrap();
     let (_, plain) = filled(dir.path(), 2);

@@ -10,7 +10,7 @@ use crate::domain::facts::{
     Brake, DistributionPolicy, GroupKind, HeldBy, KeepOrRelease, Licensing, Owned, PoolState, SettingsPatch, SyncSeats,
 };
 use crate::domain::ids::{HeldId, Holder, PoolId};
-use crate::domain::state::{SeatMark, Tenant};
+use crate::domain::state::{Seat, SeatMark, Tenant};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -198,6 +198,10 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
             (waits && pool.state == PoolState::Removed, "waits for an app that is gone"),
             (lapsed && !coverage.is_covered(), "lapsed and is not covered"),
             (lapsed && waits, "lapsed and waits"),
+            (
+                pool.places_kept.contains_key(&holder) && seat.is_none_or(Seat::is_confirmed),
+                "would go back to a place in the queue without a seat that can be refused",
+            ),
             (flagged != pool.regrants.values().any(|other| *other == holder), "is flagged in one place"),
             (
                 coverage.is_required && seat.is_none() && !waits && !lapsed && pool.state != PoolState::Removed,
