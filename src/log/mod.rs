@@ -153,6 +153,8 @@ pub struct Log {
     heads: BTreeMap<u32, Head>,
     last_group: u64,
     log_id: [u8; 16],
+    /// Of real files.
+    sled: Option<self::sled::SledPlace>,
     _lock: Option<Arc<FolderLock>>,
 }
 
@@ -167,6 +169,7 @@ impl Log {
         let medium: Arc<dyn Medium> = Arc::new(FileMedium::new(&options.dir));
         let place = self::sled::SledPlace::new(&options.dir, options.sled_cache_bytes);
         let (mut log, report) = Log::open_on(medium, &place, &options, progress)?;
+        log.sled = Some(place);
         log._lock = Some(lock);
         Ok((log, report))
     }
@@ -205,6 +208,7 @@ impl Log {
             heads,
             last_group: report.last_group,
             log_id: report.log_id,
+            sled: None,
             _lock: None,
         };
         Ok((log, report))
@@ -310,6 +314,9 @@ impl Log {
         let outcome = self.last_checkpoint();
         self.feeder.stop();
         self.shared.close_read_log();
+        if let Some(sled) = self.sled.as_ref().filter(|_| outcome.is_ok()) {
+            sled.settle();
+        }
         outcome
     }
 

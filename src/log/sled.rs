@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,15 +21,30 @@ const ASIDE: &str = "sled.aside-";
 const OPENING: &str = "sled.opening";
 const OPENINGS_FAILED_MAX: usize = 2;
 const LOCK_TRIES_MAX: u32 = 100;
+/// So many values are gone through by an opening in some hundredths of a second.
+const UNSETTLED_MAX: usize = if cfg!(test) { 16 } else { 4096 };
 
 pub(crate) struct SledPlace {
     top: PathBuf,
     cache_bytes: u64,
+    /// Values that were put since the last opening.
+    unsettled: Arc<AtomicUsize>,
 }
 
 impl SledPlace {
     pub(crate) fn new(top: &Path, cache_bytes: u64) -> SledPlace {
-        SledPlace { top: top.to_path_buf(), cache_bytes }
+        SledPlace { top: top.to_path_buf(), cache_bytes, unsettled: Arc::default() }
+    }
+
+    /// Once it is closed, opens it and closes it again if much was put. Nobody but an opening notes down where pages lie, and the
+    /// next one goes through everything that was put behind such a note: that is the longest part of a start, and a stop has time.
+    pub(crate) fn settle(&self) {
+        if self.unsettled.load(Ordering::Relaxed) < UNSETTLED_MAX {
+            return;
+        }
+        if let Err(error) = self.open() {
+            tracing::warn!(%error, "sled was not opened once more; the next start takes longer");
+        }
     }
 
     fn folder(&self) -> PathBuf {
@@ -107,7 +123,9 @@ impl ReadLogPlace for SledPlace {
         fs::remove_file(&marker).map_err(ReadLogError::Io)?;
         let (db, tree) = opened?;
         let data = File::open(self.folder().join("db")).map_err(ReadLogError::Io)?;
-        let log = SledLog { db, tree, data, folder: self.folder(), packer: Mutex::default() };
+        self.unsettled.store(0, Ordering::Relaxed);
+        let unsettled = Arc::clone(&self.unsettled);
+        let log = SledLog { db, tree, data, folder: self.folder(), packer: Mutex::default(), unsettled };
         if is_new {
             log.flush()?;
             log.sync()?;
@@ -152,6 +170,7 @@ struct SledLog {
     data: File,
     folder: PathBuf,
     packer: Mutex<Packer>,
+    unsettled: Arc<AtomicUsize>,
 }
 
 impl ReadLog for SledLog {
@@ -165,6 +184,7 @@ impl ReadLog for SledLog {
             batch.insert(key.as_slice(), packer.pack(value));
         }
         drop(packer);
+        self.unsettled.fetch_add(puts.len() + removes.len(), Ordering::Relaxed);
         guarded(|| self.tree.apply_batch(batch))
     }
 
@@ -271,5 +291,35 @@ mod tests {
             assert!(is_broken(error.clone()), "{error:?}");
         }
         assert!(is_broken(::sled::Error::Corruption { at: None, bt: () }));
+    }
+
+    #[test]
+    fn settling_notes_down_what_was_put_since_the_last_opening() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = SledPlace::new(dir.path(), 1 << 20);
+        let notes = || {
+            let names = fs::read_dir(place.folder()).unwrap().map(|found| found.unwrap().file_name());
+            let mut notes: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("snap.")).collect();
+            notes.sort();
+            notes
+        };
+        let key = |at: u64| super::super::read_log::key(1, at);
+        let log = place.open().unwrap();
+        let put = |ats: std::ops::Range<u64>| {
+            ats.for_each(|at| log.change(&[(key(at), &at.to_be_bytes())], &[]).unwrap());
+        };
+        let before = notes();
+        let some = UNSETTLED_MAX as u64;
+        put(0..some);
+        log.flush().unwrap();
+        drop(log);
+        assert_eq!(notes(), before, "a database that is closed notes nothing down");
+        place.settle();
+        let after = notes();
+        assert_ne!(after, before);
+        place.settle();
+        assert_eq!(notes(), after, "nothing was put since");
+        let log = place.open().unwrap();
+        assert!((0..some).all(|at| log.get(&key(at)).unwrap().is_some_and(|value| value == at.to_be_bytes())));
     }
 }
