@@ -26,6 +26,8 @@ const REST_ROUNDS: u32 = 10;
 pub(super) const ENTRIES_IN_MEMORY: usize = 500_000;
 /// But never at once again, when a round failed.
 const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
+/// Once nothing was written for so long, a rest as long as the round is enough: a kill then finds less behind the last snapshot.
+const IDLE: Duration = Duration::from_secs(1);
 /// A round for which there is no room is tried again after so long.
 const NO_ROOM_REST: Duration = Duration::from_secs(60);
 
@@ -88,25 +90,44 @@ pub(super) struct Caches {
     /// When the round began that runs, if it writes a snapshot.
     begun: Option<Instant>,
     rests_until: Instant,
+    rests_at_least_until: Instant,
+    has_no_room_until: Instant,
+    counted_at: Instant,
 }
 
 impl Caches {
     pub(super) fn new(dir: PathBuf, records_since: u64) -> Self {
         let now = monotonic();
-        Self { dir, records_since, records_since_any: records_since, running: None, begun: None, rests_until: now }
+        Self {
+            dir,
+            records_since,
+            records_since_any: records_since,
+            running: None,
+            begun: None,
+            rests_until: now,
+            rests_at_least_until: now,
+            has_no_room_until: now,
+            counted_at: now,
+        }
     }
 
     pub(super) fn count(&mut self, records: usize) {
         self.records_since += records as u64;
         self.records_since_any += records as u64;
+        self.counted_at = monotonic();
     }
 
     pub(super) fn due(&self, entries_in_memory: usize) -> Option<Round> {
         if self.running.is_some() {
             return None;
         }
-        if self.records_since >= RECORDS_BETWEEN && monotonic() >= self.rests_until {
-            return Some(Round::All);
+        if self.records_since >= RECORDS_BETWEEN {
+            let now = monotonic();
+            let is_idle = now.duration_since(self.counted_at) >= IDLE;
+            let rests_until = if is_idle { self.rests_at_least_until } else { self.rests_until };
+            if now >= rests_until && now >= self.has_no_room_until {
+                return Some(Round::All);
+            }
         }
         let is_full = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since_any >= RECORDS_BETWEEN_MIN;
         is_full.then_some(Round::Indexes)
@@ -125,7 +146,7 @@ impl Caches {
         }
         tracing::warn!(needed, bytes_above_floor, "no room for a snapshot and indexes above the floor of the disk");
         self.records_since_any = 0;
-        self.rests_until = monotonic() + NO_ROOM_REST;
+        self.has_no_room_until = monotonic() + NO_ROOM_REST;
         false
     }
 
@@ -173,7 +194,8 @@ impl Caches {
         self.running = None;
         if let Some(begun) = self.begun.take() {
             let now = monotonic();
-            self.rests_until = now + now.duration_since(begun) * REST_ROUNDS;
+            let took = now.duration_since(begun);
+            (self.rests_until, self.rests_at_least_until) = (now + took * REST_ROUNDS, now + took);
         }
         Some(done.unwrap_or_default())
     }
@@ -231,6 +253,22 @@ mod tests {
         caches.begin(nothing(), Some((meta, ())), u64::MAX, ());
         assert!(caches.finished(true).is_some());
         assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
+    }
+
+    #[test]
+    fn a_rest_is_short_while_nothing_is_written_unless_there_is_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::new(dir.path().to_owned(), 0);
+        caches.rests_until = monotonic() + Duration::from_secs(600);
+        caches.count(1000);
+        assert_eq!(caches.due(0), None);
+        caches.counted_at = monotonic().checked_sub(IDLE).unwrap();
+        assert_eq!(caches.due(0), Some(Round::All));
+        caches.rests_at_least_until = caches.rests_until;
+        assert_eq!(caches.due(0), None);
+        caches.rests_at_least_until = caches.counted_at;
+        caches.has_no_room_until = monotonic() + Duration::from_secs(600);
+        assert_eq!(caches.due(0), None);
     }
 
     #[test]
