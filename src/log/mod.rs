@@ -153,7 +153,7 @@ pub struct Log {
     heads: BTreeMap<u32, Head>,
     last_group: u64,
     log_id: [u8; 16],
-    /// Of real files.
+    /// Where the log lies on real files.
     sled: Option<self::sled::SledPlace>,
     _lock: Option<Arc<FolderLock>>,
 }

@@ -92,6 +92,26 @@ async fn a_master_key_that_does_not_fit_is_no_damage_wherever_it_comes_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_another_version_of_the_program_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    for run in std::fs::read_dir(dir.path().join("subjects")).unwrap().map(|found| found.unwrap().path()) {
+        let mut bytes = std::fs::read(&run).unwrap();
+        bytes[7] = b'5';
+        let crc = crc32fast::hash(&bytes[..48]);
+        bytes[48..52].copy_from_slice(&crc.to_be_bytes());
+        std::fs::write(run, bytes).unwrap();
+    }
+    let found = look(dir.path());
+    assert_eq!(found.findings, []);
+    assert!(
+        found.notes.iter().any(|note| note.contains("subjects/") && note.contains("another version")),
+        "{:?}",
+        found.notes
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_in_any_kind_of_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;

@@ -113,38 +113,48 @@ fn lowest(code: u64) -> Lowest {
     }
 }
 
+impl Lowest {
+    fn bits(self) -> u32 {
+        match self {
+            Self::Position => 0,
+            Self::Step => STEP_BITS,
+            Self::LatePart => LATE_BITS,
+            Self::Row(bits) => bits,
+        }
+    }
+
+    fn row_max(self) -> u64 {
+        match self {
+            Self::Row(bits) => 1 << bits,
+            Self::Position | Self::Step | Self::LatePart => 1,
+        }
+    }
+}
+
 /// So many of the lowest bits of what stands for an event are no position.
 fn mark_bits(code: u64) -> u32 {
-    match lowest(code) {
-        Lowest::Position => 0,
-        Lowest::Step => STEP_BITS,
-        Lowest::LatePart => LATE_BITS,
-        Lowest::Row(bits) => bits,
-    }
+    lowest(code).bits()
+}
+
+/// The most events in a row that an entry of a code tells of.
+pub(super) fn row_max(code: u64) -> u64 {
+    lowest(code).row_max()
 }
 
 /// What stands for an event in the entry of a code, and the most events in a row that one tells of.
 pub(super) fn stamp_and_row(code: u64, position: u64, marks: Marks) -> (u64, u64) {
-    let (bits, mark, row_max) = match lowest(code) {
-        Lowest::Position => (0, 0, 1),
-        Lowest::Step => (STEP_BITS, marks.step, 1),
-        Lowest::LatePart => (LATE_BITS, marks.late_part, 1),
-        Lowest::Row(bits) => (bits, 0, 1 << bits),
+    let lowest = lowest(code);
+    let mark = match lowest {
+        Lowest::Position | Lowest::Row(_) => 0,
+        Lowest::Step => marks.step,
+        Lowest::LatePart => marks.late_part,
     };
-    (position << bits | u64::from(mark), row_max)
+    (position << lowest.bits() | u64::from(mark), lowest.row_max())
 }
 
 /// What stands for an event in the entry of a code.
 pub(super) fn stamp(code: u64, position: u64, marks: Marks) -> u64 {
     stamp_and_row(code, position, marks).0
-}
-
-/// The most events in a row that an entry of a code tells of.
-pub(super) fn row_max(code: u64) -> u64 {
-    match lowest(code) {
-        Lowest::Row(bits) => 1 << bits,
-        Lowest::Position | Lowest::Step | Lowest::LatePart => 1,
-    }
 }
 
 /// The positions of the row that an entry tells of.

@@ -28,6 +28,27 @@ fn assert_holds(reader: &LogReader, tenant: u32, until: u64) {
 }
 
 #[test]
+fn a_log_that_is_closed_leaves_little_for_sled_to_go_through_at_the_next_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let notes = || {
+        let names =
+            std::fs::read_dir(dir.path().join("sled")).expect("sled").map(|found| found.expect("a file").file_name());
+        let mut notes: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("snap.")).collect();
+        notes.sort();
+        notes
+    };
+    let (mut log, _) = Log::open(options(dir.path()), &NoProgress).expect("fresh");
+    let before = notes();
+    for _ in 0..20 {
+        append(&mut log, &[7, 3], 30);
+    }
+    log.checkpoint_now().expect("a checkpoint");
+    assert_eq!(notes(), before, "a checkpoint notes nothing down");
+    log.close().expect("closed");
+    assert_ne!(notes(), before);
+}
+
+#[test]
 fn what_was_appended_is_read_back_before_and_after_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let (mut log, report) = Log::open(options(dir.path()), &NoProgress).expect("fresh");

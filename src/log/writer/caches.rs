@@ -89,9 +89,13 @@ pub(super) struct Caches {
     running: Option<Receiver<Flushed>>,
     /// When the round began that runs, if it writes a snapshot.
     begun: Option<Instant>,
+    /// No snapshot before then, while something is written.
     rests_until: Instant,
+    /// Nor before then, while nothing is.
     rests_at_least_until: Instant,
+    /// Nor before then in any case.
     has_no_room_until: Instant,
+    /// When something was written last.
     counted_at: Instant,
 }
 
