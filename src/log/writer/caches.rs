@@ -1,4 +1,5 @@
-//! Snapshots and the runs of the indexes, written beside the writer from copies that it hands over between two groups. They are
+//! Snapshots and the runs of the indexes, written beside the writer from copies that it hands over between two groups, each on a
+//! thread of its own: what a start folds lies behind the last snapshot, so none waits for runs that are being merged. They are
 //! caches: what goes wrong with them is said, and costs time at the next start, nothing else. So they take of the disk only what
 //! lies above its floor: what is below is the journal's.
 
@@ -18,34 +19,34 @@ pub const SCHEMA: u32 = 20;
 
 /// A snapshot is taken when so many records were appended since the last one; few in tests, whose histories are short.
 const RECORDS_BETWEEN: u64 = if cfg!(test) { 1000 } else { 100_000 };
-/// And at least so many times as long after a round as the round took: what a round costs grows with the state, and must
-/// not become a growing share of everything.
-const REST_ROUNDS: u32 = 10;
+/// And at least so many times as long after one as it took: what one costs grows with the state, and must not become a growing
+/// share of everything.
+const REST_SNAPSHOTS: u32 = 10;
 /// The indexes alone earlier, when one holds so many entries in memory: a command has some dozen, some records name thousands
 /// of members.
 pub(super) const ENTRIES_IN_MEMORY: usize = 500_000;
-/// But never at once again, when a round failed.
+/// But never at once again, when a flush failed.
 const RECORDS_BETWEEN_MIN: u64 = RECORDS_BETWEEN / 20;
-/// Once nothing was written for so long, a rest as long as the round is enough: a kill then finds less behind the last snapshot.
+/// Once nothing was written for so long, a rest as long as the snapshot took is enough: a kill then finds less behind it.
 const IDLE: Duration = Duration::from_secs(1);
-/// A round for which there is no room is tried again after so long.
+/// What there is no room for is tried again after so long.
 const NO_ROOM_REST: Duration = Duration::from_secs(60);
 
-/// What a round writes.
+/// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Round {
-    /// A snapshot and the runs of the indexes.
-    All,
+pub(super) enum Due {
+    /// And the indexes, unless they are on their way.
+    Snapshot,
     Indexes,
 }
 
-/// What of the indexes goes to disk in one round.
+/// What of the indexes goes to disk at once.
 pub(super) struct Flush {
     receipts: Option<receipts::Flush>,
     subjects: Option<subjects::Flush>,
 }
 
-/// What one round made.
+/// What came of it.
 #[derive(Default)]
 pub(super) struct Flushed {
     receipts: Option<receipts::Flushed>,
@@ -80,15 +81,15 @@ fn said(error: &std::io::Error, index: &str) {
     tracing::warn!(%error, index, "an index could not be written; it stays in memory");
 }
 
-/// At most one round at a time.
+/// At most one snapshot at a time, and one flush.
 pub(super) struct Caches {
     dir: PathBuf,
     records_since: u64,
-    /// The same since the last round of any kind.
-    records_since_any: u64,
-    running: Option<Receiver<Flushed>>,
-    /// When the round began that runs, if it writes a snapshot.
-    begun: Option<Instant>,
+    /// The same since the last flush.
+    records_since_flush: u64,
+    indexes: Option<Receiver<Flushed>>,
+    /// How long it took.
+    snapshot: Option<Receiver<Duration>>,
     /// No snapshot before then, while something is written.
     rests_until: Instant,
     /// Nor before then, while nothing is.
@@ -105,9 +106,9 @@ impl Caches {
         Self {
             dir,
             records_since,
-            records_since_any: records_since,
-            running: None,
-            begun: None,
+            records_since_flush: records_since,
+            indexes: None,
+            snapshot: None,
             rests_until: now,
             rests_at_least_until: now,
             has_no_room_until: now,
@@ -117,39 +118,40 @@ impl Caches {
 
     pub(super) fn count(&mut self, records: usize) {
         self.records_since += records as u64;
-        self.records_since_any += records as u64;
+        self.records_since_flush += records as u64;
         self.counted_at = monotonic();
     }
 
-    pub(super) fn due(&self, entries_in_memory: usize) -> Option<Round> {
-        if self.running.is_some() {
-            return None;
-        }
-        if self.records_since >= RECORDS_BETWEEN {
+    pub(super) fn due(&self, entries_in_memory: usize) -> Option<Due> {
+        if self.snapshot.is_none() && self.records_since >= RECORDS_BETWEEN {
             let now = monotonic();
             let is_idle = now.duration_since(self.counted_at) >= IDLE;
             let rests_until = if is_idle { self.rests_at_least_until } else { self.rests_until };
             if now >= rests_until && now >= self.has_no_room_until {
-                return Some(Round::All);
+                return Some(Due::Snapshot);
             }
         }
-        let is_full = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since_any >= RECORDS_BETWEEN_MIN;
-        is_full.then_some(Round::Indexes)
+        let is_full = entries_in_memory >= ENTRIES_IN_MEMORY && self.records_since_flush >= RECORDS_BETWEEN_MIN;
+        (is_full && !self.is_flushing()).then_some(Due::Indexes)
     }
 
-    /// Whether a round leaves the disk's floor alone, as far as it can be told: the next snapshot is about as large as the last one,
-    /// and the indexes write so much. A round that does not is put off.
-    pub(super) fn has_room(&mut self, round: Round, index_bytes: u64, bytes_above_floor: u64) -> bool {
-        let last = match round {
-            Round::All => snapshot::newest_bytes(&self.dir),
-            Round::Indexes => 0,
+    pub(super) fn is_flushing(&self) -> bool {
+        self.indexes.is_some()
+    }
+
+    /// Whether what is due leaves the disk's floor alone, as far as it can be told: the next snapshot is about as large as the last
+    /// one, and the indexes write so much. What does not is put off.
+    pub(super) fn has_room(&mut self, due: Due, index_bytes: u64, bytes_above_floor: u64) -> bool {
+        let last = match due {
+            Due::Snapshot => snapshot::newest_bytes(&self.dir),
+            Due::Indexes => 0,
         };
         let needed = last.saturating_add(last / 2).saturating_add(index_bytes);
         if needed <= bytes_above_floor {
             return true;
         }
         tracing::warn!(needed, bytes_above_floor, "no room for a snapshot and indexes above the floor of the disk");
-        self.records_since_any = 0;
+        self.records_since_flush = 0;
         self.has_no_room_until = monotonic() + NO_ROOM_REST;
         false
     }
@@ -158,51 +160,65 @@ impl Caches {
         self.records_since > 0
     }
 
-    /// Starts a round, in which something is also dropped that takes long to; its outcome is asked for with
-    /// [`Self::finished`]. Whatever a snapshot turns out to be, it has at most `bytes_max`.
-    pub(super) fn begin<C, D>(&mut self, flush: Flush, snapshot: Option<(SnapshotMeta, C)>, bytes_max: u64, dropped: D)
+    /// Starts a flush, of which [`Self::flushed`] is asked.
+    pub(super) fn begin_flush(&mut self, flush: Flush) {
+        self.records_since_flush = 0;
+        self.indexes = Some(beside("indexes", move || flush.run()));
+    }
+
+    /// Starts a snapshot, beside which something is dropped that takes long to; [`Self::is_writing`] is asked of it. Whatever it
+    /// turns out to be, it has at most `bytes_max`.
+    pub(super) fn begin_snapshot<C, D>(&mut self, meta: SnapshotMeta, copy: C, bytes_max: u64, dropped: D)
     where
         C: Serialize + Send + 'static,
         D: Send + 'static,
     {
-        self.records_since_any = 0;
-        self.begun = snapshot.is_some().then(monotonic);
-        if snapshot.is_some() {
-            self.records_since = 0;
-        }
-        let (done, running) = bounded(1);
+        self.records_since = 0;
         let dir = self.dir.clone();
-        let round = move || {
+        self.snapshot = Some(beside("snapshot", move || {
+            let begun = monotonic();
             drop(dropped);
-            let flushed = flush.run();
-            if let Some((meta, copy)) = snapshot {
-                write(&dir, &meta, &copy, bytes_max);
-            }
-            // The writer may have stopped waiting.
-            let _gone = done.send(flushed);
-        };
-        self.running = Some(running);
-        if let Err(error) = std::thread::Builder::new().name("snapshot".into()).spawn(round) {
-            tracing::warn!(%error, "no thread for a snapshot; the next one will be tried later");
-        }
+            write(&dir, &meta, &copy, bytes_max);
+            drop(copy);
+            begun.elapsed()
+        }));
     }
 
-    /// What a round made that ended.
-    pub(super) fn finished(&mut self, wait: bool) -> Option<Flushed> {
-        let running = self.running.as_ref()?;
-        let done = match if wait { running.recv().map_err(TryRecvError::from) } else { running.try_recv() } {
-            Err(TryRecvError::Empty) => return None,
-            // without an end it panicked, or had no thread
-            ended => ended.ok(),
-        };
-        self.running = None;
-        if let Some(begun) = self.begun.take() {
-            let now = monotonic();
-            let took = now.duration_since(begun);
-            (self.rests_until, self.rests_at_least_until) = (now + took * REST_ROUNDS, now + took);
-        }
-        Some(done.unwrap_or_default())
+    /// What a flush made that ended.
+    pub(super) fn flushed(&mut self, wait: bool) -> Option<Flushed> {
+        ended(&mut self.indexes, wait).map(Option::unwrap_or_default)
     }
+
+    /// Whether a snapshot is on its way; the rest begins with the end of one.
+    pub(super) fn is_writing(&mut self, wait: bool) -> bool {
+        if let Some(Some(took)) = ended(&mut self.snapshot, wait) {
+            let now = monotonic();
+            (self.rests_until, self.rests_at_least_until) = (now + took * REST_SNAPSHOTS, now + took);
+        }
+        self.snapshot.is_some()
+    }
+}
+
+/// Works on a thread of its own; what comes of it, if something does, is asked of [`ended()`].
+fn beside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (done, running) = bounded(1);
+    // the writer may have stopped waiting
+    let run = move || done.send(work()).unwrap_or_default();
+    if let Err(error) = std::thread::Builder::new().name(name.into()).spawn(run) {
+        tracing::warn!(%error, "no thread for a snapshot or an index; the next one will be tried later");
+    }
+    running
+}
+
+/// What came of work that ended: nothing where it panicked, or had no thread.
+fn ended<T>(running: &mut Option<Receiver<T>>, wait: bool) -> Option<Option<T>> {
+    let asked = running.as_ref()?;
+    let done = match if wait { asked.recv().map_err(TryRecvError::from) } else { asked.try_recv() } {
+        Err(TryRecvError::Empty) => return None,
+        ended => ended.ok(),
+    };
+    *running = None;
+    Some(done)
 }
 
 fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, bytes_max: u64) {
@@ -245,17 +261,17 @@ mod tests {
         caches.count(40);
         assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "a round that failed is not tried at once again");
         caches.count(20);
-        assert_eq!((caches.due(ENTRIES_IN_MEMORY - 1), caches.due(ENTRIES_IN_MEMORY)), (None, Some(Round::Indexes)));
+        assert_eq!((caches.due(ENTRIES_IN_MEMORY - 1), caches.due(ENTRIES_IN_MEMORY)), (None, Some(Due::Indexes)));
         caches.count(900);
-        caches.begin::<(), ()>(nothing(), None, 0, ());
-        assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "one round at a time");
-        assert!(caches.finished(true).is_some());
+        caches.begin_flush(nothing());
+        assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "one flush at a time");
+        assert!(caches.flushed(true).is_some());
         assert_eq!((snapshots(), caches.due(ENTRIES_IN_MEMORY)), (0, None));
         caches.count(40);
-        assert_eq!(caches.due(0), Some(Round::All), "1,000 records since the last snapshot");
+        assert_eq!(caches.due(0), Some(Due::Snapshot), "1,000 records since the last one");
         let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
-        caches.begin(nothing(), Some((meta, ())), u64::MAX, ());
-        assert!(caches.finished(true).is_some());
+        caches.begin_snapshot(meta, (), u64::MAX, ());
+        assert!(!caches.is_writing(true));
         assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
     }
 
@@ -267,7 +283,7 @@ mod tests {
         caches.count(1000);
         assert_eq!(caches.due(0), None);
         caches.counted_at = monotonic().checked_sub(IDLE).unwrap();
-        assert_eq!(caches.due(0), Some(Round::All));
+        assert_eq!(caches.due(0), Some(Due::Snapshot));
         caches.rests_at_least_until = caches.rests_until;
         assert_eq!(caches.due(0), None);
         caches.rests_at_least_until = caches.counted_at;
@@ -281,29 +297,67 @@ mod tests {
         let mut caches = Caches::new(dir.path().to_owned(), 1000);
         let meta = |group| SnapshotMeta { schema: SCHEMA, group, heads: BTreeMap::new() };
         let files = || std::fs::read_dir(dir.path().join("snapshots")).unwrap().count();
-        let nothing = || Flush { receipts: None, subjects: None };
         let copy = vec!["of everything".to_owned(); 20_000];
-        assert!(caches.has_room(Round::All, 0, 0), "nobody knows how large the first one is");
-        caches.begin(nothing(), Some((meta(7), copy.clone())), 100_000, ());
-        assert!(caches.finished(true).is_some());
+        assert!(caches.has_room(Due::Snapshot, 0, 0), "nobody knows how large the first one is");
+        caches.begin_snapshot(meta(7), copy.clone(), 100_000, ());
+        assert!(!caches.is_writing(true));
         assert_eq!(files(), 0, "neither the snapshot nor a half of it");
-        caches.begin(nothing(), Some((meta(7), copy)), u64::MAX, ());
-        assert!(caches.finished(true).is_some());
+        caches.begin_snapshot(meta(7), copy, u64::MAX, ());
+        assert!(!caches.is_writing(true));
         assert_eq!(files(), 1);
         let bytes = snapshot::newest_bytes(dir.path());
         assert!(bytes > 200_000, "{bytes}");
         caches.rests_until = monotonic();
         caches.count(1000);
-        assert_eq!(caches.due(0), Some(Round::All));
-        assert!(caches.has_room(Round::All, 1000, bytes + bytes / 2 + 1000));
-        assert!(caches.has_room(Round::Indexes, 1000, 1000));
-        assert!(!caches.has_room(Round::All, 1000, bytes + bytes / 2 + 999));
+        assert_eq!(caches.due(0), Some(Due::Snapshot));
+        assert!(caches.has_room(Due::Snapshot, 1000, bytes + bytes / 2 + 1000));
+        assert!(caches.has_room(Due::Indexes, 1000, 1000));
+        assert!(!caches.has_room(Due::Snapshot, 1000, bytes + bytes / 2 + 999));
         assert_eq!(caches.due(ENTRIES_IN_MEMORY), None, "not at once again");
         assert!(caches.has_news());
     }
 
+    /// Holds up who drops it, until it is let go.
+    struct Slow(Receiver<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _let_go = self.0.recv();
+        }
+    }
+
     #[test]
-    fn a_round_that_panics_has_ended_and_the_next_one_comes() {
+    fn neither_a_snapshot_nor_a_flush_waits_for_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::new(dir.path().to_owned(), 1000);
+        let (let_go, slow) = bounded::<()>(1);
+        assert_eq!(caches.due(0), Some(Due::Snapshot));
+        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
+        caches.begin_snapshot(meta.clone(), (), u64::MAX, Slow(slow));
+        caches.count(1000);
+        assert!(caches.is_writing(false));
+        assert_eq!(
+            (caches.due(0), caches.due(ENTRIES_IN_MEMORY)),
+            (None, Some(Due::Indexes)),
+            "one snapshot at a time"
+        );
+        drop(let_go);
+        assert!(!caches.is_writing(true));
+        caches.rests_until = monotonic();
+        let (let_go, slow) = bounded::<()>(1);
+        caches.indexes = Some(beside("indexes", move || {
+            drop(Slow(slow));
+            Flushed::default()
+        }));
+        assert!(caches.flushed(false).is_none() && caches.is_flushing());
+        assert_eq!(caches.due(ENTRIES_IN_MEMORY), Some(Due::Snapshot), "whatever the indexes do");
+        caches.begin_snapshot(meta, (), u64::MAX, ());
+        assert!(!caches.is_writing(true) && caches.is_flushing());
+        drop(let_go);
+        assert!(caches.flushed(true).is_some() && !caches.is_flushing());
+    }
+
+    #[test]
+    fn one_that_panics_has_ended_and_the_next_one_comes() {
         struct Panics;
         impl Drop for Panics {
             fn drop(&mut self) {
@@ -312,13 +366,16 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let mut caches = Caches::new(dir.path().to_owned(), 0);
-        caches.begin::<(), _>(Flush { receipts: None, subjects: None }, None, 0, Panics);
+        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
+        caches.begin_snapshot(meta, (), 0, Panics);
         let end = monotonic() + std::time::Duration::from_secs(60);
-        while caches.finished(false).is_none() {
+        while caches.is_writing(false) {
             assert!(monotonic() < end, "it is heard of");
             std::thread::yield_now();
         }
         caches.count(1000);
-        assert_eq!(caches.due(0), Some(Round::All));
+        assert_eq!(caches.due(0), Some(Due::Snapshot));
+        caches.indexes = Some(beside("indexes", || panic!("as a test wants it")));
+        assert!(caches.flushed(true).is_some_and(|flushed| flushed.receipts.is_none() && flushed.subjects.is_none()));
     }
 }

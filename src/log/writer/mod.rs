@@ -35,7 +35,7 @@ use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
 use batches::Batch;
 use bench::Bench;
-use caches::{Caches, Round};
+use caches::{Caches, Due};
 use commit::Behind;
 use draft::Owed;
 use queue::{Jobs, Refused, Waiting};
@@ -356,38 +356,45 @@ impl<A: Audience> Writer<A> {
         room != Room::None && self.bench.tick(self.clock.now(), may_run)
     }
 
-    /// Between two groups: takes over what the last round made, and starts the next one.
+    /// Between two groups: takes over what was made beside, and starts what is due.
     fn look_after_caches(&mut self) {
-        if let Some(flushed) = self.caches.finished(false) {
-            flushed.hand_over(self.bench.receipts(), &self.subjects);
-        }
-        if let Some(round) = self.caches.due(self.subjects.fresh())
-            && self.has_room_for_caches(round)
+        self.take_over_caches(false);
+        if let Some(due) = self.caches.due(self.subjects.fresh())
+            && self.has_room_for_caches(due)
         {
             self.settle();
-            self.begin_caches(round);
+            self.begin_caches(due);
         }
     }
 
-    fn has_room_for_caches(&mut self, round: Round) -> bool {
-        let index_bytes = self.bench.receipts().flush_bytes().saturating_add(self.subjects.flush_bytes());
-        self.caches.has_room(round, index_bytes, self.reader.bytes_above_floor())
+    fn take_over_caches(&mut self, wait: bool) {
+        if let Some(flushed) = self.caches.flushed(wait) {
+            flushed.hand_over(self.bench.receipts(), &self.subjects);
+        }
+        self.caches.is_writing(wait);
     }
 
-    /// Nothing is on its way, or about to be.
-    fn begin_caches(&mut self, round: Round) {
+    fn has_room_for_caches(&mut self, due: Due) -> bool {
+        let index_bytes = self.bench.receipts().flush_bytes().saturating_add(self.subjects.flush_bytes());
+        self.caches.has_room(due, index_bytes, self.reader.bytes_above_floor())
+    }
+
+    /// Nothing is on its way to the disk, or about to be.
+    fn begin_caches(&mut self, due: Due) {
         let committer = self.behind.committer();
         let group = committer.log.last_group();
         let above_floor = self.reader.bytes_above_floor();
         let bytes_max = above_floor.saturating_sub(self.bench.receipts().flush_bytes() + self.subjects.flush_bytes());
-        let flush = caches::Flush::of(self.bench.receipts(), &self.subjects, group);
-        match round {
-            Round::Indexes => self.caches.begin::<A::Copy, ()>(flush, None, bytes_max, ()),
-            Round::All => {
+        if !self.caches.is_flushing() {
+            self.caches.begin_flush(caches::Flush::of(self.bench.receipts(), &self.subjects, group));
+        }
+        match due {
+            Due::Indexes => {}
+            Due::Snapshot => {
                 // the same as its own, and no second time in memory
                 let own = self.bench.adopt(committer.audience.states());
                 let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads: committer.log.heads() };
-                self.caches.begin(flush, Some((meta, committer.audience.copy())), bytes_max, own);
+                self.caches.begin_snapshot(meta, committer.audience.copy(), bytes_max, own);
             }
         }
     }
@@ -396,12 +403,10 @@ impl<A: Audience> Writer<A> {
         self.bench.leave_batches();
         self.settle();
         self.gauges.is_stopped.store(true, Ordering::SeqCst);
-        if let Some(flushed) = self.caches.finished(true) {
-            flushed.hand_over(self.bench.receipts(), &self.subjects);
-        }
-        if self.caches.has_news() && self.has_room_for_caches(Round::All) {
-            self.begin_caches(Round::All);
-            let _at_the_end = self.caches.finished(true);
+        self.take_over_caches(true);
+        if self.caches.has_news() && self.has_room_for_caches(Due::Snapshot) {
+            self.begin_caches(Due::Snapshot);
+            self.take_over_caches(true);
         }
         let Some(committer) = self.behind.stop() else { broken() };
         if let Err(error) = committer.log.close() {
