@@ -4,6 +4,7 @@ pub mod backup;
 pub mod evidence;
 mod fold;
 mod kept;
+mod past;
 pub mod replay;
 pub mod restore;
 mod sealed;
@@ -18,6 +19,7 @@ pub use crate::log::submission::{Ask, Outcome, PastCommand, PastEvent, PastNames
 pub use crate::log::{LogOptions, NoProgress, OpenReport, Progress, TornEnd};
 pub use crate::vault::{MasterKeySource, VaultError};
 pub use evidence::{LogKeySource, Rotation, Signing, Witnessing};
+pub use past::Past;
 pub use search::{EventPage, EventQuery, PAGE_EVENTS_MAX};
 
 use crate::clock::{Jump, monotonic};

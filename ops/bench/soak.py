@@ -24,7 +24,7 @@ from service import TOKEN, Caller, Service, item, people
 TENANT, PEOPLE, POOLS, TEAMS, CONNECTIONS, EVERY = "/v1/tenants/soak", 20_000, 200, 50, 32, 10
 # so many lines in one call, so often: groups large enough that another thread makes them durable
 BULK_LINES, BULK_SECONDS = 1_000, 3
-KINDS = ["journal", "sled", "snapshots", "subjects", "receipts", "tiles", "heads"]
+KINDS = ["journal", "sled", "snapshots", "archive", "subjects", "receipts", "tiles", "heads"]
 
 
 def found(service):

@@ -148,23 +148,24 @@ pub fn explain(
     let Some(tally) = tally(ledger, tenant, pool, moment.position)? else {
         return Ok(Explanation { steps: Vec::new(), next_after: None, value: Owned::Count(0) });
     };
-    let value_at = |position| tally.figures_at(position).map_or(Owned::Count(0), |figures| figure.of(&figures));
+    let past = ledger.past();
+    let value_at = |position| tally.figures_at(position, &past).map_or(Owned::Count(0), |figures| figure.of(&figures));
     let mut value = after.map_or(Owned::Count(0), value_at);
     let first = after.map_or(0, |after| after.saturating_add(1));
-    let until = tally.figures_from(first).take_while(|(position, _)| *position <= moment.position);
+    let until = tally.figures_from(first, &past).take_while(|(position, _)| *position <= moment.position);
     let mut changes = until.filter_map(|(position, figures)| {
         let before = std::mem::replace(&mut value, figure.of(&figures));
         let is_beginning = position == tally.listed_position();
         (before != value || is_beginning).then_some((position, before, value))
     });
     let page: Vec<(u64, Owned, Owned)> = changes.by_ref().take(limit).collect();
-    let is_more = changes.next().is_some();
+    let is_more = past.checked(changes.next().is_some())?;
     let positions: Vec<u64> = page.iter().map(|(position, ..)| *position).collect();
     let events = ledger.events_at(tenant, &positions)?;
     let steps: Vec<Step> =
         events.iter().zip(&page).map(|(recorded, (_, before, value))| Step::of(recorded, *before, *value)).collect();
     let next_after = steps.last().filter(|_| is_more).map(|step| step.position);
-    Ok(Explanation { steps, next_after, value: value_at(moment.position) })
+    Ok(Explanation { steps, next_after, value: past.checked(value_at(moment.position))? })
 }
 
 /// The same as it was known later: every event about the pool is read.

@@ -324,14 +324,14 @@ impl Listed {
 
 fn pools(ledger: &Ledger, tenant: TenantId, position: u64, only: Only) -> Result<View, ReadError> {
     let Listed { tallies, passes } = Listed::by(ledger, tenant, position)?;
-    let mut view = bare(ledger, tenant, position)?;
+    let (mut view, past) = (bare(ledger, tenant, position)?, ledger.past());
     for (at, tally) in tallies.iter().enumerate() {
         let is_wanted = match only {
             Only::All => true,
             Only::One(pool) => pool == Some(PoolId::at(at)),
         };
         let Some(terms) = tally.terms_at(position) else { break };
-        let wanted = if is_wanted { tally.at(position, &passes) } else { None };
+        let wanted = if is_wanted { past.checked(tally.at(position, &passes, &past))? } else { None };
         match wanted {
             Some((pool, figures)) => {
                 view.counted.insert(pool.id, figures);

@@ -9,7 +9,7 @@ use crate::domain::event::Recorded;
 use crate::domain::facts::Owned;
 use crate::domain::ids::{PoolId, TenantId};
 use crate::domain::time::{Day, Time};
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::{Ledger, Past, ReadError};
 use crate::projection::figures::Figures;
 use crate::projection::tallies::Tally;
 use std::ops::ControlFlow;
@@ -64,9 +64,10 @@ pub fn points(
     let Some(tally) = tally(ledger, tenant, pool, to)? else {
         return Ok(Page { points: Vec::new(), next_after: None });
     };
-    let mut changes = changes(&tally, after.map_or(0, |after| after.saturating_add(1)), to);
+    let past = ledger.past();
+    let mut changes = changes(&tally, after.map_or(0, |after| after.saturating_add(1)), to, &past);
     let page: Vec<(u64, Figures)> = changes.by_ref().take(limit).collect();
-    let is_more = changes.next().is_some();
+    let is_more = past.checked(changes.next().is_some())?;
     let positions: Vec<u64> = page.iter().map(|(position, _)| *position).collect();
     let events = ledger.facts_at(tenant, &positions)?;
     let point = |(recorded, (position, figures)): (&Recorded, &(u64, Figures))| {
@@ -96,14 +97,15 @@ pub fn days(
     let mut days = Days { points: Vec::new(), current: None, after, limit, is_more: false };
     let Some(tally) = tally(ledger, tenant, pool, to)? else { return Ok(days.until(last)) };
     let first = after.map_or(Ok(0), |after| recorded_by(ledger, tenant, after, to))?;
+    let past = ledger.past();
     days.current = after.zip(first.checked_sub(1)).and_then(|(day, last)| {
-        let Figures { owned, held, free, .. } = tally.figures_at(last)?;
-        let position = tally.changed_last(last, shown)?;
+        let Figures { owned, held, free, .. } = tally.figures_at(last, &past)?;
+        let position = tally.changed_last(last, shown, &past)?;
         Some(DayPoint { day, position, owned, held, free, held_max: held })
     });
-    let mut changes = changes(&tally, first, to);
+    let mut changes = changes(&tally, first, to, &past);
     loop {
-        let some: Vec<(u64, Figures)> = changes.by_ref().take(READ_CHANGES_MAX).collect();
+        let some: Vec<(u64, Figures)> = past.checked(changes.by_ref().take(READ_CHANGES_MAX).collect())?;
         let positions: Vec<u64> = some.iter().map(|(position, _)| *position).collect();
         let events = ledger.facts_at(tenant, &positions)?;
         let mut flows = events.iter().zip(&some).map(|(recorded, (position, figures))| {
@@ -168,9 +170,9 @@ fn shown(figures: &Figures) -> (Owned, u64, Owned) {
 }
 
 /// Where owned, held or free changed within these positions, both included, with the figures just after that.
-fn changes(tally: &Tally, first: u64, to: u64) -> impl Iterator<Item = (u64, Figures)> + '_ {
-    let mut now = first.checked_sub(1).and_then(|before| tally.figures_at(before)).map(|before| shown(&before));
-    let until = tally.figures_from(first).take_while(move |(position, _)| *position <= to);
+fn changes<'t>(tally: &'t Tally, first: u64, to: u64, past: &'t Past<'_>) -> impl Iterator<Item = (u64, Figures)> + 't {
+    let mut now = first.checked_sub(1).and_then(|before| tally.figures_at(before, past)).map(|before| shown(&before));
+    let until = tally.figures_from(first, past).take_while(move |(position, _)| *position <= to);
     until.filter(move |(_, figures)| {
         let after = Some(shown(figures));
         std::mem::replace(&mut now, after) != after

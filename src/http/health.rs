@@ -222,10 +222,11 @@ fn gauges(service: &Service, text: &mut String) -> std::fmt::Result {
         "Reads since the start that sled could not answer; the next start makes it anew.",
         health.reads_from_journal,
     )?;
-    let are_whole = [service.ledger.is_receipts_whole(), service.ledger.is_subjects_whole()];
+    let ledger = &service.ledger;
+    let are_whole = [ledger.is_receipts_whole(), ledger.is_subjects_whole(), ledger.is_archive_whole()];
     gauge(
         "indexes_damaged",
-        "Indexes (of command ids, of subjects) in which damage was met; the next start makes them anew.",
+        "Indexes (of command ids, of subjects, of past counts) in which damage was met; the next start makes them anew.",
         are_whole.into_iter().map(|is_whole| u64::from(!is_whole)).sum(),
     )?;
     gauge("scrubs", "Walks of the whole log since the start.", health.scrubbed.walks)?;

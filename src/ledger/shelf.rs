@@ -5,10 +5,12 @@ use super::ReadError;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::state::{LOOK_AHEAD, Tenant};
+use crate::log::archive::Put;
 use crate::log::writer::Audience;
-use crate::projection::View;
+use crate::projection::{Gone, View};
 use parking_lot::RwLock;
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -26,9 +28,20 @@ pub(super) struct Desk {
 
 impl Audience for Arc<Shelf> {
     type Copy = Vec<View>;
+    type Gone = Vec<Gone>;
 
     fn copy(&self) -> Vec<View> {
         self.tenants.read().iter().map(|desk| desk.view.read().clone()).collect()
+    }
+
+    fn archive(copy: &mut Vec<View>, put: &mut Put<'_>) -> io::Result<Vec<Gone>> {
+        copy.iter_mut().map(|view| view.archive(put)).collect()
+    }
+
+    fn let_go(&mut self, gone: Vec<Gone>) {
+        for (desk, gone) in self.tenants.read().iter().zip(gone) {
+            desk.view.write().let_go(&gone);
+        }
     }
 
     fn states(&self) -> Vec<Tenant> {

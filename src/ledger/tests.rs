@@ -243,7 +243,7 @@ async fn snapshots_and_receipt_runs_are_caches_that_a_start_can_do_without() {
         ledger.stop().await;
         (tenant, ledger.digest(tenant).unwrap(), ledger.head(tenant).unwrap())
     };
-    for spoiled in ["", "snapshots", "receipts", "snapshots receipts sled", "flip"] {
+    for spoiled in ["", "snapshots", "archive", "receipts", "archive snapshots receipts sled", "flip"] {
         for folder in spoiled.split_whitespace().filter(|folder| *folder != "flip") {
             std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
         }

@@ -17,12 +17,14 @@ use crate::domain::state::{Tenant, Token};
 use crate::log::receipts::{self, Receipt, Tally};
 use crate::log::subjects;
 use crate::log::writer::SNAPSHOT_SCHEMA;
-use crate::log::{Damage, Head, Progress, ReplayedGroup, WalkReport, record, snapshot, walk, walk_beside_service};
+use crate::log::{
+    Damage, Head, Progress, ReplayedGroup, WalkReport, archive, record, snapshot, walk, walk_beside_service,
+};
 use crate::projection::View;
 use crate::vault::{KEYS_FILE, KeyFileReport, MasterKeySource, OpenSealError, Vault};
 use kept::KeptHeads;
 use keys::look_at_keys;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -162,6 +164,7 @@ pub fn verify_against(
             found.positions = index.on_disk.entries;
         }
     }
+    let mut archived = BTreeSet::new();
     for (path, meta) in &snapshots {
         match history.snapshots.get(&meta.group).and_then(Option::as_ref) {
             None if is_walked && !is_beside_service => {
@@ -172,13 +175,14 @@ pub fn verify_against(
             Some(Moment { heads, .. }) if *heads != meta.heads => {
                 caches.push(damage(path, "it was taken of another history than the journal's".into()));
             }
-            Some(Moment { digests, .. }) => match digests_of(path) {
+            Some(Moment { digests, .. }) => match look_into(path, &mut archived) {
                 Ok(stored) if stored == *digests => found.snapshots += 1,
                 Ok(_) => caches.push(damage(path, "its states are not those of the history".into())),
                 Err(error) => caches.push(damage(path, format!("it can't be read: {error}"))),
             },
         }
     }
+    caches.extend(look_at_archive(dir, archived));
     found.findings.append(&mut indexes);
     found.findings.append(&mut caches);
     found.findings.extend(found.log.sled_damages.iter().chain(&found.log.tile_damages).cloned());
@@ -254,9 +258,24 @@ fn look_at_snapshots(
     usable
 }
 
-fn digests_of(path: &Path) -> std::io::Result<Vec<[u8; 32]>> {
+/// The digests of a snapshot's states, and what it knows to be archived.
+fn look_into(path: &Path, archived: &mut BTreeSet<u64>) -> std::io::Result<Vec<[u8; 32]>> {
     let (_, views) = snapshot::read(path, |_, payload| record::decode_cache::<Vec<View>>(payload))?;
+    archived.extend(views.iter().flat_map(View::archived));
     Ok(views.iter().map(|view| record::digest(&view.state)).collect())
+}
+
+/// Reads what the snapshots point to.
+fn look_at_archive(dir: &Path, archived: BTreeSet<u64>) -> Option<Damage> {
+    let why = match archive::verify(dir, archived) {
+        Ok(Ok(_)) => return None,
+        Ok(Err(what)) => what,
+        Err(error) => format!("it can't be read: {error}"),
+    };
+    let what = format!(
+        "{why}. It is a cache: move this folder away while the service is stopped, and the next start makes it anew from the log"
+    );
+    Some(damage(&dir.join("archive"), what))
 }
 
 /// Every tenant at one group.

@@ -10,6 +10,7 @@
 //! bytes. **Absent on purpose:** what a record says (`record.rs` alone knows), any clock, any retry after a failed write.
 
 mod anchor;
+pub mod archive;
 mod aside;
 mod backup;
 mod bytes;

@@ -83,6 +83,14 @@ pub fn look(dir: &Path) -> io::Result<Vec<PathBuf>> {
     entries(dir).map(only_whole)
 }
 
+/// Removes all of them: what they point to is gone.
+///
+/// # Errors
+/// When the folder can't be read or written.
+pub(super) fn remove_all(dir: &Path) -> io::Result<()> {
+    list(dir)?.iter().try_for_each(std::fs::remove_file)
+}
+
 /// What the newest one takes of the disk; nothing where there is none, or it can't be told.
 #[must_use]
 pub fn newest_bytes(dir: &Path) -> u64 {

@@ -5,7 +5,7 @@
 
 mod told;
 
-use super::steps::Steps;
+use super::steps::{Nowhere, Steps};
 use crate::domain::event::Recorded;
 use crate::domain::facts::{Settings, SyncCounts};
 use crate::domain::ids::{DriftId, GroupId, HeldId, PoolId, ReviewId, SyncId, TokenId};
@@ -223,7 +223,7 @@ impl Chronicle {
     /// Where a group's etag stood just after a position, and how many members it had.
     #[must_use]
     pub fn members_at(&self, position: u64, group: GroupId) -> Option<(u64, u64)> {
-        let (etag, [count, ..]) = self.groups.get(group.index())?.members.at(position)?;
+        let (etag, [count, ..]) = self.groups.get(group.index())?.members.at(position, &Nowhere)?;
         Some((etag, count))
     }
 
@@ -246,7 +246,7 @@ impl Chronicle {
     /// A review as it was, without its decisions and what ended before it did; `None` before it was opened.
     #[must_use]
     pub fn review_at(&self, position: u64, now: &Review) -> Option<Review> {
-        let (etag, counts) = self.reviews.get(now.id.index())?.at(position)?;
+        let (etag, counts) = self.reviews.get(now.id.index())?.at(position, &Nowhere)?;
         let [seats, kept, released, undecided, gone, carried_out, ..] = counts;
         let is_past = |at: &(_, u64)| at.1 <= position;
         let (closed, ended) = (now.closed.filter(is_past), now.ended.filter(is_past));

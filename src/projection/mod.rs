@@ -9,7 +9,7 @@ pub mod holders;
 pub mod holdings;
 pub mod latest;
 pub mod refusals;
-mod steps;
+pub mod steps;
 pub mod tallies;
 
 use crate::domain::event::Recorded;
@@ -19,7 +19,9 @@ use crate::domain::time::Time;
 use figures::Figures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use steps::Put;
 
 /// Everything that can be asked of one tenant at one position.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -51,6 +53,9 @@ pub struct Hindsight {
     pub devices: usize,
 }
 
+/// What of a view was archived.
+pub struct Gone(Vec<tallies::Gone>);
+
 impl View {
     #[must_use]
     pub fn new() -> Self {
@@ -68,6 +73,26 @@ impl View {
         if chronicle::Chronicle::is_told_by(recorded, &self.state) {
             Arc::make_mut(&mut self.chronicle).take(recorded, &self.state);
         }
+    }
+
+    /// Gives away what never changes any more, and lets go of it.
+    ///
+    /// # Errors
+    /// What whoever takes it said; it stays where it was then.
+    pub fn archive(&mut self, put: &mut Put<'_>) -> io::Result<Gone> {
+        let gone = Gone(self.tallies.archive(put)?);
+        self.let_go(&gone);
+        Ok(gone)
+    }
+
+    /// Lets go of what was archived of a copy of it.
+    pub fn let_go(&mut self, gone: &Gone) {
+        self.tallies.let_go(&gone.0);
+    }
+
+    /// By what an archive knows what lies there of this view.
+    pub fn archived(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tallies.archived()
     }
 
     /// A pool's counts.

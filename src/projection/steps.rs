@@ -1,26 +1,54 @@
 //! Counts in steps: how many events farther, and which counts went up or down. So they are told at any position, in two or
-//! three bytes a step where more may come, and in half of that behind ([`packed`]). Not here: what is counted.
+//! three bytes a step where more may come, and in half of that behind ([`packed`]), which need not stay in memory: it never changes
+//! and may lie in an [`Archive`]. Not here: what is counted.
 //!
 //! ```text
 //! step   positions since the step before:varint, then one byte: two nibbles, each twice the place of a count, plus one if
 //!        it went down by one; the same nibble twice where one count changed. Or ANYHOW, which would be one count up and
 //!        down: then a bit for each count that changed and, for each of them, by how much (zigzag varint)
+//! archived   how many steps, the counts before the first one: varints; then the steps, packed
 //! ```
 
 mod packed;
 
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::sync::Arc;
 
 pub(super) type Counts = [u64; 8];
 
 /// So many steps are in a chunk; few in tests, whose histories are short.
-const STEPS_MAX: u32 = if cfg!(test) { 16 } else { 1024 };
+const STEPS_MAX: u32 = if cfg!(test) { 4 } else { 1024 };
 const ANYHOW: u8 = 0x10;
+
+/// Keeps bytes that never change, each by a number of its own.
+pub trait Archive {
+    /// Nothing where they can't be read: whoever asks is told of that elsewhere.
+    fn read(&self, at: u64) -> Vec<u8>;
+}
+
+/// The archive of those of which nothing was ever archived.
+pub(super) struct Nowhere;
+
+impl Archive for Nowhere {
+    fn read(&self, _at: u64) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// A chunk that lies in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Archived {
+    /// Where its first step is.
+    first: u64,
+    at: u64,
+}
 
 /// Counts that were noted at some positions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Steps {
+    archived: Vec<Archived>,
+    /// Behind those.
     chunks: Vec<Arc<Chunk>>,
     now: Counts,
 }
@@ -45,22 +73,76 @@ impl Steps {
     }
 
     /// What they were just after a position, and where they were noted last; `None` before the first step.
-    pub(super) fn at(&self, position: u64) -> Option<(u64, Counts)> {
+    pub(super) fn at(&self, position: u64, archive: &dyn Archive) -> Option<(u64, Counts)> {
         let count = self.chunks.partition_point(|chunk| chunk.first <= position);
-        self.chunks.get(count.checked_sub(1)?).map(|chunk| chunk.at(position))
+        if let Some(last) = count.checked_sub(1) {
+            return self.chunks.get(last).map(|chunk| chunk.at(position));
+        }
+        let count = self.archived.partition_point(|chunk| chunk.first <= position);
+        let archived = self.archived.get(count.checked_sub(1)?)?;
+        Some(archived.read(archive)?.at(position))
     }
 
     /// Every step from a position on, with the counts after it.
-    pub(super) fn since(&self, first: u64) -> impl Iterator<Item = (u64, Counts)> + '_ {
-        let skipped = self.chunks.partition_point(|chunk| chunk.first <= first).saturating_sub(1);
-        let rest = self.chunks.get(skipped..).unwrap_or_default();
-        rest.iter().flat_map(|chunk| chunk.each()).skip_while(move |(position, _)| *position < first)
+    pub(super) fn since<'s>(
+        &'s self,
+        first: u64,
+        archive: &'s dyn Archive,
+    ) -> impl Iterator<Item = (u64, Counts)> + 's {
+        let skipped = self.chunks.partition_point(|chunk| chunk.first <= first);
+        let before = if skipped > 0 { self.archived.len() } else { self.archived_before(first) };
+        let archived = self.archived.get(before..).unwrap_or_default();
+        let rest = self.chunks.get(skipped.saturating_sub(1)..).unwrap_or_default();
+        let archived = archived.iter().filter_map(|chunk| chunk.read(archive)).flat_map(Chunk::into_each);
+        archived.chain(rest.iter().flat_map(|chunk| chunk.each())).skip_while(move |(position, _)| *position < first)
+    }
+
+    /// So many archived chunks end before a position.
+    fn archived_before(&self, position: u64) -> usize {
+        self.archived.partition_point(|chunk| chunk.first <= position).saturating_sub(1)
     }
 
     /// Where the steps of the chunk begin that has the last one up to a position.
     pub(super) fn chunk_before(&self, position: u64) -> Option<u64> {
         let count = self.chunks.partition_point(|chunk| chunk.first <= position);
-        self.chunks.get(count.checked_sub(1)?).map(|chunk| chunk.first)
+        match count.checked_sub(1) {
+            Some(last) => self.chunks.get(last).map(|chunk| chunk.first),
+            None => self.archived.get(self.archived_before(position)).map(|chunk| chunk.first),
+        }
+        .filter(|first| *first <= position)
+    }
+
+    /// Gives away every chunk to which no step comes any more; what it is known by then is for [`Self::let_go`].
+    ///
+    /// # Errors
+    /// What whoever takes them said.
+    pub(super) fn archive(&self, put: &mut Put<'_>) -> io::Result<Vec<Archived>> {
+        let is_over = |chunk: &&Arc<Chunk>| matches!(chunk.kept, Kept::Packed(_));
+        let over = self.chunks.iter().take_while(is_over);
+        over.map(|chunk| Ok(Archived { first: chunk.first, at: put(&chunk.text())? })).collect()
+    }
+
+    /// Lets go of chunks that were archived: its own, or those of a copy that was taken of it since the last ones.
+    pub(super) fn let_go(&mut self, archived: &[Archived]) {
+        let are_first = self.chunks.len() >= archived.len()
+            && self.chunks.iter().zip(archived).all(|(chunk, archived)| chunk.first == archived.first);
+        assert!(are_first, "what was archived are the first chunks in memory");
+        self.chunks.drain(..archived.len());
+        self.archived.extend_from_slice(archived);
+    }
+
+    /// By what an archive knows them.
+    pub(super) fn archived(&self) -> impl Iterator<Item = u64> + '_ {
+        self.archived.iter().map(|archived| archived.at)
+    }
+}
+
+/// Takes bytes and says what they are known by.
+pub type Put<'p> = dyn FnMut(&[u8]) -> io::Result<u64> + 'p;
+
+impl Archived {
+    fn read(self, archive: &dyn Archive) -> Option<Chunk> {
+        Chunk::of_text(self.first, &archive.read(self.at))
     }
 }
 
@@ -114,6 +196,28 @@ impl Chunk {
         }
     }
 
+    /// As an archive keeps one to which no step comes any more.
+    fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        put(&mut text, self.steps.into());
+        self.before.iter().for_each(|count| put(&mut text, *count));
+        if let Kept::Packed(bytes) = &self.kept {
+            text.extend_from_slice(bytes);
+        }
+        text
+    }
+
+    fn of_text(first: u64, text: &[u8]) -> Option<Self> {
+        let mut rest = text;
+        let steps = take(&mut rest)?.try_into().ok()?;
+        let mut before = Counts::default();
+        for count in &mut before {
+            *count = take(&mut rest)?;
+        }
+        // where its last step is only who adds one has to know
+        Some(Self { first, steps, last: first, before, kept: Kept::Packed(rest.to_vec()) })
+    }
+
     /// The last step up to a position that is not before the first one, and the counts after it.
     fn at(&self, position: u64) -> (u64, Counts) {
         match &self.kept {
@@ -139,6 +243,10 @@ impl Chunk {
             Kept::Open(bytes) => Box::new(self.counted(opened(bytes))),
             Kept::Packed(bytes) => Box::new(self.counted(packed::Unpacking::of(bytes, self.steps))),
         }
+    }
+
+    fn into_each(self) -> impl Iterator<Item = (u64, Counts)> {
+        self.each().collect::<Vec<_>>().into_iter()
     }
 
     fn counted<'s>(

@@ -4,7 +4,7 @@
 
 use super::change::Change;
 use super::figures::{Figures, holder_of};
-use super::steps::{Counts, Steps};
+use super::steps::{Archive, Archived, Counts, Put, Steps};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::PoolState;
 use crate::domain::ids::{Holder, PoolId};
@@ -14,6 +14,7 @@ use crate::domain::state::{Dense, InstallKey, Pool, Sync, SyncState, Tenant};
 use crate::domain::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 /// What the provider said of a pool, from a position on.
@@ -75,6 +76,42 @@ impl Tallies {
     }
 }
 
+/// Which steps of a pool were archived.
+pub(super) struct Gone {
+    place: usize,
+    counts: Vec<Archived>,
+    lacking: Vec<Archived>,
+}
+
+impl Tallies {
+    /// Gives away what never changes any more.
+    pub(super) fn archive(&self, put: &mut Put<'_>) -> io::Result<Vec<Gone>> {
+        let mut all = Vec::new();
+        for (place, tally) in self.0.iter().enumerate() {
+            let gone = Gone { place, counts: tally.counts.archive(put)?, lacking: tally.lacking.archive(put)? };
+            if !gone.counts.is_empty() || !gone.lacking.is_empty() {
+                all.push(gone);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Lets go of what was archived of it, or of a copy of it.
+    pub(super) fn let_go(&mut self, gone: &[Gone]) {
+        for Gone { place, counts, lacking } in gone {
+            if let Some(tally) = self.0.get_mut(*place).map(Arc::make_mut) {
+                tally.counts.let_go(counts);
+                tally.lacking.let_go(lacking);
+            }
+        }
+    }
+
+    /// By what an archive knows what lies there.
+    pub(super) fn archived(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().flat_map(|tally| tally.counts.archived().chain(tally.lacking.archived()))
+    }
+}
+
 impl Tally {
     #[must_use]
     pub fn listed_position(&self) -> u64 {
@@ -90,7 +127,7 @@ impl Tally {
 
     /// The same with everything that is shown of it, and with its counts.
     #[must_use]
-    pub fn at(&self, position: u64, passes: &Passes) -> Option<(Pool, Figures)> {
+    pub fn at(&self, position: u64, passes: &Passes, archive: &dyn Archive) -> Option<(Pool, Figures)> {
         let mut pool = Pool::clone(self.terms_at(position)?);
         let stated = self.stated.partition_point(|stated| stated.position <= position);
         let stated = stated.checked_sub(1).and_then(|at| self.stated.get(at));
@@ -98,7 +135,8 @@ impl Tally {
         pool.store_used = stated.and_then(|stated| stated.used);
         let seen_by_a_pass = passes.last_until(position, pool.key.provider(), was_read);
         pool.store_seen_at = stated.and_then(|stated| stated.seen_at).max(seen_by_a_pass);
-        let [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused] = self.counts_at(position);
+        let [reserved, in_use, releasing, foreign, queued, installed, unlicensed, refused] =
+            self.counts_at(position, archive);
         (pool.reserved, pool.in_use, pool.releasing, pool.foreign) = (reserved, in_use, releasing, foreign);
         (pool.unlicensed, pool.refused) = (unlicensed, refused);
         let figures = Figures { queued, installed, ..Figures::of(&pool) };
@@ -107,19 +145,23 @@ impl Tally {
 
     /// Its figures just after a position; `None` before it was listed.
     #[must_use]
-    pub fn figures_at(&self, position: u64) -> Option<Figures> {
+    pub fn figures_at(&self, position: u64, archive: &dyn Archive) -> Option<Figures> {
         let terms = self.terms_at(position)?;
-        Some(Figures::counted(terms.owned, terms.distribution_policy, self.counts_at(position)))
+        Some(Figures::counted(terms.owned, terms.distribution_policy, self.counts_at(position, archive)))
     }
 
     /// Its figures wherever they or its terms changed, from a position on, in order.
-    pub fn figures_from(&self, first: u64) -> impl Iterator<Item = (u64, Figures)> + '_ {
+    pub fn figures_from<'t>(
+        &'t self,
+        first: u64,
+        archive: &'t dyn Archive,
+    ) -> impl Iterator<Item = (u64, Figures)> + 't {
         let skipped = self.terms.partition_point(|(since, _)| *since < first);
         let mut terms = self.terms.get(skipped..).unwrap_or_default().iter().peekable();
-        let mut counts = self.counts.since(first).peekable();
+        let mut counts = self.counts.since(first, archive).peekable();
         let before = first.checked_sub(1);
         let mut terms_now = before.and_then(|before| self.terms_at(before));
-        let mut counts_now = before.map_or([0; 8], |before| self.counts_at(before));
+        let mut counts_now = before.map_or([0; 8], |before| self.counts_at(before, archive));
         std::iter::from_fn(move || {
             let next = [terms.peek().map(|(since, _)| *since), counts.peek().map(|(at, _)| *at)];
             let at = next.into_iter().flatten().min()?;
@@ -136,13 +178,19 @@ impl Tally {
 
     /// Where a part of its figures changed last, up to a position; `None` before it was listed. Looks back no farther than
     /// it has to.
-    pub fn changed_last<T: PartialEq>(&self, position: u64, part: impl Fn(&Figures) -> T) -> Option<u64> {
+    pub fn changed_last<T: PartialEq>(
+        &self,
+        position: u64,
+        part: impl Fn(&Figures) -> T,
+        archive: &dyn Archive,
+    ) -> Option<u64> {
         let mut until = position;
         loop {
             let first = self.counts.chunk_before(until).unwrap_or(0);
-            let mut shown = first.checked_sub(1).and_then(|before| self.figures_at(before)).map(|before| part(&before));
+            let mut shown =
+                first.checked_sub(1).and_then(|before| self.figures_at(before, archive)).map(|before| part(&before));
             let mut last = None;
-            for (at, figures) in self.figures_from(first).take_while(|(at, _)| *at <= until) {
+            for (at, figures) in self.figures_from(first, archive).take_while(|(at, _)| *at <= until) {
                 let now = Some(part(&figures));
                 if now != shown {
                     (shown, last) = (now, Some(at));
@@ -157,25 +205,25 @@ impl Tally {
 
     /// How many waited for a seat just after a position.
     #[must_use]
-    pub fn queued_at(&self, position: u64) -> u64 {
-        let [.., queued, _, _, _] = self.counts_at(position);
+    pub fn queued_at(&self, position: u64, archive: &dyn Archive) -> u64 {
+        let [.., queued, _, _, _] = self.counts_at(position, archive);
         queued
     }
 
     /// How many had the app installed without a seat, and did not wait for one, just after a position.
     #[must_use]
-    pub fn without_seat_at(&self, position: u64) -> u64 {
-        self.lacking.at(position).map_or(0, |(_, [without_seat, ..])| without_seat)
+    pub fn without_seat_at(&self, position: u64, archive: &dyn Archive) -> u64 {
+        self.lacking.at(position, archive).map_or(0, |(_, [without_seat, ..])| without_seat)
     }
 
     /// How many wanted a seat back that was being released, just after a position.
     #[must_use]
-    pub fn regrants_at(&self, position: u64) -> u64 {
-        self.lacking.at(position).map_or(0, |(_, [_, regrants, ..])| regrants)
+    pub fn regrants_at(&self, position: u64, archive: &dyn Archive) -> u64 {
+        self.lacking.at(position, archive).map_or(0, |(_, [_, regrants, ..])| regrants)
     }
 
-    fn counts_at(&self, position: u64) -> Counts {
-        self.counts.at(position).map_or([0; 8], |(_, counts)| counts)
+    fn counts_at(&self, position: u64, archive: &dyn Archive) -> Counts {
+        self.counts.at(position, archive).map_or([0; 8], |(_, counts)| counts)
     }
 
     fn note_stated(&mut self, position: u64, pool: &Pool) {

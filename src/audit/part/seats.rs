@@ -187,10 +187,9 @@ impl Reader<'_> {
 
     /// Everybody who waits, in order.
     fn queue(&mut self, late: Option<&LateFacts<'_>>) -> Result<Vec<(QueuePlace, InQueue)>, ReadError> {
-        let queued = self.ledger.read(self.tenant, |now| {
-            let tally = now.tallies.pool(self.pool);
-            tally.map_or(0, |tally| tally.queued_at(self.position))
-        })?;
+        let tally = self.ledger.read(self.tenant, |now| now.tallies.pool(self.pool).cloned())?;
+        let past = self.ledger.past();
+        let queued = past.checked(tally.map_or(0, |tally| tally.queued_at(self.position, &past)))?;
         let (mut waiting, mut moved, mut places) = (Vec::new(), Vec::new(), BTreeSet::new());
         if queued > 0 {
             self.each(behind(None), |holder, steps, behind| {

@@ -95,11 +95,12 @@ fn wanting(source: &Source<'_>, view: Option<&Arc<View>>, label: &Label) -> Resu
         let (without_seat, regrants) = (holders_without_seat(pool), pool.regrants.len() as u64);
         return Ok(Wanting { figures: Figures::of(pool), without_seat, regrants });
     }
-    let told = source.ledger.read(source.tenant, |now| {
-        let tally = now.tallies.pool(label.pool)?;
-        let (_, figures) = tally.at(source.position, &Passes::default())?;
-        let (without_seat, regrants) = (tally.without_seat_at(source.position), tally.regrants_at(source.position));
+    let tally = source.ledger.read(source.tenant, |now| now.tallies.pool(label.pool).cloned())?;
+    let (past, position) = (source.ledger.past(), source.position);
+    let told = tally.and_then(|tally| {
+        let (_, figures) = tally.at(position, &Passes::default(), &past)?;
+        let (without_seat, regrants) = (tally.without_seat_at(position, &past), tally.regrants_at(position, &past));
         Some(Wanting { figures, without_seat, regrants })
-    })?;
-    told.ok_or(ReportError::Read(ReadError::NotReached(source.position)))
+    });
+    past.checked(told)?.ok_or(ReportError::Read(ReadError::NotReached(source.position)))
 }

@@ -78,7 +78,7 @@ async fn an_erased_name_is_nowhere_and_the_state_is_what_it_was() {
     let dir = world.dir.path().to_owned();
     let replayed = replay(&dir, &ReplayOptions::default(), &NoProgress).unwrap();
     assert_eq!(replayed.iter().map(|one| (one.state.next_position - 1, one.digest)).collect::<Vec<_>>(), [digest]);
-    for without in ["", "snapshots"] {
+    for without in ["", "snapshots", "archive"] {
         if !without.is_empty() {
             std::fs::remove_dir_all(dir.join(without)).unwrap();
         }

@@ -1,6 +1,6 @@
 //! Counts, the events behind them, and their course over time, against the whole state at every position.
 
-use super::life::{World, life};
+use super::life::{World, archived_life};
 use crate::audit::explain::{Figure, Step, explain};
 use crate::audit::hindsight::Moment;
 use crate::audit::timeline::{days, points};
@@ -27,7 +27,7 @@ fn course(world: &World) -> Vec<Vec<Figures>> {
 async fn a_pools_own_events_say_as_much_of_its_counts_as_the_whole_state() {
     let mut kinds = BTreeSet::new();
     for seed in 0..12 {
-        let world = life(100 + seed, 700).await;
+        let world = archived_life(100 + seed, 700).await;
         let course = course(&world);
         let events = world.ledger.events(world.tenant, 0, usize::MAX).unwrap();
         let mut folds: Vec<_> = (0..4).map(|pool| PoolFigures::new(PoolId(pool))).collect();
@@ -49,7 +49,7 @@ async fn a_pools_own_events_say_as_much_of_its_counts_as_the_whole_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_running_value_is_the_figure_whatever_the_page_and_the_position() {
-    let world = life(7, 500).await;
+    let world = archived_life(7, 500).await;
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let course = course(&world);
     let head = course.len() as u64 - 1;
@@ -91,7 +91,7 @@ async fn the_last_running_value_is_the_figure_whatever_the_page_and_the_position
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tally_says_the_figures_from_any_position_on() {
-    let world = life(10, 500).await;
+    let world = archived_life(10, 500).await;
     let course = course(&world);
     for pool in 0..4 {
         let of = |at: usize| course[at].get(pool).copied();
@@ -99,18 +99,19 @@ async fn a_tally_says_the_figures_from_any_position_on() {
         let Some(tally) = world.ledger.read(world.tenant, |view| view.tallies.pool(id).cloned()).unwrap() else {
             continue;
         };
+        let past = world.ledger.past();
         let held_changed = |at: &usize| of(*at).map(|it| it.held) != at.checked_sub(1).and_then(of).map(|it| it.held);
         for first in (0..course.len()).step_by(7) {
-            assert_eq!(tally.figures_at(first as u64), of(first), "{id} at {first}");
+            assert_eq!(tally.figures_at(first as u64, &past), of(first), "{id} at {first}");
             let mut now = first.checked_sub(1).and_then(of);
-            let mut found = tally.figures_from(first as u64).peekable();
+            let mut found = tally.figures_from(first as u64, &past).peekable();
             for at in first..course.len() {
                 now = found.next_if(|(next, _)| *next == at as u64).map(|(_, figures)| figures).or(now);
                 assert_eq!(now, of(at), "{id} at {at}, from {first} on");
             }
             assert_eq!(found.next(), None);
             let last = (0..=first).rev().find(held_changed).map(|at| at as u64);
-            assert_eq!(tally.changed_last(first as u64, |figures| figures.held), last, "{id} up to {first}");
+            assert_eq!(tally.changed_last(first as u64, |figures| figures.held, &past), last, "{id} up to {first}");
         }
     }
     world.ledger.stop().await;
@@ -118,7 +119,7 @@ async fn a_tally_says_the_figures_from_any_position_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeline_shows_every_change_and_every_day() {
-    let world = life(8, 500).await;
+    let world = archived_life(8, 500).await;
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let course = course(&world);
     let events = ledger.events(tenant, 0, usize::MAX).unwrap();
@@ -173,7 +174,7 @@ async fn a_timeline_shows_every_change_and_every_day() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_explanation_names_who_and_why() {
-    let world = life(9, 400).await;
+    let world = archived_life(9, 400).await;
     let (ledger, tenant) = (&world.ledger, world.tenant);
     let head = ledger.head(tenant).unwrap();
     for recorded in ledger.events(tenant, 0, usize::MAX).unwrap() {

@@ -3,8 +3,9 @@
 use super::life::{live, open};
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
+use crate::audit::timeline::points;
 use crate::domain::command::{Actor, Door, HolderRef, UserRef};
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::ids::{PoolId, TenantId, UserId};
 use crate::ledger::Ledger;
 use crate::projection::View;
 use rand::SeedableRng as _;
@@ -112,5 +113,42 @@ async fn where_the_index_is_damaged_the_whole_is_folded_and_counted() {
     let found = as_of.part_at(&ledger, tenant, At::Position(position), &wanted).unwrap();
     assert_eq!(ledger.digest_of(&found.state), ledger.digest_of(&whole.state));
     assert_eq!(as_of.folds(), (1, 1));
+    ledger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_of_the_past_are_read_from_the_archive_and_made_anew_where_that_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, tenant, ends) = often_stopped(dir.path(), 5).await;
+    let archived = ledger.read(tenant, |view| view.archived().count()).unwrap();
+    assert!(archived > 0);
+    let head = ledger.head(tenant).unwrap();
+    let all = |ledger: &Ledger| (0..4).map(|pool| points(ledger, tenant, PoolId(pool), head, None, 10_000)).collect();
+    let expected: Vec<_> = all(&ledger);
+    assert!(expected.iter().all(Result::is_ok));
+    ledger.stop().await;
+
+    let path = dir.path().join("archive").join("1.archive");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, whole.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at > 8)).collect::<Vec<u8>>())
+        .unwrap();
+    let ledger = open(dir.path());
+    assert!(ledger.is_archive_whole(), "nobody asked yet");
+    let found: Vec<_> = all(&ledger);
+    assert!(!ledger.is_archive_whole() && found.iter().any(Result::is_err), "{found:?}");
+    assert!(found.iter().zip(&expected).all(|(found, expected)| found.is_err() || found == expected));
+    // what is true today needs none of it, and nothing is lost
+    live(&ledger, tenant, &mut SmallRng::seed_from_u64(1), 1000..1060).await;
+    ledger.stop().await;
+
+    let ledger = open(dir.path());
+    assert!(ledger.is_archive_whole());
+    assert_eq!(all(&ledger), expected);
+    assert!(snapshots(dir.path()).is_empty(), "none of those that pointed into it");
+    ledger.stop().await;
+    let (ledger, left) = (open(dir.path()), snapshots(dir.path()).len());
+    assert!(left == 1 && ledger.read(tenant, |view| view.archived().count()).unwrap() >= archived);
+    assert_eq!(all(&ledger), expected);
+    assert!(ledger.kept_view(tenant, &(1..=ends[0])).is_none());
     ledger.stop().await;
 }

@@ -68,6 +68,15 @@ pub(super) async fn life(seed: u64, steps: usize) -> World {
     World { dir, ledger, tenant }
 }
 
+/// The same, stopped once: that archives what never changes any more.
+pub(super) async fn archived_life(seed: u64, steps: usize) -> World {
+    let World { dir, ledger, tenant } = life(seed, steps).await;
+    ledger.stop().await;
+    let ledger = open(dir.path());
+    assert!(ledger.read(tenant, |view| view.archived().count()).unwrap() > 3, "seed {seed}");
+    World { dir, ledger, tenant }
+}
+
 /// These steps of a life.
 pub(super) async fn live(ledger: &Ledger, tenant: TenantId, random: &mut SmallRng, steps: Range<usize>) {
     let mut step = steps.start;

@@ -1,6 +1,6 @@
 //! A part of the past is equal to the same part of the whole, at every position of a life.
 
-use super::life::life;
+use super::life::archived_life;
 use crate::audit::as_of::{AsOf, At};
 use crate::audit::part::Wanted;
 use crate::domain::command::{DeviceRef, HolderRef, PoolRef, UserRef};
@@ -21,7 +21,7 @@ pub(super) fn shown(view: &View, pool: &Pool) -> String {
 async fn pools_are_what_they_were_at_every_position() {
     let mut stranded = 0;
     for seed in [21, 22, 23] {
-        let world = life(seed, 500).await;
+        let world = archived_life(seed, 500).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
         let head = ledger.head(tenant).unwrap();
         let mut whole = View::new();
@@ -42,13 +42,13 @@ async fn pools_are_what_they_were_at_every_position() {
             let without_seat: Vec<_> = whole.state.pools.iter().map(|pool| holders_without_seat(pool)).collect();
             let looked_up = ledger.read(tenant, |now| {
                 let tallies = now.tallies.listed_by(recorded.position).iter();
-                tallies.map(|tally| tally.without_seat_at(recorded.position)).collect::<Vec<_>>()
+                tallies.map(|tally| tally.without_seat_at(recorded.position, &ledger.past())).collect::<Vec<_>>()
             });
             assert_eq!(looked_up.unwrap(), without_seat, "at {}", recorded.position);
             let regrants: Vec<_> = whole.state.pools.iter().map(|pool| pool.regrants.len() as u64).collect();
             let looked_up = ledger.read(tenant, |now| {
                 let tallies = now.tallies.listed_by(recorded.position).iter();
-                tallies.map(|tally| tally.regrants_at(recorded.position)).collect::<Vec<_>>()
+                tallies.map(|tally| tally.regrants_at(recorded.position, &ledger.past())).collect::<Vec<_>>()
             });
             assert_eq!(looked_up.unwrap(), regrants, "at {}", recorded.position);
             stranded += without_seat.iter().sum::<u64>();
@@ -113,7 +113,7 @@ pub(super) fn told_of_seat(view: &View, id: PoolId, holder: Holder) -> Option<St
 async fn holders_are_what_they_were_at_every_position() {
     let mut parts = 0;
     for seed in [31, 32, 33] {
-        let world = life(seed, 600).await;
+        let world = archived_life(seed, 600).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
         let head = ledger.head(tenant).unwrap();
         let mut random = SmallRng::seed_from_u64(seed);
@@ -173,7 +173,7 @@ async fn holders_are_what_they_were_at_every_position() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_of_a_pool_are_what_they_were_at_every_position() {
     for seed in [41, 42, 43] {
-        let world = life(seed, 600).await;
+        let world = archived_life(seed, 600).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
         let head = ledger.head(tenant).unwrap();
         let mut random = SmallRng::seed_from_u64(seed);
@@ -263,7 +263,7 @@ fn shown_terms(view: &View, pool: PoolId) -> String {
 async fn queues_and_installs_of_a_pool_are_what_they_were_at_every_position() {
     let mut seen = [0, 0];
     for seed in [61, 62, 63] {
-        let world = life(seed, 600).await;
+        let world = archived_life(seed, 600).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
         let head = ledger.head(tenant).unwrap();
         let mut random = SmallRng::seed_from_u64(seed);
@@ -302,7 +302,7 @@ async fn queues_and_installs_of_a_pool_are_what_they_were_at_every_position() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_of_people_and_devices_are_what_they_were_at_every_position() {
     for seed in [71, 72, 73] {
-        let world = life(seed, 600).await;
+        let world = archived_life(seed, 600).await;
         let (ledger, tenant) = (&world.ledger, world.tenant);
         let head = ledger.head(tenant).unwrap();
         let mut random = SmallRng::seed_from_u64(seed);

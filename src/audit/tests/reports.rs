@@ -1,6 +1,6 @@
 //! Every report at random points of random histories, whole and page by page, against what a fold over all events says.
 
-use super::life::{BORN, World, item, life, submission};
+use super::life::{BORN, World, archived_life, item, life, submission};
 use super::naive::{Look, Naive, Rows};
 use crate::audit::as_of::AsOf;
 use crate::audit::reports::{Asked, Asking, Cell, CsvRows, Key, Output, REPORTS, Report, Row, Rows as _, Source};
@@ -164,7 +164,7 @@ fn check(
 async fn every_report_says_what_a_fold_over_all_events_says() {
     let (mut seen, mut in_parts, mut random) = (BTreeMap::new(), BTreeMap::new(), SmallRng::seed_from_u64(20));
     for seed in 0..8 {
-        let world = life(500 + seed, 500).await;
+        let world = archived_life(500 + seed, 500).await;
         check(&world, &mut random, &mut seen, &mut in_parts);
         world.ledger.stop().await;
     }

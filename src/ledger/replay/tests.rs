@@ -15,7 +15,7 @@ fn told(dir: &Path, tenant: Option<&str>, to: To) -> Result<Vec<(String, u64, [u
 async fn a_replay_from_nothing_has_the_digest_of_the_service() {
     let dir = tempfile::tempdir().unwrap();
     let expected = lived_in(dir.path()).await;
-    for cache in ["snapshots", "receipts", "sled"] {
+    for cache in ["snapshots", "archive", "receipts", "sled"] {
         std::fs::remove_dir_all(dir.path().join(cache)).unwrap();
     }
     assert_eq!(told(dir.path(), None, To::End).unwrap(), expected);

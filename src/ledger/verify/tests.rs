@@ -116,8 +116,18 @@ async fn a_flipped_bit_in_any_kind_of_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;
     let whole = contents(dir.path());
-    let kinds =
-        ["journal/", "sled/db", "anchor", "manifest-", "READY", "snapshots/", "receipts/", "subjects/", KEYS_FILE];
+    let kinds = [
+        "journal/",
+        "sled/db",
+        "anchor",
+        "manifest-",
+        "READY",
+        "snapshots/",
+        "archive/",
+        "receipts/",
+        "subjects/",
+        KEYS_FILE,
+    ];
     for kind in kinds {
         let path = whole.keys().find(|path| path.strip_prefix(dir.path()).unwrap().to_string_lossy().starts_with(kind));
         let path = path.unwrap_or_else(|| panic!("no file of the kind {kind}"));
@@ -234,7 +244,7 @@ async fn missing_files_are_named() {
         std::fs::rename(&aside, &path).unwrap();
     }
     // caches may be missing
-    for folder in ["sled", "snapshots", "receipts", "subjects"] {
+    for folder in ["sled", "snapshots", "archive", "receipts", "subjects"] {
         std::fs::remove_dir_all(dir.path().join(folder)).unwrap();
     }
     assert_eq!(look(dir.path()).findings, []);

@@ -26,7 +26,7 @@ const COMMANDS_AT_ONCE: usize = 16;
 const COMPANY: Duration = Duration::from_millis(100);
 
 /// Where the writer is between two groups. Whoever holds the lock is the writer: its thread, or a caller that is alone.
-pub(super) struct Place<A> {
+pub(super) struct Place<A: Audience> {
     writer: Mutex<Option<Writer<A>>>,
     groups_of_one: AtomicU32,
     opened: Instant,

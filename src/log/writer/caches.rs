@@ -4,6 +4,7 @@
 //! lies above its floor: what is below is the journal's.
 
 use crate::clock::monotonic;
+use crate::log::archive::{Archive, Put};
 use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
@@ -11,11 +12,12 @@ use crate::log::subjects::{self, Subjects};
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
-pub const SCHEMA: u32 = 20;
+pub const SCHEMA: u32 = 21;
 
 /// A snapshot is taken when so many records were appended since the last one; few in tests, whose histories are short.
 const RECORDS_BETWEEN: u64 = if cfg!(test) { 1000 } else { 100_000 };
@@ -81,15 +83,28 @@ fn said(error: &std::io::Error, index: &str) {
     tracing::warn!(%error, index, "an index could not be written; it stays in memory");
 }
 
+/// What came of a snapshot: what of it was archived, for the audience to let go of, and how long it took.
+type Taken<G> = (Option<G>, Duration);
+
+/// What a snapshot is made of.
+pub(super) struct Taking<C, G> {
+    pub(super) meta: SnapshotMeta,
+    pub(super) copy: C,
+    /// Gives away of a copy what never changes any more.
+    pub(super) archived: fn(&mut C, &mut Put<'_>) -> io::Result<G>,
+    pub(super) archive: Arc<Archive>,
+    /// Whatever it turns out to be, it has at most so many.
+    pub(super) bytes_max: u64,
+}
+
 /// At most one snapshot at a time, and one flush.
-pub(super) struct Caches {
+pub(super) struct Caches<G> {
     dir: PathBuf,
     records_since: u64,
     /// The same since the last flush.
     records_since_flush: u64,
     indexes: Option<Receiver<Flushed>>,
-    /// How long it took.
-    snapshot: Option<Receiver<Duration>>,
+    snapshot: Option<Receiver<Taken<G>>>,
     /// No snapshot before then, while something is written.
     rests_until: Instant,
     /// Nor before then, while nothing is.
@@ -100,7 +115,7 @@ pub(super) struct Caches {
     counted_at: Instant,
 }
 
-impl Caches {
+impl<G: Send + 'static> Caches<G> {
     pub(super) fn new(dir: PathBuf, records_since: u64) -> Self {
         let now = monotonic();
         Self {
@@ -166,9 +181,8 @@ impl Caches {
         self.indexes = Some(beside("indexes", move || flush.run()));
     }
 
-    /// Starts a snapshot, beside which something is dropped that takes long to; [`Self::is_writing`] is asked of it. Whatever it
-    /// turns out to be, it has at most `bytes_max`.
-    pub(super) fn begin_snapshot<C, D>(&mut self, meta: SnapshotMeta, copy: C, bytes_max: u64, dropped: D)
+    /// Starts a snapshot, beside which something is dropped that takes long to; [`Self::archived`] is asked of it.
+    pub(super) fn begin_snapshot<C, D>(&mut self, taking: Taking<C, G>, dropped: D)
     where
         C: Serialize + Send + 'static,
         D: Send + 'static,
@@ -178,9 +192,8 @@ impl Caches {
         self.snapshot = Some(beside("snapshot", move || {
             let begun = monotonic();
             drop(dropped);
-            write(&dir, &meta, &copy, bytes_max);
-            drop(copy);
-            begun.elapsed()
+            let gone = taking.write(&dir);
+            (gone, begun.elapsed())
         }));
     }
 
@@ -189,13 +202,12 @@ impl Caches {
         ended(&mut self.indexes, wait).map(Option::unwrap_or_default)
     }
 
-    /// Whether a snapshot is on its way; the rest begins with the end of one.
-    pub(super) fn is_writing(&mut self, wait: bool) -> bool {
-        if let Some(Some(took)) = ended(&mut self.snapshot, wait) {
-            let now = monotonic();
-            (self.rests_until, self.rests_at_least_until) = (now + took * REST_SNAPSHOTS, now + took);
-        }
-        self.snapshot.is_some()
+    /// What was archived by a snapshot that ended; the rest begins then.
+    pub(super) fn archived(&mut self, wait: bool) -> Option<G> {
+        let (gone, took) = ended(&mut self.snapshot, wait)??;
+        let now = monotonic();
+        (self.rests_until, self.rests_at_least_until) = (now + took * REST_SNAPSHOTS, now + took);
+        gone
     }
 }
 
@@ -221,11 +233,36 @@ fn ended<T>(running: &mut Option<Receiver<T>>, wait: bool) -> Option<Option<T>> 
     Some(done)
 }
 
-fn write<C: Serialize>(dir: &std::path::Path, meta: &SnapshotMeta, copy: &C, bytes_max: u64) {
-    match snapshot::write(dir, meta, &mut |out| record::encode_cache(copy, &mut Within { out, left: bytes_max })) {
-        Ok(path) => tracing::debug!(path = %path.display(), group = meta.group, "a snapshot was written"),
-        Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
+impl<C: Serialize, G> Taking<C, G> {
+    /// What was archived of it. Where the snapshot itself fails, that is archived all the same: the audience lets go of it, and
+    /// the next snapshot points there.
+    fn write(mut self, dir: &Path) -> Option<G> {
+        let mut left = self.bytes_max;
+        let archive = &self.archive;
+        let archived = (self.archived)(&mut self.copy, &mut |bytes| {
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(below_floor)?;
+            archive.put(bytes)
+        });
+        let gone = match archived.and_then(|gone| archive.sync().map(|()| gone)) {
+            Ok(gone) => gone,
+            Err(error) => {
+                tracing::warn!(%error, "counts of the past could not be archived; they stay in memory, and there is no snapshot");
+                return None;
+            }
+        };
+        let copy = self.copy;
+        let written =
+            snapshot::write(dir, &self.meta, &mut |out| record::encode_cache(&copy, &mut Within { out, left }));
+        match written {
+            Ok(path) => tracing::debug!(path = %path.display(), group = self.meta.group, "a snapshot was written"),
+            Err(error) => tracing::warn!(%error, "a snapshot could not be written; the next start takes longer"),
+        }
+        Some(gone)
     }
+}
+
+fn below_floor() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "it would go below the disk's floor")
 }
 
 /// Takes no more than there is room for.
@@ -236,9 +273,7 @@ struct Within<'w> {
 
 impl Write for Within<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.left.checked_sub(bytes.len() as u64);
-        self.left =
-            left.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "it would go below the disk's floor"))?;
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(below_floor)?;
         self.out.write_all(bytes).map(|()| bytes.len())
     }
 
@@ -252,10 +287,26 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    /// A snapshot of something, of which nothing is archived.
+    fn begin<C, D>(caches: &mut Caches<u64>, group: u64, copy: C, bytes_max: u64, dropped: D)
+    where
+        C: Serialize + Send + 'static,
+        D: Send + 'static,
+    {
+        let archive = Arc::new(Archive::open(&caches.dir).unwrap());
+        let meta = SnapshotMeta { schema: SCHEMA, group, heads: BTreeMap::new() };
+        caches.begin_snapshot(Taking { meta, copy, archived: |_, _| Ok(0), archive, bytes_max }, dropped);
+    }
+
+    fn wait(caches: &mut Caches<u64>) {
+        caches.archived(true);
+        assert!(caches.snapshot.is_none());
+    }
+
     #[test]
     fn full_indexes_are_flushed_without_a_snapshot_which_stays_due() {
         let dir = tempfile::tempdir().unwrap();
-        let mut caches = Caches::new(dir.path().to_owned(), 0);
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 0);
         let nothing = || Flush { receipts: None, subjects: None };
         let snapshots = || snapshot::list(dir.path()).unwrap().len();
         caches.count(40);
@@ -269,16 +320,15 @@ mod tests {
         assert_eq!((snapshots(), caches.due(ENTRIES_IN_MEMORY)), (0, None));
         caches.count(40);
         assert_eq!(caches.due(0), Some(Due::Snapshot), "1,000 records since the last one");
-        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
-        caches.begin_snapshot(meta, (), u64::MAX, ());
-        assert!(!caches.is_writing(true));
+        begin(&mut caches, 7, (), u64::MAX, ());
+        wait(&mut caches);
         assert_eq!((snapshots(), caches.due(0), caches.has_news()), (1, None, false));
     }
 
     #[test]
     fn a_rest_is_short_while_nothing_is_written_unless_there_is_no_room() {
         let dir = tempfile::tempdir().unwrap();
-        let mut caches = Caches::new(dir.path().to_owned(), 0);
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 0);
         caches.rests_until = monotonic() + Duration::from_secs(600);
         caches.count(1000);
         assert_eq!(caches.due(0), None);
@@ -294,16 +344,15 @@ mod tests {
     #[test]
     fn a_round_that_would_go_below_the_floor_is_put_off_and_what_does_not_fit_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut caches = Caches::new(dir.path().to_owned(), 1000);
-        let meta = |group| SnapshotMeta { schema: SCHEMA, group, heads: BTreeMap::new() };
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 1000);
         let files = || std::fs::read_dir(dir.path().join("snapshots")).unwrap().count();
         let copy = vec!["of everything".to_owned(); 20_000];
         assert!(caches.has_room(Due::Snapshot, 0, 0), "nobody knows how large the first one is");
-        caches.begin_snapshot(meta(7), copy.clone(), 100_000, ());
-        assert!(!caches.is_writing(true));
+        begin(&mut caches, 7, copy.clone(), 100_000, ());
+        wait(&mut caches);
         assert_eq!(files(), 0, "neither the snapshot nor a half of it");
-        caches.begin_snapshot(meta(7), copy, u64::MAX, ());
-        assert!(!caches.is_writing(true));
+        begin(&mut caches, 7, copy, u64::MAX, ());
+        wait(&mut caches);
         assert_eq!(files(), 1);
         let bytes = snapshot::newest_bytes(dir.path());
         assert!(bytes > 200_000, "{bytes}");
@@ -328,20 +377,19 @@ mod tests {
     #[test]
     fn neither_a_snapshot_nor_a_flush_waits_for_the_other() {
         let dir = tempfile::tempdir().unwrap();
-        let mut caches = Caches::new(dir.path().to_owned(), 1000);
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 1000);
         let (let_go, slow) = bounded::<()>(1);
         assert_eq!(caches.due(0), Some(Due::Snapshot));
-        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
-        caches.begin_snapshot(meta.clone(), (), u64::MAX, Slow(slow));
+        begin(&mut caches, 7, (), u64::MAX, Slow(slow));
         caches.count(1000);
-        assert!(caches.is_writing(false));
+        assert!(caches.archived(false).is_none() && caches.snapshot.is_some());
         assert_eq!(
             (caches.due(0), caches.due(ENTRIES_IN_MEMORY)),
             (None, Some(Due::Indexes)),
             "one snapshot at a time"
         );
         drop(let_go);
-        assert!(!caches.is_writing(true));
+        wait(&mut caches);
         caches.rests_until = monotonic();
         let (let_go, slow) = bounded::<()>(1);
         caches.indexes = Some(beside("indexes", move || {
@@ -350,8 +398,9 @@ mod tests {
         }));
         assert!(caches.flushed(false).is_none() && caches.is_flushing());
         assert_eq!(caches.due(ENTRIES_IN_MEMORY), Some(Due::Snapshot), "whatever the indexes do");
-        caches.begin_snapshot(meta, (), u64::MAX, ());
-        assert!(!caches.is_writing(true) && caches.is_flushing());
+        begin(&mut caches, 8, (), u64::MAX, ());
+        wait(&mut caches);
+        assert!(caches.is_flushing());
         drop(let_go);
         assert!(caches.flushed(true).is_some() && !caches.is_flushing());
     }
@@ -365,11 +414,10 @@ mod tests {
             }
         }
         let dir = tempfile::tempdir().unwrap();
-        let mut caches = Caches::new(dir.path().to_owned(), 0);
-        let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
-        caches.begin_snapshot(meta, (), 0, Panics);
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 0);
+        begin(&mut caches, 7, (), 0, Panics);
         let end = monotonic() + std::time::Duration::from_secs(60);
-        while caches.is_writing(false) {
+        while caches.archived(false).is_none() && caches.snapshot.is_some() {
             assert!(monotonic() < end, "it is heard of");
             std::thread::yield_now();
         }
@@ -377,5 +425,29 @@ mod tests {
         assert_eq!(caches.due(0), Some(Due::Snapshot));
         caches.indexes = Some(beside("indexes", || panic!("as a test wants it")));
         assert!(caches.flushed(true).is_some_and(|flushed| flushed.receipts.is_none() && flushed.subjects.is_none()));
+    }
+
+    #[test]
+    fn what_is_archived_is_heard_of_also_where_the_snapshot_fails_and_nothing_where_archiving_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut caches = Caches::<u64>::new(dir.path().to_owned(), 0);
+        let archive = Arc::new(Archive::open(dir.path()).unwrap());
+        let mut take = |bytes_max| {
+            let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
+            let copy = vec![7_u8; 1000];
+            let archived = |copy: &mut Vec<u8>, put: &mut Put<'_>| {
+                let at = put(copy)?;
+                copy.truncate(500);
+                Ok(at)
+            };
+            caches.begin_snapshot(Taking { meta, copy, archived, archive: Arc::clone(&archive), bytes_max }, ());
+            caches.archived(true)
+        };
+        assert_eq!((take(999), snapshot::list(dir.path()).unwrap().len()), (None, 0));
+        let first = take(1000).unwrap();
+        assert_eq!((archive.get(first), snapshot::list(dir.path()).unwrap().len()), (Some(vec![7; 1000]), 0));
+        let second = take(2000).unwrap();
+        assert_eq!((archive.get(second), snapshot::list(dir.path()).unwrap().len()), (Some(vec![7; 1000]), 1));
+        assert!(second > first);
     }
 }

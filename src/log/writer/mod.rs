@@ -21,6 +21,7 @@ mod start;
 mod subjects;
 mod whole;
 
+use super::archive::{Archive, Put};
 use super::receipts::Receipts;
 use super::snapshot::SnapshotMeta;
 use super::stopped::end_process;
@@ -35,12 +36,13 @@ use crate::domain::state::{LOOK_AHEAD, Tenant};
 use alone::{Alone, NotAlone};
 use batches::Batch;
 use bench::Bench;
-use caches::{Caches, Due};
+use caches::{Caches, Due, Taking};
 use commit::Behind;
 use draft::Owed;
 use queue::{Jobs, Refused, Waiting};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -106,11 +108,20 @@ pub type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
 pub trait Audience: Send {
     /// Everything it holds, at a durable group: what a snapshot is made of.
     type Copy: Serialize + DeserializeOwned + Send + 'static;
+    /// What of a copy was archived.
+    type Gone: Send + 'static;
 
     fn take(&mut self, group: u64, records: &[(TenantId, Recorded)]);
     fn copy(&self) -> Self::Copy;
     /// Takes over a copy.
     fn restore(&mut self, copy: Self::Copy);
+    /// Gives away of a copy what never changes any more, by what it is known then, and lets go of it.
+    ///
+    /// # Errors
+    /// What whoever takes it said; nothing is let go of then.
+    fn archive(copy: &mut Self::Copy, put: &mut Put<'_>) -> io::Result<Self::Gone>;
+    /// Lets go of what was archived of the last copy.
+    fn let_go(&mut self, gone: Self::Gone);
     /// The state of each tenant, to judge by. It shares what it is made of with the audience until one of the two changes it.
     fn states(&self) -> Vec<Tenant>;
 }
@@ -136,6 +147,7 @@ pub struct WriterHandle {
     reader: LogReader,
     receipts: Receipts,
     subjects: Subjects,
+    archive: Arc<Archive>,
     gauges: Arc<Gauges>,
 }
 
@@ -202,19 +214,25 @@ impl WriterHandle {
     }
 
     #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    #[must_use]
     pub fn gauges(&self) -> &Gauges {
         &self.gauges
     }
 }
 
 /// The judge, with what is behind it.
-struct Writer<A> {
+struct Writer<A: Audience> {
     behind: Behind<A>,
     reader: LogReader,
     bench: Bench,
     subjects: Subjects,
     clock: Clock,
-    caches: Caches,
+    caches: Caches<A::Gone>,
+    archive: Arc<Archive>,
     gauges: Arc<Gauges>,
 }
 
@@ -371,7 +389,10 @@ impl<A: Audience> Writer<A> {
         if let Some(flushed) = self.caches.flushed(wait) {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
-        self.caches.is_writing(wait);
+        if let Some(gone) = self.caches.archived(wait) {
+            self.behind.settle();
+            self.behind.committer().audience.let_go(gone);
+        }
     }
 
     fn has_room_for_caches(&mut self, due: Due) -> bool {
@@ -394,7 +415,9 @@ impl<A: Audience> Writer<A> {
                 // the same as its own, and no second time in memory
                 let own = self.bench.adopt(committer.audience.states());
                 let meta = SnapshotMeta { schema: caches::SCHEMA, group, heads: committer.log.heads() };
-                self.caches.begin_snapshot(meta, committer.audience.copy(), bytes_max, own);
+                let (copy, archive) = (committer.audience.copy(), Arc::clone(&self.archive));
+                let taking = Taking { meta, copy, archived: A::archive, archive, bytes_max };
+                self.caches.begin_snapshot(taking, own);
             }
         }
     }

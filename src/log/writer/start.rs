@@ -12,6 +12,7 @@ use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
 use crate::clock::Clock;
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
+use crate::log::archive::Archive;
 use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
 use crate::log::snapshot;
@@ -76,7 +77,13 @@ pub fn start<A: Audience + 'static>(
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
+    let mut archive = Archive::open(&dir).map_err(StartError::Caches)?;
     let snapshot_group = restore(&dir, &log, ahead, &mut audience)?;
+    if snapshot_group == 0 {
+        // nobody points into it
+        archive = Archive::begin(&dir).map_err(StartError::Caches)?;
+    }
+    let archive = Arc::new(archive);
     let mut fold = Fold {
         snapshot_group,
         receipts_group: receipts.covered_group(),
@@ -119,10 +126,11 @@ pub fn start<A: Audience + 'static>(
         subjects: subjects.clone(),
         clock,
         caches: Caches::new(dir, fold.records),
+        archive: Arc::clone(&archive),
         gauges: Arc::clone(&gauges),
     };
     let place = Arc::new(Place::new(writer));
-    let handle = WriterHandle { jobs, place: place.clone(), reader, receipts, subjects, gauges };
+    let handle = WriterHandle { jobs, place: place.clone(), reader, receipts, subjects, archive, gauges };
     let run = move || {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| place.run(waiting)));
         if outcome.is_err() {
