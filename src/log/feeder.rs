@@ -13,6 +13,7 @@ use super::error::Room;
 use super::group::EncodedGroup;
 use super::read_log::{Key, ReadLogError, key};
 use super::shared::Shared;
+use super::sled::SledPlace;
 use super::trees::Trees;
 
 /// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
@@ -23,6 +24,11 @@ const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// beside a lone caller's own sync. Reads take what is not in sled yet from memory, and whoever waits for a tree ends it. The
 /// feeder sleeps through it, so that a group does not wake it either.
 const LINGER: Duration = Duration::from_millis(100);
+/// Sled is opened anew once it was given no more than so many bytes in each of so many seconds.
+const QUIET_BYTES: u64 = 64 << 10;
+const QUIET_SECONDS: u32 = if cfg!(test) { 1 } else { 5 };
+/// Tries to open sled again, a second apart, before the log gives up.
+const REOPENINGS_MAX: u32 = 30;
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
 
@@ -47,11 +53,27 @@ pub(crate) struct Pace {
 }
 
 impl Feeder {
-    pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer, pace: Pace) -> std::io::Result<Feeder> {
+    /// Where sled lies is known only if it may be opened anew.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        checkpointer: Checkpointer,
+        pace: Pace,
+        sled: Option<Arc<SledPlace>>,
+    ) -> std::io::Result<Feeder> {
         let (orders, queue) = bounded(QUEUE_GROUPS_MAX);
         let trees = Arc::clone(&shared.trees);
-        let mut work =
-            Work { shared, checkpointer, pace, bytes_since: 0, bytes_unlooked: 0, seconds_since: 0, is_owed: false };
+        let mut work = Work {
+            shared,
+            checkpointer,
+            pace,
+            sled,
+            bytes_since: 0,
+            bytes_unlooked: 0,
+            bytes_this_second: 0,
+            seconds_since: 0,
+            seconds_quiet: 0,
+            is_owed: false,
+        };
         let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
         Ok(Feeder { orders: Some(orders), trees, thread: Some(thread) })
     }
@@ -98,9 +120,12 @@ struct Work {
     shared: Arc<Shared>,
     checkpointer: Checkpointer,
     pace: Pace,
+    sled: Option<Arc<SledPlace>>,
     bytes_since: u64,
     bytes_unlooked: u64,
+    bytes_this_second: u64,
     seconds_since: u32,
+    seconds_quiet: u32,
     /// The last one could not be made yet.
     is_owed: bool,
 }
@@ -189,6 +214,7 @@ impl Work {
         self.shared.fed(last.number);
         self.bytes_since += bytes;
         self.bytes_unlooked += bytes;
+        self.bytes_this_second += bytes;
         if self.bytes_unlooked >= DISK_LOOK_BYTES {
             self.bytes_unlooked = 0;
             self.shared.look_at_disk();
@@ -200,6 +226,37 @@ impl Work {
         self.seconds_since += 1;
         if self.is_owed || self.bytes_since > 0 && self.seconds_since >= self.pace.checkpoint_seconds {
             self.checkpoint_by_itself();
+        }
+        let is_quiet = std::mem::take(&mut self.bytes_this_second) <= QUIET_BYTES;
+        self.seconds_quiet = if is_quiet { self.seconds_quiet + 1 } else { 0 };
+        if self.seconds_quiet >= QUIET_SECONDS {
+            self.settle_sled();
+        }
+    }
+
+    /// Nobody but an opening notes down where sled's pages lie, and a start behind a kill goes through everything that was put
+    /// since. So where much was, sled is opened anew while little is written; what is appended meanwhile waits in memory.
+    fn settle_sled(&mut self) {
+        let Some(sled) = self.sled.clone().filter(|sled| sled.has_much_unsettled()) else { return };
+        self.seconds_quiet = 0;
+        if self.shared.room() != Room::Ample || (self.bytes_since > 0 && self.checkpoint().is_err()) {
+            return;
+        }
+        for tries in 1.. {
+            match self.shared.reopen_read_log(sled.as_ref()) {
+                Ok(_) => return,
+                Err(ReadLogError::Io(error)) if tries < REOPENINGS_MAX => {
+                    tracing::warn!(%error, "sled could not be opened again; it is tried again in a second");
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                Err(error) => {
+                    if let ReadLogError::Broken(why) = &error {
+                        self.shared.doubt_sled(why);
+                    }
+                    self.shared.fail(format!("sled could not be opened again: {error}"));
+                    return;
+                }
+            }
         }
     }
 

@@ -63,6 +63,7 @@ use std::sync::Arc;
 use group::Encoder;
 use journal::{Journal, JournalError};
 use medium::{FileMedium, Medium};
+#[cfg(test)]
 use read_log::ReadLogPlace;
 use recovery::Opened;
 use shared::{Files, Shared};
@@ -155,7 +156,7 @@ pub struct Log {
     last_group: u64,
     log_id: [u8; 16],
     /// Where the log lies on real files.
-    sled: Option<self::sled::SledPlace>,
+    sled: Option<Arc<self::sled::SledPlace>>,
     _lock: Option<Arc<FolderLock>>,
 }
 
@@ -168,9 +169,9 @@ impl Log {
         progress: &dyn Progress,
     ) -> Result<(Log, OpenReport), OpenError> {
         let medium: Arc<dyn Medium> = Arc::new(FileMedium::new(&options.dir));
-        let place = self::sled::SledPlace::new(&options.dir, options.sled_cache_bytes);
-        let (mut log, report) = Log::open_on(medium, &place, &options, progress)?;
-        log.sled = Some(place);
+        let place = Arc::new(self::sled::SledPlace::new(&options.dir, options.sled_cache_bytes));
+        let opened = recovery::open(&medium, place.as_ref(), &options, progress)?;
+        let (mut log, report) = Log::of(opened, medium, Some(place), &options)?;
         log._lock = Some(lock);
         Ok((log, report))
     }
@@ -183,6 +184,7 @@ impl Log {
     }
 
     /// The same on any medium and any read log.
+    #[cfg(test)]
     pub(crate) fn open_on(
         medium: Arc<dyn Medium>,
         place: &dyn ReadLogPlace,
@@ -190,6 +192,15 @@ impl Log {
         progress: &dyn Progress,
     ) -> Result<(Log, OpenReport), OpenError> {
         let opened = recovery::open(&medium, place, options, progress)?;
+        Log::of(opened, medium, None, options)
+    }
+
+    fn of(
+        opened: Opened,
+        medium: Arc<dyn Medium>,
+        sled: Option<Arc<self::sled::SledPlace>>,
+        options: &LogOptions,
+    ) -> Result<(Log, OpenReport), OpenError> {
         let Opened { read_log, live, total_bytes, entries, heads, checkpointer, report } = opened;
         let window = Window::new(heads.clone(), report.last_group, options.memory_bytes);
         let files = Files { segments: entries, live_end: live.offset, live_group: report.last_group };
@@ -198,7 +209,7 @@ impl Log {
         let shared = Shared::new(Arc::clone(&medium), read_log, window, trees, files, floor, dir);
         let pace =
             feeder::Pace { checkpoint_bytes: options.checkpoint_bytes, checkpoint_seconds: options.checkpoint_seconds };
-        let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace)
+        let feeder = feeder::Feeder::start(Arc::clone(&shared), checkpointer, pace, sled.clone())
             .map_err(OpenError::io("starting the thread that feeds sled"))?;
         let journal = Journal::new(medium, live, options.segment_bytes, total_bytes);
         let log = Log {
@@ -209,7 +220,7 @@ impl Log {
             heads,
             last_group: report.last_group,
             log_id: report.log_id,
-            sled: None,
+            sled,
             _lock: None,
         };
         Ok((log, report))

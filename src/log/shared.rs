@@ -14,7 +14,7 @@ use super::frame::Head;
 use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
 use super::medium::{Medium, TOP};
-use super::read_log::ReadLog;
+use super::read_log::{ReadLog, ReadLogError, ReadLogPlace};
 use super::scrub::Scrubbed;
 use super::stopped::Stopped;
 use super::trees::Trees;
@@ -111,6 +111,18 @@ impl Shared {
 
     pub(crate) fn read_log(&self) -> Option<Arc<dyn ReadLog>> {
         self.read_log.read().clone()
+    }
+
+    /// Closes sled and opens it again, which notes down where its pages lie. Readers wait; while one holds it, it is left as it is,
+    /// and `false` said. Where opening fails there is none, until another try.
+    pub(crate) fn reopen_read_log(&self, place: &dyn ReadLogPlace) -> Result<bool, ReadLogError> {
+        let mut held = self.read_log.write();
+        if held.as_ref().is_some_and(|log| Arc::strong_count(log) > 1) {
+            return Ok(false);
+        }
+        drop(held.take());
+        *held = Some(place.open()?);
+        Ok(true)
     }
 
     pub(crate) fn close_read_log(&self) {

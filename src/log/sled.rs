@@ -23,6 +23,8 @@ const OPENINGS_FAILED_MAX: usize = 2;
 const LOCK_TRIES_MAX: u32 = 100;
 /// So many values are gone through by an opening in some hundredths of a second.
 const UNSETTLED_MAX: usize = if cfg!(test) { 16 } else { 4096 };
+/// And so many in a tenth of a second or more.
+const MUCH_UNSETTLED: usize = 4 * UNSETTLED_MAX;
 
 pub(crate) struct SledPlace {
     top: PathBuf,
@@ -45,6 +47,11 @@ impl SledPlace {
         if let Err(error) = self.open() {
             tracing::warn!(%error, "sled was not opened once more; the next start takes longer");
         }
+    }
+
+    /// The next opening takes longer for what was put.
+    pub(crate) fn has_much_unsettled(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed) >= MUCH_UNSETTLED
     }
 
     fn folder(&self) -> PathBuf {

@@ -49,6 +49,63 @@ fn a_log_that_is_closed_leaves_little_for_sled_to_go_through_at_the_next_start()
 }
 
 #[test]
+fn sled_is_opened_anew_while_little_is_written_and_readers_see_what_they_saw() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let noted = || {
+        std::fs::read_dir(dir.path().join("sled")).expect("sled").any(|found| {
+            let found = found.expect("a file");
+            found.file_name().to_string_lossy().starts_with("snap.")
+                && found.metadata().expect("its length").len() > 500
+        })
+    };
+    let reach = |what: &str, is_reached: &dyn Fn() -> bool| {
+        let end = crate::clock::monotonic() + std::time::Duration::from_secs(60);
+        while !is_reached() {
+            assert!(crate::clock::monotonic() < end, "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    let small = LogOptions { memory_bytes: 0, ..options(dir.path()) };
+    let (mut log, _) = Log::open(small.clone(), &NoProgress).expect("fresh");
+    for _ in 0..100 {
+        append(&mut log, &[7, 3], 30);
+    }
+    let held = log.shared.read_log().expect("open");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(!noted(), "somebody reads from it");
+    drop(held);
+    reach("it is opened anew", &noted);
+    assert!(!dir.path().join("sled.opening").exists());
+    assert_holds(&log.reader(), 3, 3000);
+    for _ in 0..5 {
+        append(&mut log, &[7, 3], 30);
+    }
+    log.checkpoint_now().expect("a checkpoint");
+    assert_holds(&log.reader(), 7, 3150);
+    assert_eq!(log.reader().reads_from_journal(), 0);
+    // as a kill leaves it
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_of(dir.path(), copy.path());
+    log.close().expect("closed");
+    let (log, report) = Log::open(LogOptions { dir: copy.path().to_owned(), ..small }, &NoProgress).expect("again");
+    assert_eq!(report.sled_rebuilt, None);
+    assert_holds(&log.reader(), 3, 3150);
+    assert_eq!(log.reader().reads_from_journal(), 0);
+}
+
+fn copy_of(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for found in std::fs::read_dir(from).expect("a folder") {
+        let (path, name) = found.map(|found| (found.path(), found.file_name())).expect("an entry");
+        if path.is_dir() {
+            copy_of(&path, &to.join(name))
+        } else {
+            std::fs::copy(&path, to.join(name)).map(|_| ()).expect("copied")
+        }
+    }
+}
+
+#[test]
 fn what_was_appended_is_read_back_before_and_after_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let (mut log, report) = Log::open(options(dir.path()), &NoProgress).expect("fresh");
