@@ -17,6 +17,7 @@ const KINDS: &[&str] = &[
     "anchor",
     "manifest",
     "snapshots",
+    "archive",
     "sled",
     "subject.keys",
     "receipts",

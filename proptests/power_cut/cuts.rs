@@ -130,7 +130,7 @@ pub(crate) fn last_boot(disk: &PowerDisk, known: &mut Known, label: &str) {
             process.fail("it did not stop in good order");
         }
         digests = Some(process.seen.digests.clone());
-        for cache in ["snapshots", "receipts"] {
+        for cache in ["snapshots", "archive", "receipts"] {
             std::fs::remove_dir_all(disk.data().join(cache)).expect("a cache of a ledger that was stopped");
         }
     }

@@ -112,9 +112,18 @@ impl<'s> Hands<'s> {
                 fs::remove_file(data.join(&file)).expect("removed");
             });
         }
-        for folder in
-            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads", "cosigned", "timestamps"]
-        {
+        for folder in [
+            "journal",
+            "sled",
+            "receipts",
+            "subjects",
+            "snapshots",
+            "archive",
+            "tiles",
+            "heads",
+            "cosigned",
+            "timestamps",
+        ] {
             if !self.store.data.join(folder).is_dir() {
                 continue;
             }
@@ -218,15 +227,16 @@ impl<'s> Hands<'s> {
         };
         let top = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut parts: Vec<Vec<PathBuf>> =
-            ["journal", "sled", "receipts", "subjects", "snapshots", "tiles", "heads", "cosigned"]
+            ["journal", "sled", "receipts", "subjects", "snapshots", "archive", "tiles", "heads", "cosigned"]
                 .map(|name| top(&[name]))
                 .into();
         let anchor: Vec<PathBuf> = top(&["anchor"]).into_iter().chain(manifests(&older)).collect();
         parts.push([anchor.clone(), top(&["journal"])].concat());
         parts.push([anchor.clone(), top(&["journal", "sled"])].concat());
-        parts.push([anchor.clone(), top(&["journal", "sled", "receipts", "subjects", "snapshots"])].concat());
+        parts
+            .push([anchor.clone(), top(&["journal", "sled", "receipts", "subjects", "snapshots", "archive"])].concat());
         parts.push(anchor);
-        parts.push(top(&["receipts", "subjects", "snapshots", "tiles"]));
+        parts.push(top(&["receipts", "subjects", "snapshots", "archive", "tiles"]));
         // a small store has no tiles
         parts.iter_mut().for_each(|part| part.retain(|name| name != Path::new("tiles") || older.join(name).exists()));
         parts.retain(|part| !part.is_empty());

@@ -103,7 +103,7 @@ fn edit(data: &Path, hand: Hand) {
         }
         stream.put_into_manifests(data);
         // whatever would tell is a cache, and goes
-        for folder in ["sled", "snapshots", "receipts", "subjects"] {
+        for folder in ["sled", "snapshots", "archive", "receipts", "subjects"] {
             fs::remove_dir_all(data.join(folder)).expect("removed");
         }
         // which only a large store has

@@ -74,6 +74,12 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Response {
                 .to_owned(),
         );
     }
+    if !service.ledger.is_archive_whole() {
+        reasons.push(
+            "the archive of past counts (folder archive) is damaged: reads of the past that need it fail until the next start makes it anew"
+                .to_owned(),
+        );
+    }
     if health.scrubbed.damages > 0 {
         reasons.push(format!(
             "places that are not as they were written, by the last walk of the whole log: {}; the service's log names them",
@@ -362,12 +368,12 @@ mod tests {
             assert_eq!(answer.status(), StatusCode::OK);
             let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
             let text = String::from_utf8(body.to_vec()).unwrap();
-            for folder in ["receipts", "subjects"] {
+            for folder in ["receipts", "subjects", "archive"] {
                 assert_eq!(text.contains(&format!("(folder {folder}) is damaged")), is_damaged, "{text}");
             }
             let mut figures = String::new();
             super::gauges(&service, &mut figures).unwrap();
-            let figure = format!("\nseatledger_indexes_damaged {}\n", if is_damaged { 2 } else { 0 });
+            let figure = format!("\nseatledger_indexes_damaged {}\n", if is_damaged { 3 } else { 0 });
             assert!(figures.contains(&figure), "{figures}");
             service.ledger.let_indexes_rot();
         }

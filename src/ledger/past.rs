@@ -42,8 +42,12 @@ impl steps::Archive for Past<'_> {
     fn read(&self, at: u64) -> Vec<u8> {
         let bytes = self.archive.get(at);
         if bytes.is_none() {
-            self.is_read.set(false);
+            self.is_useless();
         }
         bytes.unwrap_or_default()
+    }
+
+    fn is_useless(&self) {
+        self.is_read.set(false);
     }
 }

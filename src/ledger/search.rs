@@ -269,11 +269,12 @@ impl Ledger {
         self.0.writer.subjects().is_whole()
     }
 
-    /// That a part of both indexes can't be read.
+    /// That a part of both indexes and of the archive can't be read.
     #[cfg(test)]
     pub(crate) fn let_indexes_rot(&self) {
         self.0.writer.receipts().let_rot();
         self.0.writer.subjects().let_rot();
+        self.0.writer.archive().let_rot();
     }
 
     /// Where the records of a command stand; `None` when no command of this id has any.

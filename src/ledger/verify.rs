@@ -267,13 +267,9 @@ fn look_into(path: &Path, archived: &mut BTreeSet<u64>) -> std::io::Result<Vec<[
 
 /// Reads what the snapshots point to.
 fn look_at_archive(dir: &Path, archived: BTreeSet<u64>) -> Option<Damage> {
-    let why = match archive::verify(dir, archived) {
-        Ok(Ok(_)) => return None,
-        Ok(Err(what)) => what,
-        Err(error) => format!("it can't be read: {error}"),
-    };
+    let error = archive::verify(dir, archived).err()?;
     let what = format!(
-        "{why}. It is a cache: move this folder away while the service is stopped, and the next start makes it anew from the log"
+        "{error}. It is a cache: move this folder away while the service is stopped, and the next start makes it anew from the log"
     );
     Some(damage(&dir.join("archive"), what))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select, tick};
 
@@ -15,6 +15,7 @@ use super::read_log::{Key, ReadLogError, key};
 use super::shared::Shared;
 use super::sled::SledPlace;
 use super::trees::Trees;
+use crate::clock::monotonic;
 
 /// Groups that may wait; what bounds memory is the byte count in `Shared::wait_for_room`.
 const QUEUE_GROUPS_MAX: usize = 16_384;
@@ -27,8 +28,10 @@ const LINGER: Duration = Duration::from_millis(100);
 /// Sled is opened anew once it was given no more than so many bytes in each of so many seconds.
 const QUIET_BYTES: u64 = 64 << 10;
 const QUIET_SECONDS: u32 = if cfg!(test) { 1 } else { 5 };
+/// But not sooner behind the last time: readers of old events wait for it.
+const REOPENED_REST: Duration = Duration::from_secs(600);
 /// Tries to open sled again, a second apart, before the log gives up.
-const REOPENINGS_MAX: u32 = 30;
+const REOPENINGS_MAX: u32 = 10;
 /// How much may be appended before the free space is looked at again.
 const DISK_LOOK_BYTES: u64 = 1 << 20;
 
@@ -72,6 +75,7 @@ impl Feeder {
             bytes_this_second: 0,
             seconds_since: 0,
             seconds_quiet: 0,
+            reopened_at: None,
             is_owed: false,
         };
         let thread = std::thread::Builder::new().name("log-feeder".into()).spawn(move || work.run(&queue))?;
@@ -126,6 +130,7 @@ struct Work {
     bytes_this_second: u64,
     seconds_since: u32,
     seconds_quiet: u32,
+    reopened_at: Option<Instant>,
     /// The last one could not be made yet.
     is_owed: bool,
 }
@@ -238,13 +243,19 @@ impl Work {
     /// since. So where much was, sled is opened anew while little is written; what is appended meanwhile waits in memory.
     fn settle_sled(&mut self) {
         let Some(sled) = self.sled.clone().filter(|sled| sled.has_much_unsettled()) else { return };
-        self.seconds_quiet = 0;
-        if self.shared.room() != Room::Ample || (self.bytes_since > 0 && self.checkpoint().is_err()) {
+        let rests = self.reopened_at.is_some_and(|at| at.elapsed() < REOPENED_REST);
+        if rests || self.shared.is_read_log_held() || self.shared.room() != Room::Ample {
             return;
         }
+        // not at once again where somebody takes hold of it meanwhile
+        self.seconds_quiet = 0;
+        if self.bytes_since > 0 && self.checkpoint().is_err() {
+            return;
+        }
+        self.reopened_at = Some(monotonic());
         for tries in 1.. {
             match self.shared.reopen_read_log(sled.as_ref()) {
-                Ok(_) => return,
+                Ok(()) => return,
                 Err(ReadLogError::Io(error)) if tries < REOPENINGS_MAX => {
                     tracing::warn!(%error, "sled could not be opened again; it is tried again in a second");
                     std::thread::sleep(Duration::from_secs(1));

@@ -14,6 +14,7 @@ use super::frame::Head;
 use super::group::EncodedGroup;
 use super::manifest::LiveEntry;
 use super::medium::{Medium, TOP};
+use super::panics::caught;
 use super::read_log::{ReadLog, ReadLogError, ReadLogPlace};
 use super::scrub::Scrubbed;
 use super::stopped::Stopped;
@@ -52,6 +53,10 @@ pub(crate) struct Files {
     /// The end of the last durable group in the last segment.
     pub(crate) live_end: u64,
     pub(crate) live_group: u64,
+}
+
+fn is_held(log: Option<&Arc<dyn ReadLog>>) -> bool {
+    log.is_some_and(|log| Arc::strong_count(log) > 1)
 }
 
 impl Shared {
@@ -113,16 +118,22 @@ impl Shared {
         self.read_log.read().clone()
     }
 
-    /// Closes sled and opens it again, which notes down where its pages lie. Readers wait; while one holds it, it is left as it is,
-    /// and `false` said. Where opening fails there is none, until another try.
-    pub(crate) fn reopen_read_log(&self, place: &dyn ReadLogPlace) -> Result<bool, ReadLogError> {
+    /// Whether somebody reads from sled just now.
+    pub(crate) fn is_read_log_held(&self) -> bool {
+        is_held(self.read_log.read().as_ref())
+    }
+
+    /// Closes sled and opens it again, which notes down where its pages lie. Readers wait; while one holds it, it is left as it is.
+    /// Where opening fails there is none, until another try.
+    pub(crate) fn reopen_read_log(&self, place: &dyn ReadLogPlace) -> Result<(), ReadLogError> {
         let mut held = self.read_log.write();
-        if held.as_ref().is_some_and(|log| Arc::strong_count(log) > 1) {
-            return Ok(false);
+        if is_held(held.as_ref()) {
+            return Ok(());
         }
-        drop(held.take());
+        caught(|| drop(held.take()))
+            .map_err(|why| ReadLogError::Broken(format!("sled gave up while closing: {why}")))?;
         *held = Some(place.open()?);
-        Ok(true)
+        Ok(())
     }
 
     pub(crate) fn close_read_log(&self) {

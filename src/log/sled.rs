@@ -23,13 +23,15 @@ const OPENINGS_FAILED_MAX: usize = 2;
 const LOCK_TRIES_MAX: u32 = 100;
 /// So many values are gone through by an opening in some hundredths of a second.
 const UNSETTLED_MAX: usize = if cfg!(test) { 16 } else { 4096 };
-/// And so many in a tenth of a second or more.
+/// A long one counts once more for each so many bytes.
+const UNSETTLED_BYTES: usize = 4096;
+/// And so many in a tenth of a second.
 const MUCH_UNSETTLED: usize = 4 * UNSETTLED_MAX;
 
 pub(crate) struct SledPlace {
     top: PathBuf,
     cache_bytes: u64,
-    /// Values that were put since the last opening.
+    /// Values that were put since the last opening, long ones several times.
     unsettled: Arc<AtomicUsize>,
 }
 
@@ -186,12 +188,15 @@ impl ReadLog for SledLog {
         for key in removes {
             batch.remove(key.as_slice());
         }
+        let mut unsettled = puts.len() + removes.len();
         let mut packer = self.packer.lock();
         for (key, value) in puts {
-            batch.insert(key.as_slice(), packer.pack(value));
+            let packed = packer.pack(value);
+            unsettled += packed.len() / UNSETTLED_BYTES;
+            batch.insert(key.as_slice(), packed);
         }
         drop(packer);
-        self.unsettled.fetch_add(puts.len() + removes.len(), Ordering::Relaxed);
+        self.unsettled.fetch_add(unsettled, Ordering::Relaxed);
         guarded(|| self.tree.apply_batch(batch))
     }
 

@@ -83,12 +83,14 @@ pub fn look(dir: &Path) -> io::Result<Vec<PathBuf>> {
     entries(dir).map(only_whole)
 }
 
-/// Removes all of them: what they point to is gone.
+/// Removes all of them, durably: what they point to goes.
 ///
 /// # Errors
 /// When the folder can't be read or written.
 pub(super) fn remove_all(dir: &Path) -> io::Result<()> {
-    list(dir)?.iter().try_for_each(std::fs::remove_file)
+    let all = list(dir)?;
+    all.iter().try_for_each(std::fs::remove_file)?;
+    if all.is_empty() { Ok(()) } else { File::open(dir.join(FOLDER))?.sync_all() }
 }
 
 /// What the newest one takes of the disk; nothing where there is none, or it can't be told.

@@ -25,6 +25,8 @@ const ANYHOW: u8 = 0x10;
 pub trait Archive {
     /// Nothing where they can't be read: whoever asks is told of that elsewhere.
     fn read(&self, at: u64) -> Vec<u8>;
+    /// What was read is none of what was put.
+    fn is_useless(&self);
 }
 
 /// The archive of those of which nothing was ever archived.
@@ -34,6 +36,8 @@ impl Archive for Nowhere {
     fn read(&self, _at: u64) -> Vec<u8> {
         Vec::new()
     }
+
+    fn is_useless(&self) {}
 }
 
 /// A chunk that lies in an archive.
@@ -142,7 +146,11 @@ pub type Put<'p> = dyn FnMut(&[u8]) -> io::Result<u64> + 'p;
 
 impl Archived {
     fn read(self, archive: &dyn Archive) -> Option<Chunk> {
-        Chunk::of_text(self.first, &archive.read(self.at))
+        let chunk = Chunk::of_text(self.first, &archive.read(self.at));
+        if chunk.is_none() {
+            archive.is_useless();
+        }
+        chunk
     }
 }
 

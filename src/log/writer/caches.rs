@@ -4,7 +4,7 @@
 //! lies above its floor: what is below is the journal's.
 
 use crate::clock::monotonic;
-use crate::log::archive::{Archive, Put};
+use crate::log::archive::{AROUND_BYTES, Archive, Put};
 use crate::log::receipts::{self, Receipts};
 use crate::log::record;
 use crate::log::snapshot::{self, SnapshotMeta};
@@ -104,7 +104,11 @@ pub(super) struct Caches<G> {
     /// The same since the last flush.
     records_since_flush: u64,
     indexes: Option<Receiver<Flushed>>,
+    /// What of the disk is the flush's that runs.
+    indexes_bytes: u64,
     snapshot: Option<Receiver<Taken<G>>>,
+    /// The same of the snapshot, as far as it can be told.
+    snapshot_bytes: u64,
     /// No snapshot before then, while something is written.
     rests_until: Instant,
     /// Nor before then, while nothing is.
@@ -123,7 +127,9 @@ impl<G: Send + 'static> Caches<G> {
             records_since,
             records_since_flush: records_since,
             indexes: None,
+            indexes_bytes: 0,
             snapshot: None,
+            snapshot_bytes: 0,
             rests_until: now,
             rests_at_least_until: now,
             has_no_room_until: now,
@@ -154,6 +160,12 @@ impl<G: Send + 'static> Caches<G> {
         self.indexes.is_some()
     }
 
+    /// What of the disk is promised to what runs.
+    pub(super) fn promised_bytes(&self) -> u64 {
+        let of = |is_running, bytes| if is_running { bytes } else { 0 };
+        of(self.indexes.is_some(), self.indexes_bytes).saturating_add(of(self.snapshot.is_some(), self.snapshot_bytes))
+    }
+
     /// Whether what is due leaves the disk's floor alone, as far as it can be told: the next snapshot is about as large as the last
     /// one, and the indexes write so much. What does not is put off.
     pub(super) fn has_room(&mut self, due: Due, index_bytes: u64, bytes_above_floor: u64) -> bool {
@@ -161,8 +173,11 @@ impl<G: Send + 'static> Caches<G> {
             Due::Snapshot => snapshot::newest_bytes(&self.dir),
             Due::Indexes => 0,
         };
-        let needed = last.saturating_add(last / 2).saturating_add(index_bytes);
+        let of_snapshot = last.saturating_add(last / 2);
+        let needed = of_snapshot.saturating_add(index_bytes);
         if needed <= bytes_above_floor {
+            self.snapshot_bytes = if due == Due::Snapshot { of_snapshot } else { self.snapshot_bytes };
+            self.indexes_bytes = if self.is_flushing() { self.indexes_bytes } else { index_bytes };
             return true;
         }
         tracing::warn!(needed, bytes_above_floor, "no room for a snapshot and indexes above the floor of the disk");
@@ -238,12 +253,13 @@ impl<C: Serialize, G> Taking<C, G> {
     /// the next snapshot points there.
     fn write(mut self, dir: &Path) -> Option<G> {
         let mut left = self.bytes_max;
-        let archive = &self.archive;
-        let archived = (self.archived)(&mut self.copy, &mut |bytes| {
-            left = left.checked_sub(bytes.len() as u64).ok_or_else(below_floor)?;
-            archive.put(bytes)
+        let archived = self.archive.all_or_nothing(|put| {
+            (self.archived)(&mut self.copy, &mut |bytes| {
+                left = left.checked_sub((bytes.len() + AROUND_BYTES) as u64).ok_or_else(below_floor)?;
+                put(bytes)
+            })
         });
-        let gone = match archived.and_then(|gone| archive.sync().map(|()| gone)) {
+        let gone = match archived {
             Ok(gone) => gone,
             Err(error) => {
                 tracing::warn!(%error, "counts of the past could not be archived; they stay in memory, and there is no snapshot");
@@ -293,7 +309,7 @@ mod tests {
         C: Serialize + Send + 'static,
         D: Send + 'static,
     {
-        let archive = Arc::new(Archive::open(&caches.dir).unwrap());
+        let archive = Arc::new(Archive::open(&caches.dir).unwrap_or_else(|| Archive::begin(&caches.dir).unwrap()));
         let meta = SnapshotMeta { schema: SCHEMA, group, heads: BTreeMap::new() };
         caches.begin_snapshot(Taking { meta, copy, archived: |_, _| Ok(0), archive, bytes_max }, dropped);
     }
@@ -380,6 +396,8 @@ mod tests {
         let mut caches = Caches::<u64>::new(dir.path().to_owned(), 1000);
         let (let_go, slow) = bounded::<()>(1);
         assert_eq!(caches.due(0), Some(Due::Snapshot));
+        assert!(caches.has_room(Due::Snapshot, 700, 700));
+        assert_eq!(caches.promised_bytes(), 0, "nothing runs");
         begin(&mut caches, 7, (), u64::MAX, Slow(slow));
         caches.count(1000);
         assert!(caches.archived(false).is_none() && caches.snapshot.is_some());
@@ -397,12 +415,14 @@ mod tests {
             Flushed::default()
         }));
         assert!(caches.flushed(false).is_none() && caches.is_flushing());
+        assert_eq!(caches.promised_bytes(), 700);
         assert_eq!(caches.due(ENTRIES_IN_MEMORY), Some(Due::Snapshot), "whatever the indexes do");
         begin(&mut caches, 8, (), u64::MAX, ());
         wait(&mut caches);
         assert!(caches.is_flushing());
         drop(let_go);
         assert!(caches.flushed(true).is_some() && !caches.is_flushing());
+        assert_eq!(caches.promised_bytes(), 0);
     }
 
     #[test]
@@ -431,7 +451,7 @@ mod tests {
     fn what_is_archived_is_heard_of_also_where_the_snapshot_fails_and_nothing_where_archiving_does() {
         let dir = tempfile::tempdir().unwrap();
         let mut caches = Caches::<u64>::new(dir.path().to_owned(), 0);
-        let archive = Arc::new(Archive::open(dir.path()).unwrap());
+        let archive = Arc::new(Archive::begin(dir.path()).unwrap());
         let mut take = |bytes_max| {
             let meta = SnapshotMeta { schema: SCHEMA, group: 7, heads: BTreeMap::new() };
             let copy = vec![7_u8; 1000];
@@ -443,8 +463,8 @@ mod tests {
             caches.begin_snapshot(Taking { meta, copy, archived, archive: Arc::clone(&archive), bytes_max }, ());
             caches.archived(true)
         };
-        assert_eq!((take(999), snapshot::list(dir.path()).unwrap().len()), (None, 0));
-        let first = take(1000).unwrap();
+        assert_eq!((take(1007), snapshot::list(dir.path()).unwrap().len()), (None, 0));
+        let first = take(1008).unwrap();
         assert_eq!((archive.get(first), snapshot::list(dir.path()).unwrap().len()), (Some(vec![7; 1000]), 0));
         let second = take(2000).unwrap();
         assert_eq!((archive.get(second), snapshot::list(dir.path()).unwrap().len()), (Some(vec![7; 1000]), 1));

@@ -390,22 +390,26 @@ impl<A: Audience> Writer<A> {
             flushed.hand_over(self.bench.receipts(), &self.subjects);
         }
         if let Some(gone) = self.caches.archived(wait) {
-            self.behind.settle();
             self.behind.committer().audience.let_go(gone);
         }
     }
 
+    /// Above the disk's floor, and not promised to what runs.
+    fn bytes_for_caches(&self) -> u64 {
+        self.reader.bytes_above_floor().saturating_sub(self.caches.promised_bytes())
+    }
+
     fn has_room_for_caches(&mut self, due: Due) -> bool {
         let index_bytes = self.bench.receipts().flush_bytes().saturating_add(self.subjects.flush_bytes());
-        self.caches.has_room(due, index_bytes, self.reader.bytes_above_floor())
+        self.caches.has_room(due, index_bytes, self.bytes_for_caches())
     }
 
     /// Nothing is on its way to the disk, or about to be.
     fn begin_caches(&mut self, due: Due) {
+        let index_bytes = self.bench.receipts().flush_bytes().saturating_add(self.subjects.flush_bytes());
+        let bytes_max = self.bytes_for_caches().saturating_sub(index_bytes);
         let committer = self.behind.committer();
         let group = committer.log.last_group();
-        let above_floor = self.reader.bytes_above_floor();
-        let bytes_max = above_floor.saturating_sub(self.bench.receipts().flush_bytes() + self.subjects.flush_bytes());
         if !self.caches.is_flushing() {
             self.caches.begin_flush(caches::Flush::of(self.bench.receipts(), &self.subjects, group));
         }

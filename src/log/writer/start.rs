@@ -77,13 +77,9 @@ pub fn start<A: Audience + 'static>(
     look(&log.reader(), &report)?;
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
-    let mut archive = Archive::open(&dir).map_err(StartError::Caches)?;
-    let snapshot_group = restore(&dir, &log, ahead, &mut audience)?;
-    if snapshot_group == 0 {
-        // nobody points into it
-        archive = Archive::begin(&dir).map_err(StartError::Caches)?;
-    }
-    let archive = Arc::new(archive);
+    let archive = Archive::open(&dir);
+    // a snapshot points into the archive
+    let snapshot_group = if archive.is_some() { restore(&dir, &log, ahead, &mut audience)? } else { 0 };
     let mut fold = Fold {
         snapshot_group,
         receipts_group: receipts.covered_group(),
@@ -96,6 +92,12 @@ pub fn start<A: Audience + 'static>(
         error: None,
     };
     fold.run(&dir, log.last_group(), &mut audience, progress)?;
+    let archive = match archive.filter(|_| snapshot_group > 0) {
+        Some(archive) => archive,
+        // nobody points into what there was
+        None => Archive::begin(&dir).map_err(StartError::Caches)?,
+    };
+    let archive = Arc::new(archive);
     let mut tenants = audience.states();
     let (subjects_used, erased) = subjects_in(&tenants);
     vault.settle(subjects_used, &erased)?;
