@@ -1,5 +1,5 @@
 //! Counts in steps: how many events farther, and which counts went up or down. So they are told at any position, in two or
-//! three bytes a step where more may come, and in half of that behind ([`packed`]), which need not stay in memory: it never changes
+//! three bytes a step where more may come, and in half of that behind (`packed`), which need not stay in memory: it never changes
 //! and may lie in an [`Archive`]. Not here: what is counted.
 //!
 //! ```text
