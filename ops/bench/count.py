@@ -29,7 +29,7 @@ THREADS = [
     ("writer", r"log::writer::Writer<"),
     ("commit", r"log::writer::commit::Committer<"),
     ("feeder of sled", r"log::feeder::Work|log::trees::Trees::grow"),
-    ("snapshots and indexes", r"log::writer::caches::(Flush|Taking)|log::snapshot::write"),
+    ("snapshots and indexes", r"log::writer::caches::Flush::run|log::snapshot::write"),
     ("log lines", r"telemetry::lines::Gathered<\w+>::write_on|telemetry::lines::Gathered<>::flush"),
     ("answers HTTP", r"hyper::proto|tokio::runtime"),
     ("sled", r"sled::"),

@@ -252,10 +252,12 @@ impl Work {
         if self.bytes_since > 0 && self.checkpoint().is_err() {
             return;
         }
-        self.reopened_at = Some(monotonic());
         for tries in 1.. {
             match self.shared.reopen_read_log(sled.as_ref()) {
-                Ok(()) => return,
+                Ok(is_opened) => {
+                    self.reopened_at = is_opened.then(monotonic).or(self.reopened_at);
+                    return;
+                }
                 Err(ReadLogError::Io(error)) if tries < REOPENINGS_MAX => {
                     tracing::warn!(%error, "sled could not be opened again; it is tried again in a second");
                     std::thread::sleep(Duration::from_secs(1));

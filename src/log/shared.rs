@@ -123,17 +123,17 @@ impl Shared {
         is_held(self.read_log.read().as_ref())
     }
 
-    /// Closes sled and opens it again, which notes down where its pages lie. Readers wait; while one holds it, it is left as it is.
-    /// Where opening fails there is none, until another try.
-    pub(crate) fn reopen_read_log(&self, place: &dyn ReadLogPlace) -> Result<(), ReadLogError> {
+    /// Closes sled and opens it again, which notes down where its pages lie. Readers wait; while one holds it, it is left as it is,
+    /// and `false` said. Where opening fails there is none, until another try.
+    pub(crate) fn reopen_read_log(&self, place: &dyn ReadLogPlace) -> Result<bool, ReadLogError> {
         let mut held = self.read_log.write();
         if is_held(held.as_ref()) {
-            return Ok(());
+            return Ok(false);
         }
         caught(|| drop(held.take()))
             .map_err(|why| ReadLogError::Broken(format!("sled gave up while closing: {why}")))?;
         *held = Some(place.open()?);
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn close_read_log(&self) {
