@@ -311,11 +311,16 @@ async fn open(config: &Config, witnesses: &[Witness]) -> Result<Ledger, Failure>
 /// What is out of the ordinary has a line of its own.
 fn say_open(ledger: &Ledger) {
     let report = ledger.open_report();
+    let took = report.took;
     tracing::info!(
         log_key = %ledger.log_key(),
         is_new = report.fresh,
         groups = report.last_group,
         groups_behind_checkpoint = report.groups_replayed,
+        records_folded = report.records_folded,
+        log_ms = took.log.as_millis(),
+        snapshot_ms = took.snapshot.as_millis(),
+        fold_ms = took.fold.as_millis(),
         "the ledger is open"
     );
     if let Some(TornEnd { segment, offset, bytes, put_aside }) = &report.torn {

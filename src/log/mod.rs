@@ -77,9 +77,9 @@ pub use group::{Group, ReplayedFrame, ReplayedGroup};
 pub use lock::FolderLock;
 pub use reader::LogReader;
 pub use ready::{check_version, log_id_in, start_new_origin};
-pub use recovery::{OpenReport, TornEnd};
+pub use recovery::{OpenReport, Took, TornEnd};
 pub use replay::{
-    Checkpointed, ReplayEnd, Still, chain_at, checkpointed, hold_still, replay_groups, replay_groups_beside_service,
+    Checkpointed, ReplayEnd, Still, checkpointed, hold_still, replay_groups, replay_groups_beside_service, stood_at,
 };
 pub use restored::{RESTORING, RestoredMark, refuse_half_restored};
 pub use scrub::{Scrubbed, Scrubber};

@@ -1,14 +1,14 @@
 //! Reading the journal of a folder as groups, for a start from a snapshot, a replay from nothing, and the check of a
 //! snapshot. Not here: the checks themselves (`scan.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::error::OpenError;
-use super::frame::{Body, Head};
+use super::frame::Head;
 use super::group::ReplayedGroup;
 use super::medium::{FileMedium, Medium};
 use super::recovery::{checked_segments, reaches, read_anchor};
@@ -107,34 +107,27 @@ pub fn checkpointed(dir: &Path) -> Result<Checkpointed, OpenError> {
     Ok(Checkpointed { group: manifest.group, trees })
 }
 
-/// Every tenant's head after `group`, from the journal; `None` if the journal does not reach that group. Reads from that
-/// group to the end: a frame names the chain before it, and a tenant without a later frame stands where it ended.
-pub fn chain_at(dir: &Path, group: u64) -> Result<Option<BTreeMap<u32, Head>>, OpenError> {
-    let medium = FileMedium::new(dir);
-    let anchored = read_anchor(&medium)?;
-    let segments = checked_segments(&medium, &anchored)?;
-    let covered = &anchored.manifest;
-    // the manifest knows every tenant at its own group; between the two groups frames say what changed
-    let mut after: BTreeMap<u32, Head> = BTreeMap::new();
-    let mut before: BTreeMap<u32, Head> = BTreeMap::new();
-    let mut until: BTreeMap<u32, Head> = super::recovery::heads_of(&covered.tenants);
-    let extent = Extent { from: group.min(covered.group) + 1, to: u64::MAX };
-    let end = read_groups(&medium, &segments, extent, &mut |visit| {
-        for span in &visit.found.frames {
-            if visit.found.number <= group {
-                after.insert(span.tenant, span.head_after);
-            } else if let Some(body) = Body::parse(span.body(visit.bytes)) {
-                let head = Head { next_position: body.first_position, chain: *body.previous };
-                before.entry(span.tenant).or_insert(head);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    if end.last_group < group {
-        return Ok(None);
+/// Whether these were all tenants' heads after `group`, by the journal, where the others are those of now. A frame names the
+/// chain before it: so of every tenant that has gone on since, the first frame behind that group is looked at, and nothing behind those.
+pub fn stood_at(
+    dir: &Path,
+    group: u64,
+    heads: &BTreeMap<u32, Head>,
+    now: &BTreeMap<u32, Head>,
+) -> Result<bool, OpenError> {
+    if heads.keys().any(|tenant| !now.contains_key(tenant)) {
+        return Ok(false);
     }
-    until.extend(after);
-    until.extend(before);
-    until.retain(|_, head| *head != Head::default());
-    Ok(Some(until))
+    let mut unseen: BTreeSet<u32> = now.keys().copied().filter(|tenant| now.get(tenant) != heads.get(tenant)).collect();
+    let mut seen = BTreeSet::new();
+    let mut is_theirs = true;
+    let end = replay_groups(dir, group + 1, &mut |next| {
+        for frame in next.frames().filter(|frame| seen.insert(frame.tenant)) {
+            let before = Head { next_position: frame.first_position, chain: frame.previous };
+            let stood = heads.get(&frame.tenant).copied().unwrap_or_default();
+            is_theirs &= unseen.remove(&frame.tenant) && before == stood;
+        }
+        if unseen.is_empty() || !is_theirs { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(is_theirs && unseen.is_empty() && end.last_group >= group)
 }

@@ -237,11 +237,11 @@ impl Reading<'_> {
     /// Judges what stands behind the last whole group G of the journal: a valid frame of a group beyond G+1 can only
     /// have been written after G+1 was acknowledged, so G+1 was whole once. Everything else is a torn end.
     fn torn(&mut self, at: u64, end: &JournalEnd) -> Result<Option<Torn>, OpenError> {
-        let rest = self.part.rest_from(at).map_err(unread(self.medium, self.segment))?;
-        let used = rest.get(..used_end(rest)).unwrap_or_default();
-        if used.is_empty() {
+        if self.part.is_zero_from(at).map_err(unread(self.medium, self.segment))? {
             return Ok(None);
         }
+        let rest = self.part.rest_from(at).map_err(unread(self.medium, self.segment))?;
+        let used = rest.get(..used_end(rest)).unwrap_or_default();
         if find_frame(rest, 0, &self.sealer, |body| body.group > end.last_group + 1).is_some() {
             return Err(self.damaged(at, end, "a group is not whole, and a later one follows it"));
         }

@@ -177,6 +177,11 @@ pub(crate) fn find_frame(
     None
 }
 
+/// Whether there is nothing in it.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|chunk| ZEROS.starts_with(chunk))
+}
+
 /// Where the last byte that is not zero ends.
 pub(crate) fn used_end(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1)

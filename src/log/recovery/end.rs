@@ -16,6 +16,10 @@ use std::sync::Arc;
 
 pub(crate) const TORN: &str = "torn";
 
+/// So many bytes a fresh segment takes besides at most: a start waits until they are zeros on the disk, and with the first group
+/// a thread makes the next segment.
+const FRESH_BYTES: u64 = 8 << 20;
+
 /// The segment to go on with.
 pub(crate) struct End {
     pub(crate) live: LiveSegment,
@@ -73,7 +77,7 @@ pub(crate) fn make_durable(
     let rewrite = || -> std::io::Result<End> {
         let tail_bytes: u64 = tail.iter().map(|group| wide(group.bytes.len())).sum();
         let used = wide(HEADER_BYTES) + tail_bytes;
-        let len = segment_bytes(total_bytes, options.segment_bytes).max(used);
+        let len = segment_bytes(total_bytes, options.segment_bytes).min(used + FRESH_BYTES).max(used);
         let header = SegmentHeader::new(last.header.id + 1, manifest.group + 1, log_id)?;
         let prepared = Prepared::make(medium, "rewritten", len)?;
         let sealer = header.sealer();

@@ -8,6 +8,7 @@ mod read_log;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::anchor::{ANCHOR, Anchor, Slot};
 use super::aside::HALF;
@@ -48,6 +49,20 @@ pub struct OpenReport {
     /// Frames that sled lacked and was given, and frames of broken chain that were taken out of it.
     pub sled_frames_fed: u64,
     pub sled_frames_removed: u64,
+    /// Records behind the snapshot, or the other caches, that were folded.
+    pub records_folded: u64,
+    pub took: Took,
+}
+
+/// How long a start's steps took, one behind the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Took {
+    /// The journal's end, and sled.
+    pub log: Duration,
+    /// What was left to wait for of the snapshot, which is read beside the log.
+    pub snapshot: Duration,
+    /// What stands behind it.
+    pub fold: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::io;
 use super::super::bytes::{size, wide};
 use super::super::frame::Sealer;
 use super::super::medium::MediumFile;
-use super::super::segment::{FoundGroup, find_group};
+use super::super::segment::{FoundGroup, find_group, is_zero};
 
 /// So many bytes are read at once; few in tests, whose segments are short.
 const PART_BYTES: usize = if cfg!(test) { 7 << 10 } else { 1 << 20 };
@@ -48,7 +48,9 @@ impl Part {
             if find_group(&self.bytes, size(at - self.offset), sealer, found) {
                 return Ok(true);
             }
-            if self.is_to_the_end() {
+            // a group begins with the length of a frame
+            let is_none = self.bytes.get(size(at - self.offset)..).and_then(|rest| rest.get(..2)).is_some_and(is_zero);
+            if is_none || self.is_to_the_end() {
                 return Ok(false);
             }
             // what was read may end within the group; where a part does not hold it, the rest may
@@ -63,6 +65,20 @@ impl Part {
             self.read(at, usize::MAX)?;
         }
         Ok(self.bytes.get(size(at - self.offset)..).unwrap_or_default())
+    }
+
+    /// Whether there is nothing from an offset on. Where there is, it can be had by [`Self::rest_from`].
+    pub(super) fn is_zero_from(&mut self, at: u64) -> io::Result<bool> {
+        let mut next = at;
+        while is_zero(self.bytes.get(size(next - self.offset)..).unwrap_or_default()) {
+            if self.is_to_the_end() {
+                return Ok(true);
+            }
+            next = next.max(self.offset_of(self.bytes.len()));
+            self.read(next, PART_BYTES)?;
+        }
+        self.read(at, usize::MAX)?;
+        Ok(false)
     }
 
     fn is_to_the_end(&self) -> bool {
@@ -88,7 +104,7 @@ mod tests {
     use super::super::super::group::{Encoder, Group};
     use super::super::super::medium::Medium as _;
     use super::super::super::memory::{Faults, MemoryDisk};
-    use super::super::super::segment::HEADER_BYTES;
+    use super::super::super::segment::{HEADER_BYTES, used_end};
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -114,11 +130,14 @@ mod tests {
         fn groups_are_found_as_in_the_whole_segment_however_long_they_are(
             // of up to six parts
             groups in prop::collection::vec(prop::collection::vec(0..5_000_usize, 1..10), 0..8),
+            // zeros, and most often something behind them
+            zeros in 0..20_000_usize,
             behind in prop::collection::vec(any::<u8>(), 0..20_000),
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let sealer = Sealer::new(1, &[9; 16]);
             let (mut whole, begins) = written(&groups, &sealer);
+            whole.resize(whole.len() + zeros, 0);
             whole.extend_from_slice(&behind);
             let disk = MemoryDisk::new(Faults::default());
             let file = disk.create("segment").unwrap();
@@ -143,7 +162,11 @@ mod tests {
                 at = there.end;
             }
             prop_assert!(!part.find_group(wide(at), &sealer, &mut here).unwrap());
-            prop_assert_eq!(part.rest_from(wide(at)).unwrap(), whole.get(at..).unwrap_or_default());
+            let rest = whole.get(at..).unwrap_or_default();
+            prop_assert_eq!(part.is_zero_from(wide(at)).unwrap(), used_end(rest) == 0);
+            if used_end(rest) > 0 {
+                prop_assert_eq!(part.rest_from(wide(at)).unwrap(), rest);
+            }
             prop_assert_eq!(part.file_len(), wide(whole.len().max(HEADER_BYTES)));
         }
     }

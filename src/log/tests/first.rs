@@ -140,9 +140,19 @@ fn what_was_appended_is_read_back_before_and_after_a_restart() {
     });
     assert_eq!(end.expect("a whole journal").last_group, 21);
     assert_eq!(groups, [(20, vec![(3, 30), (7, 30)]), (21, vec![(3, 5), (9, 5)])]);
-    assert_eq!(chain_at(dir.path(), 20).expect("readable"), Some(heads));
-    assert_eq!(chain_at(dir.path(), 21).expect("readable"), Some(log.heads()));
-    assert_eq!(chain_at(dir.path(), 22).expect("readable"), None);
+    let now = log.heads();
+    let stood = |group, heads: &BTreeMap<u32, Head>| stood_at(dir.path(), group, heads, &now).expect("readable");
+    assert!(stood(20, &heads) && stood(21, &now), "tenant 9 came with the last group, and tenant 7 is not in it");
+    let mut other = heads.clone();
+    other.insert(3, Head { next_position: 600, chain: [1; 32] });
+    let mut fewer = heads.clone();
+    fewer.remove(&7);
+    let mut more = heads.clone();
+    more.insert(11, Head { next_position: 1, chain: [1; 32] });
+    for (group, heads) in [(20, &now), (20, &other), (20, &fewer), (20, &more), (19, &heads), (21, &heads), (22, &now)]
+    {
+        assert!(!stood(group, heads), "group {group}: {heads:?}");
+    }
 }
 
 #[test]

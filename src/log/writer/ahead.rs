@@ -28,9 +28,9 @@ impl<C: DeserializeOwned + Send + 'static> Ahead<C> {
         Self(begun)
     }
 
-    /// The group of the snapshot that is being read, as it says itself.
-    pub(super) fn group(&self) -> Option<u64> {
-        self.0.as_ref().and_then(|(path, _)| snapshot::head(path).ok()).map(|meta| meta.group)
+    /// What the snapshot that is being read says of itself. Nothing of it was checked.
+    pub(super) fn head(&self) -> Option<SnapshotMeta> {
+        self.0.as_ref().and_then(|(path, _)| snapshot::head(path).ok())
     }
 
     /// What a snapshot holds; waits if that is the one being read, and else reads it.

@@ -9,16 +9,17 @@ use super::erased::{note_erased, subjects_in};
 use super::origin::note_restore;
 use super::queue::queue;
 use super::{Audience, Gauges, QUEUE_JOBS_MAX, Writer, WriterHandle};
-use crate::clock::Clock;
+use crate::clock::{Clock, monotonic};
 use crate::domain::event::Recorded;
 use crate::domain::ids::TenantId;
 use crate::log::archive::Archive;
 use crate::log::receipts::{Receipt, Receipts};
 use crate::log::record::{self, RecordError};
-use crate::log::snapshot;
+use crate::log::snapshot::{self, SnapshotMeta};
 use crate::log::subjects::Subjects;
 use crate::log::{
-    FolderLock, Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, chain_at, replay_groups,
+    FolderLock, Log, LogOptions, LogReader, OpenError, OpenReport, Progress, ReplayedGroup, Took, replay_groups,
+    stood_at,
 };
 use crate::vault::{Vault, VaultError, reveal};
 use crossbeam_channel::{Sender, bounded};
@@ -73,13 +74,16 @@ pub fn start<A: Audience + 'static>(
 ) -> Result<(WriterHandle, OpenReport), StartError> {
     let StartOptions { log, lock, clock, vault } = options;
     let dir = log.dir.clone();
-    let (mut log, report) = Log::open_locked(log, lock, progress)?;
+    let begun = monotonic();
+    let (mut log, mut report) = Log::open_locked(log, lock, progress)?;
     look(&log.reader(), &report)?;
+    let opened = monotonic();
     let receipts = Receipts::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let subjects = Subjects::open(&dir, log.last_group()).map_err(StartError::Caches)?;
     let archive = Archive::open(&dir);
     // a snapshot points into the archive
     let snapshot_group = if archive.is_some() { restore(&dir, &log, ahead, &mut audience)? } else { 0 };
+    let restored_at = monotonic();
     let mut fold = Fold {
         snapshot_group,
         receipts_group: receipts.covered_group(),
@@ -92,6 +96,8 @@ pub fn start<A: Audience + 'static>(
         error: None,
     };
     fold.run(&dir, log.last_group(), &mut audience, progress)?;
+    report.records_folded = fold.records;
+    report.took = Took { log: opened - begun, snapshot: restored_at - opened, fold: restored_at.elapsed() };
     let archive = match archive.filter(|_| snapshot_group > 0) {
         Some(archive) => archive,
         // nobody points into what there was
@@ -145,19 +151,20 @@ pub fn start<A: Audience + 'static>(
 
 /// The newest snapshot that is whole, of this schema, and of the journal's chain; every other is passed over in words.
 fn restore<A: Audience>(dir: &Path, log: &Log, mut ahead: Ahead<A::Copy>, audience: &mut A) -> Result<u64, StartError> {
-    let chain_at = |group| if group == log.last_group() { Ok(Some(log.heads())) } else { chain_at(dir, group) };
+    let now = log.heads();
+    let is_of_chain = |meta: &SnapshotMeta| match meta.group == log.last_group() {
+        true => Ok(meta.heads == now),
+        false => stood_at(dir, meta.group, &meta.heads, &now),
+    };
     // looked at while the snapshot is being read
-    let mut looked = ahead.group().map(|group| Ok::<_, StartError>((group, chain_at(group)?))).transpose()?;
+    let mut looked = ahead.head().map(|meta| is_of_chain(&meta).map(|is_ours| (meta, is_ours))).transpose()?;
     for path in snapshot::list(dir).map_err(StartError::Caches)?.into_iter().rev() {
         let found = ahead.found(&path);
         let is_ours = match &found {
-            Ok(Some((meta, _))) => {
-                let chain = match looked.take_if(|(group, _)| *group == meta.group) {
-                    Some((_, chain)) => chain,
-                    None => chain_at(meta.group)?,
-                };
-                chain.is_some_and(|heads| heads == meta.heads)
-            }
+            Ok(Some((meta, _))) => match looked.take_if(|(seen, _)| seen == meta) {
+                Some((_, is_ours)) => is_ours,
+                None => is_of_chain(meta)?,
+            },
             Ok(None) | Err(_) => false,
         };
         match found {
@@ -216,7 +223,9 @@ impl Fold {
                     if group.number % 4096 == 0 {
                         progress.step("folding the history", group.number, last);
                     }
-                    self.take(&group, &give)
+                    let flow = self.take(&group, &give);
+                    // nothing stands behind it, which opening has seen
+                    if group.number < last { flow } else { ControlFlow::Break(()) }
                 })
             });
             given.into_iter().for_each(|(group, records): (u64, Records)| audience.take(group, &records));
