@@ -86,7 +86,7 @@ pub(super) fn told(view: &View, holder: Holder) -> String {
         };
         let seen: Vec<_> = installs.iter().map(|key| (key, pool.installs.get(key))).collect();
         let (coverage, assignments) = (state.coverage(pool.id, holder), state.assignments_of(pool.id, holder));
-        let waits = (pool.queued.get(&holder), pool.lapsed.contains(&holder));
+        let waits = (pool.queued.get(&holder), state.is_lapsed(pool.id, holder));
         let seat = pool.seats.get(&holder);
         write!(told, "\n{} {:?} {seat:?} {waits:?} {seen:?}", pool.key, pool.details).unwrap();
         write!(told, " {coverage:?} {assignments:?}").unwrap();
@@ -105,7 +105,7 @@ pub(super) fn told_of_seat(view: &View, id: PoolId, holder: Holder) -> Option<St
     let installs = pool.installs_of(holder).into_iter();
     let licensed: Vec<_> = installs.filter(|key| pool.installs.get(key).unwrap().seat == Some(holder)).collect();
     let (coverage, assignments) = (state.coverage(id, holder), state.assignments_of(id, holder));
-    let (seat, lapsed) = (pool.seats.get(&holder), pool.lapsed.contains(&holder));
+    let (seat, lapsed) = (pool.seats.get(&holder), state.is_lapsed(id, holder));
     Some(format!("{seat:?} {lapsed} {is_in_grace} {licensed:?} {coverage:?} {assignments:?} {:?}", pool.details))
 }
 
@@ -219,7 +219,7 @@ pub(super) fn page_of_seats(view: &View, id: PoolId, after: Option<Holder>, limi
         let is_in_grace = matches!(holder, Holder::User(user) if view.state.user(*user).is_in_grace());
         let coverage = view.state.coverage(id, *holder);
         let assignments = view.state.assignments_of(id, *holder);
-        let lapsed = pool.lapsed.contains(holder);
+        let lapsed = view.state.is_lapsed(id, *holder);
         (*holder, format!("{seat:?} {devices:?} {is_in_grace} {coverage:?} {assignments:?} {lapsed}"))
     });
     shown.collect()
@@ -229,7 +229,7 @@ pub(super) fn page_of_queue(view: &View, id: PoolId, after: Option<u64>, limit: 
     let pool = view.state.pool(id);
     let rest = pool.queue.iter().filter(|(place, _)| after.is_none_or(|after| **place > after));
     let shown = rest.take(limit).map(|(place, holder)| {
-        let (installs, lapsed) = (pool.installs_of(*holder), pool.lapsed.contains(holder));
+        let (installs, lapsed) = (pool.installs_of(*holder), view.state.is_lapsed(id, *holder));
         format!("{place} {holder} {installs:?} {lapsed} {:?}", view.state.assignments_of(id, *holder))
     });
     shown.collect()

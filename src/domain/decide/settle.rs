@@ -84,7 +84,7 @@ impl Judge<'_> {
             self.tenant.coverages(reaches.iter().map(|reach| (reach.pool, reach.holder))).collect();
         for (Reach { pool, holder, before }, after) in reaches.iter().copied().zip(after) {
             let has_ended = before.is_covered() && !after.is_covered();
-            if has_ended && self.tenant.pool(pool).lapsed.contains(&holder) {
+            if has_ended && self.tenant.is_lapsed(pool, holder) {
                 self.emit(Event::LapseEnded { pool, holder });
             }
             let entry = self.tenant.pool(pool);
@@ -123,10 +123,10 @@ impl Judge<'_> {
     /// assignment.
     pub(super) fn provide(&mut self, pool: PoolId, holder: Holder, cause: GrantCause) {
         self.touch(pool);
-        let entry = self.tenant.pool(pool);
-        if entry.lapsed.contains(&holder) && cause == GrantCause::Coverage {
+        if cause == GrantCause::Coverage && self.tenant.is_lapsed(pool, holder) {
             return;
         }
+        let entry = self.tenant.pool(pool);
         if let Some(seat) = entry.seats.get(&holder) {
             let (state, is_sent, is_flagged) =
                 (seat.state, seat.is(SeatMark::ReleaseSent), seat.is(SeatMark::RegrantWanted));

@@ -234,12 +234,14 @@ impl Tenant {
     }
 
     fn lapse(&mut self, pool: PoolId, holder: Holder, lapsed: bool) {
-        if lapsed {
-            self.pool_mut(pool).lapsed.insert(holder);
-            self.links_mut(holder).lapsed.insert(pool);
-        } else if self.pool(pool).lapsed.contains(&holder) {
-            self.pool_mut(pool).lapsed.remove(&holder);
-            self.links_mut(holder).lapsed.remove(&pool);
+        let is_changed = if lapsed {
+            self.links_mut(holder).lapsed.insert(pool)
+        } else {
+            self.is_lapsed(pool, holder) && self.links_mut(holder).lapsed.remove(&pool)
+        };
+        if is_changed {
+            // a rule reads it with the pool
+            self.pool_mut(pool);
         }
     }
 

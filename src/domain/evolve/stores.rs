@@ -290,7 +290,6 @@ impl Tenant {
             queue: Chunked::default(),
             queued: Chunked::default(),
             places_kept: Chunked::default(),
-            lapsed: ChunkedSet::default(),
             regrants: BTreeMap::new(),
             is_serving_paused: false,
             installs: Chunked::default(),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Links {
     pub seats: Flat<PoolId>,
     pub queued: Flat<PoolId>,
+    /// Pools that cover this holder, who lost the seat and does not get it back by themselves.
     pub lapsed: Flat<PoolId>,
     pub groups: Flat<GroupId>,
     /// Assignments that target this holder alone.

@@ -198,6 +198,12 @@ impl Tenant {
         }
     }
 
+    /// Whether a holder who is covered lost the seat and does not get it back by itself.
+    #[must_use]
+    pub fn is_lapsed(&self, pool: PoolId, holder: Holder) -> bool {
+        self.links(holder).lapsed.contains(&pool)
+    }
+
     pub(super) fn pool_mut(&mut self, pool: PoolId) -> &mut Pool {
         let changed = self.next_position;
         let pool = Arc::make_mut(&mut self.pools[pool.index()]);

@@ -67,8 +67,6 @@ pub struct Pool {
     /// Where in the queue those were whose seats came from there, until the provider confirms them: where they go back to if it
     /// refuses.
     pub places_kept: Chunked<Holder, QueuePlace>,
-    /// Covered holders who lost the seat and don't get it back by themselves.
-    pub lapsed: ChunkedSet<Holder>,
     /// Releasing seats that are wanted again after their release was sent, in order of the wish.
     pub regrants: BTreeMap<QueuePlace, Holder>,
     /// The provider said "not enough": nobody is served until the next complete sync.
@@ -280,7 +278,6 @@ impl Pool {
             queue: Chunked::default(),
             queued: Chunked::default(),
             places_kept: Chunked::default(),
-            lapsed: ChunkedSet::default(),
             regrants: BTreeMap::new(),
             is_serving_paused: self.is_serving_paused,
             installs: Chunked::default(),

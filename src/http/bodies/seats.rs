@@ -43,7 +43,7 @@ fn flags_of(state: &Tenant, pool: &Pool, holder: Holder, seat: Option<&Seat>) ->
     let is_ours = is_in(SeatState::Reserved) || is_in(SeatState::InUse);
     let all = [
         (SeatFlag::Untargeted, is_ours && !state.coverage(pool.id, holder).is_covered()),
-        (SeatFlag::Lapsed, pool.lapsed.contains(&holder)),
+        (SeatFlag::Lapsed, state.is_lapsed(pool.id, holder)),
         (SeatFlag::Regrant, seat.is_some_and(|seat| seat.is(SeatMark::RegrantWanted))),
         (SeatFlag::Unconfirmed, is_ours && seat.is_some_and(|seat| !seat.is_confirmed())),
         (SeatFlag::ReleaseRefused, seat.is_some_and(|seat| seat.is(SeatMark::ReleaseRefused))),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Changes with every change of what is folded: a snapshot of another schema is not read.
-pub const SCHEMA: u32 = 21;
+pub const SCHEMA: u32 = 22;
 
 /// A snapshot is taken when so many records were appended since the last one; few in tests, whose histories are short.
 const RECORDS_BETWEEN: u64 = if cfg!(test) { 1000 } else { 100_000 };

@@ -190,7 +190,7 @@ fn broken_rule(tenant: &Tenant) -> Option<String> {
     let pairs = tenant.pools.iter().flat_map(|pool| everyone.iter().map(move |holder| (pool, *holder)));
     pairs.into_iter().find_map(|(pool, holder)| {
         let coverage = tenant.coverage(pool.id, holder);
-        let (waits, lapsed) = (pool.queued.contains_key(&holder), pool.lapsed.contains(&holder));
+        let (waits, lapsed) = (pool.queued.contains_key(&holder), tenant.is_lapsed(pool.id, holder));
         let seat = pool.seats.get(&holder);
         let flagged = seat.is_some_and(|seat| seat.is(SeatMark::RegrantWanted));
         let broken = [

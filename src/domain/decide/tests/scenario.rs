@@ -147,7 +147,7 @@ impl Scenario {
             let counted = if judged.counts_at.is_some() { " (counted)" } else { "" };
             lines.push(format!("{}{counted}", told_event(last_word)));
         }
-        lines.extend(self.tenant.pools.iter().map(|pool| told_pool(pool)));
+        lines.extend(self.tenant.pools.iter().map(|pool| told_pool(&self.tenant, pool)));
         lines.join("\n") + "\n"
     }
 }
@@ -233,7 +233,7 @@ pub(super) fn holder(name: &str) -> Holder {
     if PEOPLE.contains(&name) { user(name).into() } else { device(name).into() }
 }
 
-fn told_pool(pool: &Pool) -> String {
+fn told_pool(tenant: &Tenant, pool: &Pool) -> String {
     let mut line = format!("= {}: {} of ", POOLS[pool.id.index()], pool.held());
     match pool.cap() {
         Some(cap) => line += &cap.to_string(),
@@ -253,8 +253,11 @@ fn told_pool(pool: &Pool) -> String {
     if !pool.queue.is_empty() {
         line += &format!(", waiting: {}", names(pool.queue.values().copied().collect()));
     }
-    if !pool.lapsed.is_empty() {
-        line += &format!(", lapsed: {}", names(pool.lapsed.iter().copied().collect()));
+    let users = tenant.users.iter().map(|user| Holder::User(user.id));
+    let everyone = users.chain(tenant.devices.iter().map(|device| Holder::Device(device.id)));
+    let lapsed: Vec<Holder> = everyone.filter(|holder| tenant.is_lapsed(pool.id, *holder)).collect();
+    if !lapsed.is_empty() {
+        line += &format!(", lapsed: {}", names(lapsed));
     }
     if pool.owned == Owned::Unlimited || pool.over_by() == 0 {
         line
