@@ -51,7 +51,11 @@ async fn where_a_holder_stands_is_what_the_state_says() {
                 let keeps = waits.then_some(keeps);
                 assert_eq!(waits_for, keeps, "seed {seed}: {holder} and {} at {to}", pool.id);
                 let is_lapsed = matches!(told.standing, Standing::Lapsed(_));
-                assert_eq!(is_lapsed, truth.is_none() && !waits && state.is_lapsed(pool.id, holder), "{holder} at {to}");
+                assert_eq!(
+                    is_lapsed,
+                    truth.is_none() && !waits && state.is_lapsed(pool.id, holder),
+                    "{holder} at {to}"
+                );
                 assert!(told.events.is_sorted_by_key(|recorded| recorded.position));
                 assert!(told.events.iter().all(|recorded| recorded.position <= to));
                 let since = told.since.map(|since| told.events.iter().any(|recorded| recorded.position == since));
