@@ -127,7 +127,7 @@ impl FromStr for Holder {
 
 impl Holder {
     /// Users by id, then devices by id; as one number, since maps of holders compare little else.
-    const fn rank(self) -> u64 {
+    pub(super) const fn rank(self) -> u64 {
         match self {
             Self::User(user) => user.0 as u64,
             Self::Device(device) => 1 << 32 | device.0 as u64,

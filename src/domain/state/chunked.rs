@@ -1,10 +1,15 @@
 //! An ordered map in shared pieces: a copy of it shares every piece until one of the two changes there. So a snapshot, a
 //! trial or a state of the past costs a copy of what changes meanwhile, not of a pool with a million seats.
 
-mod by_hash;
 mod filling;
+mod piece;
+mod search;
 
 use filling::Filling;
+pub(super) use piece::Around;
+use piece::Piece;
+pub use search::Key;
+use search::search;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::fmt;
@@ -15,15 +20,6 @@ use std::sync::Arc;
 /// A piece grows to so many bytes of entries, which is what a change copies at most where a copy shares the piece; few in
 /// tests, whose maps are small.
 const PIECE_BYTES: usize = if cfg!(test) { 64 } else { 1024 };
-/// A piece takes room for so many entries more at once.
-const ROOM_ENTRIES: usize = 8;
-
-/// Keys and values apart, so that a search goes through few lines of memory.
-#[derive(Debug, Clone)]
-struct Piece<K, V> {
-    keys: Vec<K>,
-    values: Vec<V>,
-}
 
 /// The map. Each piece stands under a key that is not above its first one, and above every key of the piece before.
 #[derive(Debug, Clone)]
@@ -73,7 +69,7 @@ impl<K, V> Chunked<K, V> {
     }
 }
 
-impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
+impl<K: Key, V: Clone> Chunked<K, V> {
     const PIECE_ENTRIES: usize = {
         let entries = PIECE_BYTES / size_of::<(K, V)>();
         if entries < 2 { 2 } else { entries }
@@ -81,41 +77,62 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
 
     /// The only piece that could have a key.
     fn place(&self, key: &K) -> Option<usize> {
-        let behind = match find(&self.unders, key) {
-            Ok(at) => at + 1,
-            Err(at) => at,
-        };
-        behind.checked_sub(1)
+        let (first, last) = (self.unders.first()?, self.unders.last()?);
+        // ids grow, so that what is new most often goes to the end
+        if last <= key {
+            return self.unders.len().checked_sub(1);
+        }
+        match search(&self.unders, first.number(), last.number(), key) {
+            Ok(at) => Some(at),
+            Err(at) => at.checked_sub(1),
+        }
     }
 
-    fn piece_mut(&mut self, key: &K) -> Option<&mut Arc<Piece<K, V>>> {
+    /// Between what numbers a piece's keys are.
+    fn numbers_of(&self, place: usize) -> (u64, u64) {
+        let from = self.unders.get(place).map_or(0, Key::number);
+        let last = || self.pieces.get(place).and_then(|piece| piece.keys.last());
+        (from, self.unders.get(place + 1).or_else(last).map_or(u64::MAX, Key::number))
+    }
+
+    /// Where a key stands in a piece, or would.
+    fn find(&self, place: usize, key: &K) -> Result<usize, usize> {
+        let keys = self.pieces.get(place).map(|piece| piece.keys.as_slice()).unwrap_or_default();
+        let (from, to) = self.numbers_of(place);
+        search(keys, from, to, key)
+    }
+
+    /// In which piece a key stands, and where in it.
+    fn found(&self, key: &K) -> Option<(usize, usize)> {
         let place = self.place(key)?;
-        self.pieces.get_mut(place)
+        Some((place, self.find(place, key).ok()?))
     }
 
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        let piece = self.pieces.get(self.place(key)?)?;
-        let at = find(&piece.keys, key).ok()?;
-        piece.values.get(at)
+        let (place, at) = self.found(key)?;
+        self.pieces.get(place)?.values.get(at)
     }
 
     /// The entries among which a key is or would be put. Nothing of them is read for that.
     #[must_use]
     pub fn around(&self, key: &K) -> Around<'_, K, V> {
         // before every other: into the first piece
-        Around(self.pieces.get(self.place(key).unwrap_or(0)).map(Arc::as_ref))
+        let place = self.place(key).unwrap_or(0);
+        let from = self.unders.get(place).map_or(0, Key::number);
+        let to = self.unders.get(place + 1).map_or(from, Key::number);
+        let (width, far) = (to.saturating_sub(from), key.number().saturating_sub(from));
+        Around { piece: self.pieces.get(place).map(Arc::as_ref), width, far }
     }
 
     #[must_use]
     pub fn contains_key(&self, key: &K) -> bool {
-        self.place(key).and_then(|place| self.pieces.get(place)).is_some_and(|piece| find(&piece.keys, key).is_ok())
+        self.found(key).is_some()
     }
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let piece = self.piece_mut(key)?;
-        let at = find(&piece.keys, key).ok()?;
-        Arc::make_mut(piece).values.get_mut(at)
+        let (place, at) = self.found(key)?;
+        Arc::make_mut(self.pieces.get_mut(place)?).values.get_mut(at)
     }
 
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -125,13 +142,16 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
         }
         // before every other: into the first piece
         let place = self.place(&key).unwrap_or(0);
-        let piece = self.pieces.get_mut(place)?;
-        let at = match find(&piece.keys, &key) {
-            Ok(at) => return Arc::make_mut(piece).values.get_mut(at).map(|old| std::mem::replace(old, value)),
-            Err(at) => at,
-        };
-        self.put(place, at, key, value);
-        None
+        match self.find(place, &key) {
+            Ok(at) => {
+                let old = Arc::make_mut(self.pieces.get_mut(place)?).values.get_mut(at)?;
+                Some(std::mem::replace(old, value))
+            }
+            Err(at) => {
+                self.put(place, at, key, value);
+                None
+            }
+        }
     }
 
     fn begin_piece(&mut self, place: usize, key: K, value: V) {
@@ -172,10 +192,8 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.place(key)?;
-        let piece = self.pieces.get_mut(place)?;
-        let at = find(&piece.keys, key).ok()?;
-        let piece = Arc::make_mut(piece);
+        let (place, at) = self.found(key)?;
+        let piece = Arc::make_mut(self.pieces.get_mut(place)?);
         piece.keys.remove(at);
         let value = piece.values.remove(at);
         if piece.keys.is_empty() {
@@ -203,10 +221,9 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     /// Where the keys from this one on begin, or those behind it: in which piece, and where in it.
     fn begin(&self, key: &K, is_behind: bool) -> (usize, usize) {
         let place = self.place(key).unwrap_or(0);
-        let at = match self.pieces.get(place).map(|piece| find(&piece.keys, key)) {
-            Some(Ok(at)) => at + usize::from(is_behind),
-            Some(Err(at)) => at,
-            None => 0,
+        let at = match self.find(place, key) {
+            Ok(at) => at + usize::from(is_behind),
+            Err(at) => at,
         };
         (place, at)
     }
@@ -235,74 +252,7 @@ impl<K: Ord + Clone, V: Clone> Chunked<K, V> {
     }
 }
 
-/// Some neighbouring entries of a map.
-#[derive(Debug)]
-pub struct Around<'m, K, V>(Option<&'m Piece<K, V>>);
-
-impl<K, V> Around<'_, K, V> {
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.map_or(0, |piece| piece.keys.len() & piece.values.len())
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    #[must_use]
-    pub fn first_key(&self) -> Option<&K> {
-        self.0?.keys.first()
-    }
-
-    #[must_use]
-    pub fn last_key(&self) -> Option<&K> {
-        self.0?.keys.last()
-    }
-
-    pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.into_iter().flat_map(|piece| &piece.values)
-    }
-}
-
-impl<K, V> Piece<K, V> {
-    fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.keys.iter().zip(&self.values)
-    }
-
-    fn iter_from(&self, at: usize) -> impl Iterator<Item = (&K, &V)> {
-        let (keys, values) = (self.keys.get(at..).unwrap_or_default(), self.values.get(at..).unwrap_or_default());
-        keys.iter().zip(values)
-    }
-
-    /// At its place, with room for a few more.
-    fn put(&mut self, at: usize, key: K, value: V) {
-        if self.keys.len() == self.keys.capacity() {
-            self.keys.reserve_exact(ROOM_ENTRIES);
-        }
-        if self.values.len() == self.values.capacity() {
-            self.values.reserve_exact(ROOM_ENTRIES);
-        }
-        self.keys.insert(at, key);
-        self.values.insert(at, value);
-    }
-
-    /// Its second half.
-    fn split(&mut self) -> Self {
-        let middle = self.keys.len() / 2;
-        Self { keys: self.keys.split_off(middle), values: self.values.split_off(middle) }
-    }
-}
-
-fn find<K: Ord>(keys: &[K], key: &K) -> Result<usize, usize> {
-    // ids grow, so that what is new most often goes to the end
-    match keys.last() {
-        Some(last) if last < key => Err(keys.len()),
-        _ => keys.binary_search(key),
-    }
-}
-
-impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Chunked<K, V> {
+impl<K: Key, V: Clone> FromIterator<(K, V)> for Chunked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
         let mut map = Self::default();
         for (key, value) in all {
@@ -323,10 +273,10 @@ impl<K: Serialize, V: Serialize> Serialize for Chunked<K, V> {
     }
 }
 
-impl<'de, K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Chunked<K, V> {
+impl<'de, K: Key + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Chunked<K, V> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Entries<K, V>(PhantomData<(K, V)>);
-        impl<'de, K: Ord + Clone + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+        impl<'de, K: Key + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Entries<K, V> {
             type Value = Chunked<K, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -371,7 +321,7 @@ impl<K> ChunkedSet<K> {
     }
 }
 
-impl<K: Ord + Clone> ChunkedSet<K> {
+impl<K: Key> ChunkedSet<K> {
     #[must_use]
     pub fn contains(&self, key: &K) -> bool {
         self.0.contains_key(key)
@@ -409,10 +359,10 @@ impl<K: Serialize> Serialize for ChunkedSet<K> {
     }
 }
 
-impl<'de, K: Ord + Clone + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> {
+impl<'de, K: Key + Deserialize<'de>> Deserialize<'de> for ChunkedSet<K> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct Keys<K>(PhantomData<K>);
-        impl<'de, K: Ord + Clone + Deserialize<'de>> Visitor<'de> for Keys<K> {
+        impl<'de, K: Key + Deserialize<'de>> Visitor<'de> for Keys<K> {
             type Value = ChunkedSet<K>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -465,7 +415,9 @@ mod tests {
                 let around = map.around(&key);
                 prop_assert!(around.len() <= map.len() && around.values().count() == around.len());
                 prop_assert!(plain.get(&key).is_none_or(|value| around.values().any(|near| near == value)));
-                prop_assert!(around.first_key() <= around.last_key() && around.first_key().is_some() != map.is_empty());
+                let numbers: BTreeSet<u64> = map.keys().map(Key::number).collect();
+                prop_assert!(around.numbers().all(|number| numbers.contains(&number)));
+                prop_assert_eq!(around.numbers().count() == 0, map.is_empty());
                 prop_assert_eq!(around.is_empty(), map.is_empty());
                 prop_assert_eq!((map.get(&key), map.contains_key(&key), map.len()), (plain.get(&key), plain.contains_key(&key), plain.len()));
             }

@@ -33,6 +33,11 @@ impl<K> Flat<K> {
     }
 
     #[must_use]
+    pub fn first(&self) -> Option<&K> {
+        self.0.first()
+    }
+
+    #[must_use]
     pub fn last(&self) -> Option<&K> {
         self.0.last()
     }

@@ -17,7 +17,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use chunked::{Chunked, ChunkedSet};
+pub use chunked::{Chunked, ChunkedSet, Key};
 pub use dense::Dense;
 pub use flat::{ByPool, Flat};
 pub use holder::{Assignment, Departed, Device, Group, Links, Membership, User};

@@ -35,6 +35,7 @@ impl Touched {
 
 /// Where that lies.
 struct Places<'t> {
+    pool: Option<PoolId>,
     seats: Option<Around<'t, Holder, Seat>>,
     installs: Option<Around<'t, InstallKey, Install>>,
     by_user: Option<Around<'t, (UserId, DeviceId), ()>>,
@@ -45,7 +46,7 @@ struct Places<'t> {
 
 impl Places<'_> {
     const NONE: Self =
-        Self { seats: None, installs: None, by_user: None, entries: [const { None }; 2], links: [None; 2] };
+        Self { pool: None, seats: None, installs: None, by_user: None, entries: [const { None }; 2], links: [None; 2] };
 }
 
 /// Where a holder is kept.
@@ -149,18 +150,24 @@ impl Tenant {
         let installs = || places.iter().filter_map(|places| places.installs.as_ref());
         let users = || places.iter().filter_map(|places| places.by_user.as_ref());
         let links = || places.iter().flat_map(|places| &places.links).flatten();
+        let of_pools =
+            places.iter().flat_map(|places| places.links.iter().flatten().zip(std::iter::repeat(places.pool)));
         let lengths = seats().fold(lengths, |seen, seats| seen ^ seats.len());
         let lengths = installs().fold(lengths, |seen, installs| seen ^ installs.len());
         let lengths = users().fold(lengths, |seen, users| seen ^ users.len());
         let lengths = links().fold(lengths, |seen, links| seen ^ links.seats.len());
-        let keys = seats().map(|seats| seats.first_key().max(seats.last_key())).max();
-        let installed = installs().map(|installs| installs.first_key().max(installs.last_key())).max();
-        let of_users = users().map(|users| users.first_key().max(users.last_key())).max();
+        let keys = seats().flat_map(Around::numbers).chain(installs().flat_map(Around::numbers));
+        let keys = keys.chain(users().flat_map(Around::numbers)).fold(0, |seen, number| seen ^ number);
         let granted = seats().flat_map(Around::values).fold(0, |seen, seat| seen ^ seat.granted_at);
         let since = installs().flat_map(Around::values).fold(0, |seen, install| seen ^ install.since_position);
-        let last =
-            links().map(|links| links.seats.last().max(links.assignments.last_pool()).max(links.installed.last()));
-        black_box((lengths, keys, installed, of_users, granted, since, last.max()));
+        // most are short, and the two ends are all the lines that there are
+        let first = links().map(|links| links.seats.first().max(links.installed.first())).max();
+        let last = links()
+            .map(|links| links.seats.last().max(links.assignments.last_pool()).max(links.installed.last()))
+            .max();
+        // of many pools, so that its ends say little about where one is found
+        let lapsed = of_pools.filter(|(links, pool)| pool.is_some_and(|pool| links.lapsed.contains(&pool))).count();
+        black_box((lengths, keys, granted, since, first, last, lapsed));
     }
 
     fn places_of(&self, touched: Touched) -> Places<'_> {
@@ -176,7 +183,7 @@ impl Tenant {
         let install = pool.zip(device);
         let installs = install.map(|(pool, device)| pool.installs.around(&InstallKey { device, user }));
         let by_user = install.zip(user).map(|((pool, device), user)| pool.installs_by_user.around(&(user, device)));
-        Places { seats, installs, by_user, entries, links: [None; 2] }
+        Places { pool: touched.pool, seats, installs, by_user, entries, links: [None; 2] }
     }
 
     fn entry_of(&self, holder: Holder) -> Option<Entry<'_>> {

@@ -279,17 +279,17 @@ impl StoredNames {
 impl Names {
     #[must_use]
     pub fn user(&self, name: Blind) -> Option<UserId> {
-        self.users.look_up(&name).copied()
+        self.users.get(&name).copied()
     }
 
     #[must_use]
     pub fn device_by_serial(&self, serial: Blind) -> Option<DeviceId> {
-        self.serials.look_up(&serial).copied()
+        self.serials.get(&serial).copied()
     }
 
     #[must_use]
     pub fn device_by_device_id(&self, device_id: Blind) -> Option<DeviceId> {
-        self.device_ids.look_up(&device_id).copied()
+        self.device_ids.get(&device_id).copied()
     }
 
     #[must_use]

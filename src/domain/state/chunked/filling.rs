@@ -1,6 +1,6 @@
 //! A map while it is being read. Not here: how one is changed afterwards.
 
-use super::{Chunked, Piece};
+use super::{Chunked, Key, Piece};
 use std::sync::Arc;
 
 /// Room is taken for so many pieces at most on the strength of a length that was told.
@@ -15,7 +15,7 @@ pub(super) struct Filling<K, V> {
     left: usize,
 }
 
-impl<K: Ord + Clone, V: Clone> Filling<K, V> {
+impl<K: Key, V: Clone> Filling<K, V> {
     pub(super) fn of(entries: Option<usize>) -> Self {
         let left = entries.unwrap_or(0);
         let pieces = left.div_ceil(Chunked::<K, V>::PIECE_ENTRIES).min(PIECES_AHEAD_MAX);

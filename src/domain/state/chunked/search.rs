@@ -1,0 +1,207 @@
+//! Finding a key among many. Ids are given in order and hashes are spread evenly, so where one of them stands can be told but
+//! for a few places, and a search touches fewer lines of memory, each of which is far away and waited for. Not here: what is
+//! done at that place.
+
+use crate::domain::ids::{AssignmentId, DeviceId, Holder, UserId};
+use crate::domain::personal::Blind;
+use crate::domain::state::{InstallKey, ReadKey, RefusalKey};
+
+/// What entries stand in the order of.
+pub trait Key: Ord + Clone {
+    /// Whether there are as many in one part of their numbers as in another, more or less.
+    const IS_SPREAD: bool = true;
+
+    /// A number that does not fall while the keys grow.
+    fn number(&self) -> u64;
+}
+
+impl Key for u64 {
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+impl Key for AssignmentId {
+    fn number(&self) -> u64 {
+        self.0.into()
+    }
+}
+
+impl Key for Holder {
+    fn number(&self) -> u64 {
+        self.rank()
+    }
+}
+
+impl Key for InstallKey {
+    fn number(&self) -> u64 {
+        self.device.0.into()
+    }
+}
+
+impl Key for (UserId, DeviceId) {
+    fn number(&self) -> u64 {
+        self.0.0.into()
+    }
+}
+
+/// By its first bytes.
+impl Key for Blind {
+    fn number(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    }
+}
+
+macro_rules! not_spread {
+    ($($key:ty),*) => {$(
+        impl Key for $key {
+            const IS_SPREAD: bool = false;
+
+            fn number(&self) -> u64 {
+                0
+            }
+        }
+    )*};
+}
+
+not_spread!(String, RefusalKey, ReadKey);
+
+/// Among fewer a binary search touches as few lines.
+const GUESSED_AMONG_MIN: usize = if cfg!(test) { 4 } else { 64 };
+/// So many places from a guess are looked at first.
+const FIRST_STEP: usize = 4;
+
+/// Where one of so many is that are spread evenly over a width: in 32 bits, which divide quickly.
+fn guessed(many: usize, width: u64, far: u64) -> usize {
+    let shift = width.leading_zeros().min(63);
+    let (width, far) = ((width << shift) >> 32, (far.min(width) << shift) >> 32);
+    let most = many.saturating_sub(1);
+    usize::try_from(far * (most as u64 & 0xffff_ffff) / width.max(1)).map_or(most, |at| at.min(most))
+}
+
+/// As a binary search says it, of keys whose numbers are between two, or nearly: outwards from where an even spread would have
+/// the key. However they are spread, it is found.
+pub(super) fn search<K: Key>(keys: &[K], from: u64, to: u64, key: &K) -> Result<usize, usize> {
+    if !K::IS_SPREAD || keys.len() < GUESSED_AMONG_MIN {
+        return keys.binary_search(key);
+    }
+    let is_behind = |at: usize| keys.get(at).is_some_and(|other| other > key);
+    let guess = guessed(keys.len(), to.saturating_sub(from), key.number().saturating_sub(from));
+    let (mut low, mut high, mut step) = (0, keys.len(), FIRST_STEP);
+    if is_behind(guess) {
+        high = guess;
+        while step <= high && is_behind(high - step) {
+            high -= step;
+            step *= 2;
+        }
+        low = high.saturating_sub(step);
+    } else if guess < high {
+        low = guess;
+        while low + step < high && !is_behind(low + step) {
+            low += step;
+            step *= 2;
+        }
+        high = high.min(low + step);
+    }
+    let found = keys.get(low..high).unwrap_or_default().binary_search(key);
+    found.map(|at| low + at).map_err(|at| low + at)
+}
+
+/// What comes from memory at once.
+const LINE_BYTES: usize = 64;
+
+/// Some of the keys that a search reads, one in each line of memory or more; the key is so far behind where they begin, and their
+/// numbers have such a width.
+pub(super) fn read_by_search<K: Key>(keys: &[K], width: u64, far: u64) -> impl Iterator<Item = &K> {
+    let (from, to) = if K::IS_SPREAD && keys.len() >= GUESSED_AMONG_MIN {
+        let guess = guessed(keys.len(), width, far);
+        (guess.saturating_sub(FIRST_STEP), (guess + FIRST_STEP + 1).min(keys.len()))
+    } else {
+        (0, keys.len())
+    };
+    let read = keys.get(from..to).unwrap_or_default();
+    read.iter().step_by((LINE_BYTES / size_of::<K>()).max(1)).chain(keys.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Chunked;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Some spread evenly, some close together, with neighbours that differ in their last byte alone.
+    fn blind() -> impl Strategy<Value = Blind> {
+        let close = (any::<u8>(), any::<u8>()).prop_map(|(front, end)| {
+            let mut bytes = [front % 4 * 85; 16];
+            bytes[15] = end;
+            Blind(bytes)
+        });
+        prop_oneof![any::<[u8; 16]>().prop_map(Blind), close]
+    }
+
+    /// Ids as they are given, some of them far away, of one kind and of both.
+    fn holder() -> impl Strategy<Value = Holder> {
+        (any::<bool>(), prop_oneof![0..40_u32, 0..4_000_u32, any::<u32>()])
+            .prop_map(|(is_user, id)| if is_user { UserId(id).into() } else { DeviceId(id).into() })
+    }
+
+    fn install() -> impl Strategy<Value = InstallKey> {
+        (0..40_u32, prop::option::of(0..4_u32))
+            .prop_map(|(device, user)| InstallKey { device: DeviceId(device), user: user.map(UserId) })
+    }
+
+    /// Whatever is there is found, and nothing else, however it came there and what went.
+    fn holds<K: Key + std::fmt::Debug>(
+        mut plain: BTreeMap<K, u32>,
+        asked: &[K],
+        gone: &[prop::sample::Index],
+        (from, to): (u64, u64),
+    ) -> Result<(), TestCaseError> {
+        let mut map: Chunked<K, u32> = plain.iter().rev().map(|(key, value)| (key.clone(), *value)).collect();
+        let keys: Vec<K> = plain.keys().cloned().collect();
+        for index in gone.iter().filter(|_| !keys.is_empty()) {
+            prop_assert_eq!(map.remove(index.get(&keys)), plain.remove(index.get(&keys)));
+        }
+        prop_assert!(keys.is_sorted_by_key(Key::number), "a number does not fall while the keys grow");
+        for key in keys.iter().chain(asked) {
+            prop_assert_eq!(map.get(key), plain.get(key));
+            prop_assert_eq!(map.contains_key(key), plain.contains_key(key));
+        }
+        let left: Vec<K> = plain.into_keys().collect();
+        for key in keys.iter().chain(asked) {
+            prop_assert_eq!(search(&left, 0, u64::MAX, key), left.binary_search(key));
+            prop_assert_eq!(search(&left, from, to, key), left.binary_search(key));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn hashes_are_found(
+            entries in prop::collection::btree_map(blind(), any::<u32>(), 0..200),
+            asked in prop::collection::vec(blind(), 50),
+            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
+        ) {
+            holds(entries, &asked, &gone, (7 << 60, 8 << 60))?;
+        }
+
+        #[test]
+        fn holders_are_found(
+            entries in prop::collection::btree_map(holder(), any::<u32>(), 0..200),
+            asked in prop::collection::vec(holder(), 50),
+            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
+        ) {
+            holds(entries, &asked, &gone, (20, 40))?;
+        }
+
+        #[test]
+        fn installs_are_found(
+            entries in prop::collection::btree_map(install(), any::<u32>(), 0..150),
+            asked in prop::collection::vec(install(), 50),
+            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
+        ) {
+            holds(entries, &asked, &gone, (0, 39))?;
+        }
+    }
+}
