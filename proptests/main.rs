@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not as a test expects it ends the test right there")]
 
+mod archive;
 mod bad_input;
 mod bundles;
 mod certificates;
