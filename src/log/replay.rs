@@ -108,7 +108,8 @@ pub fn checkpointed(dir: &Path) -> Result<Checkpointed, OpenError> {
 }
 
 /// Whether these were all tenants' heads after `group`, by the journal, where the others are those of now. A frame names the
-/// chain before it: so of every tenant that has gone on since, the first frame behind that group is looked at, and nothing behind those.
+/// chain before it: so of every tenant that has gone on since, the first frame behind that group is looked at, and nothing behind
+/// those: a tenant whose head is the same now has none there, or its chain would be another.
 pub fn stood_at(
     dir: &Path,
     group: u64,
@@ -121,7 +122,8 @@ pub fn stood_at(
     let mut unseen: BTreeSet<u32> = now.keys().copied().filter(|tenant| now.get(tenant) != heads.get(tenant)).collect();
     let mut seen = BTreeSet::new();
     let mut is_theirs = true;
-    let end = replay_groups(dir, group + 1, &mut |next| {
+    // what a snapshot says of itself may be anything
+    let end = replay_groups(dir, group.saturating_add(1), &mut |next| {
         for frame in next.frames().filter(|frame| seen.insert(frame.tenant)) {
             let before = Head { next_position: frame.first_position, chain: frame.previous };
             let stood = heads.get(&frame.tenant).copied().unwrap_or_default();

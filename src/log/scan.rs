@@ -213,6 +213,7 @@ impl Reading<'_> {
                     return Err(self.damaged(at, end, "a group is not whole, and later ones follow it"));
                 }
                 end.torn = self.torn(at, end)?;
+                end.file_len = self.part.file_len();
                 return Ok(ControlFlow::Continue(()));
             }
             if found.number != end.last_group + 1 {

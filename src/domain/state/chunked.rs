@@ -78,7 +78,6 @@ impl<K: Key, V: Clone> Chunked<K, V> {
     /// The only piece that could have a key.
     fn place(&self, key: &K) -> Option<usize> {
         let (first, last) = (self.unders.first()?, self.unders.last()?);
-        // ids grow, so that what is new most often goes to the end
         if last <= key {
             return self.unders.len().checked_sub(1);
         }
@@ -88,17 +87,17 @@ impl<K: Key, V: Clone> Chunked<K, V> {
         }
     }
 
-    /// Between what numbers a piece's keys are.
-    fn numbers_of(&self, place: usize) -> (u64, u64) {
-        let from = self.unders.get(place).map_or(0, Key::number);
-        let last = || self.pieces.get(place).and_then(|piece| piece.keys.last());
-        (from, self.unders.get(place + 1).or_else(last).map_or(u64::MAX, Key::number))
-    }
-
     /// Where a key stands in a piece, or would.
     fn find(&self, place: usize, key: &K) -> Result<usize, usize> {
         let keys = self.pieces.get(place).map(|piece| piece.keys.as_slice()).unwrap_or_default();
-        let (from, to) = self.numbers_of(place);
+        let from = self.unders.get(place).map_or(0, Key::number);
+        let to = match (self.unders.get(place + 1), keys.last()) {
+            (Some(next), _) => next.number(),
+            // ids grow, so that what is new most often goes to the end
+            (None, Some(last)) if last < key => return Err(keys.len()),
+            (None, Some(last)) => last.number(),
+            (None, None) => return Err(0),
+        };
         search(keys, from, to, key)
     }
 

@@ -57,9 +57,9 @@ pub struct OpenReport {
 /// How long a start's steps took, one behind the other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Took {
-    /// The journal's end, and sled.
+    /// The journal's end and sled, and the look at whose log it is.
     pub log: Duration,
-    /// What was left to wait for of the snapshot, which is read beside the log.
+    /// The indexes, and what was left to wait for of the snapshot, which is read beside the log, with others where that was not it.
     pub snapshot: Duration,
     /// What stands behind it.
     pub fold: Duration,

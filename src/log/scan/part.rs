@@ -132,7 +132,7 @@ mod tests {
             groups in prop::collection::vec(prop::collection::vec(0..5_000_usize, 1..10), 0..8),
             // zeros, and most often something behind them
             zeros in 0..20_000_usize,
-            behind in prop::collection::vec(any::<u8>(), 0..20_000),
+            behind in prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 1..20_000)],
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let sealer = Sealer::new(1, &[9; 16]);

@@ -66,10 +66,21 @@ macro_rules! not_spread {
 
 not_spread!(String, RefusalKey, ReadKey);
 
-/// Among fewer a binary search touches as few lines.
-const GUESSED_AMONG_MIN: usize = if cfg!(test) { 4 } else { 64 };
-/// So many places from a guess are looked at first.
-const FIRST_STEP: usize = 4;
+/// What comes from memory at once.
+const LINE_BYTES: usize = 64;
+/// Among keys that take less a binary search touches as few lines; few in tests, whose maps are small.
+const GUESSED_AMONG_BYTES: usize = if cfg!(test) { LINE_BYTES / 2 } else { 8 * LINE_BYTES };
+/// So many places from a guess are looked at first, half a line, then twice as many, and so on.
+const fn first_step<K>() -> usize {
+    let step = LINE_BYTES / 2 / size_of::<K>();
+    if step == 0 { 1 } else { step }
+}
+/// Who is farther away is not where an even spread would have it, and a binary search finds it as quickly.
+const LAST_STEP: usize = 64;
+
+fn is_guessed_among<K: Key>(keys: &[K]) -> bool {
+    K::IS_SPREAD && size_of_val(keys) >= GUESSED_AMONG_BYTES
+}
 
 /// Where one of so many is that are spread evenly over a width: in 32 bits, which divide quickly.
 fn guessed(many: usize, width: u64, far: u64) -> usize {
@@ -82,40 +93,37 @@ fn guessed(many: usize, width: u64, far: u64) -> usize {
 /// As a binary search says it, of keys whose numbers are between two, or nearly: outwards from where an even spread would have
 /// the key. However they are spread, it is found.
 pub(super) fn search<K: Key>(keys: &[K], from: u64, to: u64, key: &K) -> Result<usize, usize> {
-    if !K::IS_SPREAD || keys.len() < GUESSED_AMONG_MIN {
+    if !is_guessed_among(keys) {
         return keys.binary_search(key);
     }
     let is_behind = |at: usize| keys.get(at).is_some_and(|other| other > key);
     let guess = guessed(keys.len(), to.saturating_sub(from), key.number().saturating_sub(from));
-    let (mut low, mut high, mut step) = (0, keys.len(), FIRST_STEP);
+    let (mut low, mut high, mut step) = (0, keys.len(), first_step::<K>());
     if is_behind(guess) {
         high = guess;
-        while step <= high && is_behind(high - step) {
+        while step <= high.min(LAST_STEP) && is_behind(high - step) {
             high -= step;
             step *= 2;
         }
-        low = high.saturating_sub(step);
+        low = if step > LAST_STEP { 0 } else { high.saturating_sub(step) };
     } else if guess < high {
         low = guess;
-        while low + step < high && !is_behind(low + step) {
+        while step <= LAST_STEP && low + step < high && !is_behind(low + step) {
             low += step;
             step *= 2;
         }
-        high = high.min(low + step);
+        high = if step > LAST_STEP { high } else { high.min(low + step) };
     }
     let found = keys.get(low..high).unwrap_or_default().binary_search(key);
     found.map(|at| low + at).map_err(|at| low + at)
 }
 
-/// What comes from memory at once.
-const LINE_BYTES: usize = 64;
-
 /// Some of the keys that a search reads, one in each line of memory or more; the key is so far behind where they begin, and their
 /// numbers have such a width.
 pub(super) fn read_by_search<K: Key>(keys: &[K], width: u64, far: u64) -> impl Iterator<Item = &K> {
-    let (from, to) = if K::IS_SPREAD && keys.len() >= GUESSED_AMONG_MIN {
+    let (from, to) = if is_guessed_among(keys) {
         let guess = guessed(keys.len(), width, far);
-        (guess.saturating_sub(FIRST_STEP), (guess + FIRST_STEP + 1).min(keys.len()))
+        (guess.saturating_sub(first_step::<K>()), (guess + first_step::<K>() + 1).min(keys.len()))
     } else {
         (0, keys.len())
     };
@@ -149,6 +157,11 @@ mod tests {
     fn install() -> impl Strategy<Value = InstallKey> {
         (0..40_u32, prop::option::of(0..4_u32))
             .prop_map(|(device, user)| InstallKey { device: DeviceId(device), user: user.map(UserId) })
+    }
+
+    /// Of few people, some of whom have many.
+    fn of_user() -> impl Strategy<Value = (UserId, DeviceId)> {
+        (prop_oneof![Just(7), 0..20_u32], 0..60_u32).prop_map(|(user, device)| (UserId(user), DeviceId(device)))
     }
 
     /// Whatever is there is found, and nothing else, however it came there and what went.
@@ -193,6 +206,30 @@ mod tests {
             gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
         ) {
             holds(entries, &asked, &gone, (20, 40))?;
+        }
+
+        #[test]
+        fn pairs_are_found(
+            entries in prop::collection::btree_map(of_user(), any::<u32>(), 0..150),
+            asked in prop::collection::vec(of_user(), 50),
+            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
+        ) {
+            holds(entries, &asked, &gone, (7, 7))?;
+        }
+
+        #[test]
+        fn a_key_is_found_however_far_it_is_from_the_guess(
+            gaps in prop::collection::vec(prop_oneof![9 => 1..3_u64, 1 => Just(1 << 40)], 0..1500),
+            asked in prop::collection::vec(any::<prop::sample::Index>(), 50),
+        ) {
+            let keys: Vec<u64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let last = keys.last().copied().unwrap_or_default();
+            for index in asked.iter().filter(|_| !keys.is_empty()) {
+                let key = *index.get(&keys);
+                for key in [key - 1, key, key + 1] {
+                    prop_assert_eq!(search(&keys, 0, last, &key), keys.binary_search(&key));
+                }
+            }
         }
 
         #[test]
