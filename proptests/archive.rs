@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Counts of a pool go into the archive by 1,024 events.
+/// In a call: counts of a pool go into the archive by 1,024 events.
 const LINES: usize = 2_000;
 const DEVICES: usize = 24;
 const POOL: &str = "declared:app";
@@ -14,7 +14,7 @@ const POOL: &str = "declared:app";
 /// What a pool was said to be, by position.
 type Told = BTreeMap<u64, Value>;
 
-/// A pool that is installed and uninstalled all day, by everybody in turn.
+/// A pool that one person installs and uninstalls all day, on one device after the other.
 struct Busy {
     t: Tenant,
     user: String,
@@ -71,6 +71,15 @@ fn figures(said: &Value) -> Value {
     said
 }
 
+/// It answers as it did at the time, and whatever it leaves behind is what it wrote.
+fn ends_well(service: &mut Service, busy: &Busy) {
+    service.start_again();
+    busy.is_as_told();
+    service.stop();
+    let (is_whole, words) = verify(&service.data());
+    assert!(is_whole, "{words}");
+}
+
 #[test]
 fn the_past_is_what_was_told_behind_kills_and_damage() {
     let mut service = Service::start();
@@ -82,24 +91,16 @@ fn the_past_is_what_was_told_behind_kills_and_damage() {
     service.stop();
     let filled = fs::metadata(&file).expect("an archive").len();
     assert!(filled > empty + 1000, "counts went into it with the last snapshot: {empty} and {filled} bytes");
-    for kill in 0..3 {
+    for _ in 0..3 {
         service.start_again();
         busy.is_as_told();
-        busy.turn();
-        if kill > 0 {
-            // in between it stands in memory what does not lie in the archive yet
-            busy.turn();
-        }
+        (0..2).for_each(|_| busy.turn());
         service.kill();
     }
-    service.start_again();
-    busy.is_as_told();
-    service.stop();
-    let (is_whole, words) = verify(&service.data());
-    assert!(is_whole, "{words}");
+    ends_well(&mut service, &busy);
 
     let mut bytes = fs::read(&file).expect("an archive");
-    // in each entry, but not where it says what it is
+    // in each entry, and not where the file says what it is
     bytes.iter_mut().skip(100).step_by(50).for_each(|byte| *byte ^= 1);
     fs::write(&file, bytes).expect("written back");
     let (is_whole, words) = verify(&service.data());
@@ -110,9 +111,5 @@ fn the_past_is_what_was_told_behind_kills_and_damage() {
     service.log_with("the archive of counts is damaged and will be made anew at the next start");
     assert!(service.root().get("/readyz").text.contains("the archive of past counts"), "an engineer is told");
     service.kill();
-    service.start_again();
-    busy.is_as_told();
-    service.stop();
-    let (is_whole, words) = verify(&service.data());
-    assert!(is_whole, "{words}");
+    ends_well(&mut service, &busy);
 }

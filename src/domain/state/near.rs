@@ -160,12 +160,12 @@ impl Tenant {
         let keys = keys.chain(users().flat_map(Around::numbers)).fold(0, |seen, number| seen ^ number);
         let granted = seats().flat_map(Around::values).fold(0, |seen, seat| seen ^ seat.granted_at);
         let since = installs().flat_map(Around::values).fold(0, |seen, install| seen ^ install.since_position);
-        // most are short, and the two ends are all the lines that there are
+        // both ends, which are all the lines of a short list
         let first = links().map(|links| links.seats.first().max(links.installed.first())).max();
         let last = links()
             .map(|links| links.seats.last().max(links.assignments.last_pool()).max(links.installed.last()))
             .max();
-        // of many pools, so that its ends say little about where one is found
+        // this one grows with every pool whose seat a holder ever lost: what a search reads of it
         let lapsed = of_pools.filter(|(links, pool)| pool.is_some_and(|pool| links.lapsed.contains(&pool))).count();
         black_box((lengths, keys, granted, since, first, last, lapsed));
     }

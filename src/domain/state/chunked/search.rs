@@ -139,7 +139,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// Some spread evenly, some close together, with neighbours that differ in their last byte alone.
-    fn blind() -> impl Strategy<Value = Blind> {
+    fn blind() -> impl Strategy<Value = Blind> + Clone {
         let close = (any::<u8>(), any::<u8>()).prop_map(|(front, end)| {
             let mut bytes = [front % 4 * 85; 16];
             bytes[15] = end;
@@ -149,26 +149,32 @@ mod tests {
     }
 
     /// Ids as they are given, some of them far away, of one kind and of both.
-    fn holder() -> impl Strategy<Value = Holder> {
+    fn holder() -> impl Strategy<Value = Holder> + Clone {
         (any::<bool>(), prop_oneof![0..40_u32, 0..4_000_u32, any::<u32>()])
             .prop_map(|(is_user, id)| if is_user { UserId(id).into() } else { DeviceId(id).into() })
     }
 
-    fn install() -> impl Strategy<Value = InstallKey> {
+    fn install() -> impl Strategy<Value = InstallKey> + Clone {
         (0..40_u32, prop::option::of(0..4_u32))
             .prop_map(|(device, user)| InstallKey { device: DeviceId(device), user: user.map(UserId) })
     }
 
     /// Of few people, some of whom have many.
-    fn of_user() -> impl Strategy<Value = (UserId, DeviceId)> {
+    fn of_user() -> impl Strategy<Value = (UserId, DeviceId)> + Clone {
         (prop_oneof![Just(7), 0..20_u32], 0..60_u32).prop_map(|(user, device)| (UserId(user), DeviceId(device)))
+    }
+
+    /// What is there, who is asked for besides, and what goes of it.
+    type Life<K> = (BTreeMap<K, u32>, Vec<K>, Vec<prop::sample::Index>);
+
+    fn life<K: Key + std::fmt::Debug>(key: impl Strategy<Value = K> + Clone) -> impl Strategy<Value = Life<K>> {
+        let entries = prop::collection::btree_map(key.clone(), any::<u32>(), 0..200);
+        (entries, prop::collection::vec(key, 50), prop::collection::vec(any::<prop::sample::Index>(), 0..50))
     }
 
     /// Whatever is there is found, and nothing else, however it came there and what went.
     fn holds<K: Key + std::fmt::Debug>(
-        mut plain: BTreeMap<K, u32>,
-        asked: &[K],
-        gone: &[prop::sample::Index],
+        (mut plain, asked, gone): Life<K>,
         (from, to): (u64, u64),
     ) -> Result<(), TestCaseError> {
         let mut map: Chunked<K, u32> = plain.iter().rev().map(|(key, value)| (key.clone(), *value)).collect();
@@ -177,12 +183,12 @@ mod tests {
             prop_assert_eq!(map.remove(index.get(&keys)), plain.remove(index.get(&keys)));
         }
         prop_assert!(keys.is_sorted_by_key(Key::number), "a number does not fall while the keys grow");
-        for key in keys.iter().chain(asked) {
+        for key in keys.iter().chain(&asked) {
             prop_assert_eq!(map.get(key), plain.get(key));
             prop_assert_eq!(map.contains_key(key), plain.contains_key(key));
         }
         let left: Vec<K> = plain.into_keys().collect();
-        for key in keys.iter().chain(asked) {
+        for key in keys.iter().chain(&asked) {
             prop_assert_eq!(search(&left, 0, u64::MAX, key), left.binary_search(key));
             prop_assert_eq!(search(&left, from, to, key), left.binary_search(key));
         }
@@ -191,30 +197,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hashes_are_found(
-            entries in prop::collection::btree_map(blind(), any::<u32>(), 0..200),
-            asked in prop::collection::vec(blind(), 50),
-            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
-        ) {
-            holds(entries, &asked, &gone, (7 << 60, 8 << 60))?;
+        fn hashes_are_found(life in life(blind())) {
+            holds(life, (7 << 60, 8 << 60))?;
         }
 
         #[test]
-        fn holders_are_found(
-            entries in prop::collection::btree_map(holder(), any::<u32>(), 0..200),
-            asked in prop::collection::vec(holder(), 50),
-            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
-        ) {
-            holds(entries, &asked, &gone, (20, 40))?;
+        fn holders_are_found(life in life(holder())) {
+            holds(life, (20, 40))?;
         }
 
         #[test]
-        fn pairs_are_found(
-            entries in prop::collection::btree_map(of_user(), any::<u32>(), 0..150),
-            asked in prop::collection::vec(of_user(), 50),
-            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
-        ) {
-            holds(entries, &asked, &gone, (7, 7))?;
+        fn pairs_are_found(life in life(of_user())) {
+            holds(life, (7, 7))?;
         }
 
         #[test]
@@ -233,12 +227,8 @@ mod tests {
         }
 
         #[test]
-        fn installs_are_found(
-            entries in prop::collection::btree_map(install(), any::<u32>(), 0..150),
-            asked in prop::collection::vec(install(), 50),
-            gone in prop::collection::vec(any::<prop::sample::Index>(), 0..50),
-        ) {
-            holds(entries, &asked, &gone, (0, 39))?;
+        fn installs_are_found(life in life(install())) {
+            holds(life, (0, 39))?;
         }
     }
 }
